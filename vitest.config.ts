@@ -1,0 +1,21 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+
+const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+export default defineConfig({
+  resolve: {
+    // The examples name the package as its users do; here that is the sources.
+    alias: [
+      { find: /^connect-longrunning$/, replacement: at("./src/index.ts") },
+      { find: /^connect-longrunning\/(server|testing)$/, replacement: at("./src/$1/index.ts") },
+      { find: /^connect-longrunning\/protos$/, replacement: at("./src/protos.ts") },
+      { find: /^connect-longrunning\/gen\/(.*)\.js$/, replacement: at("./gen/$1.ts") },
+    ],
+  },
+  test: {
+    include: ["test/**/*.test.ts"],
+    testTimeout: 20_000,
+    reporters: ["default"],
+  },
+});
