@@ -1,0 +1,1 @@
+export { pack, typeNameOf, unpackAs, unpackWith } from "./any.js";

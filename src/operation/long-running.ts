@@ -1,0 +1,141 @@
+import {
+  type DescFile,
+  type DescMessage,
+  type DescMethodUnary,
+  getOption,
+  hasOption,
+  type Registry,
+} from "@bufbuild/protobuf";
+import { operation_info } from "../protos.js";
+
+/**
+ * The descriptor of google.longrunning.Operation: ours, or the one that a
+ * project generated for itself.
+ */
+export type OperationDesc = DescMessage & { readonly typeName: "google.longrunning.Operation" };
+
+/** The two payload types of a long-running method. */
+export interface OperationTypes<
+  R extends DescMessage = DescMessage,
+  M extends DescMessage = DescMessage,
+> {
+  /** What `Operation.response` holds when the operation succeeded. */
+  readonly response: R;
+  /** What `Operation.metadata` holds. */
+  readonly metadata: M;
+}
+
+/**
+ * A unary method that returns google.longrunning.Operation, together with the
+ * two message types that its `operation_info` option names. Server and client
+ * take everything typed from this one value.
+ */
+export interface LongRunningMethod<
+  I extends DescMessage = DescMessage,
+  R extends DescMessage = DescMessage,
+  M extends DescMessage = DescMessage,
+> extends OperationTypes<R, M> {
+  readonly method: DescMethodUnary<I, OperationDesc>;
+}
+
+/**
+ * Declare a long-running method with its two payload types, which are checked
+ * against the method's `operation_info`.
+ *
+ * @throws TypeError if the method carries no `operation_info`, if it lacks one of
+ *   the two types, or if it names another type (AIP-151). A name without a dot
+ *   is in the method's package (AIP-4210).
+ */
+export function longRunning<I extends DescMessage, R extends DescMessage, M extends DescMessage>(
+  method: DescMethodUnary<I, OperationDesc>,
+  types: OperationTypes<R, M>,
+): LongRunningMethod<I, R, M>;
+/**
+ * Declare a long-running method whose payload types are looked up at run time:
+ * in the method's file and what it imports, then in `registry`. Their static
+ * type is `Message`.
+ *
+ * @throws TypeError as above, and if a type is found nowhere.
+ */
+export function longRunning<I extends DescMessage>(
+  method: DescMethodUnary<I, OperationDesc>,
+  options?: { registry?: Registry | undefined },
+): LongRunningMethod<I>;
+export function longRunning(
+  method: DescMethodUnary<DescMessage, OperationDesc>,
+  options: Partial<OperationTypes> & { registry?: Registry | undefined } = {},
+): LongRunningMethod {
+  const names = operationInfoOf(method);
+  const resolve = (field: "response" | "metadata"): DescMessage => {
+    const name = names[field];
+    const given = options[field];
+    if (given !== undefined && given.typeName !== name) {
+      throw new TypeError(
+        `${fullName(method)}: its operation_info names "${name}" as ${field}_type, not "${given.typeName}"`,
+      );
+    }
+    const found =
+      given ?? findMessage(method.parent.file, name) ?? options.registry?.getMessage(name);
+    if (found !== undefined) return found;
+    throw new TypeError(
+      `${fullName(method)}: "${name}", the ${field}_type of its operation_info, is neither in ` +
+        `${method.parent.file.proto.name} nor in a file that it imports; import it there (AIP-4210), ` +
+        `or give its schema or a registry that has it`,
+    );
+  };
+  return { method, response: resolve("response"), metadata: resolve("metadata") };
+}
+
+/** The name of a method as gRPC writes it: `package.Service/Method`. */
+export function fullName(method: DescMethodUnary): string {
+  return `${method.parent.typeName}/${method.name}`;
+}
+
+/** The full names of the two types that `operation_info` names. */
+function operationInfoOf(method: DescMethodUnary): { response: string; metadata: string } {
+  if (!hasOption(method, operation_info)) {
+    throw new TypeError(
+      `${fullName(method)} has no google.longrunning.operation_info option, which every method ` +
+        `that returns google.longrunning.Operation must have (AIP-151)`,
+    );
+  }
+  const info = getOption(method, operation_info);
+  const qualify = (field: string, name: string) => {
+    if (name === "") {
+      throw new TypeError(`${fullName(method)}: its operation_info has no ${field} (AIP-151)`);
+    }
+    const packageName = method.parent.file.proto.package;
+    return name.includes(".") || packageName === "" ? name : `${packageName}.${name}`;
+  };
+  return {
+    response: qualify("response_type", info.responseType),
+    metadata: qualify("metadata_type", info.metadataType),
+  };
+}
+
+/** Look a message up by its full name in a file and in all that it imports. */
+function findMessage(file: DescFile, typeName: string): DescMessage | undefined {
+  const seen = new Set<DescFile>();
+  const search = (current: DescFile): DescMessage | undefined => {
+    if (seen.has(current)) return undefined;
+    seen.add(current);
+    return (
+      findIn(current.messages, typeName) ??
+      current.dependencies.reduce<DescMessage | undefined>(
+        (found, dependency) => found ?? search(dependency),
+        undefined,
+      )
+    );
+  };
+  return search(file);
+}
+
+function findIn(messages: readonly DescMessage[], typeName: string): DescMessage | undefined {
+  for (const message of messages) {
+    if (message.typeName === typeName) return message;
+    if (typeName.startsWith(`${message.typeName}.`)) {
+      return findIn(message.nestedMessages, typeName);
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,17 @@
+/**
+ * The one door to the generated code: everything that protobuf-es made of the
+ * .proto files in `proto/`, under its own names. Other people's generated code
+ * imports the single files (`connect-longrunning/gen/google/…_pb.js`).
+ */
+export * from "../gen/google/api/annotations_pb.js";
+export * from "../gen/google/api/client_pb.js";
+export * from "../gen/google/api/field_behavior_pb.js";
+export * from "../gen/google/api/field_info_pb.js";
+export * from "../gen/google/api/http_pb.js";
+export * from "../gen/google/api/httpbody_pb.js";
+export * from "../gen/google/api/launch_stage_pb.js";
+export * from "../gen/google/longrunning/operations_pb.js";
+export * from "../gen/google/rpc/code_pb.js";
+export * from "../gen/google/rpc/error_details_pb.js";
+export * from "../gen/google/rpc/http_pb.js";
+export * from "../gen/google/rpc/status_pb.js";

@@ -1,0 +1,148 @@
+import { Code, type ConnectError } from "@connectrpc/connect";
+import {
+  BadRequestSchema,
+  PreconditionFailureSchema,
+  ResourceInfoSchema,
+  RetryInfoSchema,
+} from "../protos.js";
+import { errorWithInfo } from "../status/error-info.js";
+
+/** ResourceInfo.resource_type of an operation. */
+const operationType = "longrunning.googleapis.com/Operation";
+
+/** Longest echo of what a client sent: errors travel in trailers, which are limited. */
+const maxEchoLength = 256;
+
+function echo(value: string): string {
+  return value.length <= maxEchoLength ? value : `${value.slice(0, maxEchoLength)}…`;
+}
+
+/**
+ * INVALID_ARGUMENT for one field of the request: `expected` says, as the rest of
+ * a sentence that begins with the field's name, what it should have been.
+ */
+export function invalidField(
+  field: string,
+  value: string,
+  expected: string,
+  reason = "INVALID_FIELD",
+): ConnectError {
+  const description = `${field} ${expected}, not "${echo(value)}"`;
+  return errorWithInfo(Code.InvalidArgument, description, {
+    reason,
+    metadata: { field, value: echo(value) },
+    details: [
+      { desc: BadRequestSchema, value: { fieldViolations: [{ field, description, reason }] } },
+    ],
+  });
+}
+
+/** NOT_FOUND for an operation that is unknown, deleted or expired. */
+export function operationNotFound(name: string): ConnectError {
+  return errorWithInfo(Code.NotFound, `operation "${echo(name)}" does not exist`, {
+    reason: "OPERATION_NOT_FOUND",
+    metadata: { name: echo(name) },
+    details: [
+      {
+        desc: ResourceInfoSchema,
+        value: { resourceType: operationType, resourceName: echo(name) },
+      },
+    ],
+  });
+}
+
+/** ALREADY_EXISTS for a start under a name that is in use. */
+export function operationExists(name: string): ConnectError {
+  return errorWithInfo(Code.AlreadyExists, `operation "${echo(name)}" exists already`, {
+    reason: "OPERATION_EXISTS",
+    metadata: { name: echo(name) },
+    details: [
+      {
+        desc: ResourceInfoSchema,
+        value: { resourceType: operationType, resourceName: echo(name) },
+      },
+    ],
+  });
+}
+
+/** INVALID_ARGUMENT for a request id that came before with another request. */
+export function requestIdReused(requestId: string): ConnectError {
+  return invalidField(
+    "request_id",
+    requestId,
+    "must be new for a request that differs from the one it was first sent with",
+    "REQUEST_ID_REUSED",
+  );
+}
+
+/** FAILED_PRECONDITION for a write to an operation that has its result. */
+export function operationDone(name: string): ConnectError {
+  return notWritable(name, "OPERATION_DONE", "is done, and what is done does not change");
+}
+
+/** FAILED_PRECONDITION for driving an operation from outside that has work of its own here. */
+export function operationNotExternal(name: string): ConnectError {
+  return notWritable(name, "OPERATION_NOT_EXTERNAL", "is driven by its own work, not from outside");
+}
+
+/** FAILED_PRECONDITION for driving an operation as one of a method that did not start it. */
+export function operationOfOtherMethod(name: string, method: string): ConnectError {
+  return notWritable(name, "OPERATION_OF_OTHER_METHOD", `was started by ${method}`);
+}
+
+function notWritable(name: string, reason: string, why: string): ConnectError {
+  const description = `operation "${echo(name)}" ${why}`;
+  return errorWithInfo(Code.FailedPrecondition, description, {
+    reason,
+    metadata: { name: echo(name) },
+    details: [
+      {
+        desc: PreconditionFailureSchema,
+        value: { violations: [{ type: reason, subject: echo(name), description }] },
+      },
+    ],
+  });
+}
+
+/** UNAVAILABLE for a server that is shutting down: another one may take the call. */
+export function draining(): ConnectError {
+  const retryDelay = { seconds: 1n, nanos: 0 };
+  return errorWithInfo(Code.Unavailable, "the server is shutting down", {
+    reason: "DRAINING",
+    details: [{ desc: RetryInfoSchema, value: { retryDelay } }],
+  });
+}
+
+/** UNIMPLEMENTED for `return_partial_success`: one store answers, wholly or not at all. */
+export function partialSuccessUnsupported(): ConnectError {
+  return errorWithInfo(Code.Unimplemented, "return_partial_success is not supported", {
+    reason: "PARTIAL_SUCCESS_UNSUPPORTED",
+    metadata: { field: "return_partial_success" },
+  });
+}
+
+/** CANCELLED: how an operation ends whose work stopped on request, and why its signal aborts. */
+export function cancelledByRequest(details?: Parameters<typeof errorWithInfo>[2]["details"]) {
+  return errorWithInfo(Code.Canceled, "the operation was cancelled", {
+    reason: "CANCELLED_BY_REQUEST",
+    details,
+  });
+}
+
+/** ABORTED: why the signal of an attempt aborts that another attempt has taken over from. */
+export function attemptLost(name: string, attempt: number): ConnectError {
+  return errorWithInfo(Code.Aborted, `attempt ${attempt} at "${echo(name)}" is another's by now`, {
+    reason: "ATTEMPT_LOST",
+    metadata: { name: echo(name), attempt: String(attempt) },
+  });
+}
+
+/**
+ * UNKNOWN: how an operation ends whose work threw something that is no
+ * ConnectError. What it threw stays on this side; the log hook has it.
+ */
+export function workFailed(): ConnectError {
+  return errorWithInfo(Code.Unknown, "the operation failed with an unexpected error", {
+    reason: "WORK_FAILED",
+  });
+}

@@ -1,0 +1,140 @@
+import { create } from "@bufbuild/protobuf";
+import { type Duration, durationMs, EmptySchema } from "@bufbuild/protobuf/wkt";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import { parseListName, parseOperationName } from "../operation/name.js";
+import {
+  type ListOperationsRequest,
+  ListOperationsResponseSchema,
+  type Operations,
+} from "../protos.js";
+import type { OperationStore } from "../store/operation-store.js";
+import type { Signals } from "../store/signals.js";
+import {
+  cancelledByRequest,
+  invalidField,
+  operationNotFound,
+  partialSuccessUnsupported,
+} from "./errors.js";
+import { parseFilter } from "./filter.js";
+import { operationFromRecord } from "./operation-message.js";
+import type { OperationWaiters } from "./operation-waiters.js";
+import type { PageTokens } from "./page-token.js";
+import { storedError } from "./stored-result.js";
+
+/** What the service stands on. */
+export interface OperationsServiceParts {
+  store: OperationStore;
+  signals: Signals;
+  waiters: OperationWaiters;
+  pageTokens: PageTokens;
+  /** Longest time that one WaitOperation call is held, in milliseconds. */
+  maxWaitMs: number;
+}
+
+const defaultPageSize = 50;
+const maxPageSize = 1000;
+
+/** The five methods of google.longrunning.Operations over a store. */
+export function createOperationsService(
+  parts: OperationsServiceParts,
+): ServiceImpl<typeof Operations> {
+  const { store, signals, waiters, pageTokens } = parts;
+  return {
+    async getOperation({ name }) {
+      assertOperationName(name);
+      const record = await store.get(name);
+      if (record === undefined) throw operationNotFound(name);
+      return operationFromRecord(record);
+    },
+
+    async listOperations(request) {
+      const { parent, pageSize } = readListRequest(request);
+      const filter = parseFilter(request.filter);
+      const list = { parent, filter: request.filter };
+      const after =
+        request.pageToken === "" ? undefined : await pageTokens.open(request.pageToken, list);
+      if (request.pageToken !== "" && after === undefined) {
+        throw invalidField(
+          "page_token",
+          request.pageToken,
+          "must be the next_page_token of the same list, with the same name and filter",
+        );
+      }
+      const page = await store.list({ parent, filter, after, limit: pageSize });
+      return create(ListOperationsResponseSchema, {
+        operations: page.records.map(operationFromRecord),
+        nextPageToken: page.next === undefined ? "" : await pageTokens.seal(page.next, list),
+      });
+    },
+
+    async deleteOperation({ name }) {
+      assertOperationName(name);
+      const record = await store.transaction(async (transaction) => {
+        const hidden = await store.hide(name, { transaction });
+        if (hidden !== undefined) await signals.publish(name, "deleted", { transaction });
+        return hidden;
+      });
+      if (record === undefined) throw operationNotFound(name);
+      return create(EmptySchema);
+    },
+
+    async cancelOperation({ name }) {
+      assertOperationName(name);
+      const record = await store.transaction(async (transaction) => {
+        const cancelled = storedError(cancelledByRequest());
+        const changed = await store.requestCancel(name, cancelled, { transaction });
+        if (changed !== undefined) {
+          const kind = changed.state === "done" ? "done" : "cancel-requested";
+          await signals.publish(name, kind, { transaction });
+        }
+        return changed;
+      });
+      if (record === undefined) throw operationNotFound(name);
+      return create(EmptySchema);
+    },
+
+    async waitOperation({ name, timeout }, context) {
+      assertOperationName(name);
+      const timeoutMs = waitTimeoutMs(timeout, parts.maxWaitMs, context);
+      const record = await waiters.wait(name, timeoutMs, context.signal);
+      if (record === undefined) throw operationNotFound(name);
+      return operationFromRecord(record);
+    },
+  };
+}
+
+function assertOperationName(name: string): void {
+  if (parseOperationName(name) === undefined) {
+    throw invalidField("name", name, 'must have the form "{parent/}operations/{id}"');
+  }
+}
+
+function readListRequest(request: ListOperationsRequest): { parent: string; pageSize: number } {
+  if (request.returnPartialSuccess) throw partialSuccessUnsupported();
+  const parent = parseListName(request.name);
+  if (parent === undefined) {
+    throw invalidField("name", request.name, 'must be "{parent}", "{parent}/operations" or empty');
+  }
+  if (request.pageSize < 0) {
+    throw invalidField("page_size", String(request.pageSize), "must not be negative");
+  }
+  const pageSize = Math.min(request.pageSize || defaultPageSize, maxPageSize);
+  return { parent, pageSize };
+}
+
+/**
+ * How long one WaitOperation call waits: the shortest of what the request asks
+ * for, the server's cap, and the call's own deadline less a margin in which the
+ * answer can travel, so that the client sees a state and not DEADLINE_EXCEEDED.
+ */
+function waitTimeoutMs(
+  timeout: Duration | undefined,
+  maxWaitMs: number,
+  context: HandlerContext,
+): number {
+  const wantedMs = timeout === undefined ? maxWaitMs : durationMs(timeout);
+  if (wantedMs < 0) throw invalidField("timeout", `${wantedMs / 1000}s`, "must not be negative");
+  const deadlineMs = context.timeoutMs() ?? Number.POSITIVE_INFINITY;
+  const marginMs = Math.min(250, deadlineMs / 5);
+  return Math.max(0, Math.min(wantedMs, maxWaitMs, deadlineMs - marginMs));
+}

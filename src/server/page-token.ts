@@ -1,0 +1,101 @@
+import { base64Decode, base64Encode } from "@bufbuild/protobuf/wire";
+import type { ListCursor } from "../store/operation-store.js";
+
+/** Seals the place where a page ended, so that nobody can read it or make one up. */
+export interface PageTokens {
+  /** A URL-safe token for going on after `cursor` in this very list. */
+  seal(cursor: ListCursor, list: ListIdentity): Promise<string>;
+  /**
+   * The place that a token holds; undefined for one that was tampered with, that
+   * another key sealed, or that is from another list.
+   */
+  open(token: string, list: ListIdentity): Promise<ListCursor | undefined>;
+}
+
+/** What must stay the same from page to page (AIP-158); the page size may change. */
+export interface ListIdentity {
+  parent: string;
+  filter: string;
+}
+
+/** First byte of a token: the layout of what follows. */
+const layout = 1;
+const ivBytes = 12;
+const keyBytes = 32;
+/** Longer than any token we make: a name has at most 1024 bytes. */
+const maxTokenLength = 2048;
+const utf8 = new TextEncoder();
+
+/**
+ * Tokens sealed with AES-256-GCM. Replicas that share the key take each other's
+ * tokens.
+ *
+ * @param key 32 secret bytes. Undefined: a key of this process's own.
+ * @throws RangeError for a key of another length.
+ */
+export function createPageTokens(key: Uint8Array | undefined): PageTokens {
+  if (key !== undefined && key.length !== keyBytes) {
+    throw new RangeError(`pageTokenKey must have ${keyBytes} bytes, not ${key.length}`);
+  }
+  const secret = crypto.subtle.importKey(
+    "raw",
+    key === undefined ? crypto.getRandomValues(new Uint8Array(keyBytes)) : Uint8Array.from(key),
+    "AES-GCM",
+    false,
+    ["encrypt", "decrypt"],
+  );
+  return {
+    async seal(cursor, list) {
+      const iv = crypto.getRandomValues(new Uint8Array(ivBytes));
+      const algorithm = { name: "AES-GCM", iv, additionalData: bytesOfList(list) };
+      const sealed = await crypto.subtle.encrypt(algorithm, await secret, bytesOfCursor(cursor));
+      const token = new Uint8Array(1 + ivBytes + sealed.byteLength);
+      token[0] = layout;
+      token.set(iv, 1);
+      token.set(new Uint8Array(sealed), 1 + ivBytes);
+      return base64Encode(token, "url");
+    },
+    async open(text, list) {
+      const token = decode(text);
+      if (token === undefined || token[0] !== layout || token.length <= 1 + ivBytes)
+        return undefined;
+      const iv = token.slice(1, 1 + ivBytes);
+      const algorithm = { name: "AES-GCM", iv, additionalData: bytesOfList(list) };
+      try {
+        const sealed = token.slice(1 + ivBytes);
+        return cursorFromBytes(await crypto.subtle.decrypt(algorithm, await secret, sealed));
+      } catch {
+        // AES-GCM says nothing more than that the token is not one of ours.
+        return undefined;
+      }
+    },
+  };
+}
+
+function decode(token: string): Uint8Array<ArrayBuffer> | undefined {
+  if (token.length > maxTokenLength) return undefined;
+  try {
+    return base64Decode(token);
+  } catch {
+    return undefined;
+  }
+}
+
+function bytesOfList({ parent, filter }: ListIdentity): Uint8Array<ArrayBuffer> {
+  return utf8.encode(JSON.stringify([parent, filter]));
+}
+
+function bytesOfCursor({ createTimeMicros, name }: ListCursor): Uint8Array<ArrayBuffer> {
+  const nameBytes = utf8.encode(name);
+  const bytes = new Uint8Array(8 + nameBytes.length);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(createTimeMicros));
+  bytes.set(nameBytes, 8);
+  return bytes;
+}
+
+function cursorFromBytes(bytes: ArrayBuffer): ListCursor {
+  return {
+    createTimeMicros: Number(new DataView(bytes).getBigUint64(0)),
+    name: new TextDecoder().decode(new Uint8Array(bytes, 8)),
+  };
+}

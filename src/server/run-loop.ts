@@ -1,0 +1,194 @@
+import { type DescMessage, fromBinary } from "@bufbuild/protobuf";
+import { ConnectError } from "@connectrpc/connect";
+import type { Clock } from "../internal/clock.js";
+import { sleep } from "../internal/sleep.js";
+import type { LongRunningMethod } from "../operation/long-running.js";
+import { StatusSchema } from "../protos.js";
+import { statusFromError } from "../status/status-error.js";
+import type { Delivery, Settlement } from "../store/dispatcher.js";
+import type {
+  OperationRecord,
+  OperationStore,
+  Report,
+  StoredResult,
+} from "../store/operation-store.js";
+import type { Signals } from "../store/signals.js";
+import { type AttemptSignal, createAttemptSignal } from "./attempt-signal.js";
+import { attemptLost, cancelledByRequest, draining, workFailed } from "./errors.js";
+import type { OperationsEvent } from "./events.js";
+import { createReportWriter } from "./report-writer.js";
+import { storedError, storedPayload, storedResponse } from "./stored-result.js";
+import type { Work } from "./work.js";
+
+/** What the run loop stands on. */
+export interface RunLoopParts {
+  store: OperationStore;
+  signals: Signals;
+  clock: Clock;
+  log: (event: OperationsEvent) => void;
+  /** Least time between two writes of one operation's metadata, in milliseconds. */
+  reportIntervalMs: number;
+}
+
+/** Runs the operations that a dispatcher delivers to this process. */
+export interface RunLoop {
+  /** Make one attempt at an operation, from its claim to its end. Never rejects. */
+  run<I extends DescMessage, R extends DescMessage, M extends DescMessage>(
+    method: LongRunningMethod<I, R, M>,
+    work: Work<I, R, M>,
+    delivery: Delivery,
+  ): Promise<Settlement>;
+  /** Abort the signal of all that runs, because the server shuts down. */
+  abortAll(): void;
+  /** The names of what runs now. */
+  running(): string[];
+}
+
+/** How often a terminal write is tried while the store fails, and how long after each other. */
+const finishDelaysMs = [100, 200, 400, 800, 1600, 3200, 6400, 12_800];
+
+/** How long an operation that the store could not claim now waits for the next try. */
+const claimRetryDelayMs = 1000;
+
+export function createRunLoop(parts: RunLoopParts): RunLoop {
+  const { store, signals, clock, log } = parts;
+  const attempts = new Map<AttemptSignal, string>();
+
+  /** The one terminal write, and word of it. False where the claim no longer holds. */
+  const finish = (record: OperationRecord, result: StoredResult, report: Report | undefined) =>
+    store.transaction(async (transaction) => {
+      const done = await store.finish(record, result, report, { transaction });
+      if (done !== undefined) await signals.publish(record.name, "done", { transaction });
+      return done !== undefined;
+    });
+
+  const finishInSpiteOfFailures: typeof finish = async (record, result, report) => {
+    for (const delayMs of finishDelaysMs) {
+      try {
+        return await finish(record, result, report);
+      } catch (cause) {
+        log({ kind: "store-failed", action: `finish ${record.name}`, cause });
+        await sleep(clock, delayMs);
+      }
+    }
+    return finish(record, result, report);
+  };
+
+  /** One attempt at a claimed operation. */
+  const attempt = async <I extends DescMessage, R extends DescMessage, M extends DescMessage>(
+    method: LongRunningMethod<I, R, M>,
+    work: Work<I, R, M>,
+    record: OperationRecord,
+    attemptSignal: AttemptSignal,
+  ): Promise<Settlement> => {
+    const { name } = record;
+    const lost = () => attemptSignal.abort(attemptLost(name, record.attempt));
+    const reports = createReportWriter(record, store, clock, parts.reportIntervalMs, {
+      written: attemptSignal.see,
+      lost,
+      failed: (cause) => log({ kind: "store-failed", action: `report ${name}`, cause }),
+    });
+    const outcome = await runWork(method, work, {
+      name,
+      request: fromBinary(method.method.input, record.request),
+      attempt: record.attempt,
+      signal: attemptSignal.signal,
+      report: (metadata) => reports.put({ metadata: storedPayload(method.metadata, metadata) }),
+    });
+    const lastReport = await reports.close();
+    if (outcome.kind === "error") {
+      const { reason } = attemptSignal.signal;
+      if (attemptSignal.signal.aborted && !attemptSignal.cancelRequested && isDraining(reason)) {
+        if (lastReport !== undefined) await store.report(record, lastReport);
+        await store.release(record, true);
+        return { kind: "handover" };
+      }
+    }
+    const result =
+      outcome.kind === "response"
+        ? outcome.result
+        : storedError(
+            attemptSignal.cancelRequested
+              ? cancelledWith(outcome.thrown, attemptSignal.signal.reason)
+              : operationError(outcome.thrown, record, log),
+          );
+    const won = await finishInSpiteOfFailures(record, result, lastReport);
+    if (!won) log({ kind: "attempt-lost", name, attempt: record.attempt });
+    return { kind: "settled" };
+  };
+
+  return {
+    async run(method, work, delivery) {
+      let attemptSignal: AttemptSignal | undefined;
+      let onLost: (() => void) | undefined;
+      try {
+        // Subscribe, then claim: a request to cancel is in the record or in the signal.
+        attemptSignal = await createAttemptSignal(delivery.name, store, signals, clock);
+        const record = await store.claim(delivery.name);
+        if (record === undefined) return { kind: "settled" };
+        attemptSignal.see(record);
+        attempts.set(attemptSignal, delivery.name);
+        const { abort } = attemptSignal;
+        onLost = () => abort(attemptLost(record.name, record.attempt));
+        if (delivery.signal.aborted) onLost();
+        else delivery.signal.addEventListener("abort", onLost, { once: true });
+        return await attempt(method, work, record, attemptSignal);
+      } catch (cause) {
+        log({ kind: "store-failed", action: `run ${delivery.name}`, cause });
+        return { kind: "retry", delayMs: claimRetryDelayMs };
+      } finally {
+        if (onLost !== undefined) delivery.signal.removeEventListener("abort", onLost);
+        if (attemptSignal !== undefined) {
+          attempts.delete(attemptSignal);
+          attemptSignal.close();
+        }
+      }
+    },
+    abortAll() {
+      for (const attemptSignal of attempts.keys()) attemptSignal.abort(draining());
+    },
+    running: () => [...attempts.values()],
+  };
+}
+
+type WorkOutcome = { kind: "response"; result: StoredResult } | { kind: "error"; thrown: unknown };
+
+async function runWork<I extends DescMessage, R extends DescMessage, M extends DescMessage>(
+  method: LongRunningMethod<I, R, M>,
+  work: Work<I, R, M>,
+  operation: Parameters<Work<I, R, M>>[0],
+): Promise<WorkOutcome> {
+  try {
+    const response = await work(operation);
+    return { kind: "response", result: storedResponse(method.response, response) };
+  } catch (thrown) {
+    return { kind: "error", thrown };
+  }
+}
+
+function isDraining(reason: unknown): boolean {
+  return reason instanceof ConnectError && reason.code === draining().code;
+}
+
+/**
+ * The end of an operation whose work threw after its cancellation was asked for.
+ * What it threw rides along as a detail, where that is more than the reason.
+ */
+function cancelledWith(thrown: unknown, reason: unknown): ConnectError {
+  const said = thrown instanceof ConnectError && thrown !== reason;
+  return cancelledByRequest(
+    said ? [{ desc: StatusSchema, value: statusFromError(thrown) }] : undefined,
+  );
+}
+
+/** The error of an operation whose work threw. */
+function operationError(
+  thrown: unknown,
+  record: OperationRecord,
+  log: (event: OperationsEvent) => void,
+): ConnectError {
+  if (thrown instanceof ConnectError) return thrown;
+  const { name, method, attempt } = record;
+  log({ kind: "work-failed", name, method, attempt, cause: thrown });
+  return workFailed();
+}

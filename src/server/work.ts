@@ -1,0 +1,43 @@
+import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
+
+/**
+ * The work behind a long-running method: what it returns is the operation's
+ * response, what it throws its error. A ConnectError becomes the error with its
+ * code, message and details; anything else becomes UNKNOWN, and only the log
+ * hook sees what it was.
+ *
+ * It may run more than once, when the process that ran it was lost.
+ */
+export type Work<I extends DescMessage, R extends DescMessage, M extends DescMessage> = (
+  operation: RunningOperation<I, M>,
+) => Promise<MessageInitShape<R>> | MessageInitShape<R>;
+
+/** One attempt at an operation, as its work sees it. */
+export interface RunningOperation<
+  I extends DescMessage = DescMessage,
+  M extends DescMessage = DescMessage,
+> {
+  /** `{parent/}operations/{id}`. */
+  readonly name: string;
+  /** The message that started it. */
+  readonly request: MessageShape<I>;
+  /**
+   * 1 for the first attempt, and more for each after it. It only ever grows: hand
+   * it to other systems as a fencing token.
+   */
+  readonly attempt: number;
+  /**
+   * Aborts when the work should stop: somebody asked for a cancellation
+   * (`reason.code` is `Code.Canceled`), the server shuts down (`Code.Unavailable`),
+   * or another attempt has taken over (`Code.Aborted`). Throwing the reason, as
+   * `throwIfAborted()` does, is how work agrees to that. Work that goes on and
+   * returns a response has succeeded all the same, unless another has taken over.
+   */
+  readonly signal: AbortSignal;
+  /**
+   * Show progress: the operation's metadata from now on. Best effort and cheap,
+   * so call it as often as you like: of several calls in a short time the last
+   * one counts, and the last one before the end always does.
+   */
+  report(metadata: MessageInitShape<M>): void;
+}

@@ -1,0 +1,48 @@
+import type { StoreOptions } from "./operation-store.js";
+
+/** An operation that has work to be done. */
+export interface DispatchedOperation {
+  readonly name: string;
+  /** `package.Service/Method`. */
+  readonly method: string;
+}
+
+/** An operation that was handed to this process to run. */
+export interface Delivery extends DispatchedOperation {
+  /**
+   * Aborted when the delivery is lost: this process could not show in time that
+   * it lives, and another may have the operation by now.
+   */
+  readonly signal: AbortSignal;
+}
+
+/** How a delivery ended. */
+export type Settlement =
+  /** Nothing is left to do: the operation is done, or it is another's. */
+  | { readonly kind: "settled" }
+  /** Deliver it again after this delay in milliseconds; that uses up an attempt. */
+  | { readonly kind: "retry"; readonly delayMs: number }
+  /** Deliver it to another process as soon as possible; that uses up none. */
+  | { readonly kind: "handover" };
+
+/**
+ * Who runs what: hands each dispatched operation to one process at a time, at
+ * least once. It knows names; the records are the store's.
+ */
+export interface Dispatcher {
+  /**
+   * Have an operation run by one of the processes that serve its method. When
+   * this resolves (with a transaction: when that commits) the operation will be
+   * delivered, however often processes die.
+   */
+  dispatch(operation: DispatchedOperation, options?: StoreOptions): Promise<void>;
+  /**
+   * Run this method's operations in this process. `run` must not reject; one that
+   * does has its operation delivered again.
+   *
+   * Returns at once; a failure to set it up is what `dispatch` rejects with.
+   */
+  serve(method: string, run: (delivery: Delivery) => Promise<Settlement>): void;
+  /** Take no more deliveries. Resolves when those under way are settled. Calling it again joins the first call. */
+  stop(): Promise<void>;
+}

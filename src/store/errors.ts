@@ -1,0 +1,26 @@
+import { Code, type ConnectError } from "@connectrpc/connect";
+import { RetryInfoSchema } from "../protos.js";
+import { errorWithInfo } from "../status/error-info.js";
+
+/** FAILED_PRECONDITION for a transaction handed to a store that knows none. */
+export function transactionUnsupported(store: string): ConnectError {
+  return errorWithInfo(
+    Code.FailedPrecondition,
+    `the ${store} takes part in no transaction; use a store that keeps a database`,
+    { reason: "TRANSACTION_UNSUPPORTED", metadata: { store } },
+  );
+}
+
+/** RESOURCE_EXHAUSTED for a store that holds as many operations as it may. */
+export function storeFull(maxOperations: number, retryDelayMs: number): ConnectError {
+  const retryDelay = { seconds: BigInt(Math.ceil(retryDelayMs / 1000)), nanos: 0 };
+  return errorWithInfo(
+    Code.ResourceExhausted,
+    `the server keeps ${maxOperations} operations and can take no more until some expire or are deleted`,
+    {
+      reason: "STORE_FULL",
+      metadata: { maxOperations: String(maxOperations) },
+      details: [{ desc: RetryInfoSchema, value: { retryDelay } }],
+    },
+  );
+}

@@ -1,0 +1,318 @@
+import { type Clock, systemClock } from "../../internal/clock.js";
+import { storeFull, transactionUnsupported } from "../errors.js";
+import type {
+  Claim,
+  InsertOutcome,
+  ListCursor,
+  ListPage,
+  ListQuery,
+  NewOperation,
+  OperationFilter,
+  OperationRecord,
+  OperationStore,
+  Report,
+  StoredRequestId,
+  StoreOptions,
+} from "../operation-store.js";
+
+/** How a memory store is bounded and what time it goes by. */
+export interface MemoryStoreOptions {
+  /**
+   * How many operations it keeps at most, at least 1, deleted ones whose request
+   * id is still remembered among them; a start beyond that is refused with
+   * RESOURCE_EXHAUSTED. Default: 100,000.
+   */
+  maxOperations?: number | undefined;
+  /** Default: the machine's clock. */
+  clock?: Clock | undefined;
+}
+
+/** Longest stretch of records that one page looks at before it ends early. */
+const maxScannedPerPage = 10_000;
+
+/** How many records a start that meets a full store clears away at most, if it can. */
+const maxExpiredWhenFull = 1000;
+
+/** When a client that met a full store may try again. */
+const fullRetryDelayMs = 60_000;
+
+/**
+ * A store in this process's memory: everything is gone when the process ends.
+ *
+ * @throws RangeError if `maxOperations` is not a whole number of at least 1.
+ */
+export function createMemoryStore(options: MemoryStoreOptions = {}): OperationStore {
+  const maxOperations = options.maxOperations ?? 100_000;
+  if (!Number.isInteger(maxOperations) || maxOperations < 1) {
+    throw new RangeError(
+      `maxOperations must be a whole number of at least 1, not ${maxOperations}`,
+    );
+  }
+  const clock = options.clock ?? systemClock;
+  const records = new Map<string, OperationRecord>();
+  /** What is left of records that went before the window of their request id was over. */
+  const tombstones = new Map<string, OperationRecord>();
+  /** The name that each request id led to, for its record's and its window's time. */
+  const nameByRequestId = new Map<string, string>();
+  /** The keys of each parent's records, oldest first. */
+  const keysByParent = new Map<string, ListCursor[]>();
+  let lastMicros = 0;
+
+  /** Strictly growing, so that no two records share a create time. */
+  const nextMicros = () => {
+    lastMicros = Math.max(lastMicros + 1, nowMicros());
+    return lastMicros;
+  };
+  const nowMicros = () => Math.round(clock.nowMs() * 1000);
+
+  const isVisible = (record: OperationRecord) =>
+    record.deleteTimeMicros === undefined && !isExpired(record, nowMicros());
+
+  const visible = (name: string) => {
+    const record = records.get(name);
+    return record !== undefined && isVisible(record) ? record : undefined;
+  };
+
+  /** The record that a claim may write to. */
+  const claimed = (claim: Claim) => {
+    const record = records.get(claim.name);
+    return record?.state === "running" && record.attempt === claim.attempt ? record : undefined;
+  };
+
+  const replace = (record: OperationRecord, changes: Partial<OperationRecord>) => {
+    const changed = { ...record, updateTimeMicros: nextMicros(), ...changes };
+    records.set(record.name, changed);
+    return changed;
+  };
+
+  /** Take a record away; its request id stays known for the rest of its window (AIP-155). */
+  const remove = (record: OperationRecord, now: number) => {
+    records.delete(record.name);
+    const keys = keysByParent.get(record.parent);
+    if (keys !== undefined) {
+      const at = firstAtOrAfter(keys, record);
+      if (keys[at]?.name === record.name) keys.splice(at, 1);
+      if (keys.length === 0) keysByParent.delete(record.parent);
+    }
+    if (record.requestId === undefined) return;
+    if (requestIdEndMicros(record) > now) tombstones.set(record.name, withoutPayloads(record));
+    else nameByRequestId.delete(keyOf(record.requestId));
+  };
+
+  const ended = (record: NewOperation, endTimeMicros: number) => ({
+    state: "done" as const,
+    endTimeMicros,
+    expireTimeMicros: endTimeMicros + Math.round(record.retentionMs * 1000),
+  });
+
+  const expire = (limit: number) => {
+    const now = nowMicros();
+    for (const { name, requestId } of [...tombstones.values()].filter(
+      (record) => requestIdEndMicros(record) <= now,
+    )) {
+      tombstones.delete(name);
+      if (requestId) nameByRequestId.delete(keyOf(requestId));
+    }
+    let removed = 0;
+    for (const record of records.values()) {
+      if (removed >= limit) break;
+      if (record.state !== "done" || isVisible(record)) continue;
+      remove(record, now);
+      removed += 1;
+    }
+    return removed;
+  };
+
+  /** The record that a request id led to, also a hidden one. */
+  const startedWith = (requestId: StoredRequestId | undefined) => {
+    const name = requestId && nameByRequestId.get(keyOf(requestId));
+    if (name === undefined) return undefined;
+    const record = records.get(name) ?? tombstones.get(name);
+    return record && (records.has(name) || requestIdEndMicros(record) > nowMicros())
+      ? record
+      : undefined;
+  };
+
+  const insert = (operation: NewOperation): InsertOutcome => {
+    const earlier = startedWith(operation.requestId);
+    if (earlier !== undefined) return { kind: "duplicate", record: earlier };
+    if (records.has(operation.name) || tombstones.has(operation.name)) {
+      return { kind: "name-taken" };
+    }
+    const isFull = () => records.size + tombstones.size >= maxOperations;
+    if (isFull()) expire(maxExpiredWhenFull);
+    if (isFull()) throw storeFull(maxOperations, fullRetryDelayMs);
+    const createTimeMicros = nextMicros();
+    const record: OperationRecord = {
+      ...operation,
+      state: operation.external ? "running" : "queued",
+      attempt: 0,
+      handovers: 0,
+      checkpoint: undefined,
+      createTimeMicros,
+      updateTimeMicros: createTimeMicros,
+      cancelRequestTimeMicros: undefined,
+      endTimeMicros: undefined,
+      expireTimeMicros: undefined,
+      deleteTimeMicros: undefined,
+      ...(operation.result && ended(operation, createTimeMicros)),
+    };
+    records.set(record.name, record);
+    const keys = keysByParent.get(record.parent) ?? [];
+    keys.push({ createTimeMicros, name: record.name });
+    keysByParent.set(record.parent, keys);
+    if (record.requestId) nameByRequestId.set(keyOf(record.requestId), record.name);
+    return { kind: "inserted", record };
+  };
+
+  const list = ({ parent, filter, after, limit }: ListQuery): ListPage => {
+    const keys = keysByParent.get(parent) ?? [];
+    const found: OperationRecord[] = [];
+    const start = after === undefined ? keys.length : firstAtOrAfter(keys, after);
+    const end = Math.max(0, start - maxScannedPerPage);
+    for (let at = start - 1; at >= end; at -= 1) {
+      const key = keys[at];
+      const record = key && visible(key.name);
+      if (record === undefined || !matches(record, filter)) continue;
+      found.push(record);
+      if (found.length === limit) return { records: found, next: at > 0 ? key : undefined };
+    }
+    return { records: found, next: end > 0 ? keys[end] : undefined };
+  };
+
+  return {
+    transaction: (work) => work(undefined),
+    insert: async (operation, options) => {
+      refuseTransaction(options);
+      return insert(operation);
+    },
+    get: async (name, options) => {
+      refuseTransaction(options);
+      return visible(name);
+    },
+    claim: async (name, options) => {
+      refuseTransaction(options);
+      const record = records.get(name);
+      if (record === undefined || record.state === "done" || record.external) return undefined;
+      return replace(record, { state: "running", attempt: record.attempt + 1 });
+    },
+    report: async (claim, report, options) => {
+      refuseTransaction(options);
+      const record = claimed(claim);
+      return record && replace(record, reported(record, report));
+    },
+    release: async (claim, handover, options) => {
+      refuseTransaction(options);
+      const record = claimed(claim);
+      const handovers = (record?.handovers ?? 0) + (handover ? 1 : 0);
+      return record && !record.external
+        ? replace(record, { state: "queued", handovers })
+        : undefined;
+    },
+    finish: async (claim, result, report, options) => {
+      refuseTransaction(options);
+      const record = claimed(claim);
+      if (record === undefined) return undefined;
+      const updateTimeMicros = nextMicros();
+      return replace(record, {
+        ...reported(record, report ?? {}),
+        ...ended(record, updateTimeMicros),
+        checkpoint: undefined,
+        result,
+        updateTimeMicros,
+      });
+    },
+    requestCancel: async (name, whenQueued, options) => {
+      refuseTransaction(options);
+      const record = visible(name);
+      if (record === undefined || record.state === "done") return record;
+      const updateTimeMicros = nextMicros();
+      return replace(record, {
+        cancelRequestTimeMicros: record.cancelRequestTimeMicros ?? updateTimeMicros,
+        updateTimeMicros,
+        ...(record.state === "queued" && {
+          ...ended(record, updateTimeMicros),
+          checkpoint: undefined,
+          result: whenQueued,
+        }),
+      });
+    },
+    hide: async (name, options) => {
+      refuseTransaction(options);
+      const record = visible(name);
+      // The update time of a done record stands still.
+      return (
+        record &&
+        replace(record, {
+          deleteTimeMicros: nextMicros(),
+          updateTimeMicros: record.updateTimeMicros,
+        })
+      );
+    },
+    list: async (query, options) => {
+      refuseTransaction(options);
+      return list(query);
+    },
+    expire: async (limit, options) => {
+      refuseTransaction(options);
+      return expire(limit);
+    },
+    close: async () => {
+      records.clear();
+      tombstones.clear();
+      nameByRequestId.clear();
+      keysByParent.clear();
+    },
+  };
+}
+
+function refuseTransaction(options: StoreOptions | undefined): void {
+  if (options?.transaction !== undefined) throw transactionUnsupported("memory store");
+}
+
+function isExpired(record: OperationRecord, nowMicros: number): boolean {
+  return record.expireTimeMicros !== undefined && record.expireTimeMicros <= nowMicros;
+}
+
+function requestIdEndMicros(record: OperationRecord): number {
+  return record.createTimeMicros + Math.round((record.requestId?.windowMs ?? 0) * 1000);
+}
+
+function keyOf({ scope, id }: StoredRequestId): string {
+  return `${scope}\u0000${id}`;
+}
+
+function withoutPayloads(record: OperationRecord): OperationRecord {
+  return { ...record, request: new Uint8Array(), metadata: undefined, result: undefined };
+}
+
+function reported(record: OperationRecord, report: Report) {
+  return {
+    metadata: report.metadata ?? record.metadata,
+    checkpoint: report.checkpoint ?? record.checkpoint,
+  };
+}
+
+function matches(record: OperationRecord, filter: OperationFilter | undefined): boolean {
+  return filter === undefined || (record.state === "done") === filter.value;
+}
+
+/** Index of the first key that does not lie before this one; the keys' number where all do. */
+function firstAtOrAfter(keys: readonly ListCursor[], key: ListCursor): number {
+  let low = 0;
+  let high = keys.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const probe = keys[middle];
+    if (probe !== undefined && isBefore(probe, key)) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function isBefore(one: ListCursor, other: ListCursor): boolean {
+  if (one.createTimeMicros !== other.createTimeMicros) {
+    return one.createTimeMicros < other.createTimeMicros;
+  }
+  return one.name < other.name;
+}

@@ -1,0 +1,233 @@
+/**
+ * A transaction that the caller has open, in the smallest form that database
+ * drivers and query builders can be brought to. Whatever is done under it
+ * becomes visible when the caller commits, or never.
+ */
+export interface Transaction {
+  executeSql(text: string, values: readonly unknown[]): Promise<{ rows: unknown[] }>;
+}
+
+/** Options of every call to a store, a dispatcher or the signals. */
+export interface StoreOptions {
+  /**
+   * Take part in this transaction. Absent: the call is a transaction of its own.
+   * A store that keeps no database refuses one with FAILED_PRECONDITION, reason
+   * `TRANSACTION_UNSUPPORTED`.
+   */
+  transaction?: Transaction | undefined;
+}
+
+/**
+ * `queued`: nobody runs it yet, or it waits for its next attempt. `running`: an
+ * attempt has it, or it is driven from outside. `done`: it has its result, for ever.
+ */
+export type OperationState = "queued" | "running" | "done";
+
+/** The end of an operation: one of the two members of `Operation.result`. */
+export interface StoredResult {
+  readonly kind: "response" | "error";
+  /** `response`: a google.protobuf.Any. `error`: a google.rpc.Status. Both serialized. */
+  readonly value: Uint8Array;
+}
+
+/** The AIP-155 request id that an operation was started with. */
+export interface StoredRequestId {
+  /** Ids are compared within a scope only: caller, parent and method. */
+  readonly scope: string;
+  readonly id: string;
+  /** Tells one request from another. A store keeps it and does not read it. */
+  readonly fingerprint: Uint8Array;
+  /** How long the id is remembered after the start, in milliseconds, if not longer for the record's sake. */
+  readonly windowMs: number;
+}
+
+/** What is known of an operation when it starts. */
+export interface NewOperation {
+  /** `{parent/}operations/{id}`. */
+  readonly name: string;
+  /** The parent in the name; may be empty. */
+  readonly parent: string;
+  /** The method that started it, `package.Service/Method`. */
+  readonly method: string;
+  /** Who started it; empty where callers are not told apart. */
+  readonly principal: string;
+  /** Driven from outside: it starts out `running`, with attempt 0, and is never claimed. */
+  readonly external: boolean;
+  /** The method's input message, serialized. */
+  readonly request: Uint8Array;
+  /** A serialized google.protobuf.Any; undefined where there is none yet. */
+  readonly metadata: Uint8Array | undefined;
+  /** The end, where the work was done at once. Such a record is `done` from the first. */
+  readonly result: StoredResult | undefined;
+  /** How long the record is kept after its end, in milliseconds. */
+  readonly retentionMs: number;
+  readonly requestId: StoredRequestId | undefined;
+}
+
+/**
+ * One operation as a store keeps it. Payloads are bytes, so that what nobody
+ * here knows the type of passes through unharmed. A record is a snapshot: it
+ * does not change, and nobody writes to it.
+ *
+ * Times are whole microseconds since the Unix epoch, by the store's clock.
+ */
+export interface OperationRecord extends NewOperation {
+  readonly state: OperationState;
+  /**
+   * How often it was claimed: the fencing token. It only ever grows, and each
+   * write of a worker must carry it.
+   */
+  readonly attempt: number;
+  /** How many of the attempts were handed back by an orderly shutdown; those count against no bound. */
+  readonly handovers: number;
+  /** What the work left for its next attempt; undefined where it left nothing. */
+  readonly checkpoint: Uint8Array | undefined;
+  readonly createTimeMicros: number;
+  /** Never goes back, and stands still once the operation is done. */
+  readonly updateTimeMicros: number;
+  /** Undefined until somebody asked for a cancellation. */
+  readonly cancelRequestTimeMicros: number | undefined;
+  /** Undefined until it is done. */
+  readonly endTimeMicros: number | undefined;
+  /** When the record goes: its end plus its retention; undefined until it is done. */
+  readonly expireTimeMicros: number | undefined;
+  /** Undefined until it was deleted. A deleted record is kept, hidden, until its work has ended. */
+  readonly deleteTimeMicros: number | undefined;
+}
+
+/** What became of an insert. */
+export type InsertOutcome =
+  /** The record is new. */
+  | { readonly kind: "inserted"; readonly record: OperationRecord }
+  /** The scope has this request id already, and nothing was written. The record may be a hidden or an expired one. */
+  | { readonly kind: "duplicate"; readonly record: OperationRecord }
+  /** Another operation has the name, and nothing was written. */
+  | { readonly kind: "name-taken" };
+
+/** One attempt at an operation: what a worker's writes must carry. */
+export interface Claim {
+  readonly name: string;
+  /** The attempt that the claim returned; 0 for an operation that is driven from outside. */
+  readonly attempt: number;
+}
+
+/** What a worker reports on the way. A member that is undefined leaves what is stored as it is. */
+export interface Report {
+  /** A serialized google.protobuf.Any. */
+  readonly metadata?: Uint8Array | undefined;
+  /** For the next attempt. */
+  readonly checkpoint?: Uint8Array | undefined;
+}
+
+/** A restriction of a list, as data, so that a store can translate it. */
+export interface OperationFilter {
+  readonly field: "done";
+  readonly value: boolean;
+}
+
+/** Where a page ends: the key of its last record. Both parts never change. */
+export interface ListCursor {
+  readonly createTimeMicros: number;
+  readonly name: string;
+}
+
+/** Which records to list, newest first: by create time and then name, descending. */
+export interface ListQuery {
+  /** The exact parent; empty for operations that have none. */
+  readonly parent: string;
+  /** Undefined: all of them. */
+  readonly filter: OperationFilter | undefined;
+  /** Go on after this key. Undefined: from the newest. */
+  readonly after: ListCursor | undefined;
+  /** At most this many records, at least 1. */
+  readonly limit: number;
+}
+
+/** One page of records. */
+export interface ListPage {
+  /** May be fewer than the limit, even none, without this being the end. */
+  readonly records: readonly OperationRecord[];
+  /** Where to go on; undefined only at the end. */
+  readonly next: ListCursor | undefined;
+}
+
+/**
+ * Where the records of operations live: the truth about each of them.
+ *
+ * - A write that has resolved is seen by every later read, on every replica.
+ * - `done` is final: no call changes the result, the metadata or the end time of
+ *   a record that has it.
+ * - Writes of a worker carry a `Claim`; one whose attempt is not the record's
+ *   present one changes nothing.
+ * - Records that are hidden or expired are not found by `get` and `list`.
+ *
+ * All methods reject with a ConnectError: RESOURCE_EXHAUSTED where a bound is
+ * reached, UNAVAILABLE where the store cannot be reached now.
+ */
+export interface OperationStore {
+  /**
+   * Run `work` in one transaction: what it does with the transaction that it is
+   * handed happens wholly or not at all. A store without transactions hands it
+   * undefined, and then each of its calls stands for itself.
+   */
+  transaction<T>(work: (transaction: Transaction | undefined) => Promise<T>): Promise<T>;
+  insert(operation: NewOperation, options?: StoreOptions): Promise<InsertOutcome>;
+  /** Undefined for an unknown, a hidden and an expired operation. */
+  get(name: string, options?: StoreOptions): Promise<OperationRecord | undefined>;
+  /**
+   * Take an operation to run it: `running`, with its attempt raised by one, so
+   * that whoever had it before can write no more. A hidden one too: a deletion
+   * does not stop the work. Undefined where there is nothing to run: unknown,
+   * done, or driven from outside.
+   */
+  claim(name: string, options?: StoreOptions): Promise<OperationRecord | undefined>;
+  /** Keep what an attempt reports; undefined where the claim no longer holds. */
+  report(
+    claim: Claim,
+    report: Report,
+    options?: StoreOptions,
+  ): Promise<OperationRecord | undefined>;
+  /**
+   * Give an attempt back: `queued` again. `handover` is true for an orderly
+   * shutdown, which uses up no attempt. Undefined where the claim no longer holds.
+   */
+  release(
+    claim: Claim,
+    handover: boolean,
+    options?: StoreOptions,
+  ): Promise<OperationRecord | undefined>;
+  /**
+   * The one terminal write: `done`, with the result and the last report, and
+   * with its expire time. Undefined where the claim no longer holds.
+   */
+  finish(
+    claim: Claim,
+    result: StoredResult,
+    report?: Report,
+    options?: StoreOptions,
+  ): Promise<OperationRecord | undefined>;
+  /**
+   * Note that a cancellation was asked for; the first request's time stands. A
+   * queued operation is `done` at once with `whenQueued` as its result; a done one
+   * stays as it is. Undefined for an unknown, a hidden and an expired operation.
+   */
+  requestCancel(
+    name: string,
+    whenQueued: StoredResult,
+    options?: StoreOptions,
+  ): Promise<OperationRecord | undefined>;
+  /**
+   * Delete for all readers; the work, if it runs, runs on, and its result is
+   * dropped. Undefined for an unknown, a hidden and an expired operation.
+   */
+  hide(name: string, options?: StoreOptions): Promise<OperationRecord | undefined>;
+  list(query: ListQuery, options?: StoreOptions): Promise<ListPage>;
+  /**
+   * Remove at most `limit` records that are done and past their expire time, or
+   * done and hidden, and return how many went. The request id of a record stays
+   * known for its window, also after that.
+   */
+  expire(limit: number, options?: StoreOptions): Promise<number>;
+  /** Let go of what the store holds open. Nothing may be called afterwards. */
+  close(): Promise<void>;
+}
