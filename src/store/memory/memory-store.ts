@@ -58,12 +58,13 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
   const keysByParent = new Map<string, ListCursor[]>();
   let lastMicros = 0;
 
-  /** Strictly growing, so that no two records share a create time. */
+  /** The store's own time: it does not go back, and is never behind what it stamped last. */
+  const nowMicros = () => Math.max(lastMicros, Math.round(clock.nowMs() * 1000));
+  /** A stamp: strictly growing, so that no two records share a create time. */
   const nextMicros = () => {
     lastMicros = Math.max(lastMicros + 1, nowMicros());
     return lastMicros;
   };
-  const nowMicros = () => Math.round(clock.nowMs() * 1000);
 
   const isVisible = (record: OperationRecord) =>
     record.deleteTimeMicros === undefined && !isExpired(record, nowMicros());

@@ -1,0 +1,42 @@
+/**
+ * One statement that every implementation of a contract must fulfil, to be run by
+ * any test runner: `it(title, () => run(subject))` with a fresh subject.
+ */
+export interface ContractCase<Subject> {
+  /** A sentence about the behaviour. */
+  readonly title: string;
+  /** Rejects with an Error that says what was expected, if it does not hold. */
+  run(subject: Subject): Promise<void>;
+}
+
+/** A case from its two parts. */
+export function contractCase<Subject>(
+  title: string,
+  run: (subject: Subject) => Promise<void>,
+): ContractCase<Subject> {
+  return { title, run };
+}
+
+/** @throws Error unless the two are the same value, or bytes with the same content. */
+export function assertSame(actual: unknown, expected: unknown, what: string): void {
+  const same =
+    actual instanceof Uint8Array && expected instanceof Uint8Array
+      ? actual.length === expected.length && actual.every((byte, at) => byte === expected[at])
+      : Object.is(actual, expected);
+  if (!same) throw new Error(`${what}: expected ${show(expected)}, but it is ${show(actual)}`);
+}
+
+/** @throws Error if the condition is false. */
+export function assertThat(condition: boolean, what: string): asserts condition {
+  if (!condition) throw new Error(`expected that ${what}`);
+}
+
+/** The value, which must be there. @throws Error if it is undefined. */
+export function present<T>(value: T | undefined, what: string): T {
+  if (value === undefined) throw new Error(`${what}: expected one, but there is none`);
+  return value;
+}
+
+function show(value: unknown): string {
+  return value instanceof Uint8Array ? `bytes [${value.join(" ")}]` : String(value);
+}

@@ -1,0 +1,108 @@
+import type { Delivery, Dispatcher, Settlement } from "../store/dispatcher.js";
+import { assertSame, type ContractCase, contractCase } from "./contract.js";
+
+const settled: Settlement = { kind: "settled" };
+const newName = () => `operations/${crypto.randomUUID()}`;
+const newMethod = () => `test.v1.Service/M${crypto.randomUUID()}`;
+
+/** What a dispatcher delivered, to be awaited one by one. */
+function createDeliveries(settle: (delivery: Delivery, count: number) => Settlement) {
+  const seen: Delivery[] = [];
+  const waiting: { count: number; resolve: () => void }[] = [];
+  return {
+    async run(delivery: Delivery): Promise<Settlement> {
+      seen.push(delivery);
+      for (const { count, resolve } of waiting) if (seen.length >= count) resolve();
+      return settle(delivery, seen.length);
+    },
+    /** The first `count` deliveries, as soon as there are as many. */
+    first: (count: number) =>
+      new Promise<Delivery[]>((resolve) => {
+        const give = () => resolve(seen.slice(0, count));
+        if (seen.length >= count) give();
+        else waiting.push({ count, resolve: give });
+      }),
+  };
+}
+
+const dispatcherCase = (title: string, run: (dispatcher: Dispatcher) => Promise<void>) =>
+  contractCase<Dispatcher>(title, run);
+
+/**
+ * What every `Dispatcher` must do. Each case wants a dispatcher of its own and
+ * leaves it stopped.
+ */
+export const dispatcherContract: readonly ContractCase<Dispatcher>[] = [
+  dispatcherCase("delivers what is dispatched, by name and method", async (dispatcher) => {
+    const method = newMethod();
+    const deliveries = createDeliveries(() => settled);
+    dispatcher.serve(method, deliveries.run);
+    const name = newName();
+    await dispatcher.dispatch({ name, method });
+    const [delivery] = await deliveries.first(1);
+    assertSame(delivery?.name, name, "name");
+    assertSame(delivery?.method, method, "method");
+    assertSame(delivery?.signal.aborted, false, "aborted");
+    await dispatcher.stop();
+  }),
+  dispatcherCase(
+    "delivers what was dispatched before its method was served",
+    async (dispatcher) => {
+      const method = newMethod();
+      const name = newName();
+      await dispatcher.dispatch({ name, method });
+      const deliveries = createDeliveries(() => settled);
+      dispatcher.serve(method, deliveries.run);
+      const [delivery] = await deliveries.first(1);
+      assertSame(delivery?.name, name, "name");
+      await dispatcher.stop();
+    },
+  ),
+  dispatcherCase("hands each method's operations to its own runner", async (dispatcher) => {
+    const [one, other] = [newMethod(), newMethod()];
+    const ofOne = createDeliveries(() => settled);
+    const ofOther = createDeliveries(() => settled);
+    dispatcher.serve(one, ofOne.run);
+    dispatcher.serve(other, ofOther.run);
+    const name = newName();
+    await dispatcher.dispatch({ name: newName(), method: one });
+    await dispatcher.dispatch({ name, method: other });
+    const [delivery] = await ofOther.first(1);
+    assertSame(delivery?.name, name, "name");
+    await ofOne.first(1);
+    await dispatcher.stop();
+  }),
+  dispatcherCase("delivers again what asks for a retry", async (dispatcher) => {
+    const method = newMethod();
+    const deliveries = createDeliveries((_, count) =>
+      count < 3 ? { kind: "retry", delayMs: 1 } : settled,
+    );
+    dispatcher.serve(method, deliveries.run);
+    const name = newName();
+    await dispatcher.dispatch({ name, method });
+    const names = (await deliveries.first(3)).map((delivery) => delivery.name);
+    assertSame(names.join(), [name, name, name].join(), "names");
+    await dispatcher.stop();
+  }),
+  dispatcherCase("waits at its stop for what is under way", async (dispatcher) => {
+    const method = newMethod();
+    let finish: (settlement: Settlement) => void = () => undefined;
+    let ended = false;
+    const started = new Promise<void>((resolve) => {
+      dispatcher.serve(method, () => {
+        resolve();
+        return new Promise<Settlement>((settle) => {
+          finish = settle;
+        }).then((settlement) => {
+          ended = true;
+          return settlement;
+        });
+      });
+    });
+    await dispatcher.dispatch({ name: newName(), method });
+    await started;
+    const stopped = dispatcher.stop().then(() => ended);
+    finish(settled);
+    assertSame(await stopped, true, "whether it had ended before the stop resolved");
+  }),
+];
