@@ -46,7 +46,6 @@ export function parseListName(name: string): string | undefined {
 export function isResourceName(name: string): boolean {
   if (name === "" || name.length > maxNameBytes) return false;
   if (utf8.encode(name).length > maxNameBytes) return false;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused.
-  if (/[\u0000-\u001f\u007f]/.test(name)) return false;
+  if (/\p{Cc}/u.test(name)) return false;
   return name.split("/").every((segment) => segment !== "");
 }

@@ -24,3 +24,11 @@ export function storeFull(maxOperations: number, retryDelayMs: number): ConnectE
     },
   );
 }
+
+/**
+ * UNAVAILABLE for a call after the store was closed: never NOT_FOUND, which would
+ * tell a client that its operation is gone.
+ */
+export function storeClosed(): ConnectError {
+  return errorWithInfo(Code.Unavailable, "the server has shut down", { reason: "STORE_CLOSED" });
+}

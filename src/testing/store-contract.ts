@@ -1,3 +1,4 @@
+import { Code, ConnectError } from "@connectrpc/connect";
 import type {
   NewOperation,
   OperationRecord,
@@ -75,8 +76,8 @@ const storeCase = (title: string, run: (store: OperationStore) => Promise<void>)
   contractCase<OperationStore>(title, run);
 
 /**
- * What every `OperationStore` must do. Run each case against a store of yours; they
- * use parents of their own and may share one.
+ * What every `OperationStore` must do. Each case wants a store of its own, which it
+ * may close; the stores may share one database, as each case uses its own parents.
  */
 export const storeContract: readonly ContractCase<OperationStore>[] = [
   storeCase("keeps all that it was given, bytes as they are", async (store) => {
@@ -413,6 +414,16 @@ export const storeContract: readonly ContractCase<OperationStore>[] = [
     const rest = await store.list({ parent, filter: undefined, after: page.next, limit: 1 });
     assertSame(rest.records[0]?.name, older.name, "the rest");
   }),
+  storeCase(
+    "server 31: answers nothing once it is closed, rather than not found",
+    async (store) => {
+      const { name } = await inserted(store, newOperation());
+      await store.close();
+      const error = await store.get(name).catch((thrown: unknown) => thrown);
+      assertThat(error instanceof ConnectError, "the call is refused");
+      assertSame(error.code, Code.Unavailable, "code");
+    },
+  ),
   storeCase("hands a transaction's own result on", async (store) => {
     const operation = newOperation();
     const kind = await store.transaction(

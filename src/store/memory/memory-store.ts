@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from "../../internal/clock.js";
-import { storeFull, transactionUnsupported } from "../errors.js";
+import { storeClosed, storeFull, transactionUnsupported } from "../errors.js";
 import type {
   Claim,
   InsertOutcome,
@@ -57,6 +57,7 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
   /** The keys of each parent's records, oldest first. */
   const keysByParent = new Map<string, ListCursor[]>();
   let lastMicros = 0;
+  let closed = false;
 
   /** The store's own time: it does not go back, and is never behind what it stamped last. */
   const nowMicros = () => Math.max(lastMicros, Math.round(clock.nowMs() * 1000));
@@ -181,29 +182,34 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
     return { records: found, next: end > 0 ? keys[end] : undefined };
   };
 
+  const assertUsable = (options: StoreOptions | undefined) => {
+    if (closed) throw storeClosed();
+    if (options?.transaction !== undefined) throw transactionUnsupported("memory store");
+  };
+
   return {
     transaction: (work) => work(undefined),
     insert: async (operation, options) => {
-      refuseTransaction(options);
+      assertUsable(options);
       return insert(operation);
     },
     get: async (name, options) => {
-      refuseTransaction(options);
+      assertUsable(options);
       return visible(name);
     },
     claim: async (name, options) => {
-      refuseTransaction(options);
+      assertUsable(options);
       const record = records.get(name);
       if (record === undefined || record.state === "done" || record.external) return undefined;
       return replace(record, { state: "running", attempt: record.attempt + 1 });
     },
     report: async (claim, report, options) => {
-      refuseTransaction(options);
+      assertUsable(options);
       const record = claimed(claim);
       return record && replace(record, reported(record, report));
     },
     release: async (claim, handover, options) => {
-      refuseTransaction(options);
+      assertUsable(options);
       const record = claimed(claim);
       const handovers = (record?.handovers ?? 0) + (handover ? 1 : 0);
       return record && !record.external
@@ -211,7 +217,7 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
         : undefined;
     },
     finish: async (claim, result, report, options) => {
-      refuseTransaction(options);
+      assertUsable(options);
       const record = claimed(claim);
       if (record === undefined) return undefined;
       const updateTimeMicros = nextMicros();
@@ -224,7 +230,7 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
       });
     },
     requestCancel: async (name, whenQueued, options) => {
-      refuseTransaction(options);
+      assertUsable(options);
       const record = visible(name);
       if (record === undefined || record.state === "done") return record;
       const updateTimeMicros = nextMicros();
@@ -239,7 +245,7 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
       });
     },
     hide: async (name, options) => {
-      refuseTransaction(options);
+      assertUsable(options);
       const record = visible(name);
       // The update time of a done record stands still.
       return (
@@ -251,24 +257,21 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
       );
     },
     list: async (query, options) => {
-      refuseTransaction(options);
+      assertUsable(options);
       return list(query);
     },
     expire: async (limit, options) => {
-      refuseTransaction(options);
+      assertUsable(options);
       return expire(limit);
     },
     close: async () => {
+      closed = true;
       records.clear();
       tombstones.clear();
       nameByRequestId.clear();
       keysByParent.clear();
     },
   };
-}
-
-function refuseTransaction(options: StoreOptions | undefined): void {
-  if (options?.transaction !== undefined) throw transactionUnsupported("memory store");
 }
 
 function isExpired(record: OperationRecord, nowMicros: number): boolean {
