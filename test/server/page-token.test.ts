@@ -1,0 +1,49 @@
+import * as fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { createPageTokens } from "../../src/server/page-token.js";
+
+const cursor = fc.record({
+  createTimeMicros: fc.maxSafeNat(),
+  name: fc.string({ unit: "grapheme", maxLength: 100 }),
+});
+const list = fc.record({ parent: fc.string(), filter: fc.string() });
+
+describe("page tokens", () => {
+  const tokens = createPageTokens(undefined);
+
+  it("open to what was sealed, to the microsecond", async () => {
+    await fc.assert(
+      fc.asyncProperty(cursor, list, async (place, identity) => {
+        expect(await tokens.open(await tokens.seal(place, identity), identity)).toEqual(place);
+      }),
+    );
+  });
+
+  it("server 38: do not open for another list", async () => {
+    await fc.assert(
+      fc.asyncProperty(cursor, list, list, async (place, one, other) => {
+        fc.pre(one.parent !== other.parent || one.filter !== other.filter);
+        expect(await tokens.open(await tokens.seal(place, one), other)).toBeUndefined();
+      }),
+    );
+  });
+
+  it("server 41: do not open with any one bit changed", async () => {
+    const identity = { parent: "p", filter: "" };
+    const token = await tokens.seal({ createTimeMicros: 1, name: "operations/1" }, identity);
+    const bytes = Buffer.from(token, "base64url");
+    for (let bit = 0; bit < bytes.length * 8; bit += 1) {
+      const changed = Buffer.from(bytes);
+      changed[bit >> 3] = (changed[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+      expect(await tokens.open(changed.toString("base64url"), identity)).toBeUndefined();
+    }
+  });
+
+  it("server 41: do not open from arbitrary text, and never throw", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.string({ unit: "binary", maxLength: 200 }), async (text) => {
+        expect(await tokens.open(text, { parent: "", filter: "" })).toBeUndefined();
+      }),
+    );
+  });
+});

@@ -1,0 +1,120 @@
+import { Code } from "@connectrpc/connect";
+import { describe, expect, it } from "vitest";
+import {
+  createMemoryStore,
+  type NewOperation,
+  type OperationStore,
+} from "../../src/server/index.js";
+import { standardDetailsOf } from "../../src/status/index.js";
+import { createManualClock } from "../../src/testing/index.js";
+import { rejectionOf } from "../support/rejection.js";
+
+let count = 0;
+
+function anInsert(init: Partial<NewOperation> = {}): NewOperation {
+  count += 1;
+  return {
+    name: `operations/${count}`,
+    parent: "",
+    method: "printing.v1.PrintService/Print",
+    principal: "",
+    external: false,
+    request: new Uint8Array(),
+    metadata: undefined,
+    result: undefined,
+    retentionMs: 1000,
+    requestId: undefined,
+    ...init,
+  };
+}
+
+const aRequestId = (id: string, windowMs: number) => ({
+  scope: "s",
+  id,
+  fingerprint: new Uint8Array(),
+  windowMs,
+});
+
+async function insertDone(store: OperationStore, init: Partial<NewOperation> = {}) {
+  const operation = anInsert({ result: { kind: "response", value: new Uint8Array() }, ...init });
+  await store.insert(operation);
+  return operation;
+}
+
+describe("the memory store", () => {
+  it("expires a done operation when its retention is over, by its clock", async () => {
+    const clock = createManualClock();
+    const store = createMemoryStore({ clock });
+    const { name } = await insertDone(store);
+    await clock.advance(999);
+    expect((await store.get(name))?.state).toBe("done");
+    expect(await store.expire(10)).toBe(0);
+    await clock.advance(1);
+    expect(await store.get(name)).toBeUndefined();
+    expect(await store.expire(10)).toBe(1);
+  });
+
+  it("stamps strictly growing times although the clock stands still or is set back", async () => {
+    let nowMs = 5000;
+    const store = createMemoryStore({ clock: { nowMs: () => nowMs, schedule: () => () => {} } });
+    const times: number[] = [];
+    for (const at of [5000, 5000, 4000, 5001]) {
+      nowMs = at;
+      const outcome = await store.insert(anInsert());
+      if (outcome.kind === "inserted") times.push(outcome.record.createTimeMicros);
+    }
+    expect(times).toEqual([5_000_000, 5_000_001, 5_000_002, 5_001_000]);
+  });
+
+  it("holds no more than maxOperations, and makes room by what has expired", async () => {
+    const clock = createManualClock();
+    const store = createMemoryStore({ clock, maxOperations: 2 });
+    await insertDone(store);
+    await store.insert(anInsert());
+    const error = await rejectionOf(store.insert(anInsert()));
+    expect(error.code).toBe(Code.ResourceExhausted);
+    expect(standardDetailsOf(error).errorInfo).toMatchObject({
+      reason: "STORE_FULL",
+      metadata: { maxOperations: "2" },
+    });
+    await clock.advance(1000);
+    expect((await store.insert(anInsert())).kind).toBe("inserted");
+  });
+
+  it("counts what it remembers of deleted operations, until their window is over", async () => {
+    const clock = createManualClock();
+    const store = createMemoryStore({ clock, maxOperations: 1 });
+    const { name } = await insertDone(store, { requestId: aRequestId("a", 5000) });
+    await store.hide(name);
+    expect(await store.expire(10)).toBe(1);
+    expect((await rejectionOf(store.insert(anInsert()))).code).toBe(Code.ResourceExhausted);
+    await clock.advance(5000);
+    const again = anInsert({ requestId: aRequestId("a", 5000) });
+    expect((await store.insert(again)).kind).toBe("inserted");
+  });
+
+  it("ends a page early after a long stretch that matches nothing, with a cursor", async () => {
+    const store = createMemoryStore({ clock: createManualClock() });
+    const { name } = await insertDone(store);
+    for (let at = 0; at < 10_000; at += 1) await store.insert(anInsert());
+    const query = { parent: "", filter: { field: "done" as const, value: true }, limit: 1 };
+    const first = await store.list({ ...query, after: undefined });
+    expect(first.records).toEqual([]);
+    expect(first.next).toBeDefined();
+    const second = await store.list({ ...query, after: first.next });
+    expect(second.records.map((record) => record.name)).toEqual([name]);
+    expect(second.next).toBeUndefined();
+  });
+
+  it("refuses a transaction, which it could not keep", async () => {
+    const store = createMemoryStore();
+    const transaction = { executeSql: async () => ({ rows: [] }) };
+    const error = await rejectionOf(store.insert(anInsert(), { transaction }));
+    expect(error.code).toBe(Code.FailedPrecondition);
+    expect(standardDetailsOf(error).errorInfo?.reason).toBe("TRANSACTION_UNSUPPORTED");
+  });
+
+  it.each([0, -1, 1.5, Number.NaN])("refuses maxOperations of %d", (maxOperations) => {
+    expect(() => createMemoryStore({ maxOperations })).toThrow("maxOperations");
+  });
+});
