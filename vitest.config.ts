@@ -16,6 +16,6 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     testTimeout: 20_000,
-    reporters: ["default"],
+    reporters: ["default", ["json", { outputFile: ".cache/test-results.json" }]],
   },
 });

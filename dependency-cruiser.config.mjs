@@ -1,0 +1,91 @@
+/**
+ * The directions of imports, as ARCHITECTURE.md draws them: each layer may import
+ * those below it and itself, and nothing else.
+ */
+const layers = {
+  protos: ["gen"],
+  internal: [],
+  status: ["protos", "internal"],
+  any: ["protos", "internal", "status"],
+  operation: ["protos", "internal", "status", "any"],
+  client: ["protos", "internal", "status", "any", "operation"],
+  store: ["protos", "internal", "status", "any", "operation"],
+  server: ["protos", "internal", "status", "any", "operation", "store"],
+  testing: ["protos", "internal", "status", "any", "operation", "store", "server", "client"],
+};
+
+/** Where the files of a layer are. */
+const pathOf = (layer) => {
+  if (layer === "gen") return "^gen/";
+  return layer === "protos" ? "^src/protos\\.ts$" : `^src/${layer}/`;
+};
+
+/** What a browser bundle of the root entry point must not reach. */
+const serverOnly = "^src/(store|server|testing)/";
+
+export default {
+  forbidden: [
+    ...Object.entries(layers).map(([layer, below]) => ({
+      name: `layer-${layer}`,
+      comment: `${layer} may import ${[...below, "itself"].join(", ")}`,
+      severity: "error",
+      from: { path: pathOf(layer) },
+      to: {
+        path: "^(src|gen)/",
+        pathNot: [pathOf(layer), ...below.map(pathOf)],
+      },
+    })),
+    {
+      name: "root-is-for-browsers",
+      comment: "importing the package loads neither the server nor a store",
+      severity: "error",
+      from: { path: "^src/index\\.ts$" },
+      to: { path: serverOnly, reachable: true },
+    },
+    {
+      name: "no-node-builtins",
+      comment: "nothing in src needs Node, so that it runs in browsers, Deno and workers",
+      severity: "error",
+      from: { path: "^src/" },
+      to: { dependencyTypes: ["core"] },
+    },
+    {
+      name: "no-development-dependencies",
+      comment: "what the package imports must be installed with it",
+      severity: "error",
+      from: { path: "^src/" },
+      to: {
+        dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown"],
+        pathNot: ["@bufbuild/protobuf", "@connectrpc/connect"],
+      },
+    },
+    {
+      name: "no-circles",
+      comment: "no two files import each other's values",
+      severity: "error",
+      from: { path: "^src/" },
+      to: { circular: true },
+    },
+    {
+      name: "no-orphans",
+      comment: "a file that nobody imports is dead",
+      severity: "error",
+      from: {
+        path: "^src/",
+        pathNot: ["^src/index\\.ts$", "^src/[a-z]+/index\\.ts$", "^src/protos\\.ts$"],
+        orphan: true,
+      },
+      to: {},
+    },
+    { name: "not-resolvable", severity: "error", from: {}, to: { couldNotResolve: true } },
+  ],
+  options: {
+    doNotFollow: { path: "node_modules" },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: "tsconfig.json" },
+    enhancedResolveOptions: {
+      exportsFields: ["exports"],
+      conditionNames: ["import", "types", "default"],
+    },
+  },
+};
