@@ -71,14 +71,14 @@ export function createOperationCalls(transport: Transport, clock: Clock): Operat
 }
 
 /**
- * Call options with the routing header of Google's APIs: `x-goog-request-params`
- * (AIP-4222). What the caller gave is left as it is.
+ * Call options with the routing header of Google's APIs, `x-goog-request-params`;
+ * an empty name is not routed (AIP-4222). What the caller gave is left as it is.
  */
 export function routed(
   name: string,
   { signal, ...options }: Omit<CallOptions, "signal"> & { signal?: AbortSignal | undefined } = {},
 ): CallOptions {
   const headers = new Headers(options.headers);
-  headers.set("x-goog-request-params", `name=${encodeURIComponent(name)}`);
+  if (name !== "") headers.set("x-goog-request-params", `name=${encodeURIComponent(name)}`);
   return { ...options, ...(signal && { signal }), headers };
 }

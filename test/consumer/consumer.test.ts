@@ -1,0 +1,215 @@
+import { mkdtemp, readdir, readFile, rm, symlink } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, posix } from "node:path";
+import { build } from "esbuild";
+import { publint } from "publint";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createProject, install, type Versions } from "./support/fixture-project.js";
+import { type PackedPackage, packPackage, repository } from "./support/pack-package.js";
+import { run } from "./support/run.js";
+
+const timeoutMs = 180_000;
+
+/** Outside of the repository, so that nothing is found in its node_modules. */
+let directory: string;
+let packed: PackedPackage;
+/** A project that takes google's types from us. */
+let project: string;
+/** Where the package is installed in it. */
+let installed: string;
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), "connect-longrunning-"));
+  packed = await packPackage(directory);
+  project = await createProject("imports-ours", directory);
+  await install(project, packed.tarball);
+  installed = join(project, "node_modules/connect-longrunning");
+}, timeoutMs);
+
+afterAll(() => rm(directory, { recursive: true, force: true }));
+
+const filledOrders = {
+  sameDescriptors: [true, true, true],
+  route: "/v1/{parent=shops/*}/orders:fill",
+  kinds: ["running", "succeeded"],
+  packed: 3,
+  parcels: 3,
+  losses: ["15 one fell off the truck"],
+  failure: "cancelled 1",
+  listed: true,
+};
+
+describe.concurrent("a project that uses the package", { timeout: timeoutMs }, () => {
+  it("imports google's protos and types from it", async () => {
+    await run(project, "buf", "generate");
+    await expectTypesOfOurs(project);
+    await run(project, "tsc");
+    await run(project, "tsc", "-p", "tsconfig.bundler.json");
+    expect(await outputOf(project)).toEqual(filledOrders);
+  });
+
+  it("works with the oldest peers that we allow", async () => {
+    const { protobuf, connect } = await oldestPeers();
+    const old = await createProject("imports-ours", directory);
+    await install(old, packed.tarball, {
+      "@bufbuild/protobuf": protobuf,
+      "@bufbuild/protoc-gen-es": protobuf,
+      "@connectrpc/connect": connect,
+      "@connectrpc/connect-node": connect,
+    });
+    await run(old, "buf", "generate", "--template", "buf.gen.rewrite-imports.yaml");
+    await expectTypesOfOurs(old);
+    await run(old, "tsc");
+    expect(await outputOf(old)).toEqual(filledOrders);
+  });
+
+  it("may have a copy of google's types of its own", async () => {
+    const own = await createProject("own-copy", directory);
+    // It asks for the same packages, and installing them takes longer than all the rest.
+    await symlink(join(project, "node_modules"), join(own, "node_modules"));
+    await run(own, "buf", "generate");
+    await run(own, "tsc");
+    expect(await outputOf(own)).toEqual({
+      sameDescriptors: [false, false],
+      ownDescriptor: true,
+      verdict: "water is harmless",
+      steps: 1,
+      doubts: ["[data_loss] the lens was dirty"],
+      discarded: true,
+      failure: "cancelled 1",
+      resumed: "sand is harmless",
+      outcome: "sand is harmless",
+      statusOfOwn: 1,
+      listed: 4,
+    });
+  });
+});
+
+describe("the tarball", { timeout: timeoutMs }, () => {
+  it("has what its users need and nothing else", async () => {
+    const tops = new Set(packed.files.map((path) => path.split("/")[0]));
+    expect([...tops].sort()).toEqual(
+      ["LICENSE", "README.md", "dist", "gen", "package.json", "proto", "src"].sort(),
+    );
+    const protos = await readdir(join(repository, "proto/google"), { recursive: true });
+    const needed = protos.filter((path) => path.endsWith(".proto"));
+    expect(packed.files).toEqual(
+      expect.arrayContaining(needed.map((path) => `proto/google/${path}`)),
+    );
+  });
+
+  it("has types and source maps for every module, and the sources that they name", async () => {
+    const modules = packed.files.filter((path) => path.endsWith(".js"));
+    expect(modules).toContain("dist/src/index.js");
+    for (const path of modules) {
+      const declarations = path.replace(/\.js$/, ".d.ts");
+      const maps = [`${path}.map`, `${declarations}.map`];
+      expect(packed.files).toEqual(expect.arrayContaining([declarations, ...maps]));
+      for (const map of maps) {
+        const { sources } = await readJson<{ sources: string[] }>(join(installed, map));
+        const paths = sources.map((source) => posix.join(posix.dirname(map), source));
+        expect(paths).toHaveLength(1);
+        expect(packed.files).toEqual(expect.arrayContaining(paths));
+      }
+    }
+  });
+
+  it("gives publint nothing to say", async () => {
+    const tarball = new Uint8Array(await readFile(packed.tarball)).buffer;
+    const { messages } = await publint({ pack: { tarball }, strict: true });
+    expect(messages).toEqual([]);
+  });
+
+  it("gives attw nothing to say", async () => {
+    const modules = generatedModules().map((path) => posix.join("gen", path));
+    const options = ["--profile", "esm-only", "--include-entrypoints", ...modules];
+    await run(repository, "attw", packed.tarball, ...options);
+  });
+});
+
+describe("the installed package", { timeout: timeoutMs }, () => {
+  it("can be imported by plain node, at each of its entry points", async () => {
+    const { exports } = await readJson<{ exports: object }>(join(installed, "package.json"));
+    const entries = Object.keys(exports).filter((entry) => !/[*]|[.]json$/.test(entry));
+    expect(entries).toContain(".");
+    entries.push(...generatedModules().map((path) => posix.join("gen", path)));
+    const names = entries.map((entry) => posix.join("connect-longrunning", entry));
+    const script = `for (const name of ${JSON.stringify(names)}) {
+      if (Object.keys(await import(name)).length > 0) console.log(name);
+    }`;
+    const imported = await run(project, "node", "--input-type=module", "--eval", script);
+    expect(imported.trim().split("\n")).toEqual(names);
+  });
+
+  it("bundles for a browser at its root, without the server and without node", async () => {
+    const { metafile } = await build({
+      stdin: { contents: `export * from "connect-longrunning";`, resolveDir: project },
+      absWorkingDir: project,
+      bundle: true,
+      format: "esm",
+      platform: "browser",
+      // So that they are counted below, where else esbuild would stop at the first.
+      external: ["node:*"],
+      metafile: true,
+      write: false,
+    });
+    const imports = Object.values(metafile.inputs).flatMap((input) => input.imports);
+    expect(imports.filter(({ path }) => path.startsWith("node:"))).toEqual([]);
+    const paths = Object.keys(metafile.inputs);
+    const ours = "node_modules/connect-longrunning/";
+    expect(paths).toContain(`${ours}dist/src/index.js`);
+    for (const folder of ["server", "store", "testing"]) {
+      expect(paths.filter((path) => path.startsWith(`${ours}dist/src/${folder}/`))).toEqual([]);
+    }
+    // And nothing that is not there anyway.
+    const packages = ["connect-longrunning", "@connectrpc/connect", "@bufbuild/protobuf"];
+    const known = ["<stdin>", ...packages.map((name) => `node_modules/${name}/`)];
+    expect(paths.filter((path) => !known.some((start) => path.startsWith(start)))).toEqual([]);
+  });
+});
+
+/** Its generated code imports google's types from us, and it has no others. */
+async function expectTypesOfOurs(project: string): Promise<void> {
+  expect(await readdir(join(project, "gen"))).toEqual(["shop"]);
+  const code = await readFile(join(project, "gen/shop/v1/shop_pb.ts"), "utf8");
+  const imported = [...code.matchAll(/ from "(.*)"/g)].map(([, module]) => module);
+  expect(new Set(imported)).toEqual(
+    new Set([
+      "@bufbuild/protobuf",
+      "@bufbuild/protobuf/codegenv2",
+      "connect-longrunning/gen/google/api/annotations_pb.js",
+      "connect-longrunning/gen/google/longrunning/operations_pb.js",
+      "connect-longrunning/gen/google/rpc/status_pb.js",
+    ]),
+  );
+}
+
+/** What the fixture's program prints; it must come to its end by itself. */
+async function outputOf(project: string): Promise<unknown> {
+  return JSON.parse(await run(project, "node", "dist/src/main.js"));
+}
+
+/** The lower ends of our peer dependencies' ranges. */
+async function oldestPeers(): Promise<{ protobuf: string; connect: string }> {
+  const { peerDependencies } = await readJson<{ peerDependencies: Versions }>(
+    join(installed, "package.json"),
+  );
+  const lowest = (name: string) => {
+    const range = peerDependencies[name];
+    expect(range).toMatch(/^\^\d+\.\d+\.\d+$/);
+    return String(range).slice(1);
+  };
+  return { protobuf: lowest("@bufbuild/protobuf"), connect: lowest("@connectrpc/connect") };
+}
+
+/** The modules of the generated code that the package has, by their paths in its `gen`. */
+function generatedModules(): string[] {
+  const folder = "dist/gen/";
+  const modules = packed.files.filter((path) => path.startsWith(folder) && path.endsWith(".js"));
+  expect(modules).not.toEqual([]);
+  return modules.map((path) => path.slice(folder.length));
+}
+
+async function readJson<T>(path: string): Promise<T> {
+  return JSON.parse(await readFile(path, "utf8")) as T;
+}
