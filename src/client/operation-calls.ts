@@ -52,11 +52,13 @@ export function createOperationCalls(transport: Transport, clock: Clock): Operat
     async stateAfter(name, { waitMs, sleepMs }, signal) {
       if (!hasWait) return byGet(name, sleepMs, signal);
       const startMs = clock.nowMs();
+      // gRPC's timeout header holds whole numbers, and Connect passes on what it is given.
+      const wholeMs = Math.ceil(waitMs);
       let operation: Operation;
       try {
         operation = await rpc.waitOperation(
-          { name, timeout: durationFromMs(Math.round(waitMs)) },
-          routed(name, { signal, timeoutMs: waitMs + callTimeoutMs }),
+          { name, timeout: durationFromMs(wholeMs) },
+          routed(name, { signal, timeoutMs: wholeMs + callTimeoutMs }),
         );
       } catch (error) {
         if (ConnectError.from(error).code !== Code.Unimplemented) throw error;

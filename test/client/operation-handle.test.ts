@@ -1,8 +1,8 @@
 import { EmptySchema } from "@bufbuild/protobuf/wkt";
-import { Code, ConnectError } from "@connectrpc/connect";
+import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { assert, describe, expect, expectTypeOf, it } from "vitest";
 import { pack } from "../../src/any/index.js";
-import { createOperationsClient, OperationError, type OperationHandle } from "../../src/index.js";
+import { createOperationsClient, OperationError, type Snapshot } from "../../src/index.js";
 import type { Operation } from "../../src/protos.js";
 import { standardDetailsOf } from "../../src/status/index.js";
 import { createManualClock } from "../../src/testing/index.js";
@@ -220,10 +220,10 @@ describe("result", () => {
 });
 
 describe("iterating a handle", () => {
-  type PrintHandle = OperationHandle<typeof PrintResponseSchema, typeof PrintMetadataSchema>;
+  type PrintSnapshot = Snapshot<typeof PrintResponseSchema, typeof PrintMetadataSchema>;
 
-  async function pagesOf(handle: PrintHandle, seen: string[] = []) {
-    for await (const { kind, metadata } of handle) seen.push(`${kind} ${metadata?.pagesPrinted}`);
+  async function pagesOf(states: AsyncIterable<PrintSnapshot>, seen: string[] = []) {
+    for await (const { kind, metadata } of states) seen.push(`${kind} ${metadata?.pagesPrinted}`);
     return seen;
   }
 
@@ -263,6 +263,27 @@ describe("iterating a handle", () => {
     assert(state?.kind === "failed");
     expect(state.error.rawMessage).toBe("jam");
     expect(states).toHaveLength(1);
+  });
+
+  it("asks for whole milliseconds, which is all that gRPC's timeout header can say", async () => {
+    const { printer, clock, transport } = createPrintServer(() => new Promise(() => undefined));
+    const timeouts: (number | undefined)[] = [];
+    const recording: Transport = {
+      ...transport,
+      unary(method, signal, timeoutMs, ...rest) {
+        timeouts.push(timeoutMs);
+        return transport.unary(method, signal, timeoutMs, ...rest);
+      },
+    };
+    const { name } = await printer.print({});
+    const handle = await createOperationsClient(recording, { clock }).resume(Print, name);
+    const controller = new AbortController();
+    const options = { initialDelayMs: 75, multiplier: 1.5, signal: controller.signal };
+    const watching = rejectionOf(pagesOf(handle.watch(options)));
+    await clock.advance(75 + 113 + 169);
+    controller.abort();
+    await watching;
+    expect(timeouts.slice(1)).toEqual([10_075, 10_113, 10_169, 10_254]);
   });
 
   it("client 18: a break stops the looking, and cancels nothing", async () => {

@@ -1,4 +1,7 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, readdir, readFile, rm, symlink } from "node:fs/promises";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, posix } from "node:path";
 import { build } from "esbuild";
@@ -6,6 +9,7 @@ import { publint } from "publint";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createProject, install, type Versions } from "./support/fixture-project.js";
 import { type PackedPackage, packPackage, repository } from "./support/pack-package.js";
+import { createReadmeProject } from "./support/readme-project.js";
 import { run } from "./support/run.js";
 
 const timeoutMs = 180_000;
@@ -82,6 +86,36 @@ describe.concurrent("a project that uses the package", { timeout: timeoutMs }, (
       statusOfOwn: 1,
       listed: 4,
     });
+  });
+});
+
+describe("the README", { timeout: timeoutMs }, () => {
+  it("shows a project that compiles and runs as it says", async () => {
+    const readme = await createReadmeProject(directory, project);
+    await symlink(join(project, "node_modules"), join(readme, "node_modules"));
+    await run(readme, "buf", "generate");
+    await run(readme, "tsc");
+    await run(readme, "node", "dist/src/elsewhere.js");
+
+    const port = await freePort();
+    const environment = { ...process.env, PORT: String(port) };
+    const server = spawn("node", ["dist/src/server.js"], { cwd: readme, env: environment });
+    const exit = once(server, "exit");
+    await once(server.stdout, "data");
+    const output = await run(readme, "env", `PORT=${port}`, "node", "dist/src/client.js");
+    server.kill("SIGTERM");
+
+    const lines = output.trim().split("\n");
+    expect(lines[0]).toBe("running 0");
+    expect(lines).toEqual(
+      expect.arrayContaining([
+        "succeeded 10",
+        "printed 10 pages",
+        "the second was cancelled",
+        "the first is succeeded",
+      ]),
+    );
+    expect(await exit).toEqual([0, null]);
   });
 });
 
@@ -182,6 +216,16 @@ async function expectTypesOfOurs(project: string): Promise<void> {
       "connect-longrunning/gen/google/rpc/status_pb.js",
     ]),
   );
+}
+
+/** A port that nobody listens on. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  if (address === null || typeof address === "string") throw new Error("no port was given");
+  return address.port;
 }
 
 /** What the fixture's program prints; it must come to its end by itself. */
