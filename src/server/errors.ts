@@ -14,7 +14,9 @@ const operationType = "longrunning.googleapis.com/Operation";
 const maxEchoLength = 256;
 
 function echo(value: string): string {
-  return value.length <= maxEchoLength ? value : `${value.slice(0, maxEchoLength)}…`;
+  if (value.length <= maxEchoLength) return value;
+  // Half a surrogate pair cannot be encoded: Connect's gRPC trailers would never be sent.
+  return `${value.slice(0, maxEchoLength).replace(/[\ud800-\udbff]$/, "")}…`;
 }
 
 /**
