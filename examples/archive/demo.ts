@@ -11,8 +11,8 @@ import {
   OperationError,
   type OperationHandle,
   outcomeOf,
-  type PollOptions,
   standardDetailsOf,
+  type WatchOptions,
 } from "connect-longrunning";
 import { Compress } from "./archive-service.js";
 import { createProgressDisplay, progressText } from "./progress-display.js";
@@ -32,7 +32,7 @@ interface Scene {
 }
 
 /** Look often: the folder may be compressed in a fraction of a second. */
-const polling: PollOptions = { initialDelayMs: 10, maxDelayMs: 80, multiplier: 2 };
+const looking: WatchOptions = { poll: { initialDelayMs: 10, maxDelayMs: 80 } };
 
 async function main(argument: string | undefined): Promise<void> {
   const folder = resolve(argument ?? typescriptFolder());
@@ -66,7 +66,7 @@ async function play(transport: Transport, folder: string, directory: string): Pr
   console.log("\n4. List with the filter: done = true");
   for await (const operation of operations.list({ filter: "done = true" })) {
     const outcome = outcomeOf(operation, Compress);
-    const end = outcome.kind === "failed" ? codeName(outcome.error.code) : outcome.kind;
+    const end = "error" in outcome ? codeName(outcome.error.code) : outcome.kind;
     console.log(`   ${operation.name}  ${end}`);
   }
 
@@ -86,7 +86,7 @@ async function compress({ start, folder, archive }: Scene): Promise<CompressHand
   console.log(`   ${handle.name}`);
   const display = createProgressDisplay(process.stdout);
   try {
-    for await (const { metadata } of handle.watch(polling)) {
+    for await (const { metadata } of handle.watch(looking)) {
       if (metadata !== undefined) display.show(metadata);
     }
   } finally {
@@ -103,7 +103,7 @@ async function compress({ start, folder, archive }: Scene): Promise<CompressHand
 async function cancelHalfWay({ start, folder, directory, archive }: Scene): Promise<void> {
   const second = join(directory, `second-${basename(archive)}`);
   const handle = await start({ folder, archive: second });
-  for await (const { kind, metadata } of handle.watch(polling)) {
+  for await (const { kind, metadata } of handle.watch(looking)) {
     if (kind !== "running" || metadata === undefined) continue;
     if (metadata.bytesDone === 0n || metadata.bytesDone === metadata.bytesTotal) continue;
     console.log(`   cancelled at ${progressText(metadata)}`);

@@ -1,14 +1,16 @@
+export type { ClientOptions } from "./client-options.js";
 export {
   createLongRunningClient,
   type LongRunningClient,
   type StartMethod,
 } from "./long-running-client.js";
-export { OperationError, type OperationErrorKind } from "./operation-error.js";
-export type { OperationHandle, Snapshot } from "./operation-handle.js";
+export type { ObservedWait, WaitEnd, WaitObservation, WaitObserver } from "./observer.js";
+export { OperationError, type OperationErrorKind, type WaitReport } from "./operation-error.js";
+export type { OperationHandle } from "./operation-handle.js";
 export type { ListRequest, OperationList } from "./operation-list.js";
-export {
-  type ClientOptions,
-  createOperationsClient,
-  type OperationsClient,
-} from "./operations-client.js";
-export type { PollOptions } from "./poll-options.js";
+export { createOperationsClient, type OperationsClient } from "./operations-client.js";
+export { type BackoffOptions, createBackoff, type PollPolicy } from "./poll-policy.js";
+export type { ResumeToken } from "./resume-token.js";
+export type { FinalSnapshot, Snapshot } from "./snapshot.js";
+export type { StartOptions } from "./start-operation.js";
+export type { WaitOptions, WatchOptions } from "./wait-options.js";

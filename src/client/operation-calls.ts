@@ -3,71 +3,67 @@ import {
   type CallOptions,
   type Client,
   Code,
-  ConnectError,
+  type ConnectError,
   createClient,
   type Transport,
 } from "@connectrpc/connect";
+import { callWithin } from "../internal/call-within.js";
 import type { Clock } from "../internal/clock.js";
-import { sleep } from "../internal/sleep.js";
 import { type Operation, Operations } from "../protos.js";
 
-/** The RPCs of one server, and what was learnt of it. All clients' waiting goes through here. */
+/** The looks at the operations of one server, and what was learnt of it. */
 export interface OperationCalls {
   readonly rpc: Client<typeof Operations>;
-  /** Passing of time between polls. */
   readonly clock: Clock;
-  /** Look at an operation again, with a pause; see `LookTimes`. */
-  stateAfter(name: string, times: LookTimes, signal: AbortSignal | undefined): Promise<Operation>;
+  /** Whether the server may have WaitOperation: false once it has said that it has not. */
+  canWait(): boolean;
+  /** Look now, by GetOperation. */
+  get(name: string, signal: AbortSignal): Promise<Operation>;
+  /**
+   * Look as soon as the operation is done, at the latest after `waitMs` milliseconds,
+   * by WaitOperation. A server may answer early. Undefined from a server that does
+   * not have the method.
+   */
+  wait(name: string, waitMs: number, signal: AbortSignal): Promise<Operation | undefined>;
 }
 
-/** How long to wait before an operation is looked at again, in milliseconds. */
-export interface LookTimes {
-  /** Where the server has WaitOperation: the answer comes at the end or after this time. */
-  waitMs: number;
-  /** Where it does not: GetOperation after this time. */
-  sleepMs: number;
+/** The limits of single calls. */
+export interface CallLimits {
+  /** Whether to try WaitOperation at all. */
+  readonly tryWait: boolean;
+  /** How long an answer may take beyond the time that the server is asked to wait: whole milliseconds. */
+  readonly pollTimeoutMs: number;
 }
 
-/** How long an answer may take beyond the time that the server was asked to wait. */
-const callTimeoutMs = 10_000;
-
-/**
- * Least time between two WaitOperation calls of one wait: a server may answer
- * early, even at once (operations.proto).
- */
-const minWaitMs = 1000;
-
-export function createOperationCalls(transport: Transport, clock: Clock): OperationCalls {
+export function createOperationCalls(
+  transport: Transport,
+  clock: Clock,
+  { tryWait, pollTimeoutMs }: CallLimits,
+): OperationCalls {
   const rpc = createClient(Operations, transport);
-  let hasWait = true;
-
-  const byGet = async (name: string, sleepMs: number, signal: AbortSignal | undefined) => {
-    await sleep(clock, sleepMs, signal);
-    return rpc.getOperation({ name }, routed(name, { signal, timeoutMs: callTimeoutMs }));
-  };
-
+  let canWait = tryWait;
   return {
     rpc,
     clock,
-    async stateAfter(name, { waitMs, sleepMs }, signal) {
-      if (!hasWait) return byGet(name, sleepMs, signal);
-      const startMs = clock.nowMs();
+    canWait: () => canWait,
+    get: (name, outer) =>
+      callWithin(clock, pollTimeoutMs, outer, (signal) =>
+        rpc.getOperation({ name }, routed(name, { signal, timeoutMs: pollTimeoutMs })),
+      ),
+    async wait(name, waitMs, outer) {
       // gRPC's timeout header holds whole numbers, and Connect passes on what it is given.
       const wholeMs = Math.ceil(waitMs);
-      let operation: Operation;
+      const timeoutMs = wholeMs + pollTimeoutMs;
+      const timeout = durationFromMs(wholeMs);
       try {
-        operation = await rpc.waitOperation(
-          { name, timeout: durationFromMs(wholeMs) },
-          routed(name, { signal, timeoutMs: wholeMs + callTimeoutMs }),
+        return await callWithin(clock, timeoutMs, outer, (signal) =>
+          rpc.waitOperation({ name, timeout }, routed(name, { signal, timeoutMs })),
         );
       } catch (error) {
-        if (ConnectError.from(error).code !== Code.Unimplemented) throw error;
-        hasWait = false;
-        return byGet(name, sleepMs, signal);
+        if ((error as ConnectError).code !== Code.Unimplemented) throw error;
+        canWait = false;
+        return undefined;
       }
-      const earlyMs = Math.min(waitMs, minWaitMs) - (clock.nowMs() - startMs);
-      if (!operation.done && earlyMs > 0) await sleep(clock, earlyMs, signal);
-      return operation;
     },
   };
 }
@@ -76,11 +72,8 @@ export function createOperationCalls(transport: Transport, clock: Clock): Operat
  * Call options with the routing header of Google's APIs, `x-goog-request-params`;
  * an empty name is not routed (AIP-4222). What the caller gave is left as it is.
  */
-export function routed(
-  name: string,
-  { signal, ...options }: Omit<CallOptions, "signal"> & { signal?: AbortSignal | undefined } = {},
-): CallOptions {
+export function routed(name: string, options: CallOptions = {}): CallOptions {
   const headers = new Headers(options.headers);
   if (name !== "") headers.set("x-goog-request-params", `name=${encodeURIComponent(name)}`);
-  return { ...options, ...(signal && { signal }), headers };
+  return { ...options, headers };
 }

@@ -1,31 +1,84 @@
 import { ConnectError } from "@connectrpc/connect";
-import type { Operation } from "../protos.js";
-
-/** What a wait met: the operation failed, or somebody had it cancelled. */
-export type OperationErrorKind = "failed" | "cancelled";
+import type { ResumeToken } from "./resume-token.js";
+import type { Snapshot } from "./snapshot.js";
 
 /**
- * The operation ended without a response. `code`, `rawMessage`, `details` and
- * `findDetails()` are those of its google.rpc.Status.
+ * What a wait met.
+ *
+ * - `failed`: the operation ended with an error. Its code, message and details are
+ *   those of the operation's google.rpc.Status.
+ * - `cancelled`: the same with code CANCELLED: somebody had it cancelled.
+ * - `malformed`: it is done, and its result is missing or cannot be read.
+ * - `unexpected-type`: it is done, and its response is of another type than declared.
+ * - `gone`: the server does not know it any more: deleted or expired.
+ * - `poll`: asking for it failed. That says nothing of the operation.
+ * - `timeout`: the caller's time was up. That says nothing of the operation either.
+ * - `aborted`: the caller's signal aborted; its reason is the `cause`.
+ * - `invalid-token`: a resume token is not one, or is of another method.
+ */
+export type OperationErrorKind =
+  | "failed"
+  | "cancelled"
+  | "malformed"
+  | "unexpected-type"
+  | "gone"
+  | "poll"
+  | "timeout"
+  | "aborted"
+  | "invalid-token";
+
+/** What is known of the wait that an error ended. */
+export interface WaitReport {
+  /** Name of the operation; empty for an invalid token that has none. */
+  readonly operationName: string;
+  /** The latest state that was seen; undefined for an invalid token. */
+  readonly snapshot: Snapshot | undefined;
+  /** How often this wait looked, the looks that failed included. */
+  readonly polls: number;
+  /** How many of them failed in a row at the end. */
+  readonly consecutiveFailures: number;
+  /** What the last look that failed met, if one did. */
+  readonly lastPollError: ConnectError | undefined;
+  /** How long this wait lasted, in milliseconds. */
+  readonly elapsedMs: number;
+  /** Takes the operation up again, here or in another process; undefined for an invalid token. */
+  readonly resumeToken: ResumeToken | undefined;
+}
+
+/**
+ * A wait ended without a response. `kind` says which of the many reasons it was;
+ * `code`, `rawMessage`, `details` and `findDetails()` are those of the operation's
+ * google.rpc.Status or of the call that failed.
  *
  * It is a ConnectError to every `instanceof ConnectError`, for which Connect asks
- * that its `name` stays "ConnectError"; `kind` and `operation` tell it apart.
+ * that its `name` stays "ConnectError".
  */
-export class OperationError extends ConnectError {
-  /** `cancelled` for a Status of code 1 (CANCELLED), `failed` for all others. */
+export class OperationError extends ConnectError implements WaitReport {
   readonly kind: OperationErrorKind;
-  /** The operation as it was last seen. */
-  readonly operation: Operation;
+  readonly operationName: string;
+  readonly snapshot: Snapshot | undefined;
+  readonly polls: number;
+  readonly consecutiveFailures: number;
+  readonly lastPollError: ConnectError | undefined;
+  readonly elapsedMs: number;
+  readonly resumeToken: ResumeToken | undefined;
 
-  constructor(kind: OperationErrorKind, error: ConnectError, operation: Operation) {
-    super(error.rawMessage, error.code);
+  /** @param error Gives code, message, details, headers and cause. */
+  constructor(kind: OperationErrorKind, error: ConnectError, report: WaitReport) {
+    super(error.rawMessage, error.code, error.metadata, undefined, error.cause);
     this.details = error.details;
     this.kind = kind;
-    this.operation = operation;
+    this.operationName = report.operationName;
+    this.snapshot = report.snapshot;
+    this.polls = report.polls;
+    this.consecutiveFailures = report.consecutiveFailures;
+    this.lastPollError = report.lastPollError;
+    this.elapsedMs = report.elapsedMs;
+    this.resumeToken = report.resumeToken;
   }
 
   // ConnectError's own test takes every ConnectError, which is not enough here.
   static override [Symbol.hasInstance](value: unknown): boolean {
-    return value instanceof ConnectError && "kind" in value && "operation" in value;
+    return value instanceof ConnectError && "kind" in value && "operationName" in value;
   }
 }

@@ -1,24 +1,24 @@
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
-import { type CallOptions, Code } from "@connectrpc/connect";
-import type { OperationTypes } from "../operation/long-running.js";
-import { type Outcome, outcomeOf } from "../operation/outcome.js";
+import type { CallOptions } from "@connectrpc/connect";
+import type { LongRunningMethod } from "../operation/long-running.js";
 import type { Operation } from "../protos.js";
-import { type LookTimes, type OperationCalls, routed } from "./operation-calls.js";
-import { OperationError } from "./operation-error.js";
-import { nextDelayMs, type PollOptions, pollSchedule } from "./poll-options.js";
-
-/** A state that an operation was seen in. */
-export type Snapshot<R extends DescMessage, M extends DescMessage> = Outcome<
-  MessageShape<R>,
-  MessageShape<M>
-> & {
-  /** The Operation as the server sent it. */
-  readonly operation: Operation;
-};
+import { errorOfFinal, followOperation } from "./follow-operation.js";
+import { routed } from "./operation-calls.js";
+import type { WaitReport } from "./operation-error.js";
+import type { ResumeToken } from "./resume-token.js";
+import type { FinalSnapshot, Snapshot } from "./snapshot.js";
+import {
+  type ClientCore,
+  type HandleOrigin,
+  type TrackedOperation,
+  trackOperation,
+} from "./tracked-operation.js";
+import type { WaitOptions, WatchOptions } from "./wait-options.js";
 
 /**
  * One operation on a server. Awaiting a handle gives the handle; nothing is asked
- * of the server before somebody iterates it or calls `result()`.
+ * of the server before somebody iterates it or waits for its end. All who do share
+ * one loop of polls, each with its own signal and limits.
  *
  * Iterating it yields the states it is seen in, the present one first and the
  * final one last; `break` stops the looking, and the operation goes on.
@@ -30,88 +30,144 @@ export interface OperationHandle<
   readonly name: string;
   /** The latest state that was seen through this handle; final once it is done. */
   readonly snapshot: Snapshot<R, M>;
+  /** Takes the operation up again, here or in another process. */
+  readonly resumeToken: ResumeToken;
   /**
    * Wait for the response. Once the operation is done every further call settles
-   * at once, from memory.
+   * at once, from memory. After any error the handle can be used on.
    *
-   * @throws OperationError if the operation failed or was cancelled.
-   * @throws ConnectError if asking for it failed, which says nothing of the operation;
-   *   `Code.Canceled` if the signal aborted; `Code.Internal` if what the server
-   *   sent cannot be read as what the method declares.
+   * @throws OperationError; its `kind` says whether the operation ended without a
+   *   response or the wait ended without the operation.
    */
-  result(options?: PollOptions): Promise<MessageShape<R>>;
-  /** The states it is seen in, as iterating does, with options. */
-  watch(options?: PollOptions): AsyncIterable<Snapshot<R, M>>;
+  result(options?: WaitOptions<R, M>): Promise<MessageShape<R>>;
+  /**
+   * Wait for the end, whatever it is: also a failure is a value here.
+   *
+   * @throws OperationError of kind `gone`, `poll`, `timeout` or `aborted`.
+   */
+  outcome(options?: WaitOptions<R, M>): Promise<FinalSnapshot<R, M>>;
+  /**
+   * The states it is seen in, as iterating does, with options. Whoever takes them
+   * slowly gets the latest one and misses those between.
+   *
+   * @throws OperationError of kind `gone`, `poll`, `timeout` or `aborted`, from the
+   *   iteration.
+   */
+  watch(options?: WatchOptions<R, M>): AsyncIterable<Snapshot<R, M>>;
   /**
    * Ask the server to cancel it; resolves when the server has taken note. Whether
-   * it worked shows in the result.
+   * it worked shows in the outcome.
    */
   cancel(options?: CallOptions): Promise<void>;
+  /**
+   * Ask the server to cancel it, then wait for the end: `cancelled`, or `succeeded`
+   * where the work was faster.
+   *
+   * @throws ConnectError of the request to cancel; then what `outcome` throws.
+   */
+  cancelAndWait(options?: WaitOptions<R, M>): Promise<FinalSnapshot<R, M>>;
   /** Tell the server that nobody wants the result any more; the work goes on. */
   delete(options?: CallOptions): Promise<void>;
 }
 
-/** One WaitOperation call of `result()` is held at most this long. */
-const resultSliceMs = 30_000;
-
 /** @internal */
 export function createOperationHandle<R extends DescMessage, M extends DescMessage>(
-  calls: OperationCalls,
-  types: OperationTypes<R, M>,
+  core: ClientCore,
+  method: LongRunningMethod<DescMessage, R, M>,
   first: Operation,
+  origin: HandleOrigin,
 ): OperationHandle<R, M> {
-  const { name } = first;
-  let snapshot = snapshotOf(first, types);
+  const tracked = trackOperation(core, method, first, origin);
+  const { name } = tracked;
+  const { rpc } = core.calls;
 
-  const isDone = () => snapshot.kind !== "running";
-
-  /** Look once more, after a pause. A done operation does not change. */
-  const look = async (times: LookTimes, signal: AbortSignal | undefined) => {
-    const operation = await calls.stateAfter(name, times, signal);
-    if (!isDone()) snapshot = snapshotOf(operation, types);
-  };
-
-  const watch = async function* (options: PollOptions = {}) {
-    const schedule = pollSchedule(options);
-    yield snapshot;
-    let delayMs = schedule.initialDelayMs;
-    while (!isDone()) {
-      await look({ waitMs: delayMs, sleepMs: delayMs }, options.signal);
-      delayMs = nextDelayMs(delayMs, schedule);
-      yield snapshot;
-    }
+  const end = (options: WaitOptions<R, M>) =>
+    new Promise<{ final: FinalSnapshot<R, M>; report: WaitReport }>((resolve, reject) => {
+      followOperation(tracked, options, false, {
+        looked: () => undefined,
+        done: (final, report) => resolve({ final, report }),
+        gaveUp: reject,
+      });
+    });
+  const outcome = async (options: WaitOptions<R, M> = {}) => (await end(options)).final;
+  const watch = (options: WatchOptions<R, M> = {}): AsyncIterable<Snapshot<R, M>> => ({
+    [Symbol.asyncIterator]: () => watchOperation(tracked, options),
+  });
+  const cancel = async (options?: CallOptions) => {
+    await rpc.cancelOperation({ name }, routed(name, options));
   };
 
   return {
     name,
     get snapshot() {
-      return snapshot;
+      return tracked.snapshot();
     },
+    resumeToken: tracked.resumeToken,
     async result(options = {}) {
-      const schedule = pollSchedule(options);
-      let delayMs = schedule.initialDelayMs;
-      while (snapshot.kind === "running") {
-        await look({ waitMs: resultSliceMs, sleepMs: delayMs }, options.signal);
-        delayMs = nextDelayMs(delayMs, schedule);
-      }
-      if (snapshot.kind === "succeeded") return snapshot.response;
-      const kind = snapshot.error.code === Code.Canceled ? "cancelled" : "failed";
-      throw new OperationError(kind, snapshot.error, snapshot.operation);
+      const { final, report } = await end(options);
+      if (final.kind === "succeeded") return final.response;
+      throw errorOfFinal(final, report);
     },
+    outcome,
     watch,
-    [Symbol.asyncIterator]: () => watch(),
-    async cancel(options) {
-      await calls.rpc.cancelOperation({ name }, routed(name, options));
+    [Symbol.asyncIterator]: () => watchOperation(tracked, {}),
+    cancel,
+    async cancelAndWait(options = {}) {
+      await cancel(options.signal && { signal: options.signal });
+      return outcome(options);
     },
     async delete(options) {
-      await calls.rpc.deleteOperation({ name }, routed(name, options));
+      await rpc.deleteOperation({ name }, routed(name, options));
     },
   };
 }
 
-function snapshotOf<R extends DescMessage, M extends DescMessage>(
-  operation: Operation,
-  types: OperationTypes<R, M>,
-): Snapshot<R, M> {
-  return { ...outcomeOf(operation, types), operation };
+/** The states of an operation, the present one first. Following begins with the second. */
+async function* watchOperation<R extends DescMessage, M extends DescMessage>(
+  tracked: TrackedOperation<R, M>,
+  options: WatchOptions<R, M>,
+): AsyncGenerator<Snapshot<R, M>, void> {
+  /** What has not been yielded yet: the latest state, or how it ended. */
+  let pending: Snapshot<R, M> | undefined = tracked.snapshot();
+  let failure: { error: unknown } | undefined;
+  let isOver = false;
+  let yielded: Snapshot<R, M> | undefined;
+  let wake: () => void = () => undefined;
+
+  const put = (snapshot: Snapshot<R, M>) => {
+    if (options.everyPoll || snapshot !== yielded) pending = snapshot;
+    wake();
+  };
+  const stop = followOperation(tracked, options, true, {
+    looked: put,
+    done(snapshot) {
+      isOver = true;
+      // The state that was there from the start is yielded once.
+      if (snapshot !== yielded) pending = snapshot;
+      wake();
+    },
+    gaveUp(error) {
+      failure = { error };
+      wake();
+    },
+  });
+  try {
+    for (;;) {
+      if (pending !== undefined) {
+        yielded = pending;
+        pending = undefined;
+        yield yielded;
+      } else if (failure !== undefined) {
+        throw failure.error;
+      } else if (isOver) {
+        return;
+      } else {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+    }
+  } finally {
+    stop();
+  }
 }

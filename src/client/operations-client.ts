@@ -1,18 +1,16 @@
 import type { DescMessage } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
-import type { CallOptions, Transport } from "@connectrpc/connect";
-import { type Clock, systemClock } from "../internal/clock.js";
-import type { OperationTypes } from "../operation/long-running.js";
+import { type CallOptions, Code, ConnectError, type Transport } from "@connectrpc/connect";
+import type { LongRunningMethod } from "../operation/long-running.js";
 import type { Operation } from "../protos.js";
+import { type ClientOptions, clientSettings } from "./client-options.js";
 import { createOperationCalls, routed } from "./operation-calls.js";
+import { OperationError } from "./operation-error.js";
 import { createOperationHandle, type OperationHandle } from "./operation-handle.js";
 import { createOperationList, type ListRequest, type OperationList } from "./operation-list.js";
-
-/** Options of a client. */
-export interface ClientOptions {
-  /** What pauses between polls go by. Default: the machine's clock. */
-  clock?: Clock | undefined;
-}
+import { readResumeToken } from "./read-resume-token.js";
+import { createResumeToken, type ResumeToken } from "./resume-token.js";
+import type { ClientCore } from "./tracked-operation.js";
 
 /**
  * A client of google.longrunning.Operations, for any server that has it. What an
@@ -33,10 +31,16 @@ export interface OperationsClient {
   cancel(name: string, options?: CallOptions): Promise<void>;
   /** Tell the server that nobody wants the result any more; the work goes on. */
   delete(name: string, options?: CallOptions): Promise<void>;
-  /** Take up an operation by its name, in the state that it has now. */
+  /**
+   * Take up an operation in the state that it has now, by its name or by the token
+   * of a handle or an error, parsed from JSON.
+   *
+   * @throws OperationError `invalid-token` before anything is asked of the server;
+   *   `gone` if the server does not know the operation.
+   */
   resume<R extends DescMessage, M extends DescMessage>(
-    types: OperationTypes<R, M>,
-    name: string,
+    method: LongRunningMethod<DescMessage, R, M>,
+    from: string | ResumeToken,
     options?: CallOptions,
   ): Promise<OperationHandle<R, M>>;
 }
@@ -45,13 +49,11 @@ export function createOperationsClient(
   transport: Transport,
   options: ClientOptions = {},
 ): OperationsClient {
-  const calls = createOperationCalls(transport, options.clock ?? systemClock);
-  const { rpc } = calls;
-  const get = (name: string, callOptions?: CallOptions) =>
-    rpc.getOperation({ name }, routed(name, callOptions));
+  const core = createClientCore(transport, options);
+  const { rpc } = core.calls;
   return {
-    get,
-    list: (request = {}, callOptions) => createOperationList(calls, request, callOptions),
+    get: (name, callOptions) => rpc.getOperation({ name }, routed(name, callOptions)),
+    list: (request = {}, callOptions) => createOperationList(core.calls, request, callOptions),
     wait(name, timeoutMs, callOptions) {
       const timeout = timeoutMs === undefined ? undefined : durationFromMs(Math.round(timeoutMs));
       return rpc.waitOperation({ name, timeout }, routed(name, callOptions));
@@ -62,8 +64,50 @@ export function createOperationsClient(
     async delete(name, callOptions) {
       await rpc.deleteOperation({ name }, routed(name, callOptions));
     },
-    async resume(types, name, callOptions) {
-      return createOperationHandle(calls, types, await get(name, callOptions));
-    },
+    resume: (method, from, callOptions) => resumeOperation(core, method, from, callOptions),
   };
+}
+
+/** @internal */
+export function createClientCore(transport: Transport, options: ClientOptions): ClientCore {
+  const settings = clientSettings(options);
+  return {
+    calls: createOperationCalls(transport, settings.clock, settings),
+    settings,
+    pollers: new Map(),
+  };
+}
+
+/** @internal */
+export async function resumeOperation<R extends DescMessage, M extends DescMessage>(
+  core: ClientCore,
+  method: LongRunningMethod<DescMessage, R, M>,
+  from: string | ResumeToken,
+  options: CallOptions | undefined,
+): Promise<OperationHandle<R, M>> {
+  const token =
+    typeof from === "string"
+      ? createResumeToken(method, from, undefined)
+      : readResumeToken(from, method);
+  const { name, requestId } = token;
+  try {
+    const first = await core.calls.rpc.getOperation({ name }, routed(name, options));
+    return createOperationHandle(core, method, first, {
+      isFresh: false,
+      requestId,
+      link: undefined,
+    });
+  } catch (thrown) {
+    const error = ConnectError.from(thrown);
+    if (error.code !== Code.NotFound) throw error;
+    throw new OperationError("gone", error, {
+      operationName: name,
+      snapshot: undefined,
+      polls: 1,
+      consecutiveFailures: 1,
+      lastPollError: error,
+      elapsedMs: 0,
+      resumeToken: token,
+    });
+  }
 }

@@ -1,8 +1,10 @@
 export {
   type LongRunningMethod,
+  type LongRunningMethodsOf,
   longRunning,
+  longRunningMethodsOf,
   type OperationDesc,
   type OperationTypes,
 } from "./long-running.js";
 export { formatOperationName, type OperationName, parseOperationName } from "./name.js";
-export { type Outcome, outcomeOf, type Progress } from "./outcome.js";
+export { type Outcome, type OutcomeOptions, outcomeOf, type Progress } from "./outcome.js";

@@ -1,7 +1,9 @@
 import {
   type DescFile,
   type DescMessage,
+  type DescMethod,
   type DescMethodUnary,
+  type DescService,
   getOption,
   hasOption,
   type Registry,
@@ -84,6 +86,39 @@ export function longRunning(
     );
   };
   return { method, response: resolve("response"), metadata: resolve("metadata") };
+}
+
+/** The long-running methods of a service, by their names in TypeScript. */
+export type LongRunningMethodsOf<Service extends DescService> = {
+  readonly [Name in keyof Service["method"] as Service["method"][Name] extends DescMethodUnary<
+    DescMessage,
+    OperationDesc
+  >
+    ? Name & string
+    : never]: Service["method"][Name] extends DescMethodUnary<infer I, OperationDesc>
+    ? LongRunningMethod<I>
+    : never;
+};
+
+/**
+ * All methods of a service that return google.longrunning.Operation, their payload
+ * types looked up at run time.
+ *
+ * @throws TypeError what `longRunning` throws, for any of them.
+ */
+export function longRunningMethodsOf(
+  service: DescService,
+  registry?: Registry,
+): Record<string, LongRunningMethod> {
+  const methods: Record<string, LongRunningMethod> = {};
+  for (const method of service.methods) {
+    if (isLongRunning(method)) methods[method.localName] = longRunning(method, { registry });
+  }
+  return methods;
+}
+
+function isLongRunning(method: DescMethod): method is DescMethodUnary<DescMessage, OperationDesc> {
+  return method.methodKind === "unary" && method.output.typeName === "google.longrunning.Operation";
 }
 
 /** The name of a method as gRPC writes it: `package.Service/Method`. */

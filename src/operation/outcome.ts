@@ -1,4 +1,4 @@
-import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
+import { create, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { unpackAs } from "../any/any.js";
 import type { Operation } from "../protos.js";
@@ -14,8 +14,16 @@ export type Outcome<Response, Metadata> = Progress<Metadata> &
   (
     | { readonly kind: "running" }
     | { readonly kind: "succeeded"; readonly response: Response }
-    /** Also a cancelled one: `error.code` is `Code.Canceled`. */
+    /** The operation's error, of any code but CANCELLED. */
     | { readonly kind: "failed"; readonly error: ConnectError }
+    /** The operation's error is CANCELLED: somebody asked for it, and it stopped. */
+    | { readonly kind: "cancelled"; readonly error: ConnectError }
+    /**
+     * It is done, and its result cannot be read: there is none (ErrorInfo reason
+     * `MISSING_RESULT`), it is of another type than declared (`UNEXPECTED_TYPE`), or
+     * its bytes are broken (`MALFORMED_PAYLOAD`). The code is `Code.Internal`.
+     */
+    | { readonly kind: "malformed"; readonly error: ConnectError }
   );
 
 /** The metadata of an Operation. */
@@ -29,27 +37,40 @@ export interface Progress<Metadata> {
   readonly metadataError: ConnectError | undefined;
 }
 
-/**
- * Read the outcome of an operation, which is left unchanged.
- *
- * @throws ConnectError `Code.Internal` if `done` is set without `response` or
- *   `error` (operations.proto, oneof `result`; reason `MISSING_RESULT`), or if the
- *   response is malformed or of another type than declared (`unpackAs`).
- */
+/** How to read what servers leave open. */
+export interface OutcomeOptions {
+  /**
+   * What an operation means that is done without a result, which operations.proto
+   * lets some services do: `malformed`, or `succeeded` with an empty response.
+   * Default: `"malformed"`.
+   */
+  onMissingResult?: "malformed" | "empty" | undefined;
+}
+
+/** Read the outcome of an operation, which is left unchanged. Never throws. */
 export function outcomeOf<R extends DescMessage, M extends DescMessage>(
   operation: Operation,
   types: OperationTypes<R, M>,
+  options: OutcomeOptions = {},
 ): Outcome<MessageShape<R>, MessageShape<M>> {
   const progress = progressOf(operation, types.metadata);
   if (!operation.done) return { kind: "running", ...progress };
   const { result } = operation;
   switch (result.case) {
     case "response":
-      return { kind: "succeeded", response: unpackAs(result.value, types.response), ...progress };
-    case "error":
-      return { kind: "failed", error: errorFromStatus(result.value), ...progress };
+      try {
+        return { kind: "succeeded", response: unpackAs(result.value, types.response), ...progress };
+      } catch (error) {
+        return { kind: "malformed", error: ConnectError.from(error, Code.Internal), ...progress };
+      }
+    case "error": {
+      const error = errorFromStatus(result.value);
+      return { kind: error.code === Code.Canceled ? "cancelled" : "failed", error, ...progress };
+    }
     case undefined:
-      throw missingResult(operation.name);
+      return options.onMissingResult === "empty"
+        ? { kind: "succeeded", response: create(types.response), ...progress }
+        : { kind: "malformed", error: missingResult(operation.name), ...progress };
   }
 }
 

@@ -1,11 +1,6 @@
-import {
-  type DescField,
-  type DescMessage,
-  type Message,
-  ScalarType,
-  toBinary,
-} from "@bufbuild/protobuf";
+import { type DescMessage, type Message, toBinary } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
+import { stringField } from "../internal/string-field.js";
 import type { StoredRequestId } from "../store/operation-store.js";
 import { invalidField } from "./errors.js";
 
@@ -40,14 +35,9 @@ export function stringFieldOf(
   message: Message,
   fieldName: string,
 ): string | undefined {
-  const field = schema.fields.find((candidate) => candidate.name === fieldName);
-  if (field === undefined || !isString(field)) return undefined;
-  const value: unknown = reflect(schema, message).get(field);
+  const field = stringField(schema, fieldName);
+  const value: unknown = field && reflect(schema, message).get(field);
   return typeof value === "string" ? value : undefined;
-}
-
-function isString(field: DescField): boolean {
-  return field.fieldKind === "scalar" && field.scalar === ScalarType.STRING;
 }
 
 export function isSameFingerprint(one: Uint8Array, other: Uint8Array): boolean {

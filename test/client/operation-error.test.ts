@@ -2,14 +2,21 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { OperationError } from "../../src/index.js";
 import { ErrorInfoSchema } from "../../src/protos.js";
-import { anOperation } from "../support/an-operation.js";
 
 const cause = new ConnectError("no paper", Code.FailedPrecondition, undefined, [
   { desc: ErrorInfoSchema, value: { reason: "NO_PAPER" } },
 ]);
 
 describe("OperationError", () => {
-  const error = new OperationError("failed", cause, anOperation());
+  const error = new OperationError("failed", cause, {
+    operationName: "operations/op-1",
+    snapshot: undefined,
+    polls: 0,
+    consecutiveFailures: 0,
+    lastPollError: undefined,
+    elapsedMs: 0,
+    resumeToken: undefined,
+  });
 
   it("is a ConnectError with the code, message and details of the operation's Status", () => {
     expect(error instanceof ConnectError).toBe(true);

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { AnySchema, DurationSchema, EmptySchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
-import { Code, ConnectError } from "@connectrpc/connect";
+import { Code } from "@connectrpc/connect";
 import { assert, describe, expect, it } from "vitest";
 import { pack } from "../../src/any/index.js";
 import { outcomeOf } from "../../src/operation/index.js";
@@ -48,25 +48,54 @@ describe("outcomeOf", () => {
     });
   });
 
-  it("refuses an operation that is done without a result", () => {
-    expect.assertions(2);
-    try {
-      outcomeOf(anOperation({ done: true }), types);
-    } catch (error) {
-      assert(error instanceof ConnectError);
-      expect(error.code).toBe(Code.Internal);
-      expect(standardDetailsOf(error).errorInfo).toMatchObject({
-        reason: "MISSING_RESULT",
-        metadata: { name: "operations/op-1" },
-      });
-    }
+  it("has the error of an operation that was cancelled", () => {
+    const value = create(StatusSchema, { code: 1, message: "stopped" });
+    const outcome = outcomeOf(anOperation({ done: true, result: { case: "error", value } }), types);
+    assert(outcome.kind === "cancelled");
+    expect(outcome.error.rawMessage).toBe("stopped");
   });
 
-  it("refuses a response of another type", () => {
-    const result = { case: "response" as const, value: pack(EmptySchema, {}) };
-    expect(() => outcomeOf(anOperation({ done: true, result }), types)).toThrow(
-      "expected a payload of type google.protobuf.Duration",
-    );
+  it("server 3: an error of code 0, which is none, is a failure of code UNKNOWN", () => {
+    const value = create(StatusSchema, { code: 0 });
+    const outcome = outcomeOf(anOperation({ done: true, result: { case: "error", value } }), types);
+    assert(outcome.kind === "failed");
+    expect(outcome.error.code).toBe(Code.Unknown);
+  });
+
+  it("pays no heed to a result that comes before the end", () => {
+    const result = { case: "response" as const, value: pack(DurationSchema, response) };
+    expect(outcomeOf(anOperation({ result }), types).kind).toBe("running");
+  });
+
+  it("is malformed when it is done without a result", () => {
+    const outcome = outcomeOf(anOperation({ done: true }), types);
+    assert(outcome.kind === "malformed");
+    expect(outcome.error.code).toBe(Code.Internal);
+    expect(standardDetailsOf(outcome.error).errorInfo).toMatchObject({
+      reason: "MISSING_RESULT",
+      metadata: { name: "operations/op-1" },
+    });
+  });
+
+  it("has an empty response when it is done without a result, where the caller wants that", () => {
+    const options = { onMissingResult: "empty" as const };
+    const outcome = outcomeOf(anOperation({ done: true }), types, options);
+    assert(outcome.kind === "succeeded");
+    expect(outcome.response).toEqual(create(DurationSchema));
+  });
+
+  it("is malformed when the response is of another type, or its bytes are broken", () => {
+    const broken = create(AnySchema, {
+      typeUrl: "x/google.protobuf.Duration",
+      value: Uint8Array.of(0xff),
+    });
+    const reasons = [pack(EmptySchema, {}), broken].map((value) => {
+      const result = { case: "response" as const, value };
+      const outcome = outcomeOf(anOperation({ done: true, result }), types);
+      assert(outcome.kind === "malformed");
+      return standardDetailsOf(outcome.error).errorInfo?.reason;
+    });
+    expect(reasons).toEqual(["UNEXPECTED_TYPE", "MALFORMED_PAYLOAD"]);
   });
 
   it("client 12: metadata of another type does not stand in the way of the result", () => {

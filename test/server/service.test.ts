@@ -384,7 +384,7 @@ describe("shutdown", () => {
     await clock.advance(0);
     const stopped = operations.shutdown();
     expect((await waiting).done).toBe(false);
-    const error = await rejectionOf(printer.print({}));
+    const error = await rejectionOf(printer.print({}, { maxAttempts: 1 }));
     expect(error.code).toBe(Code.Unavailable);
     expect(reasonOf(error)).toBe("DRAINING");
     expect(standardDetailsOf(error).retryInfo?.retryDelay?.seconds).toBe(1n);

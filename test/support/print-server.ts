@@ -47,7 +47,7 @@ export interface PrintServer {
 }
 
 const createPrinter = (transport: Transport, clock: ManualClock) =>
-  createLongRunningClient({ print: Print }, transport, { clock });
+  createLongRunningClient({ print: Print }, transport, { clock, poll: { jitter: 0 } });
 const createRpc = (transport: Transport) => createClient(Operations, transport);
 
 /** The server's options, those of its one method, and a clock that the test has at hand. */
@@ -74,7 +74,7 @@ export function createPrintServer(work: PrintWork, options: PrintServerOptions =
     operations,
     transport,
     printer: createPrinter(transport, clock),
-    client: createOperationsClient(transport, { clock }),
+    client: createOperationsClient(transport, { clock, poll: { jitter: 0 } }),
     rpc: createRpc(transport),
     events,
   };

@@ -1,0 +1,42 @@
+import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
+import type { OperationTypes } from "../operation/long-running.js";
+import { type Outcome, type OutcomeOptions, outcomeOf } from "../operation/outcome.js";
+import type { Operation } from "../protos.js";
+
+/**
+ * A state that an operation was seen in. It does not change, and all who watch
+ * through one handle get the same object for the same state.
+ */
+export type Snapshot<
+  R extends DescMessage = DescMessage,
+  M extends DescMessage = DescMessage,
+> = Outcome<MessageShape<R>, MessageShape<M>> & {
+  /** The Operation as the server sent it; raw payloads are in here. */
+  readonly operation: Operation;
+};
+
+/** A snapshot of an operation that is done. */
+export type FinalSnapshot<
+  R extends DescMessage = DescMessage,
+  M extends DescMessage = DescMessage,
+> = Exclude<Snapshot<R, M>, { kind: "running" }>;
+
+export function snapshotOf<R extends DescMessage, M extends DescMessage>(
+  operation: Operation,
+  types: OperationTypes<R, M>,
+  options: OutcomeOptions,
+): Snapshot<R, M> {
+  return Object.freeze({ ...outcomeOf(operation, types, options), operation });
+}
+
+/** Whether two Operations of one name say the same: as far along, with the same metadata. */
+export function isSameState(one: Operation, other: Operation): boolean {
+  if (one.done !== other.done) return false;
+  const [a, b] = [one.metadata, other.metadata];
+  if (a === undefined || b === undefined) return a === b;
+  return a.typeUrl === b.typeUrl && isSameBytes(a.value, b.value);
+}
+
+function isSameBytes(one: Uint8Array, other: Uint8Array): boolean {
+  return one.length === other.length && one.every((byte, at) => byte === other[at]);
+}

@@ -1,0 +1,50 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { canceledBy } from "./canceled-by.js";
+import type { Clock } from "./clock.js";
+
+/**
+ * Make a call that ends for sure: with the call, after `timeoutMs` milliseconds of
+ * `clock`, or as soon as `signal` aborts. In the last two cases the call's own signal
+ * aborts, and what becomes of it does not matter any more.
+ *
+ * @throws ConnectError of the call; `Code.DeadlineExceeded` at the timeout;
+ *   `Code.Canceled` with the signal's reason as its cause.
+ */
+export function callWithin<T>(
+  clock: Clock,
+  timeoutMs: number,
+  signal: AbortSignal,
+  call: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) {
+      reject(canceledBy(signal));
+      return;
+    }
+    const controller = new AbortController();
+    const giveUp = (error: ConnectError) => {
+      cleanUp();
+      reject(error);
+      controller.abort(error);
+    };
+    const onAbort = () => giveUp(canceledBy(signal));
+    const unschedule = clock.schedule(timeoutMs, () =>
+      giveUp(new ConnectError(`no answer within ${timeoutMs} ms`, Code.DeadlineExceeded)),
+    );
+    const cleanUp = () => {
+      unschedule();
+      signal.removeEventListener("abort", onAbort);
+    };
+    signal.addEventListener("abort", onAbort, { once: true });
+    call(controller.signal).then(
+      (value) => {
+        cleanUp();
+        resolve(value);
+      },
+      (error: unknown) => {
+        cleanUp();
+        reject(ConnectError.from(error));
+      },
+    );
+  });
+}

@@ -1,0 +1,795 @@
+import { create } from "@bufbuild/protobuf";
+import { AnySchema, EmptySchema } from "@bufbuild/protobuf/wkt";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { assert, describe, expect, it } from "vitest";
+import { pack } from "../../src/any/index.js";
+import {
+  createBackoff,
+  createLongRunningClient,
+  OperationError,
+  type OperationHandle,
+} from "../../src/index.js";
+import { ErrorInfoSchema, RetryInfoSchema, StatusSchema } from "../../src/protos.js";
+import { standardDetailsOf } from "../../src/status/index.js";
+import type { PrintMetadataSchema, PrintResponseSchema } from "../gen/printing/v1/printing_pb.js";
+import { anOperation } from "../support/an-operation.js";
+import { createDeferred } from "../support/deferred.js";
+import { createPrintServer, Print } from "../support/print-server.js";
+import { rejectionOf } from "../support/rejection.js";
+import {
+  createScriptedServer,
+  failed,
+  fault,
+  running,
+  type Script,
+  type ScriptedServer,
+  scriptedName,
+  succeeded,
+} from "../support/scripted-server.js";
+
+type PrintHandle = OperationHandle<typeof PrintResponseSchema, typeof PrintMetadataSchema>;
+
+/** A scripted server whose first answer a handle has taken; times count from there. */
+async function resumed(script: Script): Promise<ScriptedServer & { handle: PrintHandle }> {
+  const server = createScriptedServer(script);
+  const handle = await server.client.resume(Print, scriptedName);
+  server.looks.length = 0;
+  return { ...server, handle };
+}
+
+/** The OperationError that a call rejects with. */
+async function operationErrorOf(call: Promise<unknown>): Promise<OperationError> {
+  const error = await rejectionOf(call);
+  assert(error instanceof OperationError);
+  return error;
+}
+
+const unavailable = (count: number) => Array.from({ length: count }, () => fault(Code.Unavailable));
+
+describe("waiting by GetOperation", () => {
+  it("client 1: an operation that was done from the start costs no look and no timer", async () => {
+    const { handle, looks, clock } = await resumed({ get: [succeeded(3)] });
+    expect(await handle.result()).toMatchObject({ pages: 3 });
+    expect(looks).toEqual([]);
+    expect(clock.scheduled()).toBe(0);
+  });
+
+  it("client 2: looks at 1000 ms, then by 1.5, up to 20 s", async () => {
+    const { handle, clock, getsAt } = await resumed({ options: { mode: "poll" } });
+    const result = rejectionOf(handle.result({ timeoutMs: 120_000 }));
+    await clock.advance(60_000);
+    const expected = [1000, 2500, 4750, 8125, 13_188, 20_781, 32_172, 49_258];
+    expect(getsAt()).toHaveLength(expected.length);
+    for (const [at, ms] of expected.entries()) {
+      expect(Math.abs((getsAt()[at] ?? 0) - ms)).toBeLessThanOrEqual(1);
+    }
+    await clock.advance(60_000);
+    const gaps = getsAt().map((at, index) => at - (getsAt()[index - 1] ?? 0));
+    expect(gaps.slice(8, 11)).toEqual([20_000, 20_000, 20_000]);
+    await result;
+  });
+
+  it("client 3: jitter cuts a delay by a fifth at most, and never to nothing", () => {
+    const policy = createBackoff();
+    const delays = Array.from({ length: 10_000 }, () => policy.delayMs(1));
+    expect(Math.min(...delays)).toBeGreaterThanOrEqual(800);
+    expect(Math.max(...delays)).toBeLessThanOrEqual(1000);
+    expect(new Set(delays).size).toBeGreaterThan(100);
+  });
+
+  it("client 4: nine failed looks in a row are borne, and the tenth look may be the end", async () => {
+    const { handle, clock, getsAt } = await resumed({
+      get: [running(0), ...unavailable(9), succeeded(3)],
+      options: { mode: "poll" },
+    });
+    const result = handle.result();
+    await clock.advance(10 * 60_000);
+    expect(await result).toMatchObject({ pages: 3 });
+    expect(getsAt()).toHaveLength(10);
+  });
+
+  it("client 4: ten failed looks in a row end the wait, and say nothing of the operation", async () => {
+    const { handle, clock } = await resumed({
+      get: [running(0), ...unavailable(10), succeeded(3)],
+      options: { mode: "poll" },
+    });
+    const result = operationErrorOf(handle.result());
+    await clock.advance(10 * 60_000);
+    const error = await result;
+    expect(error).toMatchObject({
+      kind: "poll",
+      code: Code.Unavailable,
+      consecutiveFailures: 10,
+      polls: 10,
+      operationName: scriptedName,
+      cause: { code: Code.Unavailable },
+      lastPollError: { code: Code.Unavailable },
+    });
+    expect(handle.snapshot.kind).toBe("running");
+    // The handle is as good as ever.
+    const again = handle.result();
+    await clock.advance(1000);
+    expect(await again).toMatchObject({ pages: 3 });
+  });
+
+  it("client 5: a look that comes through starts the count of failures anew", async () => {
+    const { handle, clock } = await resumed({
+      get: [running(0), ...unavailable(6), running(1), ...unavailable(6), succeeded(3)],
+      options: { mode: "poll" },
+    });
+    const result = handle.result();
+    await clock.advance(20 * 60_000);
+    expect(await result).toMatchObject({ pages: 3 });
+  });
+
+  it("client 6: an error that will not pass ends the wait with the first look", async () => {
+    const { handle, clock, getsAt } = await resumed({
+      get: [running(0), fault(Code.PermissionDenied)],
+      options: { mode: "poll" },
+    });
+    const result = operationErrorOf(handle.result());
+    await clock.advance(60_000);
+    expect(await result).toMatchObject({ kind: "poll", code: Code.PermissionDenied, polls: 1 });
+    expect(getsAt()).toEqual([1000]);
+  });
+
+  it("a look that is never answered is given up after its own limit", async () => {
+    const hanging = createScriptedServer({
+      wait: () => new Promise(() => undefined),
+      options: { waitSliceMs: 5000, maxConsecutiveFailures: 1 },
+    });
+    const handle = await hanging.client.resume(Print, scriptedName);
+    const result = operationErrorOf(handle.result());
+    await hanging.clock.advance(14_999);
+    expect(hanging.clock.scheduled()).toBe(1);
+    await hanging.clock.advance(1);
+    expect(await result).toMatchObject({ kind: "poll", code: Code.DeadlineExceeded });
+    expect(hanging.clock.scheduled()).toBe(0);
+  });
+});
+
+describe("what a look carries", () => {
+  it("client 7: its own routing header, once, and nothing of the start's", async () => {
+    const { clock, transport } = createPrintServer(() => new Promise(() => undefined));
+    const headers: Headers[] = [];
+    const timeouts: (number | undefined)[] = [];
+    const recorded = createLongRunningClient(
+      { print: Print },
+      {
+        ...transport,
+        unary(method, signal, timeoutMs, header, ...rest) {
+          if (method.name === "GetOperation") {
+            headers.push(new Headers(header));
+            timeouts.push(timeoutMs);
+          }
+          return transport.unary(method, signal, timeoutMs, header, ...rest);
+        },
+      },
+      { clock, mode: "poll", poll: { jitter: 0, multiplier: 1 } },
+    );
+    const handle = await recorded.print(
+      { parent: "printers/7" },
+      {
+        timeoutMs: 5000,
+        headers: { "x-goog-request-params": "parent=p", "x-start-only": "1" },
+      },
+    );
+    const result = rejectionOf(handle.result({ timeoutMs: 50_500 }));
+    await clock.advance(50_500);
+    await result;
+    expect(headers).toHaveLength(51);
+    for (const header of headers) {
+      expect(header.get("x-goog-request-params")).toBe(`name=${encodeURIComponent(handle.name)}`);
+      expect(header.get("x-start-only")).toBeNull();
+    }
+    expect(new Set(timeouts)).toEqual(new Set([10_000]));
+  });
+
+  it("whole milliseconds, which is all that gRPC's timeout header can say", async () => {
+    const { handle, clock, looks } = await resumed({
+      wait: (request, { signal }) =>
+        new Promise((resolve, reject) => {
+          signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+          const { seconds = 0n, nanos = 0 } = request.timeout ?? {};
+          expect(nanos % 1_000_000).toBe(0);
+          clock.schedule(Number(seconds) * 1000 + nanos / 1e6, () => resolve(running(0)));
+        }),
+    });
+    const controller = new AbortController();
+    const poll = { initialDelayMs: 75, jitter: 0 };
+    const states = handle.watch({ poll, signal: controller.signal })[Symbol.asyncIterator]();
+    await states.next();
+    const next = rejectionOf(states.next());
+    await clock.advance(75 + 113 + 169);
+    expect(looks).toHaveLength(4);
+    controller.abort();
+    await next;
+  });
+});
+
+describe("how an operation ends", () => {
+  it("client 8: a failure has the Status's code, message and details, known and unknown", async () => {
+    const unknown = create(AnySchema, { typeUrl: "x/elsewhere.v1.T", value: Uint8Array.of(9) });
+    const details = [pack(ErrorInfoSchema, { reason: "NO_PAPER" }), unknown];
+    const { handle } = await resumed({
+      get: [
+        anOperation({
+          ...running(2),
+          done: true,
+          result: {
+            case: "error",
+            value: create(StatusSchema, { code: 9, message: "m", details }),
+          },
+        }),
+      ],
+    });
+    const error = await operationErrorOf(handle.result());
+    expect(error).toMatchObject({
+      kind: "failed",
+      code: Code.FailedPrecondition,
+      rawMessage: "m",
+      operationName: scriptedName,
+      snapshot: { kind: "failed", metadata: { pagesPrinted: 2 } },
+    });
+    expect(error.findDetails(ErrorInfoSchema)).toHaveLength(1);
+    expect(error.details[1]).toMatchObject({ type: "elsewhere.v1.T", value: Uint8Array.of(9) });
+  });
+
+  it("client 9: a cancelled operation is told from an aborted wait", async () => {
+    const { handle } = await resumed({ get: [failed(Code.Canceled)] });
+    expect((await operationErrorOf(handle.result())).kind).toBe("cancelled");
+  });
+
+  it("client 10: done without a result is malformed", async () => {
+    const { handle, clock, getsAt } = await resumed({
+      get: [running(0), anOperation({ done: true })],
+    });
+    const result = operationErrorOf(handle.result());
+    await clock.advance(60_000);
+    expect((await result).kind).toBe("malformed");
+    expect(getsAt()).toEqual([1000]);
+  });
+
+  it("client 10: or an empty response, where the caller wants that", async () => {
+    const { handle } = await resumed({
+      get: [anOperation({ done: true })],
+      options: { onMissingResult: "empty" },
+    });
+    expect(await handle.result()).toMatchObject({ pages: 0 });
+  });
+
+  it("client 11: a response of another type is refused, with both types named", async () => {
+    const result = { case: "response" as const, value: pack(EmptySchema, {}) };
+    const { handle } = await resumed({ get: [anOperation({ done: true, result })] });
+    const error = await operationErrorOf(handle.result());
+    expect(error.kind).toBe("unexpected-type");
+    expect(standardDetailsOf(error).errorInfo?.metadata).toEqual({
+      expected: "printing.v1.PrintResponse",
+      typeUrl: "type.googleapis.com/google.protobuf.Empty",
+    });
+  });
+
+  it("client 12: metadata of another type does not stand in the way", async () => {
+    const metadata = create(AnySchema, { typeUrl: "x/elsewhere.v1.T", value: Uint8Array.of(9) });
+    const { handle } = await resumed({ get: [anOperation({ ...succeeded(3), metadata })] });
+    expect(await handle.result()).toMatchObject({ pages: 3 });
+    expect(handle.snapshot).toMatchObject({
+      metadata: undefined,
+      metadataError: { code: Code.Internal },
+      operation: { metadata },
+    });
+  });
+
+  it("settles every time, from memory, also for a failure", async () => {
+    const { handle, looks } = await resumed({ get: [failed(Code.Aborted, "jam")] });
+    for (let count = 0; count < 3; count += 1) {
+      expect(await operationErrorOf(handle.result())).toMatchObject({ rawMessage: "jam" });
+      expect((await handle.outcome()).kind).toBe("failed");
+    }
+    expect(looks).toEqual([]);
+  });
+});
+
+describe("limits of a wait", () => {
+  it("client 13: at its timeout there is one last look, and nothing is cancelled", async () => {
+    const { handle, clock, getsAt, cancels } = await resumed({ options: { mode: "poll" } });
+    const result = operationErrorOf(handle.result({ timeoutMs: 10_000 }));
+    await clock.advance(10_000);
+    const error = await result;
+    expect(error).toMatchObject({
+      kind: "timeout",
+      code: Code.DeadlineExceeded,
+      polls: 5,
+      elapsedMs: 10_000,
+      snapshot: { kind: "running" },
+    });
+    expect(error.rawMessage).toBe(
+      `operation "${scriptedName}" is not done after 10000 ms (5 polls)`,
+    );
+    expect(getsAt()).toEqual([1000, 2500, 4750, 8125, 10_000]);
+    expect(cancels()).toBe(0);
+    expect(clock.scheduled()).toBe(0);
+  });
+
+  it("client 13: an end that the last look shows is the end", async () => {
+    const { handle, clock } = await resumed({
+      get: [running(0), running(0), succeeded(3)],
+      options: { mode: "poll" },
+    });
+    const result = handle.result({ timeoutMs: 2000 });
+    await clock.advance(2000);
+    expect(await result).toMatchObject({ pages: 3 });
+  });
+
+  it("asks for the cancellation at the timeout, where the caller wants that", async () => {
+    const { handle, clock, cancels } = await resumed({});
+    const result = operationErrorOf(handle.result({ timeoutMs: 2000, onTimeout: "cancel" }));
+    await clock.advance(2000);
+    expect((await result).kind).toBe("timeout");
+    expect(cancels()).toBe(1);
+  });
+
+  it("ends a wait in which nothing has changed for too long", async () => {
+    const { handle, clock } = await resumed({
+      get: [running(0), running(1), running(1)],
+      options: { mode: "poll", poll: { jitter: 0, multiplier: 1 } },
+    });
+    const result = operationErrorOf(handle.result({ stallMs: 5500 }));
+    // The change at 1000 ms is the last one.
+    await clock.advance(6499);
+    expect(clock.scheduled()).toBeGreaterThan(0);
+    await clock.advance(1);
+    const error = await result;
+    expect(error).toMatchObject({ kind: "timeout", elapsedMs: 6500 });
+    expect(error.rawMessage).toContain("has not changed for 5500 ms");
+    expect(clock.scheduled()).toBe(0);
+  });
+
+  it("client 15: a signal that is aborted already costs no look", async () => {
+    const { handle, looks } = await resumed({});
+    const reason = new Error("page was closed");
+    const error = await operationErrorOf(handle.result({ signal: AbortSignal.abort(reason) }));
+    expect(error).toMatchObject({ kind: "aborted", code: Code.Canceled, cause: reason });
+    expect(looks).toEqual([]);
+  });
+
+  it("client 16: an abort ends the wait at once, for good, and the handle can be used on", async () => {
+    const { handle, clock, getsAt } = await resumed({
+      get: [running(0), running(0), succeeded(3)],
+      options: { mode: "poll" },
+    });
+    const controller = new AbortController();
+    const result = operationErrorOf(handle.result({ signal: controller.signal }));
+    await clock.advance(1500);
+    controller.abort();
+    expect(await result).toMatchObject({ kind: "aborted", elapsedMs: 1500 });
+    expect(clock.scheduled()).toBe(0);
+    await clock.advance(60_000);
+    expect(getsAt()).toEqual([1000]);
+    const again = handle.result();
+    await clock.advance(1000);
+    expect(await again).toMatchObject({ pages: 3 });
+  });
+
+  it("an abort within a WaitOperation call ends that call", async () => {
+    const aborted = createDeferred();
+    const { handle, clock } = await resumed({
+      wait: (_, { signal }) => {
+        signal.addEventListener("abort", () => aborted.resolve());
+        return new Promise(() => undefined);
+      },
+    });
+    const controller = new AbortController();
+    const result = operationErrorOf(handle.result({ signal: controller.signal }));
+    await clock.advance(10);
+    controller.abort();
+    expect((await result).kind).toBe("aborted");
+    await aborted.promise;
+    expect(clock.scheduled()).toBe(0);
+  });
+
+  it.each([
+    ["timeoutMs", { timeoutMs: -1 }],
+    ["stallMs", { stallMs: Number.NaN }],
+    ["initialDelayMs", { poll: { initialDelayMs: 0 } }],
+    ["maxDelayMs", { poll: { initialDelayMs: 10, maxDelayMs: 5 } }],
+    ["multiplier", { poll: { multiplier: 0.5 } }],
+    ["jitter", { poll: { jitter: 1.1 } }],
+  ])("refuses a %s that makes no sense, naming it", async (name, options) => {
+    const { handle, clock } = await resumed({});
+    await expect(handle.result(options)).rejects.toThrow(name);
+    expect(clock.scheduled()).toBe(0);
+  });
+
+  it("a policy of the caller's own decides, and one that throws ends its own wait alone", async () => {
+    const { handle, clock, getsAt } = await resumed({
+      get: [running(0), fault(Code.DataLoss), fault(Code.DataLoss), succeeded(3)],
+      options: { mode: "poll" },
+    });
+    const poll = { delayMs: (count: number) => count * 10, isTransient: () => true };
+    const result = handle.result({ poll });
+    const broken = handle.result({
+      poll: {
+        ...poll,
+        delayMs: () => {
+          throw new Error("a bug");
+        },
+      },
+    });
+    await expect(broken).rejects.toThrow("a bug");
+    await clock.advance(60);
+    expect(await result).toMatchObject({ pages: 3 });
+    expect(getsAt()).toEqual([10, 30, 60]);
+  });
+});
+
+describe("many who wait", () => {
+  it("client 17: an abort of one leaves the other, over one loop", async () => {
+    const { handle, clock, getsAt } = await resumed({
+      get: [running(0), running(0), running(0), succeeded(3)],
+      options: { mode: "poll" },
+    });
+    const controller = new AbortController();
+    const one = operationErrorOf(handle.result({ signal: controller.signal }));
+    const other = handle.result();
+    await clock.advance(1500);
+    controller.abort();
+    expect((await one).kind).toBe("aborted");
+    await clock.advance(60_000);
+    expect(await other).toMatchObject({ pages: 3 });
+    // As many looks as one alone would have made.
+    expect(getsAt()).toEqual([1000, 2500, 4750]);
+    for (let count = 0; count < 3; count += 1) {
+      expect(await handle.result()).toMatchObject({ pages: 3 });
+    }
+    expect(getsAt()).toHaveLength(3);
+  });
+
+  it("two handles of one name share the loop, too", async () => {
+    const { handle, client, clock, getsAt } = await resumed({
+      get: [running(0), running(0), running(0), succeeded(3)],
+      options: { mode: "poll" },
+    });
+    const twin = await client.resume(Print, scriptedName);
+    const results = [handle.result(), twin.result()];
+    await clock.advance(60_000);
+    expect(await Promise.all(results)).toMatchObject([{ pages: 3 }, { pages: 3 }]);
+    expect(getsAt()).toEqual([0, 1000, 2500]);
+  });
+
+  it("each has its own limits", async () => {
+    const { handle, clock } = await resumed({
+      get: [...Array.from({ length: 6 }, () => running(0)), succeeded(3)] as [
+        ReturnType<typeof running>,
+      ],
+      options: { mode: "poll" },
+    });
+    const short = operationErrorOf(handle.result({ timeoutMs: 3000 }));
+    const long = handle.result({ timeoutMs: 60_000 });
+    await clock.advance(60_000);
+    expect((await short).elapsedMs).toBe(3000);
+    expect(await long).toMatchObject({ pages: 3 });
+    expect(clock.scheduled()).toBe(0);
+  });
+
+  it("snapshots are the same object for all who watch, and do not change", async () => {
+    const { handle, clock } = await resumed({ get: [running(0), running(1), succeeded(3)] });
+    const seen: unknown[][] = [[], []];
+    const walks = seen.map(async (states) => {
+      for await (const state of handle) states.push(state);
+    });
+    await clock.advance(60_000);
+    await Promise.all(walks);
+    expect(seen[0]).toHaveLength(3);
+    for (const [at, state] of (seen[0] ?? []).entries()) {
+      expect(seen[1]?.[at]).toBe(state);
+      expect(Object.isFrozen(state)).toBe(true);
+    }
+  });
+});
+
+describe("iterating", () => {
+  const script: Script = {
+    get: [running(1), running(1), running(2), succeeded(9, 3)],
+    options: { mode: "poll" },
+  };
+
+  it("client 18: yields each state once, and the final one always", async () => {
+    const { handle, clock } = await resumed(script);
+    const seen: (number | undefined)[] = [];
+    const walk = (async () => {
+      for await (const { metadata } of handle) seen.push(metadata?.pagesPrinted);
+    })();
+    await clock.advance(60_000);
+    await walk;
+    expect(seen).toEqual([1, 2, 3]);
+  });
+
+  it("client 18: or that of every look", async () => {
+    const { handle, clock } = await resumed(script);
+    const seen: (number | undefined)[] = [];
+    const walk = (async () => {
+      for await (const { metadata } of handle.watch({ everyPoll: true })) {
+        seen.push(metadata?.pagesPrinted);
+      }
+    })();
+    await clock.advance(60_000);
+    await walk;
+    expect(seen).toEqual([1, 1, 2, 3]);
+  });
+
+  it("client 18: a break stops the looking, and cancels nothing", async () => {
+    const { handle, clock, looks, cancels } = await resumed(script);
+    for await (const { metadata } of handle) {
+      expect(metadata?.pagesPrinted).toBe(1);
+      break;
+    }
+    expect(clock.scheduled()).toBe(0);
+    await clock.advance(60_000);
+    expect(looks).toEqual([]);
+    expect(cancels()).toBe(0);
+  });
+
+  it("whoever is slow gets the latest state, and the final one", async () => {
+    const { handle, clock } = await resumed(script);
+    const states = handle[Symbol.asyncIterator]();
+    await states.next();
+    const second = states.next();
+    await clock.advance(60_000);
+    expect((await second).value).toMatchObject({ kind: "running" });
+    expect((await states.next()).value).toMatchObject({ kind: "succeeded" });
+    expect((await states.next()).done).toBe(true);
+  });
+
+  it("yields a failure as the last state, and does not throw it", async () => {
+    const { handle } = await resumed({ get: [failed(Code.Aborted, "jam")] });
+    const kinds: string[] = [];
+    for await (const { kind } of handle) kinds.push(kind);
+    expect(kinds).toEqual(["failed"]);
+  });
+
+  it("throws what ends the wait", async () => {
+    const { handle, clock } = await resumed({ get: [running(0), fault(Code.PermissionDenied)] });
+    const walk = operationErrorOf(
+      (async () => {
+        for await (const state of handle) expect(state.kind).toBe("running");
+      })(),
+    );
+    await clock.advance(60_000);
+    expect((await walk).kind).toBe("poll");
+  });
+
+  it("client 19: a listener that throws does not stop the wait, and is reported once", async () => {
+    const { handle, clock } = await resumed(script);
+    const reported: unknown[] = [];
+    const bug = new Error("a bug");
+    let calls = 0;
+    const result = handle.result({
+      onProgress() {
+        calls += 1;
+        throw bug;
+      },
+      onListenerError: (error) => reported.push(error),
+    });
+    await clock.advance(60_000);
+    expect(await result).toMatchObject({ pages: 9 });
+    expect(reported).toEqual([bug]);
+    expect(calls).toBe(2);
+  });
+});
+
+describe("waiting by WaitOperation", () => {
+  it("client 20: one call where the work is shorter than a slice, and the end at once", async () => {
+    const end = createDeferred<ReturnType<typeof succeeded>>();
+    const slices: (bigint | undefined)[] = [];
+    const { handle, clock, looks } = await resumed({
+      wait: ({ timeout }) => {
+        slices.push(timeout?.seconds);
+        return end.promise;
+      },
+    });
+    const result = handle.result();
+    await clock.advance(12_300);
+    end.resolve(succeeded(3));
+    expect(await result).toMatchObject({ pages: 3 });
+    expect(looks.map(({ method, atMs }) => [method, atMs])).toEqual([["wait", 0]]);
+    expect(slices).toEqual([30n]);
+    expect(clock.scheduled()).toBe(0);
+  });
+
+  it("client 20: a server without it is asked once, then looked at by schedule, by all of a client", async () => {
+    const { handle, client, clock, looks } = await resumed({
+      get: [running(0), running(0), running(0), succeeded(3), running(0), succeeded(4)],
+    });
+    const result = handle.result();
+    await clock.advance(60_000);
+    expect(await result).toMatchObject({ pages: 3 });
+    expect(looks.map(({ method, atMs }) => [method, atMs])).toEqual([
+      ["wait", 0],
+      ["get", 1000],
+      ["get", 2500],
+      ["get", 4750],
+    ]);
+    const other = (await client.resume(Print, scriptedName)).result();
+    await clock.advance(60_000);
+    expect(await other).toMatchObject({ pages: 4 });
+    expect(looks.filter(({ method }) => method === "wait")).toHaveLength(1);
+  });
+
+  it("client 20: a server that answers early is asked at most once a second, ever less often", async () => {
+    const { handle, clock, looks } = await resumed({ wait: () => running(0) });
+    const result = rejectionOf(handle.result({ timeoutMs: 9000 }));
+    await clock.advance(9000);
+    await result;
+    const waits = looks.filter(({ method }) => method === "wait").map(({ atMs }) => atMs);
+    expect(waits).toEqual([0, 1500, 3750, 7125]);
+  });
+
+  it("sees progress between by slices of the pace, and the end at once", async () => {
+    const gate = createDeferred<{ pages: number }>();
+    const { printer, clock } = createPrintServer((operation) => {
+      operation.report({ pagesPrinted: 1 });
+      return gate.promise;
+    });
+    const seen: string[] = [];
+    const handle = await printer.print({});
+    const walk = (async () => {
+      for await (const { kind, metadata } of handle) seen.push(`${kind} ${metadata?.pagesPrinted}`);
+    })();
+    await clock.advance(1000);
+    expect(seen).toEqual(["running undefined", "running 1"]);
+    gate.resolve({ pages: 1 });
+    await walk;
+    expect(seen.at(-1)).toBe("succeeded 1");
+    expect(clock.scheduled()).toBe(0);
+  });
+
+  it("who joins a long wait to watch does not have to wait for its end", async () => {
+    const { handle, clock, looks } = await resumed({
+      get: [running(0)],
+      wait: ({ timeout }, { signal }) =>
+        new Promise((resolve, reject) => {
+          signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+          clock.schedule(Number(timeout?.seconds) * 1000, () => resolve(running(7)));
+        }),
+    });
+    const end = rejectionOf(handle.result({ timeoutMs: 4000 }));
+    await clock.advance(2000);
+    const seen: (number | undefined)[] = [];
+    const walk = rejectionOf(
+      (async () => {
+        for await (const { metadata } of handle.watch({ timeoutMs: 1500 })) {
+          seen.push(metadata?.pagesPrinted);
+        }
+      })(),
+    );
+    await clock.advance(1000);
+    expect(seen).toEqual([0, 7]);
+    expect(looks.map(({ method, atMs }) => [method, atMs]).slice(0, 2)).toEqual([
+      ["wait", 0],
+      ["wait", 2000],
+    ]);
+    await clock.advance(10_000);
+    await Promise.all([walk, end]);
+  });
+
+  it("bears failures in between, by the pace of polling", async () => {
+    let calls = 0;
+    const { handle, clock, looks } = await resumed({
+      wait: () => {
+        calls += 1;
+        if (calls <= 2) throw fault(Code.Unavailable);
+        return succeeded(3);
+      },
+    });
+    const result = handle.result();
+    await clock.advance(60_000);
+    expect(await result).toMatchObject({ pages: 3 });
+    expect(looks.map(({ atMs }) => atMs)).toEqual([0, 1500, 3750]);
+  });
+});
+
+describe("what a server says besides", () => {
+  it.each([
+    [
+      "RetryInfo",
+      new ConnectError("", Code.ResourceExhausted, undefined, [
+        { desc: RetryInfoSchema, value: { retryDelay: { seconds: 7n } } },
+      ]),
+    ],
+    ["Retry-After", new ConnectError("", Code.ResourceExhausted, { "retry-after": "7" })],
+  ])("client 21: a hint by %s holds for one delay", async (_, hint) => {
+    const { handle, clock, getsAt } = await resumed({
+      get: [running(0), hint, running(0), succeeded(3)],
+      options: { mode: "poll" },
+    });
+    const result = handle.result();
+    await clock.advance(60_000);
+    expect(await result).toMatchObject({ pages: 3 });
+    // 1000, then the hint, then the third delay of the schedule.
+    expect(getsAt()).toEqual([1000, 8000, 10_250]);
+  });
+
+  it("client 22: cancelAndWait leaves the look under way alone, and takes the end as it comes", async () => {
+    const end = createDeferred<ReturnType<typeof succeeded>>();
+    let aborted = false;
+    const { handle, clock, cancels } = await resumed({
+      wait: (_, { signal }) => {
+        signal.addEventListener("abort", () => {
+          aborted ||= !signal.aborted;
+        });
+        return end.promise;
+      },
+    });
+    const waiting = handle.result();
+    await clock.advance(100);
+    const outcome = handle.cancelAndWait();
+    await clock.advance(100);
+    expect([cancels(), aborted]).toEqual([1, false]);
+    end.resolve(succeeded(3));
+    expect(await outcome).toMatchObject({ kind: "succeeded", response: { pages: 3 } });
+    expect(await waiting).toMatchObject({ pages: 3 });
+  });
+
+  it("client 22: cancelAndWait of an operation that stops gives the cancellation as a value", async () => {
+    const { handle, clock } = await resumed({ get: [running(0), failed(Code.Canceled)] });
+    const outcome = handle.cancelAndWait();
+    await clock.advance(1000);
+    expect((await outcome).kind).toBe("cancelled");
+  });
+
+  it("client 22: where a server cannot cancel, cancelAndWait says so, and the wait goes on", async () => {
+    const { handle, clock } = await resumed({
+      get: [running(0), succeeded(3)],
+      cancel: () => {
+        throw fault(Code.Unimplemented);
+      },
+    });
+    const waiting = handle.result();
+    const error = await rejectionOf(handle.cancelAndWait());
+    expect(error.code).toBe(Code.Unimplemented);
+    await clock.advance(1000);
+    expect(await waiting).toMatchObject({ pages: 3 });
+  });
+
+  it("client 23: NOT_FOUND is borne for a while after a start", async () => {
+    const lagging = createScriptedServer({
+      get: [fault(Code.NotFound), running(0), succeeded(3)],
+    });
+    const handle = await startedOn(lagging);
+    const result = handle.result();
+    await lagging.clock.advance(60_000);
+    expect(await result).toMatchObject({ pages: 3 });
+    expect(lagging.getsAt()).toEqual([1000, 2500, 4750]);
+  });
+
+  it("client 23: NOT_FOUND after the grace means gone", async () => {
+    const lost = createScriptedServer({ get: [fault(Code.NotFound)] });
+    const handle = await startedOn(lost);
+    const result = operationErrorOf(handle.result());
+    await lost.clock.advance(60_000);
+    expect(await result).toMatchObject({ kind: "gone", code: Code.NotFound, elapsedMs: 8125 });
+  });
+
+  it("client 23: NOT_FOUND of an operation that was seen means gone at once", async () => {
+    const deleted = createScriptedServer({ get: [running(0), fault(Code.NotFound)] });
+    const handle = await startedOn(deleted);
+    const result = operationErrorOf(handle.result());
+    await deleted.clock.advance(60_000);
+    expect(await result).toMatchObject({ kind: "gone", polls: 2 });
+    expect(deleted.getsAt()).toEqual([1000, 2500]);
+  });
+
+  it("client 23: NOT_FOUND at a resume means gone at once", async () => {
+    const { client, looks } = createScriptedServer({ get: [fault(Code.NotFound)] });
+    const error = await operationErrorOf(client.resume(Print, scriptedName));
+    expect(error).toMatchObject({ kind: "gone", operationName: scriptedName });
+    expect(looks).toHaveLength(1);
+  });
+});
+
+/** A handle of an operation that was just started, whose looks a script answers. */
+function startedOn({ transport, clock }: ScriptedServer): Promise<PrintHandle> {
+  const options = { clock, poll: { jitter: 0 } };
+  return createLongRunningClient({ print: Print }, transport, options).print({});
+}
