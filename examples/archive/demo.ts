@@ -15,10 +15,11 @@ import {
   type WatchOptions,
 } from "connect-longrunning";
 import { Compress } from "./archive-service.js";
+import type { CompressMetadata, CompressResponse } from "./gen/archive/v1/archive_pb.js";
 import { createProgressDisplay, progressText } from "./progress-display.js";
 import { startArchiveServer } from "./server.js";
 
-type CompressHandle = OperationHandle<typeof Compress.response, typeof Compress.metadata>;
+type CompressHandle = OperationHandle<CompressResponse, CompressMetadata>;
 
 /** What the steps of the demo share. */
 interface Scene {
@@ -35,7 +36,8 @@ interface Scene {
 const looking: WatchOptions = { poll: { initialDelayMs: 10, maxDelayMs: 80 } };
 
 async function main(argument: string | undefined): Promise<void> {
-  const folder = resolve(argument ?? typescriptFolder());
+  // npm runs scripts in the package's folder and says here where its user is.
+  const folder = resolve(process.env.INIT_CWD ?? ".", argument ?? typescriptFolder());
   if (!(await isFolder(folder))) throw new Error(`"${folder}" is not a folder`);
   const directory = await mkdtemp(join(tmpdir(), "connect-longrunning-demo-"));
   const server = await startArchiveServer();

@@ -16,8 +16,15 @@ import { errorWithInfo } from "../status/error-info.js";
 /**
  * Pack a message, or the fields of one, as an Any with the usual
  * `type.googleapis.com/` prefix.
+ *
+ * @throws TypeError for a message of another type than `schema`, which the compiler
+ *   does not see where the type is known at run time only.
  */
 export function pack<Desc extends DescMessage>(schema: Desc, message: MessageInitShape<Desc>): Any {
+  const typeName: unknown = "$typeName" in message ? message.$typeName : schema.typeName;
+  if (typeName !== schema.typeName) {
+    throw new TypeError(`a ${String(typeName)} cannot be packed as ${schema.typeName}`);
+  }
   return create(AnySchema, {
     typeUrl: typeUrlPrefix + schema.typeName,
     value: toBinary(schema, create(schema, message)),

@@ -1,7 +1,13 @@
 import { type Clock, systemClock } from "../internal/clock.js";
 import type { OutcomeOptions } from "../operation/outcome.js";
 import type { WaitObserver } from "./observer.js";
-import { type BackoffOptions, inRange, type PollPolicy, pollPolicyOf } from "./poll-policy.js";
+import {
+  type BackoffOptions,
+  inRange,
+  longestMs,
+  type PollPolicy,
+  pollPolicyOf,
+} from "./poll-policy.js";
 
 /** Options of a client, for all of its waits. Every field may be left out. */
 export interface ClientOptions extends OutcomeOptions {
@@ -58,8 +64,10 @@ export function clientSettings(options: ClientOptions): ClientSettings {
     clock: options.clock ?? systemClock,
     poll: pollPolicyOf(options.poll),
     tryWait: (options.mode ?? "auto") === "auto",
-    waitSliceMs: inRange("waitSliceMs", options.waitSliceMs ?? 30_000, 1),
-    pollTimeoutMs: Math.ceil(inRange("pollTimeoutMs", options.pollTimeoutMs ?? 10_000, 1)),
+    waitSliceMs: inRange("waitSliceMs", options.waitSliceMs ?? 30_000, 1, longestMs),
+    pollTimeoutMs: Math.ceil(
+      inRange("pollTimeoutMs", options.pollTimeoutMs ?? 10_000, 1, longestMs),
+    ),
     maxConsecutiveFailures: inRange(
       "maxConsecutiveFailures",
       options.maxConsecutiveFailures ?? 10,

@@ -1,24 +1,21 @@
-import type { DescMessage } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { callWithin } from "../internal/call-within.js";
-import { canceledBy } from "../internal/canceled-by.js";
 import { fullName } from "../operation/long-running.js";
 import { errorWithInfo } from "../status/error-info.js";
 import { standardDetailsOf } from "../status/standard-details.js";
 import { routed } from "./operation-calls.js";
 import { OperationError, type OperationErrorKind, type WaitReport } from "./operation-error.js";
 import type { OperationPoller } from "./operation-poller.js";
-import { inRange, pollPolicyOf } from "./poll-policy.js";
 import type { FinalSnapshot, Snapshot } from "./snapshot.js";
 import type { TrackedOperation } from "./tracked-operation.js";
-import type { WaitOptions } from "./wait-options.js";
+import { type WaitOptions, waitLimits } from "./wait-options.js";
 
 /** What a wait gives to whoever waits. Nothing comes after one of the last two. */
-export interface FollowEvents<R extends DescMessage, M extends DescMessage> {
+export interface FollowEvents<Response, Metadata> {
   /** A look showed this, which may be what the last one showed. Not called for the final state. */
-  looked(snapshot: Snapshot<R, M>): void;
+  looked(snapshot: Snapshot<Response, Metadata>): void;
   /** The operation is done. */
-  done(snapshot: FinalSnapshot<R, M>, report: WaitReport): void;
+  done(snapshot: FinalSnapshot<Response, Metadata>, report: WaitReport): void;
   /** The wait is over, and the operation is not, as far as anybody knows. */
   gaveUp(error: unknown): void;
 }
@@ -31,18 +28,16 @@ export interface FollowEvents<R extends DescMessage, M extends DescMessage> {
  * @returns Stops the following without an event.
  * @throws RangeError for an option out of its bounds.
  */
-export function followOperation<R extends DescMessage, M extends DescMessage>(
-  tracked: TrackedOperation<R, M>,
-  options: WaitOptions<R, M>,
+export function followOperation<Response, Metadata>(
+  tracked: TrackedOperation<Response, Metadata>,
+  options: WaitOptions<Response, Metadata>,
   wantsProgress: boolean,
-  events: FollowEvents<R, M>,
+  events: FollowEvents<Response, Metadata>,
 ): () => void {
   const { calls, settings } = tracked.core;
   const { clock } = calls;
   const { signal } = options;
-  const policy = options.poll === undefined ? settings.poll : pollPolicyOf(options.poll);
-  const timeoutMs = optionalMs("timeoutMs", options.timeoutMs);
-  const stallMs = optionalMs("stallMs", options.stallMs);
+  const { policy, timeoutMs, stallMs } = waitLimits(options, settings);
   const startMs = clock.nowMs();
   const ended = new AbortController();
   let poller: OperationPoller | undefined;
@@ -89,12 +84,16 @@ export function followOperation<R extends DescMessage, M extends DescMessage>(
   };
   const stop = () => end(undefined, () => undefined);
   const giveUp = (error: OperationError) => end(error, () => events.gaveUp(error));
-  const finish = (snapshot: FinalSnapshot<R, M>) => {
+  const finish = (snapshot: FinalSnapshot<Response, Metadata>) => {
     const error = snapshot.kind === "succeeded" ? undefined : snapshot.error;
     end(error, () => events.done(snapshot, report()));
   };
   const onAbort = () => {
-    if (signal) giveUp(fault("aborted", canceledBy(signal)));
+    const reason: unknown = signal?.reason;
+    const message = `waiting for operation "${tracked.name}" was aborted`;
+    giveUp(
+      fault("aborted", new ConnectError(message, Code.Canceled, undefined, undefined, reason)),
+    );
   };
 
   const outOfTime = async (limit: "timeoutMs" | "stallMs", limitMs: number) => {
@@ -172,6 +171,12 @@ export function followOperation<R extends DescMessage, M extends DescMessage>(
       polls += 1;
       lastPollError = error;
       observe(observation, (to) => to.polled?.({ error }));
+      const known = tracked.snapshot();
+      if (known.kind !== "running") {
+        // Another look has seen the end in the meantime.
+        finish(known);
+        return;
+      }
       if (error.code === Code.NotFound) {
         if (!tracked.mayLag()) giveUp(fault("gone", error));
         return;
@@ -200,7 +205,7 @@ export function errorOfFinal(
 }
 
 /** Ask for the cancellation, as far as that goes: what comes of it is not waited for. */
-async function askToCancel({ core, name }: TrackedOperation): Promise<void> {
+async function askToCancel({ core, name }: Pick<TrackedOperation, "core" | "name">): Promise<void> {
   const { calls, settings } = core;
   const never = new AbortController().signal;
   await callWithin(calls.clock, settings.pollTimeoutMs, never, (signal) =>
@@ -209,10 +214,10 @@ async function askToCancel({ core, name }: TrackedOperation): Promise<void> {
 }
 
 /** Calls `onProgress`, whose errors do not reach the wait. */
-function createListener<R extends DescMessage, M extends DescMessage>({
+function createListener<Response, Metadata>({
   onProgress,
   onListenerError = (error) => console.error("connect-longrunning: onProgress threw", error),
-}: WaitOptions<R, M>): (snapshot: Snapshot<R, M>) => void {
+}: WaitOptions<Response, Metadata>): (snapshot: Snapshot<Response, Metadata>) => void {
   let hasThrown = false;
   return (snapshot) => {
     try {
@@ -232,10 +237,6 @@ function observe<T, Answer>(observer: T | undefined, tell: (to: T) => Answer): A
   } catch {
     return undefined;
   }
-}
-
-function optionalMs(option: string, value: number | undefined): number | undefined {
-  return value === undefined ? undefined : inRange(option, value, 0);
 }
 
 function timedOut(name: string, limit: string, limitMs: number, polls: number): ConnectError {

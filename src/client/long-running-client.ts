@@ -1,4 +1,10 @@
-import type { DescMessage, DescService, MessageInitShape, Registry } from "@bufbuild/protobuf";
+import type {
+  DescMessage,
+  DescService,
+  MessageInitShape,
+  MessageShape,
+  Registry,
+} from "@bufbuild/protobuf";
 import type { CallOptions, Transport } from "@connectrpc/connect";
 import {
   type LongRunningMethod,
@@ -20,9 +26,15 @@ export interface StartMethod<I extends DescMessage, R extends DescMessage, M ext
    *
    * @throws ConnectError of the call.
    */
-  (request: MessageInitShape<I>, options?: StartOptions): Promise<OperationHandle<R, M>>;
+  (
+    request: MessageInitShape<I>,
+    options?: StartOptions,
+  ): Promise<OperationHandle<MessageShape<R>, MessageShape<M>>>;
   /** Take up an operation that this method started: as `OperationsClient.resume`. */
-  resume(from: string | ResumeToken, options?: CallOptions): Promise<OperationHandle<R, M>>;
+  resume(
+    from: string | ResumeToken,
+    options?: CallOptions,
+  ): Promise<OperationHandle<MessageShape<R>, MessageShape<M>>>;
 }
 
 /** One function for each long-running method, under the name it was given. */

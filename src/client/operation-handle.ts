@@ -1,4 +1,4 @@
-import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
+import type { DescMessage, Message, MessageShape } from "@bufbuild/protobuf";
 import type { CallOptions } from "@connectrpc/connect";
 import type { LongRunningMethod } from "../operation/long-running.js";
 import type { Operation } from "../protos.js";
@@ -13,7 +13,7 @@ import {
   type TrackedOperation,
   trackOperation,
 } from "./tracked-operation.js";
-import type { WaitOptions, WatchOptions } from "./wait-options.js";
+import { type WaitOptions, type WatchOptions, waitLimits } from "./wait-options.js";
 
 /**
  * One operation on a server. Awaiting a handle gives the handle; nothing is asked
@@ -23,29 +23,29 @@ import type { WaitOptions, WatchOptions } from "./wait-options.js";
  * Iterating it yields the states it is seen in, the present one first and the
  * final one last; `break` stops the looking, and the operation goes on.
  */
-export interface OperationHandle<
-  R extends DescMessage = DescMessage,
-  M extends DescMessage = DescMessage,
-> extends AsyncIterable<Snapshot<R, M>> {
+export interface OperationHandle<Response = Message, Metadata = Message>
+  extends AsyncIterable<Snapshot<Response, Metadata>> {
+  /** The operation's name on the server. */
   readonly name: string;
   /** The latest state that was seen through this handle; final once it is done. */
-  readonly snapshot: Snapshot<R, M>;
+  readonly snapshot: Snapshot<Response, Metadata>;
   /** Takes the operation up again, here or in another process. */
   readonly resumeToken: ResumeToken;
   /**
    * Wait for the response. Once the operation is done every further call settles
    * at once, from memory. After any error the handle can be used on.
    *
+   * @throws RangeError for an option out of its bounds, as all waits do.
    * @throws OperationError; its `kind` says whether the operation ended without a
    *   response or the wait ended without the operation.
    */
-  result(options?: WaitOptions<R, M>): Promise<MessageShape<R>>;
+  result(options?: WaitOptions<Response, Metadata>): Promise<Response>;
   /**
    * Wait for the end, whatever it is: also a failure is a value here.
    *
    * @throws OperationError of kind `gone`, `poll`, `timeout` or `aborted`.
    */
-  outcome(options?: WaitOptions<R, M>): Promise<FinalSnapshot<R, M>>;
+  outcome(options?: WaitOptions<Response, Metadata>): Promise<FinalSnapshot<Response, Metadata>>;
   /**
    * The states it is seen in, as iterating does, with options. Whoever takes them
    * slowly gets the latest one and misses those between.
@@ -53,7 +53,7 @@ export interface OperationHandle<
    * @throws OperationError of kind `gone`, `poll`, `timeout` or `aborted`, from the
    *   iteration.
    */
-  watch(options?: WatchOptions<R, M>): AsyncIterable<Snapshot<R, M>>;
+  watch(options?: WatchOptions<Response, Metadata>): AsyncIterable<Snapshot<Response, Metadata>>;
   /**
    * Ask the server to cancel it; resolves when the server has taken note. Whether
    * it worked shows in the outcome.
@@ -65,7 +65,9 @@ export interface OperationHandle<
    *
    * @throws ConnectError of the request to cancel; then what `outcome` throws.
    */
-  cancelAndWait(options?: WaitOptions<R, M>): Promise<FinalSnapshot<R, M>>;
+  cancelAndWait(
+    options?: WaitOptions<Response, Metadata>,
+  ): Promise<FinalSnapshot<Response, Metadata>>;
   /** Tell the server that nobody wants the result any more; the work goes on. */
   delete(options?: CallOptions): Promise<void>;
 }
@@ -76,23 +78,30 @@ export function createOperationHandle<R extends DescMessage, M extends DescMessa
   method: LongRunningMethod<DescMessage, R, M>,
   first: Operation,
   origin: HandleOrigin,
-): OperationHandle<R, M> {
+): OperationHandle<MessageShape<R>, MessageShape<M>> {
+  type Response = MessageShape<R>;
+  type Metadata = MessageShape<M>;
   const tracked = trackOperation(core, method, first, origin);
   const { name } = tracked;
   const { rpc } = core.calls;
 
-  const end = (options: WaitOptions<R, M>) =>
-    new Promise<{ final: FinalSnapshot<R, M>; report: WaitReport }>((resolve, reject) => {
-      followOperation(tracked, options, false, {
-        looked: () => undefined,
-        done: (final, report) => resolve({ final, report }),
-        gaveUp: reject,
-      });
-    });
-  const outcome = async (options: WaitOptions<R, M> = {}) => (await end(options)).final;
-  const watch = (options: WatchOptions<R, M> = {}): AsyncIterable<Snapshot<R, M>> => ({
-    [Symbol.asyncIterator]: () => watchOperation(tracked, options),
-  });
+  const end = (options: WaitOptions<Response, Metadata>) =>
+    new Promise<{ final: FinalSnapshot<Response, Metadata>; report: WaitReport }>(
+      (resolve, reject) => {
+        followOperation(tracked, options, false, {
+          looked: () => undefined,
+          done: (final, report) => resolve({ final, report }),
+          gaveUp: reject,
+        });
+      },
+    );
+  const outcome = async (options: WaitOptions<Response, Metadata> = {}) =>
+    (await end(options)).final;
+  const watch = (options: WatchOptions<Response, Metadata> = {}) => {
+    // Here, so that it is the call that a bad option fails and not the first step.
+    waitLimits(options, core.settings);
+    return { [Symbol.asyncIterator]: () => watchOperation(tracked, options) };
+  };
   const cancel = async (options?: CallOptions) => {
     await rpc.cancelOperation({ name }, routed(name, options));
   };
@@ -123,18 +132,18 @@ export function createOperationHandle<R extends DescMessage, M extends DescMessa
 }
 
 /** The states of an operation, the present one first. Following begins with the second. */
-async function* watchOperation<R extends DescMessage, M extends DescMessage>(
-  tracked: TrackedOperation<R, M>,
-  options: WatchOptions<R, M>,
-): AsyncGenerator<Snapshot<R, M>, void> {
+async function* watchOperation<Response, Metadata>(
+  tracked: TrackedOperation<Response, Metadata>,
+  options: WatchOptions<Response, Metadata>,
+): AsyncGenerator<Snapshot<Response, Metadata>, void> {
   /** What has not been yielded yet: the latest state, or how it ended. */
-  let pending: Snapshot<R, M> | undefined = tracked.snapshot();
+  let pending: Snapshot<Response, Metadata> | undefined = tracked.snapshot();
   let failure: { error: unknown } | undefined;
   let isOver = false;
-  let yielded: Snapshot<R, M> | undefined;
+  let yielded: Snapshot<Response, Metadata> | undefined;
   let wake: () => void = () => undefined;
 
-  const put = (snapshot: Snapshot<R, M>) => {
+  const put = (snapshot: Snapshot<Response, Metadata>) => {
     if (options.everyPoll || snapshot !== yielded) pending = snapshot;
     wake();
   };

@@ -31,8 +31,8 @@ export interface OperationPoller {
 }
 
 /**
- * Least time between two WaitOperation calls: a server may answer early, even at
- * once (operations.proto).
+ * Least time from one WaitOperation call to the next where the server answers early,
+ * which it may, even at once (operations.proto).
  */
 const minWaitMs = 1000;
 
@@ -133,9 +133,9 @@ export function createOperationPoller(
     lastPauseMs = 0;
     publish(operation);
     const tookMs = clock.nowMs() - startMs;
-    const leastMs = Math.min(heldMs, minWaitMs);
     // A server that answers early is asked at the pace of polling.
-    return tookMs < leastMs ? () => Math.max(leastMs, paceMs()) - tookMs : undefined;
+    const isEarly = tookMs < Math.min(heldMs / 2, minWaitMs);
+    return isEarly ? () => Math.max(minWaitMs, paceMs()) - tookMs : undefined;
   };
 
   /** Look once by GetOperation. */

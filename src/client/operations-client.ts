@@ -1,4 +1,4 @@
-import type { DescMessage } from "@bufbuild/protobuf";
+import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { type CallOptions, Code, ConnectError, type Transport } from "@connectrpc/connect";
 import type { LongRunningMethod } from "../operation/long-running.js";
@@ -8,6 +8,7 @@ import { createOperationCalls, routed } from "./operation-calls.js";
 import { OperationError } from "./operation-error.js";
 import { createOperationHandle, type OperationHandle } from "./operation-handle.js";
 import { createOperationList, type ListRequest, type OperationList } from "./operation-list.js";
+import { inRange, longestMs } from "./poll-policy.js";
 import { readResumeToken } from "./read-resume-token.js";
 import { createResumeToken, type ResumeToken } from "./resume-token.js";
 import type { ClientCore } from "./tracked-operation.js";
@@ -42,9 +43,14 @@ export interface OperationsClient {
     method: LongRunningMethod<DescMessage, R, M>,
     from: string | ResumeToken,
     options?: CallOptions,
-  ): Promise<OperationHandle<R, M>>;
+  ): Promise<OperationHandle<MessageShape<R>, MessageShape<M>>>;
 }
 
+/**
+ * Make a client of the operations that a transport leads to.
+ *
+ * @throws RangeError for an option out of its bounds, naming it.
+ */
 export function createOperationsClient(
   transport: Transport,
   options: ClientOptions = {},
@@ -54,8 +60,11 @@ export function createOperationsClient(
   return {
     get: (name, callOptions) => rpc.getOperation({ name }, routed(name, callOptions)),
     list: (request = {}, callOptions) => createOperationList(core.calls, request, callOptions),
-    wait(name, timeoutMs, callOptions) {
-      const timeout = timeoutMs === undefined ? undefined : durationFromMs(Math.round(timeoutMs));
+    async wait(name, timeoutMs, callOptions) {
+      const timeout =
+        timeoutMs === undefined
+          ? undefined
+          : durationFromMs(Math.ceil(inRange("timeoutMs", timeoutMs, 0, longestMs)));
       return rpc.waitOperation({ name, timeout }, routed(name, callOptions));
     },
     async cancel(name, callOptions) {
@@ -84,7 +93,7 @@ export async function resumeOperation<R extends DescMessage, M extends DescMessa
   method: LongRunningMethod<DescMessage, R, M>,
   from: string | ResumeToken,
   options: CallOptions | undefined,
-): Promise<OperationHandle<R, M>> {
+): Promise<OperationHandle<MessageShape<R>, MessageShape<M>>> {
   const token =
     typeof from === "string"
       ? createResumeToken(method, from, undefined)

@@ -16,7 +16,7 @@ export interface PollPolicy {
 
 /** The fields of the usual policy: exponential back-off with jitter. All may be left out. */
 export interface BackoffOptions {
-  /** Delay before the first look, in milliseconds, at least 1. Default: 1000. */
+  /** Delay before the first look, in milliseconds, at least 1. Default: 1000, or the longest if that is less. */
   initialDelayMs?: number | undefined;
   /** Longest delay, in milliseconds, at least the first. Default: 20,000. */
   maxDelayMs?: number | undefined;
@@ -38,11 +38,17 @@ export interface BackoffOptions {
  * @throws RangeError for an option out of its bounds, naming it.
  */
 export function createBackoff(options: BackoffOptions = {}): PollPolicy {
-  const initialDelayMs = inRange("initialDelayMs", options.initialDelayMs ?? 1000, 1);
+  const initialDelayMs = inRange(
+    "initialDelayMs",
+    options.initialDelayMs ?? Math.min(1000, options.maxDelayMs ?? 1000),
+    1,
+    longestMs,
+  );
   const maxDelayMs = inRange(
     "maxDelayMs",
     options.maxDelayMs ?? Math.max(20_000, initialDelayMs),
     initialDelayMs,
+    longestMs,
   );
   const multiplier = inRange("multiplier", options.multiplier ?? 1.5, 1);
   const jitter = inRange("jitter", options.jitter ?? 0.2, 0, 1);
@@ -78,6 +84,9 @@ const transientCodes: ReadonlySet<Code> = new Set([
   Code.Internal,
   Code.Unavailable,
 ]);
+
+/** The longest time that a JavaScript timer can hold, in milliseconds: some 24 days. */
+export const longestMs = 2 ** 31 - 1;
 
 export function inRange(
   option: string,

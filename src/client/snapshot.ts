@@ -1,4 +1,4 @@
-import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
+import type { DescMessage, Message, MessageShape } from "@bufbuild/protobuf";
 import type { OperationTypes } from "../operation/long-running.js";
 import { type Outcome, type OutcomeOptions, outcomeOf } from "../operation/outcome.js";
 import type { Operation } from "../protos.js";
@@ -7,25 +7,22 @@ import type { Operation } from "../protos.js";
  * A state that an operation was seen in. It does not change, and all who watch
  * through one handle get the same object for the same state.
  */
-export type Snapshot<
-  R extends DescMessage = DescMessage,
-  M extends DescMessage = DescMessage,
-> = Outcome<MessageShape<R>, MessageShape<M>> & {
+export type Snapshot<Response = Message, Metadata = Message> = Outcome<Response, Metadata> & {
   /** The Operation as the server sent it; raw payloads are in here. */
   readonly operation: Operation;
 };
 
 /** A snapshot of an operation that is done. */
-export type FinalSnapshot<
-  R extends DescMessage = DescMessage,
-  M extends DescMessage = DescMessage,
-> = Exclude<Snapshot<R, M>, { kind: "running" }>;
+export type FinalSnapshot<Response = Message, Metadata = Message> = Exclude<
+  Snapshot<Response, Metadata>,
+  { kind: "running" }
+>;
 
 export function snapshotOf<R extends DescMessage, M extends DescMessage>(
   operation: Operation,
   types: OperationTypes<R, M>,
   options: OutcomeOptions,
-): Snapshot<R, M> {
+): Snapshot<MessageShape<R>, MessageShape<M>> {
   return Object.freeze({ ...outcomeOf(operation, types, options), operation });
 }
 

@@ -1,4 +1,4 @@
-import type { DescMessage } from "@bufbuild/protobuf";
+import type { DescMessage, Message, MessageShape } from "@bufbuild/protobuf";
 import type { LongRunningMethod } from "../operation/long-running.js";
 import type { Operation } from "../protos.js";
 import type { ClientSettings } from "./client-options.js";
@@ -26,19 +26,16 @@ export interface HandleOrigin {
 }
 
 /** What one handle knows of its operation. */
-export interface TrackedOperation<
-  R extends DescMessage = DescMessage,
-  M extends DescMessage = DescMessage,
-> {
+export interface TrackedOperation<Response = Message, Metadata = Message> {
   readonly core: ClientCore;
-  readonly method: LongRunningMethod<DescMessage, R, M>;
+  readonly method: LongRunningMethod;
   readonly name: string;
   readonly resumeToken: ResumeToken;
   readonly link: unknown;
   /** The latest state. */
-  snapshot(): Snapshot<R, M>;
+  snapshot(): Snapshot<Response, Metadata>;
   /** Take note of a look; the same state gives the same snapshot, and what is done stays so. */
-  see(operation: Operation): Snapshot<R, M>;
+  see(operation: Operation): Snapshot<Response, Metadata>;
   /** Whether NOT_FOUND may come from a replica that does not know of the start yet. */
   mayLag(): boolean;
   /** The one poll loop of this operation's name. */
@@ -50,7 +47,7 @@ export function trackOperation<R extends DescMessage, M extends DescMessage>(
   method: LongRunningMethod<DescMessage, R, M>,
   first: Operation,
   origin: HandleOrigin,
-): TrackedOperation<R, M> {
+): TrackedOperation<MessageShape<R>, MessageShape<M>> {
   const { calls, settings, pollers } = core;
   const { name } = first;
   const lagUntilMs = calls.clock.nowMs() + settings.notFoundGraceMs;

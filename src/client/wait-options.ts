@@ -1,12 +1,16 @@
-import type { DescMessage } from "@bufbuild/protobuf";
-import type { BackoffOptions, PollPolicy } from "./poll-policy.js";
+import type { Message } from "@bufbuild/protobuf";
+import type { ClientSettings } from "./client-options.js";
+import {
+  type BackoffOptions,
+  inRange,
+  longestMs,
+  type PollPolicy,
+  pollPolicyOf,
+} from "./poll-policy.js";
 import type { Snapshot } from "./snapshot.js";
 
 /** How long to wait, and how often to look. Every field may be left out. */
-export interface WaitOptions<
-  R extends DescMessage = DescMessage,
-  M extends DescMessage = DescMessage,
-> {
+export interface WaitOptions<Response = Message, Metadata = Message> {
   /**
    * Stops the waiting with an OperationError of kind `aborted`. The operation keeps
    * running on the server; `cancel()` asks the server to stop it.
@@ -33,7 +37,7 @@ export interface WaitOptions<
    */
   poll?: PollPolicy | BackoffOptions | undefined;
   /** Called with every new state, the final one included. */
-  onProgress?: ((snapshot: Snapshot<R, M>) => void) | undefined;
+  onProgress?: ((snapshot: Snapshot<Response, Metadata>) => void) | undefined;
   /**
    * Called with the first error that `onProgress` throws; the wait goes on.
    * Default: prints it to the console.
@@ -42,10 +46,27 @@ export interface WaitOptions<
 }
 
 /** The same for an iteration. */
-export interface WatchOptions<
-  R extends DescMessage = DescMessage,
-  M extends DescMessage = DescMessage,
-> extends WaitOptions<R, M> {
+export interface WatchOptions<Response = Message, Metadata = Message>
+  extends WaitOptions<Response, Metadata> {
   /** Yield the state of every look, also one that says what the last one said. Default: false. */
   everyPoll?: boolean | undefined;
+}
+
+/** The limits of a wait, checked and with defaults filled in. */
+export interface WaitLimits {
+  readonly policy: PollPolicy;
+  readonly timeoutMs: number | undefined;
+  readonly stallMs: number | undefined;
+}
+
+/** @throws RangeError for an option out of its bounds, naming it. */
+export function waitLimits(
+  { poll, timeoutMs, stallMs }: Pick<WaitOptions, "poll" | "timeoutMs" | "stallMs">,
+  settings: ClientSettings,
+): WaitLimits {
+  return {
+    policy: poll === undefined ? settings.poll : pollPolicyOf(poll),
+    timeoutMs: timeoutMs === undefined ? undefined : inRange("timeoutMs", timeoutMs, 0, longestMs),
+    stallMs: stallMs === undefined ? undefined : inRange("stallMs", stallMs, 0, longestMs),
+  };
 }

@@ -1,17 +1,24 @@
+import type { ConnectError } from "@connectrpc/connect";
 import type { Clock } from "../internal/clock.js";
 import type { OperationRecord, OperationStore } from "../store/operation-store.js";
 import type { Signals } from "../store/signals.js";
 import { cancelledByRequest } from "./errors.js";
 
-/** The signal of one attempt, and what may still be known of its cancellation. */
+/**
+ * Why the work of an attempt should stop: somebody asked for its cancellation, the
+ * server shuts down, or another attempt may have the operation by now.
+ */
+export type StopCause = "cancel" | "drain" | "loss";
+
+/** The signal of one attempt, and why it aborted. */
 export interface AttemptSignal {
   readonly signal: AbortSignal;
-  /** Stop the work for this reason; only the first reason counts. */
-  abort(reason: unknown): void;
+  /** Stop the work; `reason` is what its signal shows. Only the first reason shows. */
+  stop(cause: StopCause, reason: ConnectError): void;
   /** Look at a record that was read for another purpose: it may carry the request to cancel. */
   see(record: OperationRecord): void;
-  /** Whether somebody asked for the cancellation of the operation. */
-  readonly cancelRequested: boolean;
+  /** Whether the work was asked to stop for this cause. */
+  stoppedBy(cause: StopCause): boolean;
   /** Listen no more. */
   close(): void;
 }
@@ -28,14 +35,15 @@ export async function createAttemptSignal(
   clock: Clock,
 ): Promise<AttemptSignal> {
   const controller = new AbortController();
-  let cancelRequested = false;
+  const causes = new Set<StopCause>();
   let unschedule: (() => void) | undefined;
   let closed = false;
 
-  const cancel = () => {
-    cancelRequested = true;
-    controller.abort(cancelledByRequest());
+  const stop = (cause: StopCause, reason: ConnectError) => {
+    causes.add(cause);
+    controller.abort(reason);
   };
+  const cancel = () => stop("cancel", cancelledByRequest());
   const see = (record: OperationRecord) => {
     if (record.cancelRequestTimeMicros !== undefined) cancel();
   };
@@ -44,7 +52,7 @@ export async function createAttemptSignal(
     if (record !== undefined && !closed) see(record);
   };
   const pollLater = () => {
-    if (signals.pollIntervalMs === undefined || closed || cancelRequested) return;
+    if (signals.pollIntervalMs === undefined || closed || causes.has("cancel")) return;
     unschedule = clock.schedule(signals.pollIntervalMs, () => void look().then(pollLater));
   };
 
@@ -56,11 +64,9 @@ export async function createAttemptSignal(
 
   return {
     signal: controller.signal,
-    abort: (reason) => controller.abort(reason),
+    stop,
     see,
-    get cancelRequested() {
-      return cancelRequested;
-    },
+    stoppedBy: (cause) => causes.has(cause),
     close() {
       closed = true;
       unschedule?.();

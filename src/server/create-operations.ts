@@ -10,7 +10,7 @@ import { v7 as uuidv7 } from "uuid";
 import { type Clock, systemClock } from "../internal/clock.js";
 import { sleep } from "../internal/sleep.js";
 import { fullName, type LongRunningMethod } from "../operation/long-running.js";
-import { formatOperationName, isResourceName } from "../operation/name.js";
+import { formatOperationName, parseOperationName } from "../operation/name.js";
 import type { Operation, Operations } from "../protos.js";
 import type { Dispatcher } from "../store/dispatcher.js";
 import { createInProcessDispatcher } from "../store/memory/in-process-dispatcher.js";
@@ -33,6 +33,7 @@ import {
   operationNotFound,
   operationOfOtherMethod,
   requestIdReused,
+  requestIdSpent,
 } from "./errors.js";
 import { logToConsole, type OperationsEvent } from "./events.js";
 import { operationFromRecord } from "./operation-message.js";
@@ -200,7 +201,13 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
   const retentionMs = atLeastZero("retentionMs", options.retentionMs ?? 30 * dayMs);
   const maxWaitMs = atLeastZero("maxWaitMs", options.maxWaitMs ?? 60_000);
   const reportIntervalMs = atLeastZero("reportIntervalMs", options.reportIntervalMs ?? 100);
-  const log = options.log ?? logToConsole;
+  const log = (event: OperationsEvent) => {
+    try {
+      (options.log ?? logToConsole)(event);
+    } catch {
+      // A log that fails must not stand in the way of the work.
+    }
+  };
   const waiters = createOperationWaiters(store, signals, clock);
   const runLoop = createRunLoop({ store, signals, clock, log, reportIntervalMs });
   const pageTokens = createPageTokens(options.pageTokenKey);
@@ -219,6 +226,9 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
   const insert = async (operation: NewOperation, transaction: Transaction | undefined) => {
     const outcome = await store.insert(operation, { transaction });
     if (outcome.kind === "name-taken") throw operationExists(operation.name);
+    if (outcome.kind === "spent") {
+      throw requestIdSpent(operation.requestId?.id ?? "", outcome.name);
+    }
     if (outcome.kind === "inserted" && outcome.record.state === "queued") {
       await dispatcher.dispatch(operation, { transaction });
     }
@@ -235,14 +245,15 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
     expireNowAndThen();
     const request = create(method.input, init);
     const parent = startOptions.parent ?? stringFieldOf(method.input, request, "parent") ?? "";
-    if (parent !== "" && !isResourceName(parent)) {
-      throw invalidField("parent", parent, "must be a resource name");
+    const name = formatOperationName({ parent, id: uuidv7() });
+    if (parseOperationName(name) === undefined) {
+      throw invalidField("parent", parent, "must be a resource name of at most 976 bytes");
     }
     const keptMs = atLeastZero("retentionMs", startOptions.retentionMs ?? retentionMs);
     const methodName = fullName(method);
     const requestId = await requestIdOf(method.input, request, [parent, methodName], keptMs);
     const operation: NewOperation = {
-      name: formatOperationName({ parent, id: uuidv7() }),
+      name,
       parent,
       method: methodName,
       principal: "",

@@ -77,6 +77,24 @@ export function requestIdReused(requestId: string): ConnectError {
   );
 }
 
+/** FAILED_PRECONDITION for a request id whose operation was deleted or has expired. */
+export function requestIdSpent(requestId: string, name: string): ConnectError {
+  return errorWithInfo(
+    Code.FailedPrecondition,
+    `request_id "${echo(requestId)}" started operation "${echo(name)}", which was deleted or has expired`,
+    {
+      reason: "REQUEST_ID_SPENT",
+      metadata: { requestId: echo(requestId), name: echo(name) },
+      details: [
+        {
+          desc: ResourceInfoSchema,
+          value: { resourceType: operationType, resourceName: echo(name) },
+        },
+      ],
+    },
+  );
+}
+
 /** FAILED_PRECONDITION for a write to an operation that has its result. */
 export function operationDone(name: string): ConnectError {
   return notWritable(name, "OPERATION_DONE", "is done, and what is done does not change");

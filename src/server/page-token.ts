@@ -75,7 +75,9 @@ export function createPageTokens(key: Uint8Array | undefined): PageTokens {
 function decode(token: string): Uint8Array<ArrayBuffer> | undefined {
   if (token.length > maxTokenLength) return undefined;
   try {
-    return base64Decode(token);
+    const bytes = base64Decode(token);
+    // Bits that base64 leaves unused could be changed without a trace.
+    return base64Encode(bytes, "url") === token ? bytes : undefined;
   } catch {
     return undefined;
   }

@@ -1,7 +1,8 @@
-import { type DescMessage, type Message, toBinary } from "@bufbuild/protobuf";
+import type { DescMessage, Message } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
 import { stringField } from "../internal/string-field.js";
 import type { StoredRequestId } from "../store/operation-store.js";
+import { canonicalBytes } from "./canonical-bytes.js";
 import { invalidField } from "./errors.js";
 
 /** A request id is a UUID (36 characters, AIP-155); others are taken up to this length. */
@@ -24,7 +25,7 @@ export async function requestIdOf(
   if (id.length > maxRequestIdLength) {
     throw invalidField("request_id", id, `must have at most ${maxRequestIdLength} characters`);
   }
-  const bytes = Uint8Array.from(toBinary(schema, request));
+  const bytes = canonicalBytes(schema, request);
   const fingerprint = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   return { scope: JSON.stringify(scope), id, fingerprint, windowMs };
 }

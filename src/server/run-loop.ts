@@ -82,39 +82,59 @@ export function createRunLoop(parts: RunLoopParts): RunLoop {
     attemptSignal: AttemptSignal,
   ): Promise<Settlement> => {
     const { name } = record;
-    const lost = () => attemptSignal.abort(attemptLost(name, record.attempt));
+    const lost = () => attemptSignal.stop("loss", attemptLost(name, record.attempt));
     const reports = createReportWriter(record, store, clock, parts.reportIntervalMs, {
       written: attemptSignal.see,
       lost,
       failed: (cause) => log({ kind: "store-failed", action: `report ${name}`, cause }),
     });
-    const outcome = await runWork(method, work, {
-      name,
-      request: fromBinary(method.method.input, record.request),
-      attempt: record.attempt,
-      signal: attemptSignal.signal,
-      report: (metadata) => reports.put({ metadata: storedPayload(method.metadata, metadata) }),
-    });
+    const outcome = await runWork(method, () =>
+      work({
+        name,
+        request: fromBinary(method.method.input, record.request),
+        attempt: record.attempt,
+        signal: attemptSignal.signal,
+        report: (metadata) => reports.put({ metadata: storedPayload(method.metadata, metadata) }),
+      }),
+    );
     const lastReport = await reports.close();
+    const isLost = () => log({ kind: "attempt-lost", name, attempt: record.attempt });
     if (outcome.kind === "error") {
-      const { reason } = attemptSignal.signal;
-      if (attemptSignal.signal.aborted && !attemptSignal.cancelRequested && isDraining(reason)) {
+      // What work throws because it was stopped is no end of the operation.
+      if (attemptSignal.stoppedBy("loss")) {
+        isLost();
+        return { kind: "settled" };
+      }
+      if (attemptSignal.stoppedBy("drain") && !attemptSignal.stoppedBy("cancel")) {
         if (lastReport !== undefined) await store.report(record, lastReport);
         await store.release(record, true);
         return { kind: "handover" };
       }
     }
     const result =
-      outcome.kind === "response"
-        ? outcome.result
-        : storedError(
-            attemptSignal.cancelRequested
-              ? cancelledWith(outcome.thrown, attemptSignal.signal.reason)
-              : operationError(outcome.thrown, record, log),
-          );
-    const won = await finishInSpiteOfFailures(record, result, lastReport);
-    if (!won) log({ kind: "attempt-lost", name, attempt: record.attempt });
+      outcome.kind === "response" ? outcome.result : endOf(outcome.thrown, record, attemptSignal);
+    if (!(await finishInSpiteOfFailures(record, result, lastReport))) isLost();
     return { kind: "settled" };
+  };
+
+  /** The end of an operation whose work threw. */
+  const endOf = (
+    thrown: unknown,
+    record: OperationRecord,
+    attemptSignal: AttemptSignal,
+  ): StoredResult => {
+    const { name, method, attempt } = record;
+    try {
+      if (attemptSignal.stoppedBy("cancel")) {
+        return storedError(cancelledWith(thrown, attemptSignal.signal.reason));
+      }
+      if (thrown instanceof ConnectError) return storedError(thrown);
+      log({ kind: "work-failed", name, method, attempt, cause: thrown });
+    } catch (cause) {
+      // A ConnectError whose code or details cannot be encoded.
+      log({ kind: "work-failed", name, method, attempt, cause });
+    }
+    return storedError(attemptSignal.stoppedBy("cancel") ? cancelledByRequest() : workFailed());
   };
 
   return {
@@ -128,8 +148,8 @@ export function createRunLoop(parts: RunLoopParts): RunLoop {
         if (record === undefined) return { kind: "settled" };
         attemptSignal.see(record);
         attempts.set(attemptSignal, delivery.name);
-        const { abort } = attemptSignal;
-        onLost = () => abort(attemptLost(record.name, record.attempt));
+        const { stop } = attemptSignal;
+        onLost = () => stop("loss", attemptLost(record.name, record.attempt));
         if (delivery.signal.aborted) onLost();
         else delivery.signal.addEventListener("abort", onLost, { once: true });
         return await attempt(method, work, record, attemptSignal);
@@ -145,7 +165,7 @@ export function createRunLoop(parts: RunLoopParts): RunLoop {
       }
     },
     abortAll() {
-      for (const attemptSignal of attempts.keys()) attemptSignal.abort(draining());
+      for (const attemptSignal of attempts.keys()) attemptSignal.stop("drain", draining());
     },
     running: () => [...attempts.values()],
   };
@@ -155,19 +175,14 @@ type WorkOutcome = { kind: "response"; result: StoredResult } | { kind: "error";
 
 async function runWork<I extends DescMessage, R extends DescMessage, M extends DescMessage>(
   method: LongRunningMethod<I, R, M>,
-  work: Work<I, R, M>,
-  operation: Parameters<Work<I, R, M>>[0],
+  work: () => ReturnType<Work<I, R, M>>,
 ): Promise<WorkOutcome> {
   try {
-    const response = await work(operation);
+    const response = await work();
     return { kind: "response", result: storedResponse(method.response, response) };
   } catch (thrown) {
     return { kind: "error", thrown };
   }
-}
-
-function isDraining(reason: unknown): boolean {
-  return reason instanceof ConnectError && reason.code === draining().code;
 }
 
 /**
@@ -179,16 +194,4 @@ function cancelledWith(thrown: unknown, reason: unknown): ConnectError {
   return cancelledByRequest(
     said ? [{ desc: StatusSchema, value: statusFromError(thrown) }] : undefined,
   );
-}
-
-/** The error of an operation whose work threw. */
-function operationError(
-  thrown: unknown,
-  record: OperationRecord,
-  log: (event: OperationsEvent) => void,
-): ConnectError {
-  if (thrown instanceof ConnectError) return thrown;
-  const { name, method, attempt } = record;
-  log({ kind: "work-failed", name, method, attempt, cause: thrown });
-  return workFailed();
 }

@@ -99,8 +99,10 @@ export interface OperationRecord extends NewOperation {
 export type InsertOutcome =
   /** The record is new. */
   | { readonly kind: "inserted"; readonly record: OperationRecord }
-  /** The scope has this request id already, and nothing was written. The record may be a hidden or an expired one. */
+  /** The scope has this request id already, and nothing was written: the record that it led to. */
   | { readonly kind: "duplicate"; readonly record: OperationRecord }
+  /** The same, but the operation that it led to was deleted or has expired. */
+  | { readonly kind: "spent"; readonly name: string }
   /** Another operation has the name, and nothing was written. */
   | { readonly kind: "name-taken" };
 
@@ -218,14 +220,15 @@ export interface OperationStore {
   ): Promise<OperationRecord | undefined>;
   /**
    * Delete for all readers; the work, if it runs, runs on, and its result is
-   * dropped. Undefined for an unknown, a hidden and an expired operation.
+   * dropped. Work that is driven from outside finds the operation gone. Undefined for an unknown, a hidden and an expired operation.
    */
   hide(name: string, options?: StoreOptions): Promise<OperationRecord | undefined>;
   list(query: ListQuery, options?: StoreOptions): Promise<ListPage>;
   /**
-   * Remove at most `limit` records that are done and past their expire time, or
-   * done and hidden, and return how many went. The request id of a record stays
-   * known for its window, also after that.
+   * Remove at most `limit` records that nobody can find any more, and return how
+   * many went: those past their expire time, and the hidden ones, unless their work
+   * still runs. The request id of a record stays known for its window, also after
+   * that.
    */
   expire(limit: number, options?: StoreOptions): Promise<number>;
   /** Let go of what the store holds open. Nothing may be called afterwards. */

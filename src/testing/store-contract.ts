@@ -145,7 +145,7 @@ export const storeContract: readonly ContractCase<OperationStore>[] = [
     const newOnes = outcomes.filter((outcome) => outcome.kind === "inserted");
     assertSame(newOnes.length, 1, "number of inserts");
     const names = outcomes.map((outcome) =>
-      outcome.kind === "name-taken" ? "taken" : outcome.record.name,
+      "record" in outcome ? outcome.record.name : outcome.kind,
     );
     assertSame(new Set(names).size, 1, "number of names");
   }),
@@ -158,10 +158,12 @@ export const storeContract: readonly ContractCase<OperationStore>[] = [
     const operation = newOperation({ requestId: requestId(scope, "a") });
     await finished(store, operation);
     await store.hide(operation.name);
-    await store.expire(1000);
-    const outcome = await store.insert(newOperation({ requestId: requestId(scope, "a") }));
-    assertThat(outcome.kind === "duplicate", "the retry is a duplicate");
-    assertSame(outcome.record.name, operation.name, "its name");
+    for (const expire of [false, true]) {
+      if (expire) await store.expire(1000);
+      const outcome = await store.insert(newOperation({ requestId: requestId(scope, "a") }));
+      assertThat(outcome.kind === "spent", "the request id is spent");
+      assertSame(outcome.name, operation.name, "the name that it led to");
+    }
   }),
   storeCase("server 90: expiry does not free a request id inside its window", async (store) => {
     const scope = crypto.randomUUID();
@@ -169,7 +171,7 @@ export const storeContract: readonly ContractCase<OperationStore>[] = [
     await finished(store, operation);
     await store.expire(1000);
     const outcome = await store.insert(newOperation({ requestId: requestId(scope, "a") }));
-    assertSame(outcome.kind, "duplicate", "the retry");
+    assertSame(outcome.kind, "spent", "the retry");
   }),
   storeCase("frees a request id once its record and its window are gone", async (store) => {
     const scope = crypto.randomUUID();
@@ -326,6 +328,17 @@ export const storeContract: readonly ContractCase<OperationStore>[] = [
     await store.hide(name);
     assertSame((await store.claim(name))?.attempt, 1, "attempt");
   }),
+
+  storeCase(
+    "removes a deleted operation that was driven from outside, done or not",
+    async (store) => {
+      const { name } = await inserted(store, newOperation({ external: true }));
+      await store.hide(name);
+      await store.expire(1000);
+      const claim = { name, attempt: 0 };
+      assertSame(await store.finish(claim, response), undefined, "an end after that");
+    },
+  ),
 
   storeCase("server 30: an expired operation is found by nobody, removed or not", async (store) => {
     const done = await finished(store, newOperation({ retentionMs: 0 }));

@@ -1,4 +1,4 @@
-import { create, createRegistry } from "@bufbuild/protobuf";
+import { create, createRegistry, type DescMessage } from "@bufbuild/protobuf";
 import { AnySchema, DurationSchema, EmptySchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { Code } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
@@ -14,6 +14,15 @@ describe("pack", () => {
     expect(pack(DurationSchema, { seconds: 3n, nanos: 5 })).toEqual(pack(DurationSchema, duration));
     expect(pack(DurationSchema, duration).typeUrl).toBe(
       "type.googleapis.com/google.protobuf.Duration",
+    );
+  });
+});
+
+describe("pack of another type", () => {
+  it("server 4: refuses a message of another type, also where their fields are alike", () => {
+    const schema: DescMessage = TimestampSchema;
+    expect(() => pack(schema, duration)).toThrow(
+      "a google.protobuf.Duration cannot be packed as google.protobuf.Timestamp",
     );
   });
 });

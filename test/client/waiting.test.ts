@@ -11,7 +11,7 @@ import {
 } from "../../src/index.js";
 import { ErrorInfoSchema, RetryInfoSchema, StatusSchema } from "../../src/protos.js";
 import { standardDetailsOf } from "../../src/status/index.js";
-import type { PrintMetadataSchema, PrintResponseSchema } from "../gen/printing/v1/printing_pb.js";
+import type { PrintMetadata, PrintResponse } from "../gen/printing/v1/printing_pb.js";
 import { anOperation } from "../support/an-operation.js";
 import { createDeferred } from "../support/deferred.js";
 import { createPrintServer, Print } from "../support/print-server.js";
@@ -27,7 +27,7 @@ import {
   succeeded,
 } from "../support/scripted-server.js";
 
-type PrintHandle = OperationHandle<typeof PrintResponseSchema, typeof PrintMetadataSchema>;
+type PrintHandle = OperationHandle<PrintResponse, PrintMetadata>;
 
 /** A scripted server whose first answer a handle has taken; times count from there. */
 async function resumed(script: Script): Promise<ScriptedServer & { handle: PrintHandle }> {
@@ -391,13 +391,16 @@ describe("limits of a wait", () => {
   it.each([
     ["timeoutMs", { timeoutMs: -1 }],
     ["stallMs", { stallMs: Number.NaN }],
+    ["timeoutMs", { timeoutMs: Number.POSITIVE_INFINITY }],
     ["initialDelayMs", { poll: { initialDelayMs: 0 } }],
+    ["initialDelayMs", { poll: { initialDelayMs: Number.POSITIVE_INFINITY } }],
     ["maxDelayMs", { poll: { initialDelayMs: 10, maxDelayMs: 5 } }],
     ["multiplier", { poll: { multiplier: 0.5 } }],
     ["jitter", { poll: { jitter: 1.1 } }],
   ])("refuses a %s that makes no sense, naming it", async (name, options) => {
     const { handle, clock } = await resumed({});
     await expect(handle.result(options)).rejects.toThrow(name);
+    expect(() => handle.watch(options)).toThrow(name);
     expect(clock.scheduled()).toBe(0);
   });
 

@@ -3,9 +3,14 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { assert, describe, expect, it } from "vitest";
 import { OperationError } from "../../src/index.js";
 import { ErrorInfoSchema, StatusSchema } from "../../src/protos.js";
-import { createMemoryStore, type OperationStore } from "../../src/server/index.js";
+import {
+  createInProcessDispatcher,
+  createMemoryStore,
+  type OperationStore,
+} from "../../src/server/index.js";
 import { standardDetailsOf } from "../../src/status/index.js";
 import { createManualClock } from "../../src/testing/index.js";
+import { PrintMetadataSchema, type PrintResponse } from "../gen/printing/v1/printing_pb.js";
 import { createDeferred } from "../support/deferred.js";
 import { createPrintServer, Print, type PrintWork } from "../support/print-server.js";
 import { rejectionOf } from "../support/rejection.js";
@@ -72,6 +77,36 @@ describe("running the work", () => {
       throw new ConnectError("broken", Code.DataLoss);
     });
     expect((await rejectionOf((await printer.print({})).result())).code).toBe(Code.DataLoss);
+  });
+
+  it("server 4: a response of another type fails the operation", async () => {
+    const other = create(PrintMetadataSchema, { pagesPrinted: 7 });
+    // As work returns it whose method was declared without its types.
+    const { printer, events } = createPrintServer(() => other as unknown as PrintResponse);
+    expect((await rejectionOf((await printer.print({})).result())).code).toBe(Code.Unknown);
+    expect(events).toMatchObject([{ kind: "work-failed" }]);
+  });
+
+  it("an error that cannot be encoded ends the operation all the same, once", async () => {
+    let runs = 0;
+    const { printer, events, clock } = createPrintServer(() => {
+      runs += 1;
+      throw new ConnectError("x", 404.5 as Code);
+    });
+    const handle = await printer.print({});
+    expect((await rejectionOf(handle.result())).code).toBe(Code.Unknown);
+    await clock.advance(60_000);
+    expect(runs).toBe(1);
+    expect(events).toMatchObject([{ kind: "work-failed" }]);
+  });
+
+  it("a log hook that throws does not stand in the way", async () => {
+    const { printer } = createPrintServer(() => Promise.reject(new Error("x")), {
+      log: () => {
+        throw new Error("disk full");
+      },
+    });
+    expect((await rejectionOf((await printer.print({})).result())).code).toBe(Code.Unknown);
   });
 
   it("hands the work its request, its name and the number of the attempt", async () => {
@@ -282,7 +317,6 @@ describe("cancelling", () => {
   it("server 59: an operation that still waits for its turn is cancelled without running", async () => {
     const ran: string[] = [];
     const gate = createDeferred<{ pages: number }>();
-    const { createInProcessDispatcher } = await import("../../src/server/index.js");
     const { printer } = createPrintServer(
       ({ name }) => {
         ran.push(name);
@@ -297,6 +331,30 @@ describe("cancelling", () => {
     gate.resolve({ pages: 1 });
     await first.result();
     expect(ran).toEqual([first.name]);
+  });
+});
+
+describe("losing an attempt", () => {
+  it("is no end of the operation: what the work throws for it is written nowhere", async () => {
+    const clock = createManualClock();
+    const store = createMemoryStore({ clock });
+    const inProcess = createInProcessDispatcher({ clock });
+    const lease = new AbortController();
+    const { printer, client, events } = createPrintServer(untilCancelled, {
+      clock,
+      store,
+      dispatcher: {
+        ...inProcess,
+        serve: (method, run) =>
+          inProcess.serve(method, (delivery) => run({ ...delivery, signal: lease.signal })),
+      },
+    });
+    const { name } = await printer.print({});
+    await clock.advance(0);
+    lease.abort();
+    await clock.advance(0);
+    expect(events).toEqual([{ kind: "attempt-lost", name, attempt: 1 }]);
+    expect((await client.get(name)).done).toBe(false);
   });
 });
 

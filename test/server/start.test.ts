@@ -53,6 +53,16 @@ describe("starting an operation", () => {
     ).toBe(Code.InvalidArgument);
   });
 
+  it("refuses a parent that would make the name too long to be read", async () => {
+    const { printer, client } = createPrintServer(never);
+    const longest = `printers/${"x".repeat(1024 - 9 - 48)}`;
+    const { name } = await printer.print({ parent: longest });
+    expect(name).toHaveLength(1024);
+    expect((await client.get(name)).name).toBe(name);
+    const details = await rejectionDetailsOf(printer.print({ parent: `${longest}x` }));
+    expect(details.badRequest?.fieldViolations[0]?.field).toBe("parent");
+  });
+
   it("server 12: what validate throws is the call's own error, and no operation comes to be", async () => {
     let ran = false;
     const { printer, rpc } = createPrintServer(
@@ -105,6 +115,25 @@ describe("starting an operation", () => {
     const details = await rejectionDetailsOf(call);
     expect(details.errorInfo?.reason).toBe("REQUEST_ID_REUSED");
     expect(details.badRequest?.fieldViolations[0]?.field).toBe("request_id");
+  });
+
+  it("server 67: refuses a request id whose operation was deleted, and starts nothing", async () => {
+    let runs = 0;
+    const { printer } = createPrintServer(() => {
+      runs += 1;
+      return {};
+    });
+    const requestId = crypto.randomUUID();
+    const handle = await printer.print({ requestId });
+    await handle.result();
+    await handle.delete();
+    const call = printer.print({ requestId });
+    expect((await rejectionOf(call)).code).toBe(Code.FailedPrecondition);
+    expect((await rejectionDetailsOf(call)).errorInfo).toMatchObject({
+      reason: "REQUEST_ID_SPENT",
+      metadata: { requestId, name: handle.name },
+    });
+    expect(runs).toBe(1);
   });
 
   it("server 25: one request id in two parents starts two operations", async () => {

@@ -30,7 +30,8 @@ export const file_google_api_client: GenFile = /*@__PURE__*/
  */
 export type CommonLanguageSettings = Message<"google.api.CommonLanguageSettings"> & {
   /**
-   * Address of the hand-written reference; deprecated without replacement.
+   * Address of the reference documentation that is generated; deprecated
+   * without replacement.
    *
    * @generated from field: string reference_docs_uri = 1 [deprecated = true];
    * @deprecated
@@ -179,7 +180,8 @@ export type Publishing = Message<"google.api.Publishing"> & {
   documentationUri: string;
 
   /**
-   * Short name of the API, as it stands in documentation and file names.
+   * Short name by which the API's artifacts and issues are told apart, such as
+   * `pubsub`.
    *
    * @generated from field: string api_short_name = 103;
    */
@@ -200,7 +202,7 @@ export type Publishing = Message<"google.api.Publishing"> & {
   codeownerGithubTeams: string[];
 
   /**
-   * Prefix of marks in documentation that samples attach to.
+   * Prefix of the marks in sample code around what documentation includes.
    *
    * @generated from field: string doc_tag_prefix = 106;
    */
@@ -440,7 +442,8 @@ export type DotnetSettings = Message<"google.api.DotnetSettings"> & {
   renamedResources: { [key: string]: string };
 
   /**
-   * Full resource types that get no class, usually as they are too generic.
+   * Full resource types that stand for a common one, such as a location, and
+   * so get no class of their own.
    *
    * @generated from field: repeated string ignored_resources = 4;
    */

@@ -28,8 +28,6 @@ export function createInProcessDispatcher(options: InProcessDispatcherOptions = 
   const queue: DispatchedOperation[] = [];
   const underWay = new Set<Promise<void>>();
   const delayed = new Set<() => void>();
-  /** Nobody can take an operation away from the one process there is. */
-  const neverLost = new AbortController().signal;
   let stopped = false;
 
   const startNext = () => {
@@ -51,7 +49,9 @@ export function createInProcessDispatcher(options: InProcessDispatcherOptions = 
       unserved.push(operation);
       return;
     }
-    const settlement = await run({ ...operation, signal: neverLost }).catch(failedRun);
+    // Nobody can take an operation away from the one process there is.
+    const { signal } = new AbortController();
+    const settlement = await run({ ...operation, signal }).catch(failedRun);
     if (settlement.kind === "retry") later(operation, settlement.delayMs);
   };
   const unserved: DispatchedOperation[] = [];

@@ -118,7 +118,7 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
     let removed = 0;
     for (const record of records.values()) {
       if (removed >= limit) break;
-      if (record.state !== "done" || isVisible(record)) continue;
+      if (isVisible(record) || (record.state !== "done" && !record.external)) continue;
       remove(record, now);
       removed += 1;
     }
@@ -137,7 +137,11 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
 
   const insert = (operation: NewOperation): InsertOutcome => {
     const earlier = startedWith(operation.requestId);
-    if (earlier !== undefined) return { kind: "duplicate", record: earlier };
+    if (earlier !== undefined) {
+      return records.has(earlier.name) && isVisible(earlier)
+        ? { kind: "duplicate", record: earlier }
+        : { kind: "spent", name: earlier.name };
+    }
     if (records.has(operation.name) || tombstones.has(operation.name)) {
       return { kind: "name-taken" };
     }
