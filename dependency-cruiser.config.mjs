@@ -9,6 +9,7 @@ const layers = {
   any: ["protos", "internal", "status"],
   operation: ["protos", "internal", "status", "any"],
   client: ["protos", "internal", "status", "any", "operation"],
+  opentelemetry: ["protos", "internal", "status", "any", "operation", "client"],
   store: ["protos", "internal", "status", "any", "operation"],
   server: ["protos", "internal", "status", "any", "operation", "store"],
   testing: ["protos", "internal", "status", "any", "operation", "store", "server", "client"],
@@ -21,7 +22,7 @@ const pathOf = (layer) => {
 };
 
 /** What a browser bundle of the root entry point must not reach. */
-const serverOnly = "^src/(store|server|testing)/";
+const serverOnly = "^src/(store|server|testing|opentelemetry)/";
 
 export default {
   forbidden: [
@@ -43,6 +44,13 @@ export default {
       to: { path: serverOnly, reachable: true },
     },
     {
+      name: "one-door-to-gen",
+      comment: "only src/protos.ts imports generated code",
+      severity: "error",
+      from: { path: "^src/", pathNot: "^src/protos\\.ts$" },
+      to: { path: "^gen/" },
+    },
+    {
       name: "no-node-builtins",
       comment: "nothing in src needs Node, so that it runs in browsers, Deno and workers",
       severity: "error",
@@ -56,7 +64,7 @@ export default {
       from: { path: "^src/" },
       to: {
         dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown"],
-        pathNot: ["@bufbuild/protobuf", "@connectrpc/connect"],
+        pathNot: ["@bufbuild/protobuf", "@connectrpc/connect", "@opentelemetry/api"],
       },
     },
     {

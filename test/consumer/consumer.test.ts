@@ -91,18 +91,17 @@ describe.concurrent("a project that uses the package", { timeout: timeoutMs }, (
 
 describe("the README", { timeout: timeoutMs }, () => {
   it("shows a project that compiles and runs as it says", async () => {
-    const readme = await createReadmeProject(directory, project);
-    await symlink(join(project, "node_modules"), join(readme, "node_modules"));
+    const readme = await createReadmeProject(directory, packed.tarball);
     await run(readme, "buf", "generate");
     await run(readme, "tsc");
-    await run(readme, "node", "dist/src/elsewhere.js");
+    await run(readme, "node", "dist/elsewhere.js");
 
     const port = await freePort();
     const environment = { ...process.env, PORT: String(port) };
-    const server = spawn("node", ["dist/src/server.js"], { cwd: readme, env: environment });
+    const server = spawn("node", ["dist/server.js"], { cwd: readme, env: environment });
     const exit = once(server, "exit");
     await once(server.stdout, "data");
-    const output = await run(readme, "env", `PORT=${port}`, "node", "dist/src/client.js");
+    const output = await run(readme, "env", `PORT=${port}`, "node", "dist/client.js");
     server.kill("SIGTERM");
 
     const lines = output.trim().split("\n");
@@ -112,6 +111,7 @@ describe("the README", { timeout: timeoutMs }, () => {
         "succeeded 10",
         "printed 10 pages",
         "the second was cancelled",
+        "the third printed 50 pages",
         "the first is succeeded",
       ]),
     );
