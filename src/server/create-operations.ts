@@ -202,11 +202,11 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
   const maxWaitMs = atLeastZero("maxWaitMs", options.maxWaitMs ?? 60_000);
   const reportIntervalMs = atLeastZero("reportIntervalMs", options.reportIntervalMs ?? 100);
   const log = (event: OperationsEvent) => {
-    try {
-      (options.log ?? logToConsole)(event);
-    } catch {
-      // A log that fails must not stand in the way of the work.
-    }
+    // A log that fails, at once or later, must not stand in the way of the work.
+    const logged = new Promise<unknown>((resolve) => {
+      resolve((options.log ?? logToConsole)(event));
+    });
+    logged.catch(() => undefined);
   };
   const waiters = createOperationWaiters(store, signals, clock);
   const runLoop = createRunLoop({ store, signals, clock, log, reportIntervalMs });

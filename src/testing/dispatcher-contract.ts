@@ -1,5 +1,5 @@
 import type { Delivery, Dispatcher, Settlement } from "../store/dispatcher.js";
-import { assertSame, type ContractCase, contractCase } from "./contract.js";
+import { assertSame, assertThat, type ContractCase, contractCase } from "./contract.js";
 
 const settled: Settlement = { kind: "settled" };
 const newName = () => `operations/${crypto.randomUUID()}`;
@@ -15,6 +15,8 @@ function createDeliveries(settle: (delivery: Delivery, count: number) => Settlem
       for (const { count, resolve } of waiting) if (seen.length >= count) resolve();
       return settle(delivery, seen.length);
     },
+    /** How many there were so far. */
+    count: () => seen.length,
     /** The first `count` deliveries, as soon as there are as many. */
     first: (count: number) =>
       new Promise<Delivery[]>((resolve) => {
@@ -84,6 +86,53 @@ export const dispatcherContract: readonly ContractCase<Dispatcher>[] = [
     assertSame(names.join(), [name, name, name].join(), "names");
     await dispatcher.stop();
   }),
+  dispatcherCase("delivers once what is settled, and the next one after it", async (dispatcher) => {
+    const method = newMethod();
+    const deliveries = createDeliveries(() => settled);
+    dispatcher.serve(method, deliveries.run);
+    const names = [newName(), newName(), newName()];
+    for (const [at, name] of names.entries()) {
+      await dispatcher.dispatch({ name, method });
+      await deliveries.first(at + 1);
+    }
+    await dispatcher.stop();
+    const seen = (await deliveries.first(3)).map((delivery) => delivery.name);
+    assertSame(seen.join(), names.join(), "what was delivered");
+    assertSame(deliveries.count(), 3, "how often");
+  }),
+  dispatcherCase("does not retry before the delay is over", async (dispatcher) => {
+    const method = newMethod();
+    const times: number[] = [];
+    const deliveries = createDeliveries((_, count) => {
+      times.push(performance.now());
+      return count === 1 ? { kind: "retry", delayMs: 50 } : settled;
+    });
+    dispatcher.serve(method, deliveries.run);
+    await dispatcher.dispatch({ name: newName(), method });
+    await deliveries.first(2);
+    const [first = 0, second = 0] = times;
+    // Timers may fire a little early.
+    assertThat(second - first >= 45, `the retry waits for 50 ms, not ${second - first}`);
+    await dispatcher.stop();
+  }),
+  dispatcherCase(
+    "delivers again what a run rejects for, against its contract",
+    async (dispatcher) => {
+      const method = newMethod();
+      let runs = 0;
+      const again = new Promise<void>((resolve) => {
+        dispatcher.serve(method, async () => {
+          runs += 1;
+          if (runs === 1) throw new Error("a bug");
+          resolve();
+          return settled;
+        });
+      });
+      await dispatcher.dispatch({ name: newName(), method });
+      await again;
+      await dispatcher.stop();
+    },
+  ),
   dispatcherCase("waits at its stop for what is under way", async (dispatcher) => {
     const method = newMethod();
     let finish: (settlement: Settlement) => void = () => undefined;

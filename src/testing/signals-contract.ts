@@ -51,6 +51,13 @@ export const signalsContract: readonly ContractCase<Signals>[] = [
     assertSame(one.kinds.length, 0, "how much the one heard");
     assertSame(other.kinds.join(), "done", "what the other heard");
   }),
+  signalsCase("tells nobody after its close", async (signals) => {
+    const name = newName();
+    const { kinds } = await collect(signals, name);
+    await signals.close();
+    await signals.publish(name, "done").catch(() => undefined);
+    assertSame(kinds.length, 0, "how much was heard");
+  }),
   signalsCase("takes a signal that nobody listens to", async (signals) => {
     await signals.publish(newName(), "done");
   }),

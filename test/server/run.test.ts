@@ -100,12 +100,16 @@ describe("running the work", () => {
     expect(events).toMatchObject([{ kind: "work-failed" }]);
   });
 
-  it("a log hook that throws does not stand in the way", async () => {
-    const { printer } = createPrintServer(() => Promise.reject(new Error("x")), {
-      log: () => {
+  it.each([
+    ["throws", () => Promise.reject(new Error("disk full")).then()],
+    [
+      "throws at once",
+      () => {
         throw new Error("disk full");
       },
-    });
+    ],
+  ])("a log hook that %s does not stand in the way", async (_, log: () => void) => {
+    const { printer } = createPrintServer(() => Promise.reject(new Error("x")), { log });
     expect((await rejectionOf((await printer.print({})).result())).code).toBe(Code.Unknown);
   });
 

@@ -93,6 +93,17 @@ describe("the memory store", () => {
     expect((await store.insert(again)).kind).toBe("inserted");
   });
 
+  it("can let go of a deleted operation as soon as its work has ended", async () => {
+    const store = createMemoryStore();
+    const { name } = anInsert();
+    await store.insert(anInsert({ name }));
+    await store.claim(name);
+    await store.hide(name);
+    expect(await store.expire(10)).toBe(0);
+    await store.finish({ name, attempt: 1 }, { kind: "response", value: new Uint8Array() });
+    expect(await store.expire(10)).toBe(1);
+  });
+
   it("ends a page early after a long stretch that matches nothing, with a cursor", async () => {
     const store = createMemoryStore({ clock: createManualClock() });
     const { name } = await insertDone(store);

@@ -76,7 +76,7 @@ export function createInProcessDispatcher(options: InProcessDispatcherOptions = 
     },
     serve(method, run) {
       runners.set(method, run);
-      queue.push(...unserved.splice(0));
+      for (const operation of unserved.splice(0)) queue.push(operation);
       startNext();
     },
     async stop() {

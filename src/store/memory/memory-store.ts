@@ -57,6 +57,8 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
   /** The keys of each parent's records, oldest first. */
   const keysByParent = new Map<string, ListCursor[]>();
   let lastMicros = 0;
+  /** Before this time there is nothing to expire: spares the walk over all records. */
+  let nextExpiryMicros = Number.POSITIVE_INFINITY;
   let closed = false;
 
   /** The store's own time: it does not go back, and is never behind what it stamped last. */
@@ -101,27 +103,42 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
     else nameByRequestId.delete(keyOf(record.requestId));
   };
 
-  const ended = (record: NewOperation, endTimeMicros: number) => ({
-    state: "done" as const,
-    endTimeMicros,
-    expireTimeMicros: endTimeMicros + Math.round(record.retentionMs * 1000),
-  });
+  const ended = (record: NewOperation, endTimeMicros: number) => {
+    const expireTimeMicros = endTimeMicros + Math.round(record.retentionMs * 1000);
+    nextExpiryMicros = Math.min(nextExpiryMicros, expireTimeMicros);
+    return { state: "done" as const, endTimeMicros, expireTimeMicros };
+  };
 
   const expire = (limit: number) => {
     const now = nowMicros();
-    for (const { name, requestId } of [...tombstones.values()].filter(
-      (record) => requestIdEndMicros(record) <= now,
-    )) {
-      tombstones.delete(name);
-      if (requestId) nameByRequestId.delete(keyOf(requestId));
-    }
+    if (now < nextExpiryMicros) return 0;
     let removed = 0;
-    for (const record of records.values()) {
-      if (removed >= limit) break;
-      if (isVisible(record) || (record.state !== "done" && !record.external)) continue;
-      remove(record, now);
-      removed += 1;
+    let nextMicros = Number.POSITIVE_INFINITY;
+    for (const record of tombstones.values()) {
+      const endMicros = requestIdEndMicros(record);
+      if (endMicros > now) {
+        nextMicros = Math.min(nextMicros, endMicros);
+        continue;
+      }
+      tombstones.delete(record.name);
+      if (record.requestId) nameByRequestId.delete(keyOf(record.requestId));
     }
+    for (const record of records.values()) {
+      if (removed >= limit) {
+        nextMicros = now;
+        break;
+      }
+      if (isVisible(record)) {
+        nextMicros = Math.min(nextMicros, record.expireTimeMicros ?? nextMicros);
+      } else if (record.state === "done" || record.external) {
+        remove(record, now);
+        removed += 1;
+        if (tombstones.has(record.name)) {
+          nextMicros = Math.min(nextMicros, requestIdEndMicros(record));
+        }
+      }
+    }
+    nextExpiryMicros = nextMicros;
     return removed;
   };
 
@@ -225,6 +242,8 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
       const record = claimed(claim);
       if (record === undefined) return undefined;
       const updateTimeMicros = nextMicros();
+      // Nobody sees how it ended, so it need not be kept.
+      if (record.deleteTimeMicros !== undefined) nextExpiryMicros = updateTimeMicros;
       return replace(record, {
         ...reported(record, report ?? {}),
         ...ended(record, updateTimeMicros),
@@ -251,6 +270,7 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
     hide: async (name, options) => {
       assertUsable(options);
       const record = visible(name);
+      nextExpiryMicros = Math.min(nextExpiryMicros, nowMicros());
       // The update time of a done record stands still.
       return (
         record &&
