@@ -2,7 +2,7 @@ import type { ConnectError } from "@connectrpc/connect";
 import type { Clock } from "../internal/clock.js";
 import type { OperationRecord, OperationStore } from "../store/operation-store.js";
 import type { Signals } from "../store/signals.js";
-import { cancelledByRequest } from "./errors.js";
+import { attemptLost, cancelledByRequest } from "./errors.js";
 
 /**
  * Why the work of an attempt should stop: somebody asked for its cancellation, the
@@ -15,7 +15,10 @@ export interface AttemptSignal {
   readonly signal: AbortSignal;
   /** Stop the work; `reason` is what its signal shows. Only the first reason shows. */
   stop(cause: StopCause, reason: ConnectError): void;
-  /** Look at a record that was read for another purpose: it may carry the request to cancel. */
+  /**
+   * Look at the record of this attempt, from its claim on: it may carry the request to
+   * cancel.
+   */
   see(record: OperationRecord): void;
   /** Whether the work was asked to stop for this cause. */
   stoppedBy(cause: StopCause): boolean;
@@ -36,6 +39,7 @@ export async function createAttemptSignal(
 ): Promise<AttemptSignal> {
   const controller = new AbortController();
   const causes = new Set<StopCause>();
+  let claim: OperationRecord | undefined;
   let unschedule: (() => void) | undefined;
   let closed = false;
 
@@ -45,14 +49,23 @@ export async function createAttemptSignal(
   };
   const cancel = () => stop("cancel", cancelledByRequest());
   const see = (record: OperationRecord) => {
+    claim = record;
     if (record.cancelRequestTimeMicros !== undefined) cancel();
   };
   const look = async () => {
-    const record = await store.get(name).catch(() => undefined);
-    if (record !== undefined && !closed) see(record);
+    if (claim === undefined) return;
+    const { attempt } = claim;
+    // A store that cannot be reached says nothing; the next look may.
+    const found = await store.look(claim).then(
+      (record) => ({ record }),
+      () => undefined,
+    );
+    if (closed || found === undefined) return;
+    if (found.record === undefined) stop("loss", attemptLost(name, attempt));
+    else see(found.record);
   };
   const pollLater = () => {
-    if (signals.pollIntervalMs === undefined || closed || causes.has("cancel")) return;
+    if (signals.pollIntervalMs === undefined || closed || controller.signal.aborted) return;
     unschedule = clock.schedule(signals.pollIntervalMs, () => void look().then(pollLater));
   };
 

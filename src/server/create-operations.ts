@@ -1,49 +1,27 @@
-import {
-  create,
-  type DescMessage,
-  type MessageInitShape,
-  type MessageShape,
-  toBinary,
-} from "@bufbuild/protobuf";
+import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import type { ConnectError, HandlerContext, ServiceImpl } from "@connectrpc/connect";
-import { v7 as uuidv7 } from "uuid";
 import { type Clock, systemClock } from "../internal/clock.js";
 import { sleep } from "../internal/sleep.js";
 import { fullName, type LongRunningMethod } from "../operation/long-running.js";
-import { formatOperationName, parseOperationName } from "../operation/name.js";
 import type { Operation, Operations } from "../protos.js";
 import type { Dispatcher } from "../store/dispatcher.js";
 import { createInProcessDispatcher } from "../store/memory/in-process-dispatcher.js";
 import { createInProcessSignals } from "../store/memory/in-process-signals.js";
 import { createMemoryStore } from "../store/memory/memory-store.js";
-import type {
-  NewOperation,
-  OperationRecord,
-  OperationStore,
-  StoredResult,
-  Transaction,
-} from "../store/operation-store.js";
+import type { OperationStore, Transaction } from "../store/operation-store.js";
 import type { Signals } from "../store/signals.js";
-import {
-  draining,
-  invalidField,
-  operationDone,
-  operationExists,
-  operationNotExternal,
-  operationNotFound,
-  operationOfOtherMethod,
-  requestIdReused,
-  requestIdSpent,
-} from "./errors.js";
+import { draining } from "./errors.js";
 import { logToConsole, type OperationsEvent } from "./events.js";
-import { operationFromRecord } from "./operation-message.js";
+import { createExternalOperations } from "./external-operations.js";
+import { guarded } from "./guarded.js";
 import { createOperationWaiters } from "./operation-waiters.js";
 import { createOperationsService } from "./operations-service.js";
 import { createPageTokens } from "./page-token.js";
-import { isSameFingerprint, requestIdOf, stringFieldOf } from "./request-id.js";
 import { createRunLoop } from "./run-loop.js";
+import { createOperationStarts, type StartInit } from "./start-operations.js";
 import { storedError, storedPayload, storedResponse } from "./stored-result.js";
 import type { Work } from "./work.js";
+import { createWriteAndPublish } from "./write-and-publish.js";
 
 /** How an operations server keeps, runs and answers. Every field may be left out. */
 export interface OperationsOptions {
@@ -66,6 +44,12 @@ export interface OperationsOptions {
   maxWaitMs?: number | undefined;
   /** Least time between two writes of one operation's metadata, in milliseconds. Default: 100. */
   reportIntervalMs?: number | undefined;
+  /**
+   * How many attempts at one operation may be lost, at least 1, before it is given up
+   * with ABORTED, reason `WORKER_LOST`. One that a shutdown hands over is not lost.
+   * Default: 10.
+   */
+  maxAttempts?: number | undefined;
   /**
    * The 32 secret bytes that page tokens are sealed with; replicas that share them
    * take each other's tokens. Default: random ones, for this process alone.
@@ -117,10 +101,12 @@ export interface OperationsServer {
   readonly service: ServiceImpl<typeof Operations>;
   /**
    * Serve a long-running method: the handler answers with a new Operation, and
-   * `work` runs behind it. A request with a `request_id` that came before gets the
-   * operation it started then (AIP-155).
+   * `work` runs behind it. A request with a `request_id` that came before from the
+   * same parent gets the operation it started then (AIP-155); the id is remembered for
+   * the retention, and for ten minutes at least.
    *
-   * @throws TypeError if the method is served already.
+   * @throws TypeError if the method is served already; RangeError for an option out of
+   *   its bounds.
    */
   handle<I extends DescMessage, R extends DescMessage, M extends DescMessage>(
     method: LongRunningMethod<I, R, M>,
@@ -185,7 +171,7 @@ const dayMs = 24 * 60 * 60 * 1000;
 
 /** How often starts clear away what has expired, and how much at a time. */
 const expireIntervalMs = 60_000;
-const maxExpiredAtOnce = 1000;
+const expirePageSize = 1000;
 
 /**
  * Make an operations server. The store, the dispatcher and the signals that are
@@ -198,9 +184,13 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
   const store = options.store ?? createMemoryStore({ clock });
   const dispatcher = options.dispatcher ?? createInProcessDispatcher({ clock });
   const signals = options.signals ?? createInProcessSignals();
-  const retentionMs = atLeastZero("retentionMs", options.retentionMs ?? 30 * dayMs);
-  const maxWaitMs = atLeastZero("maxWaitMs", options.maxWaitMs ?? 60_000);
-  const reportIntervalMs = atLeastZero("reportIntervalMs", options.reportIntervalMs ?? 100);
+  const retentionMs = milliseconds("retentionMs", options.retentionMs ?? 30 * dayMs);
+  const maxWaitMs = milliseconds("maxWaitMs", options.maxWaitMs ?? 60_000);
+  const reportIntervalMs = milliseconds("reportIntervalMs", options.reportIntervalMs ?? 100);
+  const maxAttempts = options.maxAttempts ?? 10;
+  if (!Number.isInteger(maxAttempts) || maxAttempts < 1) {
+    throw new RangeError(`maxAttempts must be a whole number of at least 1, not ${maxAttempts}`);
+  }
   const log = (event: OperationsEvent) => {
     // A log that fails, at once or later, must not stand in the way of the work.
     const logged = new Promise<unknown>((resolve) => {
@@ -208,153 +198,129 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
     });
     logged.catch(() => undefined);
   };
-  const waiters = createOperationWaiters(store, signals, clock);
-  const runLoop = createRunLoop({ store, signals, clock, log, reportIntervalMs });
   const pageTokens = createPageTokens(options.pageTokenKey);
+  const writeAndPublish = createWriteAndPublish(store, signals, log);
+  const waiters = createOperationWaiters(store, signals, clock);
+  const runLoop = createRunLoop({
+    store,
+    signals,
+    writeAndPublish,
+    clock,
+    log,
+    reportIntervalMs,
+    maxAttempts,
+  });
+  const starts = createOperationStarts({ store, dispatcher, clock, log });
+  const external = createExternalOperations(store, writeAndPublish);
   const served = new Set<string>();
+  const startsUnderWay = new Set<Promise<unknown>>();
+  const stopped = new AbortController();
+  const recovered = starts.recover(stopped.signal);
   let stopping: Promise<void> | undefined;
   let lastExpiryMs = clock.nowMs();
 
-  const expireNowAndThen = () => {
+  const expireNowAndThen = async () => {
     if (clock.nowMs() - lastExpiryMs < expireIntervalMs) return;
     lastExpiryMs = clock.nowMs();
-    store
-      .expire(maxExpiredAtOnce)
-      .catch((cause: unknown) => log({ kind: "store-failed", action: "expire", cause }));
+    try {
+      while ((await store.expire(expirePageSize)) === expirePageSize && stopping === undefined);
+    } catch (cause) {
+      log({ kind: "store-failed", action: "expire", cause });
+    }
   };
 
-  const insert = async (operation: NewOperation, transaction: Transaction | undefined) => {
-    const outcome = await store.insert(operation, { transaction });
-    if (outcome.kind === "name-taken") throw operationExists(operation.name);
-    if (outcome.kind === "spent") {
-      throw requestIdSpent(operation.requestId?.id ?? "", outcome.name);
-    }
-    if (outcome.kind === "inserted" && outcome.record.state === "queued") {
-      await dispatcher.dispatch(operation, { transaction });
-    }
-    return outcome.record;
-  };
-
-  const startOperation = async <I extends DescMessage>(
-    { method }: LongRunningMethod<I>,
-    init: MessageInitShape<I>,
-    external: boolean,
-    startOptions: StartOptions,
+  const start = async <I extends DescMessage>(
+    method: LongRunningMethod<I>,
+    request: MessageInitShape<I>,
+    init: StartInit,
   ): Promise<Operation> => {
     if (stopping !== undefined) throw draining();
-    expireNowAndThen();
-    const request = create(method.input, init);
-    const parent = startOptions.parent ?? stringFieldOf(method.input, request, "parent") ?? "";
-    const name = formatOperationName({ parent, id: uuidv7() });
-    if (parseOperationName(name) === undefined) {
-      throw invalidField("parent", parent, "must be a resource name of at most 976 bytes");
+    void expireNowAndThen();
+    await recovered;
+    const started = starts.start(method, request, init);
+    startsUnderWay.add(started);
+    try {
+      return await started;
+    } finally {
+      startsUnderWay.delete(started);
     }
-    const keptMs = atLeastZero("retentionMs", startOptions.retentionMs ?? retentionMs);
-    const methodName = fullName(method);
-    const requestId = await requestIdOf(method.input, request, [parent, methodName], keptMs);
-    const operation: NewOperation = {
-      name,
-      parent,
-      method: methodName,
-      principal: "",
-      external,
-      request: toBinary(method.input, request),
-      metadata: undefined,
-      result: undefined,
-      retentionMs: keptMs,
-      requestId,
-    };
-    const { transaction } = startOptions;
-    const record =
-      transaction === undefined
-        ? await store.transaction((own) => insert(operation, own))
-        : await insert(operation, transaction);
-    if (
-      requestId !== undefined &&
-      record.requestId !== undefined &&
-      !isSameFingerprint(requestId.fingerprint, record.requestId.fingerprint)
-    ) {
-      throw requestIdReused(requestId.id);
-    }
-    return operationFromRecord(record);
   };
-
-  /** The record of an operation that is driven from outside. */
-  const external = async (name: string, method?: LongRunningMethod): Promise<OperationRecord> => {
-    const record = await store.get(name);
-    if (record === undefined) throw operationNotFound(name);
-    if (!record.external) throw operationNotExternal(name);
-    if (method !== undefined && record.method !== fullName(method.method)) {
-      throw operationOfOtherMethod(name, record.method);
-    }
-    return record;
-  };
-
-  const end = async (record: OperationRecord, result: StoredResult): Promise<Operation> => {
-    const done = await store.transaction(async (transaction) => {
-      const written = await store.finish(record, result, undefined, { transaction });
-      if (written !== undefined) await signals.publish(record.name, "done", { transaction });
-      return written;
-    });
-    if (done === undefined) throw operationDone(record.name);
-    return operationFromRecord(done);
-  };
+  const startInit = (external: boolean, given: StartOptions): StartInit => ({
+    external,
+    parent: given.parent,
+    retentionMs: milliseconds("retentionMs", given.retentionMs ?? retentionMs),
+    transaction: given.transaction,
+  });
 
   const shutdown = async (graceMs: number) => {
+    stopped.abort();
+    await Promise.allSettled(startsUnderWay);
     waiters.drain();
-    const stopped = dispatcher.stop();
-    if (!(await settlesWithin(stopped, clock, graceMs))) {
-      runLoop.abortAll();
-      if (!(await settlesWithin(stopped, clock, graceMs))) {
+    const settled = dispatcher.stop();
+    if (!(await settlesWithin(settled, clock, graceMs))) {
+      runLoop.drain();
+      if (!(await settlesWithin(settled, clock, graceMs))) {
         log({ kind: "work-abandoned", names: runLoop.running() });
       }
     }
-    await signals.close();
-    await store.close();
+    runLoop.close();
+    const closed = await Promise.allSettled([signals.close(), store.close()]);
+    for (const outcome of closed) {
+      if (outcome.status === "rejected") {
+        log({ kind: "store-failed", action: "close", cause: outcome.reason });
+      }
+    }
   };
 
+  const service = createOperationsService({
+    store,
+    writeAndPublish,
+    waiters,
+    pageTokens,
+    maxWaitMs,
+  });
   return {
-    service: createOperationsService({ store, signals, waiters, pageTokens, maxWaitMs }),
+    service: {
+      listOperations: guarded("ListOperations", service.listOperations, log),
+      getOperation: guarded("GetOperation", service.getOperation, log),
+      deleteOperation: guarded("DeleteOperation", service.deleteOperation, log),
+      cancelOperation: guarded("CancelOperation", service.cancelOperation, log),
+      waitOperation: guarded("WaitOperation", service.waitOperation, log),
+    },
     handle(method, work, methodOptions = {}) {
       const name = fullName(method.method);
       if (served.has(name)) throw new TypeError(`${name} is handled already`);
+      const { retentionMs: ownRetentionMs } = methodOptions;
+      startInit(false, { retentionMs: ownRetentionMs });
       served.add(name);
       dispatcher.serve(name, (delivery) => runLoop.run(method, work, delivery));
-      return async (request, context) => {
-        if (stopping !== undefined) throw draining();
-        await methodOptions.validate?.(request, context);
-        return startOperation(method, request, false, {
-          parent: methodOptions.parent?.(request),
-          retentionMs: methodOptions.retentionMs,
-        });
-      };
+      return guarded(
+        name,
+        async (request, context) => {
+          if (stopping !== undefined) throw draining();
+          await methodOptions.validate?.(request, context);
+          const parent = methodOptions.parent?.(request);
+          return start(method, request, startInit(false, { parent, retentionMs: ownRetentionMs }));
+        },
+        log,
+      );
     },
-    start: (method, request, startOptions = {}) =>
-      startOperation(method, request, false, startOptions),
-    create: (method, request, startOptions = {}) =>
-      startOperation(method, request, true, startOptions),
-    async report(method, name, metadata) {
-      const record = await external(name, method);
-      const report = { metadata: storedPayload(method.metadata, metadata) };
-      const written = await store.report(record, report);
-      if (written === undefined) throw operationDone(name);
-      return { cancelRequested: written.cancelRequestTimeMicros !== undefined };
-    },
-    async succeed(method, name, response) {
-      return end(await external(name, method), storedResponse(method.response, response));
-    },
-    async fail(name, error) {
-      return end(await external(name), storedError(error));
-    },
+    start: async (method, request, given = {}) => start(method, request, startInit(false, given)),
+    create: async (method, request, given = {}) => start(method, request, startInit(true, given)),
+    report: async (method, name, metadata) =>
+      external.report(name, method, storedPayload(method.metadata, metadata)),
+    succeed: async (method, name, response) =>
+      external.end(name, method, storedResponse(method.response, response)),
+    fail: (name, error) => external.end(name, undefined, storedError(error)),
     shutdown({ graceMs = 10_000 } = {}) {
-      stopping ??= shutdown(atLeastZero("graceMs", graceMs));
+      stopping ??= shutdown(milliseconds("graceMs", graceMs));
       return stopping;
     },
   };
 }
 
-function atLeastZero(option: string, value: number): number {
-  if (value >= 0) return value;
+function milliseconds(option: string, value: number): number {
+  if (value >= 0 && Number.isFinite(value)) return value;
   throw new RangeError(`${option} must be a number of milliseconds of at least 0, not ${value}`);
 }
 

@@ -157,6 +157,27 @@ export function attemptLost(name: string, attempt: number): ConnectError {
   });
 }
 
+/** ABORTED: how an operation ends whose every attempt was lost before its end. */
+export function workerLost(attempts: number): ConnectError {
+  return errorWithInfo(
+    Code.Aborted,
+    `the operation was given up after ${attempts} attempts that were lost`,
+    { reason: "WORKER_LOST", metadata: { attempts: String(attempts) } },
+  );
+}
+
+/** UNAVAILABLE: how an operation ends that was stored and could not be put in the queue. */
+export function notDispatched(): ConnectError {
+  return errorWithInfo(Code.Unavailable, "the operation could not be put in the queue", {
+    reason: "NOT_DISPATCHED",
+  });
+}
+
+/** INTERNAL for a fault on this side that is no ConnectError; the log hook has it. */
+export function internalError(cause: unknown): ConnectError {
+  return errorWithInfo(Code.Internal, "internal error", { reason: "INTERNAL", cause });
+}
+
 /**
  * UNKNOWN: how an operation ends whose work threw something that is no
  * ConnectError. What it threw stays on this side; the log hook has it.

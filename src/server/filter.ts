@@ -17,5 +17,5 @@ export function parseFilter(text: string): OperationFilter | undefined {
   if (match === null) {
     throw invalidField("filter", filter, 'must be empty, "done = true" or "done = false"');
   }
-  return { field: "done", value: match[1] === "true" };
+  return { kind: "done", value: match[1] === "true" };
 }

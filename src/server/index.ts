@@ -25,6 +25,7 @@ export {
   type StoredResult,
   type StoreOptions,
   type Transaction,
+  type UnfinishedQuery,
   type Unsubscribe,
 } from "../store/index.js";
 export {

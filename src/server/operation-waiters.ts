@@ -83,9 +83,10 @@ export function createOperationWaiters(
       const waiter: Waiter = { woken: false, wake: undefined };
       const topic = join(name, waiter);
       try {
+        const startMs = clock.nowMs();
         // Subscribe, then read: a change in between is in the read or in the signal.
         await topic.subscribed;
-        let leftMs = timeoutMs;
+        let leftMs = timeoutMs - Math.max(0, clock.nowMs() - startMs);
         for (;;) {
           waiter.woken = false;
           const record = await store.get(name);

@@ -8,7 +8,6 @@ import {
   type Operations,
 } from "../protos.js";
 import type { OperationStore } from "../store/operation-store.js";
-import type { Signals } from "../store/signals.js";
 import {
   cancelledByRequest,
   invalidField,
@@ -20,11 +19,12 @@ import { operationFromRecord } from "./operation-message.js";
 import type { OperationWaiters } from "./operation-waiters.js";
 import type { PageTokens } from "./page-token.js";
 import { storedError } from "./stored-result.js";
+import type { WriteAndPublish } from "./write-and-publish.js";
 
 /** What the service stands on. */
 export interface OperationsServiceParts {
   store: OperationStore;
-  signals: Signals;
+  writeAndPublish: WriteAndPublish;
   waiters: OperationWaiters;
   pageTokens: PageTokens;
   /** Longest time that one WaitOperation call is held, in milliseconds. */
@@ -38,7 +38,7 @@ const maxPageSize = 1000;
 export function createOperationsService(
   parts: OperationsServiceParts,
 ): ServiceImpl<typeof Operations> {
-  const { store, signals, waiters, pageTokens } = parts;
+  const { store, writeAndPublish, waiters, pageTokens } = parts;
   return {
     async getOperation({ name }) {
       assertOperationName(name);
@@ -69,26 +69,21 @@ export function createOperationsService(
 
     async deleteOperation({ name }) {
       assertOperationName(name);
-      const record = await store.transaction(async (transaction) => {
-        const hidden = await store.hide(name, { transaction });
-        if (hidden !== undefined) await signals.publish(name, "deleted", { transaction });
-        return hidden;
-      });
+      const record = await writeAndPublish(
+        (transaction) => store.hide(name, { transaction }),
+        () => "deleted",
+      );
       if (record === undefined) throw operationNotFound(name);
       return create(EmptySchema);
     },
 
     async cancelOperation({ name }) {
       assertOperationName(name);
-      const record = await store.transaction(async (transaction) => {
-        const cancelled = storedError(cancelledByRequest());
-        const changed = await store.requestCancel(name, cancelled, { transaction });
-        if (changed !== undefined) {
-          const kind = changed.state === "done" ? "done" : "cancel-requested";
-          await signals.publish(name, kind, { transaction });
-        }
-        return changed;
-      });
+      const cancelled = storedError(cancelledByRequest());
+      const record = await writeAndPublish(
+        (transaction) => store.requestCancel(name, cancelled, { transaction }),
+        ({ state }) => (state === "done" ? "done" : "cancel-requested"),
+      );
       if (record === undefined) throw operationNotFound(name);
       return create(EmptySchema);
     },

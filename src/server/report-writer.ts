@@ -18,11 +18,17 @@ export interface ReportWriterEvents {
   written(record: OperationRecord): void;
   /** The claim does not hold any more. */
   lost(): void;
-  /** The store failed; the next report tries again. */
+  /** The store failed, for the first time since a write went through; it is tried again. */
   failed(cause: unknown): void;
 }
 
-/** The first report is written at once, the next ones at most every `intervalMs` milliseconds. */
+/** Longest pause between two tries while the store fails, in milliseconds. */
+const maxRetryDelayMs = 10_000;
+
+/**
+ * The first report is written at once, the next ones at most every `intervalMs`
+ * milliseconds, ever less often while the store fails.
+ */
 export function createReportWriter(
   claim: Claim,
   store: OperationStore,
@@ -34,6 +40,8 @@ export function createReportWriter(
   let writing: Promise<void> | undefined;
   let unschedule: (() => void) | undefined;
   let closed = false;
+  /** How many writes in a row have failed. */
+  let failures = 0;
 
   const write = async () => {
     const report = pending;
@@ -41,12 +49,14 @@ export function createReportWriter(
     if (report === undefined) return;
     try {
       const record = await store.report(claim, report);
+      failures = 0;
       if (record === undefined) events.lost();
       else events.written(record);
     } catch (cause) {
       // Best effort: a store that is away must not become the operation's error.
       pending ??= report;
-      events.failed(cause);
+      failures += 1;
+      if (failures === 1) events.failed(cause);
     }
   };
 
@@ -56,7 +66,8 @@ export function createReportWriter(
     writing = write().then(() => {
       writing = undefined;
       if (closed) return;
-      unschedule = clock.schedule(intervalMs, () => {
+      const pauseMs = Math.min(intervalMs * 2 ** failures, Math.max(intervalMs, maxRetryDelayMs));
+      unschedule = clock.schedule(pauseMs, () => {
         unschedule = undefined;
         next();
       });

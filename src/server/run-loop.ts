@@ -1,5 +1,5 @@
 import { type DescMessage, fromBinary } from "@bufbuild/protobuf";
-import { ConnectError } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
 import type { Clock } from "../internal/clock.js";
 import { sleep } from "../internal/sleep.js";
 import type { LongRunningMethod } from "../operation/long-running.js";
@@ -14,20 +14,24 @@ import type {
 } from "../store/operation-store.js";
 import type { Signals } from "../store/signals.js";
 import { type AttemptSignal, createAttemptSignal } from "./attempt-signal.js";
-import { attemptLost, cancelledByRequest, draining, workFailed } from "./errors.js";
+import { attemptLost, cancelledByRequest, draining, workerLost, workFailed } from "./errors.js";
 import type { OperationsEvent } from "./events.js";
 import { createReportWriter } from "./report-writer.js";
 import { storedError, storedPayload, storedResponse } from "./stored-result.js";
 import type { Work } from "./work.js";
+import type { WriteAndPublish } from "./write-and-publish.js";
 
 /** What the run loop stands on. */
 export interface RunLoopParts {
   store: OperationStore;
   signals: Signals;
+  writeAndPublish: WriteAndPublish;
   clock: Clock;
   log: (event: OperationsEvent) => void;
   /** Least time between two writes of one operation's metadata, in milliseconds. */
   reportIntervalMs: number;
+  /** How many attempts at one operation there are at most, without those handed over. */
+  maxAttempts: number;
 }
 
 /** Runs the operations that a dispatcher delivers to this process. */
@@ -38,8 +42,10 @@ export interface RunLoop {
     work: Work<I, R, M>,
     delivery: Delivery,
   ): Promise<Settlement>;
-  /** Abort the signal of all that runs, because the server shuts down. */
-  abortAll(): void;
+  /** Abort the signal of all that runs, because the server shuts down, and start no more. */
+  drain(): void;
+  /** Try no terminal write again: the store is closed. */
+  close(): void;
   /** The names of what runs now. */
   running(): string[];
 }
@@ -47,31 +53,68 @@ export interface RunLoop {
 /** How often a terminal write is tried while the store fails, and how long after each other. */
 const finishDelaysMs = [100, 200, 400, 800, 1600, 3200, 6400, 12_800];
 
+/** Codes of a store's errors that may pass by themselves. */
+const passingCodes: ReadonlySet<Code> = new Set([
+  Code.Unavailable,
+  Code.DeadlineExceeded,
+  Code.Aborted,
+]);
+
 /** How long an operation that the store could not claim now waits for the next try. */
 const claimRetryDelayMs = 1000;
 
 export function createRunLoop(parts: RunLoopParts): RunLoop {
-  const { store, signals, clock, log } = parts;
+  const { store, signals, writeAndPublish, clock, log } = parts;
   const attempts = new Map<AttemptSignal, string>();
+  let isDraining = false;
+  let isClosed = false;
 
-  /** The one terminal write, and word of it. False where the claim no longer holds. */
-  const finish = (record: OperationRecord, result: StoredResult, report: Report | undefined) =>
-    store.transaction(async (transaction) => {
-      const done = await store.finish(record, result, report, { transaction });
-      if (done !== undefined) await signals.publish(record.name, "done", { transaction });
-      return done !== undefined;
-    });
-
-  const finishInSpiteOfFailures: typeof finish = async (record, result, report) => {
-    for (const delayMs of finishDelaysMs) {
+  /**
+   * The one terminal write, tried again while the store is away. False where the
+   * claim no longer holds.
+   */
+  const finish = async (
+    record: OperationRecord,
+    result: StoredResult,
+    report: Report | undefined,
+  ): Promise<boolean> => {
+    for (let tried = 0; ; tried += 1) {
       try {
-        return await finish(record, result, report);
+        const done = await writeAndPublish(
+          (transaction) => store.finish(record, result, report, { transaction }),
+          () => "done",
+        );
+        return done !== undefined;
       } catch (cause) {
         log({ kind: "store-failed", action: `finish ${record.name}`, cause });
+        const delayMs = finishDelaysMs[tried];
+        const { code } = ConnectError.from(cause);
+        if (isClosed || delayMs === undefined) throw cause;
+        if (!passingCodes.has(code)) return finishWithout(record, cause);
         await sleep(clock, delayMs);
       }
     }
-    return finish(record, result, report);
+  };
+
+  /** A result that the store will not take must not run the work once more. */
+  const finishWithout = async (record: OperationRecord, cause: unknown): Promise<boolean> => {
+    const { name, method, attempt } = record;
+    log({ kind: "work-failed", name, method, attempt, cause });
+    const done = await writeAndPublish(
+      (transaction) => store.finish(record, storedError(workFailed()), undefined, { transaction }),
+      () => "done",
+    );
+    return done !== undefined;
+  };
+
+  /** Give a claimed operation back without running it any further. */
+  const handOver = async (record: OperationRecord): Promise<Settlement> => {
+    await writeAndPublish(
+      (transaction) =>
+        store.release(record, true, storedError(cancelledByRequest()), { transaction }),
+      ({ state }) => (state === "done" ? "done" : "missed"),
+    );
+    return { kind: "handover" };
   };
 
   /** One attempt at a claimed operation. */
@@ -107,13 +150,12 @@ export function createRunLoop(parts: RunLoopParts): RunLoop {
       }
       if (attemptSignal.stoppedBy("drain") && !attemptSignal.stoppedBy("cancel")) {
         if (lastReport !== undefined) await store.report(record, lastReport);
-        await store.release(record, true);
-        return { kind: "handover" };
+        return handOver(record);
       }
     }
     const result =
       outcome.kind === "response" ? outcome.result : endOf(outcome.thrown, record, attemptSignal);
-    if (!(await finishInSpiteOfFailures(record, result, lastReport))) isLost();
+    if (!(await finish(record, result, lastReport))) isLost();
     return { kind: "settled" };
   };
 
@@ -126,6 +168,9 @@ export function createRunLoop(parts: RunLoopParts): RunLoop {
     const { name, method, attempt } = record;
     try {
       if (attemptSignal.stoppedBy("cancel")) {
+        if (!(thrown instanceof ConnectError) && !isAbortError(thrown)) {
+          log({ kind: "work-failed", name, method, attempt, cause: thrown });
+        }
         return storedError(cancelledWith(thrown, attemptSignal.signal.reason));
       }
       if (thrown instanceof ConnectError) return storedError(thrown);
@@ -144,8 +189,16 @@ export function createRunLoop(parts: RunLoopParts): RunLoop {
       try {
         // Subscribe, then claim: a request to cancel is in the record or in the signal.
         attemptSignal = await createAttemptSignal(delivery.name, store, signals, clock);
+        // A claim would take the operation from whoever has it by now.
+        if (delivery.signal.aborted) return { kind: "settled" };
         const record = await store.claim(delivery.name);
         if (record === undefined) return { kind: "settled" };
+        const early = endBeforeRun(record, parts.maxAttempts);
+        if (early !== undefined) {
+          await finish(record, early, undefined);
+          return { kind: "settled" };
+        }
+        if (isDraining) return await handOver(record);
         attemptSignal.see(record);
         attempts.set(attemptSignal, delivery.name);
         const { stop } = attemptSignal;
@@ -164,7 +217,11 @@ export function createRunLoop(parts: RunLoopParts): RunLoop {
         }
       }
     },
-    abortAll() {
+    close() {
+      isClosed = true;
+    },
+    drain() {
+      isDraining = true;
       for (const attemptSignal of attempts.keys()) attemptSignal.stop("drain", draining());
     },
     running: () => [...attempts.values()],
@@ -183,6 +240,18 @@ async function runWork<I extends DescMessage, R extends DescMessage, M extends D
   } catch (thrown) {
     return { kind: "error", thrown };
   }
+}
+
+/** The end of a claimed operation that must not run: it was cancelled, or was lost too often. */
+function endBeforeRun(record: OperationRecord, maxAttempts: number): StoredResult | undefined {
+  if (record.cancelRequestTimeMicros !== undefined) return storedError(cancelledByRequest());
+  const lost = record.attempt - record.handovers - 1;
+  return lost >= maxAttempts ? storedError(workerLost(lost)) : undefined;
+}
+
+/** What platform functions throw when a signal aborts. */
+function isAbortError(thrown: unknown): boolean {
+  return thrown instanceof Error && thrown.name === "AbortError";
 }
 
 /**

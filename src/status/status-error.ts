@@ -25,11 +25,12 @@ export function errorFromStatus(status: Status): ConnectError {
  * The google.rpc.Status of an error, with all of its details: the inverse of
  * `errorFromStatus`, byte for byte.
  *
- * Headers, trailers and `cause` have no place in a Status and stay behind.
+ * Headers, trailers and `cause` have no place in a Status and stay behind. A code that
+ * is none, 0 (OK) among them, becomes UNKNOWN.
  */
 export function statusFromError(error: ConnectError): Status {
   return create(StatusSchema, {
-    code: error.code,
+    code: codeFromNumber(error.code) ?? Code.Unknown,
     message: error.rawMessage,
     details: error.details.map(anyFromDetail),
   });

@@ -28,8 +28,16 @@ export type Settlement =
 /**
  * Who runs what: hands each dispatched operation to one process at a time, at
  * least once. It knows names; the records are the store's.
+ *
+ * What it rejects with should be a ConnectError, UNAVAILABLE where it cannot be
+ * reached now.
  */
 export interface Dispatcher {
+  /**
+   * Whether what was dispatched outlives this process. Where it does not, the server
+   * dispatches what the store has unfinished when it starts.
+   */
+  readonly isDurable: boolean;
   /**
    * Have an operation run by one of the processes that serve its method. When
    * this resolves (with a transaction: when that commits) the operation will be

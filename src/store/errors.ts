@@ -2,13 +2,12 @@ import { Code, type ConnectError } from "@connectrpc/connect";
 import { RetryInfoSchema } from "../protos.js";
 import { errorWithInfo } from "../status/error-info.js";
 
-/** FAILED_PRECONDITION for a transaction handed to a store that knows none. */
-export function transactionUnsupported(store: string): ConnectError {
-  return errorWithInfo(
-    Code.FailedPrecondition,
-    `the ${store} takes part in no transaction; use a store that keeps a database`,
-    { reason: "TRANSACTION_UNSUPPORTED", metadata: { store } },
-  );
+/** FAILED_PRECONDITION for a transaction handed to who cannot take part in it. */
+export function transactionUnsupported(who: string): ConnectError {
+  return errorWithInfo(Code.FailedPrecondition, `the ${who} cannot take part in this transaction`, {
+    reason: "TRANSACTION_UNSUPPORTED",
+    metadata: { who },
+  });
 }
 
 /** RESOURCE_EXHAUSTED for a store that holds as many operations as it may. */
@@ -30,5 +29,23 @@ export function storeFull(maxOperations: number, retryDelayMs: number): ConnectE
  * tell a client that its operation is gone.
  */
 export function storeClosed(): ConnectError {
-  return errorWithInfo(Code.Unavailable, "the server has shut down", { reason: "STORE_CLOSED" });
+  const retryDelay = { seconds: 1n, nanos: 0 };
+  return errorWithInfo(Code.Unavailable, "the server has shut down", {
+    reason: "STORE_CLOSED",
+    details: [{ desc: RetryInfoSchema, value: { retryDelay } }],
+  });
+}
+
+/** RESOURCE_EXHAUSTED for a queue that holds as many operations as it may. */
+export function queueFull(maxQueued: number): ConnectError {
+  const retryDelay = { seconds: 60n, nanos: 0 };
+  return errorWithInfo(
+    Code.ResourceExhausted,
+    `${maxQueued} operations wait for their turn, and no more can`,
+    {
+      reason: "QUEUE_FULL",
+      metadata: { maxQueued: String(maxQueued) },
+      details: [{ desc: RetryInfoSchema, value: { retryDelay } }],
+    },
+  );
 }

@@ -21,5 +21,6 @@ export type {
   StoredResult,
   StoreOptions,
   Transaction,
+  UnfinishedQuery,
 } from "./operation-store.js";
 export type { SignalKind, Signals, Unsubscribe } from "./signals.js";

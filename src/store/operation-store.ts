@@ -5,14 +5,19 @@
  */
 export interface Transaction {
   executeSql(text: string, values: readonly unknown[]): Promise<{ rows: unknown[] }>;
+  /**
+   * Call back once it has committed, and never if it has not. What is no database
+   * and lives in this process, a queue or a listener, needs it to take part; absent,
+   * such a one refuses the transaction.
+   */
+  afterCommit?: ((callback: () => void) => void) | undefined;
 }
 
 /** Options of every call to a store, a dispatcher or the signals. */
 export interface StoreOptions {
   /**
    * Take part in this transaction. Absent: the call is a transaction of its own.
-   * A store that keeps no database refuses one with FAILED_PRECONDITION, reason
-   * `TRANSACTION_UNSUPPORTED`.
+   * Who cannot refuses it with FAILED_PRECONDITION, reason `TRANSACTION_UNSUPPORTED`.
    */
   transaction?: Transaction | undefined;
 }
@@ -121,11 +126,8 @@ export interface Report {
   readonly checkpoint?: Uint8Array | undefined;
 }
 
-/** A restriction of a list, as data, so that a store can translate it. */
-export interface OperationFilter {
-  readonly field: "done";
-  readonly value: boolean;
-}
+/** A restriction of a list, as data, so that a store can translate it. Told apart by `kind`. */
+export type OperationFilter = { readonly kind: "done"; readonly value: boolean };
 
 /** Where a page ends: the key of its last record. Both parts never change. */
 export interface ListCursor {
@@ -140,6 +142,14 @@ export interface ListQuery {
   /** Undefined: all of them. */
   readonly filter: OperationFilter | undefined;
   /** Go on after this key. Undefined: from the newest. */
+  readonly after: ListCursor | undefined;
+  /** At most this many records, at least 1. */
+  readonly limit: number;
+}
+
+/** Which records of unfinished work to give, oldest first, of all parents. */
+export interface UnfinishedQuery {
+  /** Go on after this key. Undefined: from the oldest. */
   readonly after: ListCursor | undefined;
   /** At most this many records, at least 1. */
   readonly limit: number;
@@ -190,12 +200,19 @@ export interface OperationStore {
     options?: StoreOptions,
   ): Promise<OperationRecord | undefined>;
   /**
-   * Give an attempt back: `queued` again. `handover` is true for an orderly
-   * shutdown, which uses up no attempt. Undefined where the claim no longer holds.
+   * The record as its worker sees it, a hidden one too; undefined where the claim no
+   * longer holds.
+   */
+  look(claim: Claim, options?: StoreOptions): Promise<OperationRecord | undefined>;
+  /**
+   * Give an attempt back: `queued` again; or `done` with `whenCancelled`, where a
+   * cancellation was asked for. `handover` is true for an orderly shutdown, which uses
+   * up no attempt. Undefined where the claim no longer holds.
    */
   release(
     claim: Claim,
     handover: boolean,
+    whenCancelled: StoredResult,
     options?: StoreOptions,
   ): Promise<OperationRecord | undefined>;
   /**
@@ -224,6 +241,12 @@ export interface OperationStore {
    */
   hide(name: string, options?: StoreOptions): Promise<OperationRecord | undefined>;
   list(query: ListQuery, options?: StoreOptions): Promise<ListPage>;
+  /**
+   * The operations whose work is not done, hidden ones too, without those that are
+   * driven from outside: what a server that starts has to dispatch again where its
+   * queue did not outlive the last process.
+   */
+  unfinished(query: UnfinishedQuery, options?: StoreOptions): Promise<ListPage>;
   /**
    * Remove at most `limit` records that nobody can find any more, and return how
    * many went: those past their expire time, and the hidden ones, unless their work

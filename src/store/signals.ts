@@ -12,7 +12,8 @@ export type Unsubscribe = () => void;
 /**
  * Word of what happened to an operation, from whichever process it happened in.
  * A signal is a hint to look, never the truth: it may come twice, or too late,
- * and where `pollIntervalMs` is set it may not come at all.
+ * and where `pollIntervalMs` is set it may not come at all. So a signal that cannot be
+ * published fails nothing but itself.
  */
 export interface Signals {
   /**

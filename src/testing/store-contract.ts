@@ -198,7 +198,7 @@ export const storeContract: readonly ContractCase<OperationStore>[] = [
     const stale = await claimed(store, newOperation());
     const present2 = present(await store.claim(stale.name), "the second claim");
     assertSame(await store.report(stale, { metadata: noMessage }), undefined, "a stale report");
-    assertSame(await store.release(stale, true), undefined, "a stale release");
+    assertSame(await store.release(stale, true, cancelled), undefined, "a stale release");
     assertSame(await store.finish(stale, failure), undefined, "a stale terminal write");
     const record = present(await store.get(stale.name), "the record");
     assertSame(record.state, "running", "state");
@@ -209,7 +209,7 @@ export const storeContract: readonly ContractCase<OperationStore>[] = [
     const record = await inserted(store, newOperation({ external: true }));
     assertSame(record.state, "running", "state");
     assertSame(await store.claim(record.name), undefined, "a claim");
-    assertSame(await store.release(record, false), undefined, "a release");
+    assertSame(await store.release(record, false, cancelled), undefined, "a release");
     const done = await store.finish({ name: record.name, attempt: 0 }, response);
     assertSame(done?.state, "done", "its end");
   }),
@@ -224,18 +224,18 @@ export const storeContract: readonly ContractCase<OperationStore>[] = [
   storeCase("hands the checkpoint to the next attempt", async (store) => {
     const claim = await claimed(store, newOperation());
     await store.report(claim, { checkpoint: Uint8Array.of(7) });
-    await store.release(claim, false);
+    await store.release(claim, false, cancelled);
     const next = present(await store.claim(claim.name), "the next claim");
     assertSame(next.checkpoint, Uint8Array.of(7), "checkpoint");
   }),
   storeCase("counts an attempt that was handed over, and no other", async (store) => {
     const first = await claimed(store, newOperation());
-    const handedOver = present(await store.release(first, true), "the release");
+    const handedOver = present(await store.release(first, true, cancelled), "the release");
     assertSame(handedOver.state, "queued", "state");
     assertSame(handedOver.handovers, 1, "handovers");
     const second = present(await store.claim(first.name), "the next claim");
     assertSame(second.attempt, 2, "attempt");
-    assertSame((await store.release(second, false))?.handovers, 1, "handovers");
+    assertSame((await store.release(second, false, cancelled))?.handovers, 1, "handovers");
   }),
 
   storeCase("server 7: a done operation never changes again", async (store) => {
@@ -387,7 +387,7 @@ export const storeContract: readonly ContractCase<OperationStore>[] = [
     const running = await claimed(store, newOperation({ parent }));
     const queued = await inserted(store, newOperation({ parent }));
     const names = async (value: boolean) => {
-      const filter = { field: "done" as const, value };
+      const filter = { kind: "done" as const, value };
       const page = await store.list({ parent, filter, after: undefined, limit: 10 });
       return page.records.map((record) => record.name).join();
     };

@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { assert, describe, expect, it } from "vitest";
 import { OperationError } from "../../src/index.js";
-import { ErrorInfoSchema, StatusSchema } from "../../src/protos.js";
+import { ErrorInfoSchema, RetryInfoSchema, StatusSchema } from "../../src/protos.js";
 import {
   createInProcessDispatcher,
   createMemoryStore,
@@ -91,7 +91,8 @@ describe("running the work", () => {
     let runs = 0;
     const { printer, events, clock } = createPrintServer(() => {
       runs += 1;
-      throw new ConnectError("x", 404.5 as Code);
+      const value = { retryDelay: { seconds: 1.5 as unknown as bigint } };
+      throw new ConnectError("x", Code.Aborted, undefined, [{ desc: RetryInfoSchema, value }]);
     });
     const handle = await printer.print({});
     expect((await rejectionOf(handle.result())).code).toBe(Code.Unknown);

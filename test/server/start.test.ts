@@ -152,11 +152,12 @@ describe("starting an operation", () => {
 
   it("answers RESOURCE_EXHAUSTED with RetryInfo when the store is full, until something expires", async () => {
     const gate = createDeferred<{ pages: number }>();
-    const { printer, clock } = createPrintServer(() => gate.promise, {
+    const { printer, operations, clock } = createPrintServer(() => gate.promise, {
       store: createMemoryStore({ maxOperations: 1 }),
       retentionMs: 0,
     });
-    const first = await printer.print({});
+    // Without a request id, of which a trace would be kept.
+    const first = await operations.start(Print, {});
     const call = printer.print({});
     expect((await rejectionOf(call)).code).toBe(Code.ResourceExhausted);
     const details = await rejectionDetailsOf(call);

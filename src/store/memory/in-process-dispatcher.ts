@@ -1,31 +1,35 @@
 import { type Clock, systemClock } from "../../internal/clock.js";
 import type { Delivery, DispatchedOperation, Dispatcher, Settlement } from "../dispatcher.js";
-import { transactionUnsupported } from "../errors.js";
+import { queueFull } from "../errors.js";
+import { afterCommit } from "./after-commit.js";
 
 /** How an in-process dispatcher is bounded and what time it goes by. */
 export interface InProcessDispatcherOptions {
   /** How many operations run side by side at most, at least 1. Default: 100. */
   maxConcurrent?: number | undefined;
+  /**
+   * How many wait for their turn at most, at least 1, those among them that were
+   * cancelled meanwhile; a start beyond that is refused with RESOURCE_EXHAUSTED.
+   * Default: 100,000.
+   */
+  maxQueued?: number | undefined;
   /** Default: the machine's clock. */
   clock?: Clock | undefined;
 }
 
 /**
- * A queue in this process, first come, first served. What it holds is bounded by
- * the store: each operation stands in it at most once.
+ * A queue in this process, first come, first served.
  *
- * @throws RangeError if `maxConcurrent` is not a whole number of at least 1.
+ * @throws RangeError for a bound that is no whole number of at least 1.
  */
 export function createInProcessDispatcher(options: InProcessDispatcherOptions = {}): Dispatcher {
-  const maxConcurrent = options.maxConcurrent ?? 100;
-  if (!Number.isInteger(maxConcurrent) || maxConcurrent < 1) {
-    throw new RangeError(
-      `maxConcurrent must be a whole number of at least 1, not ${maxConcurrent}`,
-    );
-  }
+  const maxConcurrent = atLeastOne("maxConcurrent", options.maxConcurrent ?? 100);
+  const maxQueued = atLeastOne("maxQueued", options.maxQueued ?? 100_000);
   const clock = options.clock ?? systemClock;
   const runners = new Map<string, (delivery: Delivery) => Promise<Settlement>>();
   const queue: DispatchedOperation[] = [];
+  /** Those of methods that nobody serves yet. */
+  const unserved: DispatchedOperation[] = [];
   const underWay = new Set<Promise<void>>();
   const delayed = new Set<() => void>();
   let stopped = false;
@@ -34,7 +38,12 @@ export function createInProcessDispatcher(options: InProcessDispatcherOptions = 
     while (!stopped && underWay.size < maxConcurrent) {
       const operation = queue.shift();
       if (operation === undefined) return;
-      const run = deliver(operation).finally(() => {
+      const runner = runners.get(operation.method);
+      if (runner === undefined) {
+        unserved.push(operation);
+        continue;
+      }
+      const run = deliver(operation, runner).finally(() => {
         underWay.delete(run);
         startNext();
       });
@@ -42,19 +51,15 @@ export function createInProcessDispatcher(options: InProcessDispatcherOptions = 
     }
   };
 
-  const deliver = async (operation: DispatchedOperation): Promise<void> => {
-    const run = runners.get(operation.method);
-    // An operation of a method that is not served yet waits for its `serve`.
-    if (run === undefined) {
-      unserved.push(operation);
-      return;
-    }
+  const deliver = async (
+    operation: DispatchedOperation,
+    run: (delivery: Delivery) => Promise<Settlement>,
+  ): Promise<void> => {
     // Nobody can take an operation away from the one process there is.
     const { signal } = new AbortController();
-    const settlement = await run({ ...operation, signal }).catch(failedRun);
+    const settlement = await run({ ...operation, signal });
     if (settlement.kind === "retry") later(operation, settlement.delayMs);
   };
-  const unserved: DispatchedOperation[] = [];
 
   const later = (operation: DispatchedOperation, delayMs: number) => {
     if (stopped) return;
@@ -67,15 +72,22 @@ export function createInProcessDispatcher(options: InProcessDispatcherOptions = 
   };
 
   return {
-    async dispatch(operation, options) {
-      if (options?.transaction !== undefined) {
-        throw transactionUnsupported("in-process dispatcher");
-      }
-      queue.push({ name: operation.name, method: operation.method });
-      startNext();
+    isDurable: false,
+    async dispatch({ name, method }, dispatchOptions) {
+      if (queue.length + unserved.length + delayed.size >= maxQueued) throw queueFull(maxQueued);
+      afterCommit(dispatchOptions, "in-process dispatcher", () => {
+        queue.push({ name, method });
+        startNext();
+      });
     },
     serve(method, run) {
-      runners.set(method, run);
+      runners.set(method, async (delivery) => {
+        try {
+          return await run(delivery);
+        } catch {
+          return failedRun;
+        }
+      });
       for (const operation of unserved.splice(0)) queue.push(operation);
       startNext();
     },
@@ -88,9 +100,10 @@ export function createInProcessDispatcher(options: InProcessDispatcherOptions = 
   };
 }
 
-/** How long an operation whose run rejected, against its contract, waits for the next. */
-const failedRunDelayMs = 1000;
+/** What becomes of an operation whose run rejected, against its contract. */
+const failedRun: Settlement = { kind: "retry", delayMs: 1000 };
 
-function failedRun(): Settlement {
-  return { kind: "retry", delayMs: failedRunDelayMs };
+function atLeastOne(option: string, value: number): number {
+  if (Number.isInteger(value) && value >= 1) return value;
+  throw new RangeError(`${option} must be a whole number of at least 1, not ${value}`);
 }

@@ -1,5 +1,5 @@
-import { transactionUnsupported } from "../errors.js";
 import type { SignalKind, Signals } from "../signals.js";
+import { afterCommit } from "./after-commit.js";
 
 /** Signals within this process. None is ever lost. */
 export function createInProcessSignals(): Signals {
@@ -20,8 +20,9 @@ export function createInProcessSignals(): Signals {
       };
     },
     async publish(name, kind, options) {
-      if (options?.transaction !== undefined) throw transactionUnsupported("in-process signals");
-      for (const listener of [...(listenersByName.get(name) ?? [])]) listener(kind);
+      afterCommit(options, "in-process signals", () => {
+        for (const listener of [...(listenersByName.get(name) ?? [])]) listener(kind);
+      });
     },
     async close() {
       listenersByName.clear();

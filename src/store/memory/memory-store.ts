@@ -12,7 +12,9 @@ import type {
   OperationStore,
   Report,
   StoredRequestId,
+  StoredResult,
   StoreOptions,
+  UnfinishedQuery,
 } from "../operation-store.js";
 
 /** How a memory store is bounded and what time it goes by. */
@@ -100,7 +102,14 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
     }
     if (record.requestId === undefined) return;
     if (requestIdEndMicros(record) > now) tombstones.set(record.name, withoutPayloads(record));
-    else nameByRequestId.delete(keyOf(record.requestId));
+    else forgetRequestId(record);
+  };
+
+  /** The id may belong to a newer operation by now: its window was over. */
+  const forgetRequestId = ({ name, requestId }: OperationRecord) => {
+    if (requestId === undefined) return;
+    const key = keyOf(requestId);
+    if (nameByRequestId.get(key) === name) nameByRequestId.delete(key);
   };
 
   const ended = (record: NewOperation, endTimeMicros: number) => {
@@ -121,7 +130,7 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
         continue;
       }
       tombstones.delete(record.name);
-      if (record.requestId) nameByRequestId.delete(keyOf(record.requestId));
+      forgetRequestId(record);
     }
     for (const record of records.values()) {
       if (removed >= limit) {
@@ -188,6 +197,32 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
     return { kind: "inserted", record };
   };
 
+  const finish = (record: OperationRecord, result: StoredResult, report: Report) => {
+    const updateTimeMicros = nextMicros();
+    const done = {
+      ...reported(record, report),
+      ...ended(record, updateTimeMicros),
+      checkpoint: undefined,
+      result,
+      updateTimeMicros,
+    };
+    // Nobody sees how a deleted one ended, so it need not be kept.
+    if (record.deleteTimeMicros !== undefined) nextExpiryMicros = updateTimeMicros;
+    return replace(record, done);
+  };
+
+  const unfinished = ({ after, limit }: UnfinishedQuery): ListPage => {
+    const found: OperationRecord[] = [];
+    // In the order of their inserts, which is that of their create times.
+    for (const record of records.values()) {
+      if (record.state === "done" || record.external) continue;
+      if (after !== undefined && !isBefore(after, record)) continue;
+      if (found.length === limit) return { records: found, next: found.at(-1) };
+      found.push(record);
+    }
+    return { records: found, next: undefined };
+  };
+
   const list = ({ parent, filter, after, limit }: ListQuery): ListPage => {
     const keys = keysByParent.get(parent) ?? [];
     const found: OperationRecord[] = [];
@@ -229,28 +264,23 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
       const record = claimed(claim);
       return record && replace(record, reported(record, report));
     },
-    release: async (claim, handover, options) => {
+    look: async (claim, options) => {
+      assertUsable(options);
+      return claimed(claim);
+    },
+    release: async (claim, handover, whenCancelled, options) => {
       assertUsable(options);
       const record = claimed(claim);
-      const handovers = (record?.handovers ?? 0) + (handover ? 1 : 0);
-      return record && !record.external
+      if (record === undefined || record.external) return undefined;
+      const handovers = record.handovers + (handover ? 1 : 0);
+      return record.cancelRequestTimeMicros === undefined
         ? replace(record, { state: "queued", handovers })
-        : undefined;
+        : finish(record, whenCancelled, {});
     },
     finish: async (claim, result, report, options) => {
       assertUsable(options);
       const record = claimed(claim);
-      if (record === undefined) return undefined;
-      const updateTimeMicros = nextMicros();
-      // Nobody sees how it ended, so it need not be kept.
-      if (record.deleteTimeMicros !== undefined) nextExpiryMicros = updateTimeMicros;
-      return replace(record, {
-        ...reported(record, report ?? {}),
-        ...ended(record, updateTimeMicros),
-        checkpoint: undefined,
-        result,
-        updateTimeMicros,
-      });
+      return record && finish(record, result, report ?? {});
     },
     requestCancel: async (name, whenQueued, options) => {
       assertUsable(options);
@@ -283,6 +313,10 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
     list: async (query, options) => {
       assertUsable(options);
       return list(query);
+    },
+    unfinished: async (query, options) => {
+      assertUsable(options);
+      return unfinished(query);
     },
     expire: async (limit, options) => {
       assertUsable(options);

@@ -1,0 +1,155 @@
+import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { v7 as uuidv7 } from "uuid";
+import type { Clock } from "../internal/clock.js";
+import { sleep } from "../internal/sleep.js";
+import { fullName, type LongRunningMethod } from "../operation/long-running.js";
+import { formatOperationName, parseOperationName } from "../operation/name.js";
+import type { Operation } from "../protos.js";
+import type { Dispatcher } from "../store/dispatcher.js";
+import type {
+  ListCursor,
+  NewOperation,
+  OperationRecord,
+  OperationStore,
+  Transaction,
+} from "../store/operation-store.js";
+import {
+  invalidField,
+  notDispatched,
+  operationExists,
+  requestIdReused,
+  requestIdSpent,
+} from "./errors.js";
+import type { OperationsEvent } from "./events.js";
+import { operationFromRecord } from "./operation-message.js";
+import { isSameFingerprint, requestIdOf, stringFieldOf } from "./request-id.js";
+import { storedError } from "./stored-result.js";
+
+/** What starts stand on. */
+export interface StartParts {
+  store: OperationStore;
+  dispatcher: Dispatcher;
+  clock: Clock;
+  log: (event: OperationsEvent) => void;
+}
+
+/** One start. */
+export interface StartInit {
+  /** Driven from outside, and so never dispatched. */
+  external: boolean;
+  /** Undefined: the request's string field `parent` where it has one, else none. */
+  parent: string | undefined;
+  retentionMs: number;
+  transaction: Transaction | undefined;
+}
+
+/** Puts new operations in the store and in the queue. */
+export interface OperationStarts {
+  start<I extends DescMessage>(
+    method: LongRunningMethod<I>,
+    request: MessageInitShape<I>,
+    init: StartInit,
+  ): Promise<Operation>;
+  /**
+   * Dispatch what the store has unfinished, where the queue has forgotten it. Starts
+   * wait for this, so that nothing is dispatched twice. Never rejects; `signal` ends it.
+   */
+  recover(signal: AbortSignal): Promise<void>;
+}
+
+/** A request id is remembered for at least this long after its start, in milliseconds. */
+const minRequestIdWindowMs = 10 * 60 * 1000;
+
+/** How many operations are recovered at a time, and when a store that failed is tried again. */
+const recoveryPageSize = 1000;
+const recoveryRetryDelayMs = 1000;
+
+export function createOperationStarts({
+  store,
+  dispatcher,
+  clock,
+  log,
+}: StartParts): OperationStarts {
+  const insert = async (operation: NewOperation, transaction: Transaction | undefined) => {
+    const outcome = await store.insert(operation, { transaction });
+    if (outcome.kind === "name-taken") throw operationExists(operation.name);
+    if (outcome.kind === "spent") {
+      throw requestIdSpent(operation.requestId?.id ?? "", outcome.name);
+    }
+    if (outcome.kind === "inserted" && outcome.record.state === "queued") {
+      await dispatch(outcome.record, transaction);
+    }
+    return outcome.record;
+  };
+
+  const dispatch = async (record: OperationRecord, transaction: Transaction | undefined) => {
+    try {
+      await dispatcher.dispatch(record, { transaction });
+    } catch (cause) {
+      // Without a transaction the record stands, and nobody would ever run it.
+      if (transaction === undefined) {
+        await store.requestCancel(record.name, storedError(notDispatched()));
+      }
+      throw cause;
+    }
+  };
+
+  const recoverFrom = async (after: ListCursor | undefined): Promise<ListCursor | undefined> => {
+    const page = await store.unfinished({ after, limit: recoveryPageSize });
+    for (const record of page.records) await dispatcher.dispatch(record);
+    return page.next;
+  };
+
+  return {
+    async start({ method }, init, { external, parent: given, retentionMs, transaction }) {
+      const request = create(method.input, init);
+      const parent = given ?? stringFieldOf(method.input, request, "parent") ?? "";
+      const name = formatOperationName({ parent, id: uuidv7() });
+      if (parseOperationName(name) === undefined) {
+        throw invalidField("parent", parent, "must be a resource name of at most 976 bytes");
+      }
+      const methodName = fullName(method);
+      const windowMs = Math.max(retentionMs, minRequestIdWindowMs);
+      const scope = [parent, methodName];
+      const requestId = await requestIdOf(method.input, request, scope, windowMs);
+      const operation: NewOperation = {
+        name,
+        parent,
+        method: methodName,
+        principal: "",
+        external,
+        request: toBinary(method.input, request),
+        metadata: undefined,
+        result: undefined,
+        retentionMs,
+        requestId,
+      };
+      const record =
+        transaction === undefined
+          ? await store.transaction((own) => insert(operation, own))
+          : await insert(operation, transaction);
+      if (
+        requestId !== undefined &&
+        record.requestId !== undefined &&
+        !isSameFingerprint(requestId.fingerprint, record.requestId.fingerprint)
+      ) {
+        throw requestIdReused(requestId.id);
+      }
+      return operationFromRecord(record);
+    },
+    async recover(signal) {
+      if (dispatcher.isDurable) return;
+      let after: ListCursor | undefined;
+      let isAtEnd = false;
+      while (!isAtEnd && !signal.aborted) {
+        try {
+          after = await recoverFrom(after);
+          isAtEnd = after === undefined;
+        } catch (cause) {
+          log({ kind: "store-failed", action: "recover", cause });
+          await sleep(clock, recoveryRetryDelayMs, signal).catch(() => undefined);
+        }
+      }
+    },
+  };
+}
