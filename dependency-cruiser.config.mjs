@@ -10,6 +10,7 @@ const layers = {
   operation: ["protos", "internal", "status", "any"],
   client: ["protos", "internal", "status", "any", "operation"],
   opentelemetry: ["protos", "internal", "status", "any", "operation", "client"],
+  plugin: ["protos", "internal", "status", "any", "operation"],
   store: ["protos", "internal", "status", "any", "operation"],
   server: ["protos", "internal", "status", "any", "operation", "store"],
   testing: ["protos", "internal", "status", "any", "operation", "store", "server", "client"],
@@ -22,7 +23,7 @@ const pathOf = (layer) => {
 };
 
 /** What a browser bundle of the root entry point must not reach. */
-const serverOnly = "^src/(store|server|testing|opentelemetry)/";
+const serverOnly = "^src/(store|server|testing)/";
 
 export default {
   forbidden: [
@@ -51,6 +52,20 @@ export default {
       to: { path: "^gen/" },
     },
     {
+      name: "opentelemetry-is-optional",
+      comment: "all but one entry point works where @opentelemetry/api is not installed",
+      severity: "error",
+      from: { path: "^src/", pathNot: "^src/opentelemetry/" },
+      to: { path: "^src/opentelemetry/|@opentelemetry/" },
+    },
+    {
+      name: "protoplugin-is-optional",
+      comment: "only the code generator needs @bufbuild/protoplugin, and nothing imports that",
+      severity: "error",
+      from: { path: "^src/", pathNot: "^src/plugin/" },
+      to: { path: "^src/plugin/|@bufbuild/protoplugin" },
+    },
+    {
       name: "no-node-builtins",
       comment: "nothing in src needs Node, so that it runs in browsers, Deno and workers",
       severity: "error",
@@ -64,7 +79,7 @@ export default {
       from: { path: "^src/" },
       to: {
         dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown"],
-        pathNot: ["@bufbuild/protobuf", "@connectrpc/connect", "@opentelemetry/api"],
+        pathNot: ["@bufbuild/(protobuf|protoplugin)/", "@connectrpc/connect", "@opentelemetry/api"],
       },
     },
     {

@@ -8,7 +8,7 @@ import {
   hasOption,
   type Registry,
 } from "@bufbuild/protobuf";
-import { operation_info } from "../protos.js";
+import { Operations, operation_info } from "../protos.js";
 
 /**
  * The descriptor of google.longrunning.Operation: ours, or the one that a
@@ -68,8 +68,17 @@ export function longRunning(
   options: Partial<OperationTypes> & { registry?: Registry | undefined } = {},
 ): LongRunningMethod {
   const names = operationInfoOf(method);
+  if (names === undefined) {
+    throw new TypeError(
+      `${fullName(method)} has no google.longrunning.operation_info option, which every method ` +
+        `that returns google.longrunning.Operation must have (AIP-151)`,
+    );
+  }
   const resolve = (field: "response" | "metadata"): DescMessage => {
     const name = names[field];
+    if (name === "") {
+      throw new TypeError(`${fullName(method)}: its operation_info has no ${field}_type (AIP-151)`);
+    }
     const given = options[field];
     if (given !== undefined && given.typeName !== name) {
       throw new TypeError(
@@ -111,45 +120,44 @@ export function longRunningMethodsOf(
   registry?: Registry,
 ): Record<string, LongRunningMethod> {
   const methods: Record<string, LongRunningMethod> = {};
-  for (const method of service.methods) {
+  // The Operations service's own methods return an Operation and start none.
+  const candidates = service.typeName === Operations.typeName ? [] : service.methods;
+  for (const method of candidates) {
     if (isLongRunning(method)) methods[method.localName] = longRunning(method, { registry });
   }
   return methods;
 }
 
-function isLongRunning(method: DescMethod): method is DescMethodUnary<DescMessage, OperationDesc> {
+/** Whether a method is unary and returns google.longrunning.Operation. */
+export function isLongRunning(
+  method: DescMethod,
+): method is DescMethodUnary<DescMessage, OperationDesc> {
   return method.methodKind === "unary" && method.output.typeName === "google.longrunning.Operation";
 }
 
 /** The name of a method as gRPC writes it: `package.Service/Method`. */
-export function fullName(method: DescMethodUnary): string {
+export function fullName(method: DescMethod): string {
   return `${method.parent.typeName}/${method.name}`;
 }
 
-/** The full names of the two types that `operation_info` names. */
-function operationInfoOf(method: DescMethodUnary): { response: string; metadata: string } {
-  if (!hasOption(method, operation_info)) {
-    throw new TypeError(
-      `${fullName(method)} has no google.longrunning.operation_info option, which every method ` +
-        `that returns google.longrunning.Operation must have (AIP-151)`,
-    );
-  }
-  const info = getOption(method, operation_info);
-  const qualify = (field: string, name: string) => {
-    if (name === "") {
-      throw new TypeError(`${fullName(method)}: its operation_info has no ${field} (AIP-151)`);
-    }
-    const packageName = method.parent.file.proto.package;
-    return name.includes(".") || packageName === "" ? name : `${packageName}.${name}`;
-  };
-  return {
-    response: qualify("response_type", info.responseType),
-    metadata: qualify("metadata_type", info.metadataType),
-  };
+/**
+ * The full names of the two types that a method's `operation_info` names; undefined
+ * without that option, and empty where it names none. A name without a dot is in
+ * the method's package (AIP-4210).
+ */
+export function operationInfoOf(
+  method: DescMethod,
+): { readonly response: string; readonly metadata: string } | undefined {
+  if (!hasOption(method, operation_info)) return undefined;
+  const { responseType, metadataType } = getOption(method, operation_info);
+  const packageName = method.parent.file.proto.package;
+  const qualify = (name: string) =>
+    name === "" || name.includes(".") || packageName === "" ? name : `${packageName}.${name}`;
+  return { response: qualify(responseType), metadata: qualify(metadataType) };
 }
 
 /** Look a message up by its full name in a file and in all that it imports. */
-function findMessage(file: DescFile, typeName: string): DescMessage | undefined {
+export function findMessage(file: DescFile, typeName: string): DescMessage | undefined {
   const seen = new Set<DescFile>();
   const search = (current: DescFile): DescMessage | undefined => {
     if (seen.has(current)) return undefined;
