@@ -1,6 +1,6 @@
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import type { ConnectError } from "@connectrpc/connect";
-import { standardDetailsOf } from "../status/standard-details.js";
+import { RetryInfoSchema } from "../protos.js";
 
 /** A server cannot make a client wait longer than this with one hint, in milliseconds. */
 const maxHintMs = 5 * 60 * 1000;
@@ -12,7 +12,7 @@ const maxHintMs = 5 * 60 * 1000;
  * at most 5 minutes. It holds for one delay.
  */
 export function retryHintMs(error: ConnectError, nowMs: number): number | undefined {
-  const { retryInfo } = standardDetailsOf(error);
+  const [retryInfo] = error.findDetails(RetryInfoSchema);
   const hintMs =
     retryInfo?.retryDelay === undefined
       ? retryAfterMs(error.metadata.get("retry-after"), nowMs)

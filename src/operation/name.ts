@@ -45,7 +45,8 @@ export function parseListName(name: string): string | undefined {
 /** Whether this is a resource name: segments between single slashes (AIP-122). */
 export function isResourceName(name: string): boolean {
   if (name === "" || name.length > maxNameBytes) return false;
-  if (utf8.encode(name).length > maxNameBytes) return false;
+  // A character takes at most three bytes, so that most names need no counting.
+  if (name.length * 3 > maxNameBytes && utf8.encode(name).length > maxNameBytes) return false;
   if (/\p{Cc}/u.test(name)) return false;
-  return name.split("/").every((segment) => segment !== "");
+  return !name.startsWith("/") && !name.endsWith("/") && !name.includes("//");
 }
