@@ -8,7 +8,10 @@ export default defineConfig({
     // The examples name the package as its users do; here that is the sources.
     alias: [
       { find: /^connect-longrunning$/, replacement: at("./src/index.ts") },
-      { find: /^connect-longrunning\/(opentelemetry|server|testing)$/, replacement: at("./src/$1/index.ts") },
+      {
+        find: /^connect-longrunning\/(opentelemetry|server|testing)$/,
+        replacement: at("./src/$1/index.ts"),
+      },
       { find: /^connect-longrunning\/protos$/, replacement: at("./src/protos.ts") },
       { find: /^connect-longrunning\/gen\/(.*)\.js$/, replacement: at("./gen/$1.ts") },
     ],

@@ -5,7 +5,10 @@ export {
   createBackoff,
   createLongRunningClient,
   createOperationsClient,
+  type Filter,
+  type FilterValue,
   type FinalSnapshot,
+  filter,
   type ListRequest,
   type LongRunningClient,
   type ObservedWait,
@@ -14,6 +17,7 @@ export {
   type OperationHandle,
   type OperationList,
   type OperationsClient,
+  type OperationUpdate,
   type PollPolicy,
   type ResumeToken,
   type Snapshot,
@@ -24,7 +28,9 @@ export {
   type WaitObserver,
   type WaitOptions,
   type WaitReport,
+  type WatchAllOptions,
   type WatchOptions,
+  watchAll,
 } from "./client/index.js";
 export type { Clock } from "./internal/clock.js";
 export {

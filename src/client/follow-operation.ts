@@ -1,10 +1,12 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { callWithin } from "../internal/call-within.js";
 import { fullName } from "../operation/long-running.js";
+import { ErrorInfoSchema } from "../protos.js";
 import { errorWithInfo } from "../status/error-info.js";
-import { standardDetailsOf } from "../status/standard-details.js";
+import { createLookTally, waitAborted } from "./look-tally.js";
+import { tell } from "./observer.js";
 import { routed } from "./operation-calls.js";
-import { OperationError, type OperationErrorKind, type WaitReport } from "./operation-error.js";
+import { OperationError, type WaitReport } from "./operation-error.js";
 import type { OperationPoller } from "./operation-poller.js";
 import type { FinalSnapshot, Snapshot } from "./snapshot.js";
 import type { TrackedOperation } from "./tracked-operation.js";
@@ -38,29 +40,14 @@ export function followOperation<Response, Metadata>(
   const { clock } = calls;
   const { signal } = options;
   const { policy, timeoutMs, stallMs } = waitLimits(options, settings);
-  const startMs = clock.nowMs();
+  const tally = createLookTally(tracked, policy);
   const ended = new AbortController();
   let poller: OperationPoller | undefined;
   let pausedBeforeMs = 0;
-  let polls = 0;
-  let consecutiveFailures = 0;
-  let lastPollError: ConnectError | undefined;
   let latest = tracked.snapshot();
   let leave: () => void = () => undefined;
   let endTimeout: () => void = () => undefined;
   let endStall: () => void = () => undefined;
-
-  const report = (): WaitReport => ({
-    operationName: tracked.name,
-    snapshot: tracked.snapshot() as Snapshot,
-    polls,
-    consecutiveFailures,
-    lastPollError,
-    elapsedMs: clock.nowMs() - startMs,
-    resumeToken: tracked.resumeToken,
-  });
-  const fault = (kind: OperationErrorKind, error: ConnectError) =>
-    new OperationError(kind, error, report());
 
   const cleanUp = () => {
     ended.abort();
@@ -69,31 +56,32 @@ export function followOperation<Response, Metadata>(
     endStall();
     signal?.removeEventListener("abort", onAbort);
   };
-  const end = (error: ConnectError | undefined, tell: () => void) => {
+  const end = (error: ConnectError | undefined, then: () => void) => {
     if (ended.signal.aborted) return;
     cleanUp();
+    const snapshot = tracked.snapshot() as Snapshot;
+    const done = snapshot.kind !== "running";
+    const elapsedMs = tally.elapsedMs();
     const cost = {
-      polls,
-      elapsedMs: clock.nowMs() - startMs,
+      polls: tally.polls(),
+      elapsedMs,
       pausedMs: (poller?.pausedMs() ?? 0) - pausedBeforeMs,
-      overshootMs: polls === 0 ? 0 : (poller?.lastPauseMs() ?? 0),
+      overshootMs: done ? Math.min(poller?.lastPauseMs() ?? 0, elapsedMs) : 0,
     };
-    const done = tracked.snapshot().kind !== "running";
-    observe(observation, (to) => to.ended?.({ done, error, ...cost }));
-    tell();
+    tell(observation, (to) => to.ended?.({ done, snapshot, error, ...cost }));
+    then();
   };
   const stop = () => end(undefined, () => undefined);
   const giveUp = (error: OperationError) => end(error, () => events.gaveUp(error));
+  /** A caller's own policy is at fault, and its caller hears of it. */
+  const giveUpBy = (thrown: unknown) => end(ConnectError.from(thrown), () => events.gaveUp(thrown));
   const finish = (snapshot: FinalSnapshot<Response, Metadata>) => {
     const error = snapshot.kind === "succeeded" ? undefined : snapshot.error;
-    end(error, () => events.done(snapshot, report()));
+    end(error, () => events.done(snapshot, tally.report()));
   };
   const onAbort = () => {
-    const reason: unknown = signal?.reason;
-    const message = `waiting for operation "${tracked.name}" was aborted`;
-    giveUp(
-      fault("aborted", new ConnectError(message, Code.Canceled, undefined, undefined, reason)),
-    );
+    const error = waitAborted(`operation "${tracked.name}"`, signal?.reason);
+    giveUp(tally.fault("aborted", error));
   };
 
   const outOfTime = async (limit: "timeoutMs" | "stallMs", limitMs: number) => {
@@ -101,8 +89,8 @@ export function followOperation<Response, Metadata>(
     if (ended.signal.aborted) return;
     // A change that the last look showed has started the clock of stallMs anew.
     if (limit === "stallMs" && !stalled) return;
-    if (options.onTimeout === "cancel") await askToCancel(tracked);
-    giveUp(fault("timeout", timedOut(tracked.name, limit, limitMs, polls)));
+    if (options.onTimeout === "cancel") await askToCancel(tracked, ended.signal);
+    giveUp(tally.fault("timeout", timedOut(tracked.name, limit, limitMs, tally.polls())));
   };
   let stalled = false;
   const watchStall = () => {
@@ -115,7 +103,7 @@ export function followOperation<Response, Metadata>(
     });
   };
 
-  const observation = observe(settings.observer, (to) =>
+  const observation = tell(settings.observer, (to) =>
     to.waitStarted?.({
       operationName: tracked.name,
       method: fullName(tracked.method.method),
@@ -147,18 +135,16 @@ export function followOperation<Response, Metadata>(
     wantsProgress: wantsProgress || options.onProgress !== undefined,
     delayMs() {
       try {
-        return Math.max(policy.delayMs(polls + 1), 1) || 1;
+        return Math.max(policy.delayMs(tally.polls() + 1), 1) || 1;
       } catch (error) {
-        // A caller's own policy is at fault, and its caller hears of it.
-        queueMicrotask(() => end(ConnectError.from(error), () => events.gaveUp(error)));
+        queueMicrotask(() => giveUpBy(error));
         return settings.pollTimeoutMs;
       }
     },
     see(operation) {
-      polls += 1;
-      consecutiveFailures = 0;
+      tally.seen();
       const snapshot = tracked.see(operation);
-      observe(observation, (to) => to.polled?.({ operation }));
+      tell(observation, (to) => to.polled?.({ operation }));
       if (snapshot !== latest) {
         latest = snapshot;
         watchStall();
@@ -168,23 +154,18 @@ export function followOperation<Response, Metadata>(
       else finish(snapshot);
     },
     fail(error) {
-      polls += 1;
-      lastPollError = error;
-      observe(observation, (to) => to.polled?.({ error }));
+      tell(observation, (to) => to.polled?.({ error }));
+      let fault: OperationError | undefined;
+      try {
+        fault = tally.failed(error);
+      } catch (thrown) {
+        giveUpBy(thrown);
+        return;
+      }
       const known = tracked.snapshot();
-      if (known.kind !== "running") {
-        // Another look has seen the end in the meantime.
-        finish(known);
-        return;
-      }
-      if (error.code === Code.NotFound) {
-        if (!tracked.mayLag()) giveUp(fault("gone", error));
-        return;
-      }
-      consecutiveFailures += 1;
-      const isOver =
-        !policy.isTransient(error) || consecutiveFailures >= settings.maxConsecutiveFailures;
-      if (isOver) giveUp(fault("poll", pollFailed(tracked.name, error)));
+      // Another look may have seen the end in the meantime.
+      if (known.kind !== "running") finish(known);
+      else if (fault !== undefined) giveUp(fault);
     },
   });
   return stop;
@@ -196,7 +177,8 @@ export function errorOfFinal(
   report: WaitReport,
 ): OperationError {
   const { kind, error } = snapshot;
-  const isOtherType = standardDetailsOf(error).errorInfo?.reason === "UNEXPECTED_TYPE";
+  const [info] = error.findDetails(ErrorInfoSchema);
+  const isOtherType = info?.reason === "UNEXPECTED_TYPE";
   return new OperationError(
     kind === "malformed" && isOtherType ? "unexpected-type" : kind,
     error,
@@ -204,11 +186,16 @@ export function errorOfFinal(
   );
 }
 
-/** Ask for the cancellation, as far as that goes: what comes of it is not waited for. */
-async function askToCancel({ core, name }: Pick<TrackedOperation, "core" | "name">): Promise<void> {
+/**
+ * Ask for the cancellation, as far as that goes: what comes of it is not waited for, and
+ * a wait that has ended in the meantime (`ended`) asks no more.
+ */
+async function askToCancel(
+  { core, name }: Pick<TrackedOperation, "core" | "name">,
+  ended: AbortSignal,
+): Promise<void> {
   const { calls, settings } = core;
-  const never = new AbortController().signal;
-  await callWithin(calls.clock, settings.pollTimeoutMs, never, (signal) =>
+  await callWithin(calls.clock, settings.pollTimeoutMs, ended, (signal) =>
     calls.rpc.cancelOperation({ name }, routed(name, { signal })),
   ).catch(() => undefined);
 }
@@ -225,18 +212,9 @@ function createListener<Response, Metadata>({
     } catch (error) {
       if (hasThrown) return;
       hasThrown = true;
-      observe(onListenerError, (tell) => tell(error));
+      tell(onListenerError, (to) => to(error));
     }
   };
-}
-
-/** Tell an observer, or whoever else, whose errors do not reach the wait. */
-function observe<T, Answer>(observer: T | undefined, tell: (to: T) => Answer): Answer | undefined {
-  try {
-    return observer && tell(observer);
-  } catch {
-    return undefined;
-  }
 }
 
 function timedOut(name: string, limit: string, limitMs: number, polls: number): ConnectError {
@@ -249,12 +227,4 @@ function timedOut(name: string, limit: string, limitMs: number, polls: number): 
       metadata: { name, limit, limitMs: String(limitMs), polls: String(polls) },
     },
   );
-}
-
-/** The error of a wait that could not look: that of the last look, which is also its cause. */
-function pollFailed(name: string, error: ConnectError): ConnectError {
-  const message = `operation "${name}" could not be looked at: ${error.rawMessage}`;
-  const failed = new ConnectError(message, error.code, error.metadata, undefined, error);
-  failed.details = error.details;
-  return failed;
 }

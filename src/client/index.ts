@@ -1,4 +1,5 @@
 export type { ClientOptions } from "./client-options.js";
+export { type Filter, type FilterValue, filter } from "./filter.js";
 export {
   createLongRunningClient,
   type LongRunningClient,
@@ -14,3 +15,4 @@ export type { ResumeToken } from "./resume-token.js";
 export type { FinalSnapshot, Snapshot } from "./snapshot.js";
 export type { StartOptions } from "./start-operation.js";
 export type { WaitOptions, WatchOptions } from "./wait-options.js";
+export { type OperationUpdate, type WatchAllOptions, watchAll } from "./watch-all.js";

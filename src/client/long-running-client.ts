@@ -12,6 +12,7 @@ import {
   longRunningMethodsOf,
 } from "../operation/index.js";
 import type { ClientOptions } from "./client-options.js";
+import { tell } from "./observer.js";
 import { createOperationHandle, type OperationHandle } from "./operation-handle.js";
 import { createClientCore, resumeOperation } from "./operations-client.js";
 import type { ResumeToken } from "./resume-token.js";
@@ -93,7 +94,8 @@ function startMethod(
   const start = async (request: MessageInitShape<DescMessage>, options: StartOptions = {}) => {
     const started = await startOperation(transport, core, method, request, options);
     const { operation, requestId } = started;
-    const link = observer?.operationStarted?.(operation);
+    // The operation runs, and its caller gets the handle whatever the observer does.
+    const link = tell(observer, (to) => to.operationStarted?.(operation));
     return createOperationHandle(core, method, operation, { isFresh: true, requestId, link });
   };
   return Object.assign(start, {

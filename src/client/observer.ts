@@ -1,5 +1,6 @@
 import type { ConnectError } from "@connectrpc/connect";
 import type { Operation } from "../protos.js";
+import type { Snapshot } from "./snapshot.js";
 
 /**
  * Hears of waits, for traces and metrics. What a function of it throws is dropped.
@@ -36,13 +37,37 @@ export interface WaitObservation {
 export interface WaitEnd {
   /** Whether the operation was seen to be done. */
   readonly done: boolean;
-  /** What the wait ended with; undefined for a response. */
+  /** The latest state that was seen; final if `done`. */
+  readonly snapshot: Snapshot;
+  /**
+   * What the wait ended with: the operation's own error, an OperationError that ended
+   * the wait alone, or what the caller's poll policy threw. Undefined for a response,
+   * and where the caller has left an iteration.
+   */
   readonly error: ConnectError | undefined;
   /** How often it looked. */
   readonly polls: number;
   readonly elapsedMs: number;
-  /** How long it paused between looks; time within WaitOperation is no pause. */
+  /**
+   * How much of that was pauses between looks; time within WaitOperation is no pause.
+   */
   readonly pausedMs: number;
-  /** How long the end may have gone unseen: the pause before the last look, 0 by WaitOperation. */
+  /**
+   * How long the end may have gone unseen in this wait: the pause before the look that
+   * showed it. 0 where the server held a WaitOperation call until then, and where this
+   * wait did not see the end come.
+   */
   readonly overshootMs: number;
+}
+
+/** Tell an observer, or whoever else, whose errors do not reach the teller. */
+export function tell<T, Answer>(
+  observer: T | undefined,
+  what: (to: T) => Answer,
+): Answer | undefined {
+  try {
+    return observer && what(observer);
+  } catch {
+    return undefined;
+  }
 }

@@ -54,31 +54,42 @@ export interface WaitReport {
  * that its `name` stays "ConnectError".
  */
 export class OperationError extends ConnectError implements WaitReport {
-  readonly kind: OperationErrorKind;
-  readonly operationName: string;
-  readonly snapshot: Snapshot | undefined;
-  readonly polls: number;
-  readonly consecutiveFailures: number;
-  readonly lastPollError: ConnectError | undefined;
-  readonly elapsedMs: number;
-  readonly resumeToken: ResumeToken | undefined;
+  declare readonly kind: OperationErrorKind;
+  declare readonly operationName: string;
+  declare readonly snapshot: Snapshot | undefined;
+  declare readonly polls: number;
+  declare readonly consecutiveFailures: number;
+  declare readonly lastPollError: ConnectError | undefined;
+  declare readonly elapsedMs: number;
+  declare readonly resumeToken: ResumeToken | undefined;
 
   /** @param error Gives code, message, details, headers and cause. */
   constructor(kind: OperationErrorKind, error: ConnectError, report: WaitReport) {
     super(error.rawMessage, error.code, error.metadata, undefined, error.cause);
     this.details = error.details;
-    this.kind = kind;
-    this.operationName = report.operationName;
-    this.snapshot = report.snapshot;
-    this.polls = report.polls;
-    this.consecutiveFailures = report.consecutiveFailures;
-    this.lastPollError = report.lastPollError;
-    this.elapsedMs = report.elapsedMs;
-    this.resumeToken = report.resumeToken;
+    Object.assign(this, report, { kind });
   }
 
   // ConnectError's own test takes every ConnectError, which is not enough here.
   static override [Symbol.hasInstance](value: unknown): boolean {
     return value instanceof ConnectError && "kind" in value && "operationName" in value;
   }
+}
+
+/** The report of an error that came before there was anything to wait for. */
+export function withoutWait(
+  operationName: string,
+  resumeToken?: ResumeToken,
+  lastPollError?: ConnectError,
+): WaitReport {
+  const polls = lastPollError === undefined ? 0 : 1;
+  return {
+    operationName,
+    snapshot: undefined,
+    polls,
+    consecutiveFailures: polls,
+    lastPollError,
+    elapsedMs: 0,
+    resumeToken,
+  };
 }

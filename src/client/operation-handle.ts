@@ -10,6 +10,7 @@ import type { FinalSnapshot, Snapshot } from "./snapshot.js";
 import {
   type ClientCore,
   type HandleOrigin,
+  keepInside,
   type TrackedOperation,
   trackOperation,
 } from "./tracked-operation.js";
@@ -106,7 +107,7 @@ export function createOperationHandle<R extends DescMessage, M extends DescMessa
     await rpc.cancelOperation({ name }, routed(name, options));
   };
 
-  return {
+  const handle: OperationHandle<Response, Metadata> = {
     name,
     get snapshot() {
       return tracked.snapshot();
@@ -129,12 +130,31 @@ export function createOperationHandle<R extends DescMessage, M extends DescMessa
       await rpc.deleteOperation({ name }, routed(name, options));
     },
   };
+  keepInside(handle, tracked);
+  return handle;
 }
 
-/** The states of an operation, the present one first. Following begins with the second. */
-async function* watchOperation<Response, Metadata>(
+/** The states of an operation, the present one first. Following begins with the first step. */
+function watchOperation<Response, Metadata>(
   tracked: TrackedOperation<Response, Metadata>,
   options: WatchOptions<Response, Metadata>,
+): AsyncIterator<Snapshot<Response, Metadata>, void> {
+  const left = new AbortController();
+  const states = statesOf(tracked, options, left.signal);
+  return {
+    next: () => states.next(),
+    // A generator that waits for its next state would return only when that has come.
+    return() {
+      left.abort();
+      return states.return();
+    },
+  };
+}
+
+async function* statesOf<Response, Metadata>(
+  tracked: TrackedOperation<Response, Metadata>,
+  options: WatchOptions<Response, Metadata>,
+  left: AbortSignal,
 ): AsyncGenerator<Snapshot<Response, Metadata>, void> {
   /** What has not been yielded yet: the latest state, or how it ended. */
   let pending: Snapshot<Response, Metadata> | undefined = tracked.snapshot();
@@ -160,8 +180,12 @@ async function* watchOperation<Response, Metadata>(
       wake();
     },
   });
+  left.addEventListener("abort", () => {
+    stop();
+    wake();
+  });
   try {
-    for (;;) {
+    while (!left.aborted) {
       if (pending !== undefined) {
         yielded = pending;
         pending = undefined;

@@ -21,11 +21,11 @@ export interface OperationPoller {
   join(follower: PollFollower): () => void;
   /** Look at once, whatever the loop does. All who follow see what it shows. Never rejects. */
   lookNow(signal: AbortSignal): Promise<void>;
-  /** How long the loop has paused between looks so far, in milliseconds. */
+  /** How long the loop has paused between looks so far, in milliseconds, the present pause included. */
   pausedMs(): number;
   /**
    * How long the pause was that came before the latest look, in milliseconds: so
-   * long the end may have gone unseen. 0 where WaitOperation brought the answer.
+   * long the end may have gone unseen. 0 where the server held a WaitOperation call.
    */
   lastPauseMs(): number;
 }
@@ -40,12 +40,18 @@ const minWaitMs = 1000;
 interface Stretch {
   /** Ends what is under way when nobody follows any more. */
   readonly stop: AbortController;
-  /** Ends the present pause or WaitOperation call, because the pace has changed. */
-  hurry: (() => void) | undefined;
+  /** Shortens the present pause or WaitOperation call for somebody who has joined. */
+  hurry: ((follower: PollFollower) => void) | undefined;
 }
 
-/** The pause before a look, in milliseconds, asked anew when the pace may have changed; undefined for none. */
-type Pause = (() => number) | undefined;
+/** The pause before a look, in milliseconds. */
+interface Pause {
+  readonly delayMs: number;
+  /** Somebody faster who joins may shorten it, but not below this. */
+  readonly leastMs: number;
+}
+
+const noPause: Pause = { delayMs: 0, leastMs: 0 };
 
 /** How a poller is made. */
 export interface PollerInit {
@@ -67,6 +73,9 @@ export function createOperationPoller(
   let stretch: Stretch | undefined;
   let pausedMs = 0;
   let lastPauseMs = 0;
+  /** When the present pause began; undefined while there is none. */
+  let pauseStartMs: number | undefined;
+  const presentPauseMs = () => (pauseStartMs === undefined ? 0 : clock.nowMs() - pauseStartMs);
 
   const publish = (operation: Operation) => {
     isDone ||= operation.done;
@@ -76,40 +85,57 @@ export function createOperationPoller(
     for (const follower of [...followers]) follower.fail(error);
   };
 
-  const paceMs = () => Math.min(...[...followers].map((follower) => follower.delayMs()));
-  const sliceMs = () => {
-    const impatient = [...followers].filter((follower) => follower.wantsProgress);
-    return Math.min(waitSliceMs, ...impatient.map((follower) => follower.delayMs()));
+  /** The shortest delay that somebody asks for, of those who matter. */
+  const shortestMs = (matters: (follower: PollFollower) => boolean, longestMs: number) => {
+    let shortest = longestMs;
+    for (const follower of followers) {
+      if (matters(follower)) shortest = Math.min(shortest, follower.delayMs());
+    }
+    return shortest;
   };
+  const atPace = (leastMs = 0): Pause => {
+    const delayMs = shortestMs(() => true, Number.POSITIVE_INFINITY);
+    return { delayMs: Math.max(delayMs, leastMs), leastMs };
+  };
+  const sliceMs = () => shortestMs(({ wantsProgress }) => wantsProgress, waitSliceMs);
 
-  /** Resolves after the time that `delayMs` gives, asked anew whenever the pace may have changed. */
-  const pause = (me: Stretch, delayMs: () => number) =>
-    new Promise<void>((resolve) => {
+  /** Resolves after the pause, at once if there is none, and when everybody has left. */
+  const pause = (me: Stretch, { delayMs, leastMs }: Pause) => {
+    if (delayMs <= 0) {
+      lastPauseMs = 0;
+      return undefined;
+    }
+    return new Promise<void>((resolve) => {
       const startMs = clock.nowMs();
-      let unschedule: () => void = () => undefined;
+      pauseStartMs = startMs;
+      let untilMs = startMs + delayMs;
       const end = () => {
         unschedule();
         me.hurry = undefined;
         me.stop.signal.removeEventListener("abort", end);
         lastPauseMs = clock.nowMs() - startMs;
         pausedMs += lastPauseMs;
+        pauseStartMs = undefined;
         resolve();
       };
-      const schedule = () => {
+      let unschedule = clock.schedule(delayMs, end);
+      me.hurry = (follower) => {
+        const soonerMs = startMs + Math.max(leastMs, follower.delayMs());
+        if (soonerMs >= untilMs) return;
+        untilMs = soonerMs;
         unschedule();
-        unschedule = clock.schedule(startMs + delayMs() - clock.nowMs(), end);
+        unschedule = clock.schedule(untilMs - clock.nowMs(), end);
       };
       me.stop.signal.addEventListener("abort", end, { once: true });
-      me.hurry = schedule;
-      schedule();
     });
+  };
 
   /** One WaitOperation call; undefined when it was cut short or the server has no such method. */
   const wait = async (me: Stretch, heldMs: number): Promise<Operation | undefined> => {
     const controller = new AbortController();
     const abort = () => controller.abort();
-    me.hurry = () => {
-      if (sliceMs() < heldMs) abort();
+    me.hurry = (follower) => {
+      if (follower.wantsProgress && follower.delayMs() < heldMs) abort();
     };
     me.stop.signal.addEventListener("abort", abort, { once: true });
     try {
@@ -128,37 +154,39 @@ export function createOperationPoller(
     const startMs = clock.nowMs();
     const heldMs = sliceMs();
     const operation = await wait(me, heldMs);
-    if (isOver()) return undefined;
-    if (operation === undefined) return calls.canWait() ? undefined : paceMs;
-    lastPauseMs = 0;
-    publish(operation);
+    if (isOver()) return noPause;
+    if (operation === undefined) return calls.canWait() ? noPause : atPace();
     const tookMs = clock.nowMs() - startMs;
     // A server that answers early is asked at the pace of polling.
     const isEarly = tookMs < Math.min(heldMs / 2, minWaitMs);
-    return isEarly ? () => Math.max(minWaitMs, paceMs()) - tookMs : undefined;
+    if (!isEarly) lastPauseMs = 0;
+    publish(operation);
+    return isEarly && !isOver() ? atPace(minWaitMs - tookMs) : noPause;
   };
 
-  /** Look once by GetOperation. */
+  /** Look once by GetOperation; gives the pause before the next look. */
   const lookByGet = async (me: Stretch, isOver: () => boolean): Promise<Pause> => {
     const operation = await calls.get(name, me.stop.signal);
-    if (!isOver()) publish(operation);
-    return paceMs;
+    if (isOver()) return noPause;
+    publish(operation);
+    return isOver() ? noPause : atPace();
   };
 
   const run = async (me: Stretch) => {
     const isOver = () => stretch !== me || isDone;
-    let delayMs: Pause = calls.canWait() ? undefined : paceMs;
+    let before = calls.canWait() ? noPause : atPace();
     while (!isOver()) {
-      if (delayMs !== undefined) await pause(me, delayMs);
+      await pause(me, before);
       if (isOver()) break;
       try {
-        delayMs = await (calls.canWait() ? lookByWait(me, isOver) : lookByGet(me, isOver));
+        before = await (calls.canWait() ? lookByWait(me, isOver) : lookByGet(me, isOver));
       } catch (thrown) {
         if (isOver()) break;
         const error = ConnectError.from(thrown);
         publishFailure(error);
+        if (isOver()) break;
         const hintMs = retryHintMs(error, clock.nowMs());
-        delayMs = hintMs === undefined ? paceMs : () => hintMs;
+        before = hintMs === undefined ? atPace() : { delayMs: hintMs, leastMs: hintMs };
       }
     }
     if (stretch === me) stretch = undefined;
@@ -171,7 +199,7 @@ export function createOperationPoller(
         stretch = { stop: new AbortController(), hurry: undefined };
         void run(stretch);
       } else {
-        stretch.hurry?.();
+        stretch.hurry?.(follower);
       }
       return () => {
         if (!followers.delete(follower) || followers.size > 0) return;
@@ -181,11 +209,13 @@ export function createOperationPoller(
         onIdle();
       };
     },
-    pausedMs: () => pausedMs,
+    pausedMs: () => pausedMs + presentPauseMs(),
     lastPauseMs: () => lastPauseMs,
     async lookNow(signal) {
       try {
-        publish(await calls.get(name, signal));
+        const operation = await calls.get(name, signal);
+        if (pauseStartMs !== undefined) lastPauseMs = presentPauseMs();
+        publish(operation);
       } catch (error) {
         if (!signal.aborted) publishFailure(ConnectError.from(error));
       }

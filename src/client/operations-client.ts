@@ -5,7 +5,7 @@ import type { LongRunningMethod } from "../operation/long-running.js";
 import type { Operation } from "../protos.js";
 import { type ClientOptions, clientSettings } from "./client-options.js";
 import { createOperationCalls, routed } from "./operation-calls.js";
-import { OperationError } from "./operation-error.js";
+import { OperationError, withoutWait } from "./operation-error.js";
 import { createOperationHandle, type OperationHandle } from "./operation-handle.js";
 import { createOperationList, type ListRequest, type OperationList } from "./operation-list.js";
 import { inRange, longestMs } from "./poll-policy.js";
@@ -109,14 +109,6 @@ export async function resumeOperation<R extends DescMessage, M extends DescMessa
   } catch (thrown) {
     const error = ConnectError.from(thrown);
     if (error.code !== Code.NotFound) throw error;
-    throw new OperationError("gone", error, {
-      operationName: name,
-      snapshot: undefined,
-      polls: 1,
-      consecutiveFailures: 1,
-      lastPollError: error,
-      elapsedMs: 0,
-      resumeToken: token,
-    });
+    throw new OperationError("gone", error, withoutWait(name, token, error));
   }
 }

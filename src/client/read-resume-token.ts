@@ -2,7 +2,7 @@ import { Code } from "@connectrpc/connect";
 import type { LongRunningMethod } from "../operation/long-running.js";
 import { isResourceName } from "../operation/name.js";
 import { errorWithInfo } from "../status/error-info.js";
-import { OperationError } from "./operation-error.js";
+import { OperationError, withoutWait } from "./operation-error.js";
 import { createResumeToken, type ResumeToken } from "./resume-token.js";
 
 /**
@@ -38,13 +38,5 @@ function invalidToken(why: string, operationName: string): OperationError {
     reason: "INVALID_RESUME_TOKEN",
     metadata: { why },
   });
-  return new OperationError("invalid-token", error, {
-    operationName,
-    snapshot: undefined,
-    polls: 0,
-    consecutiveFailures: 0,
-    lastPollError: undefined,
-    elapsedMs: 0,
-    resumeToken: undefined,
-  });
+  return new OperationError("invalid-token", error, withoutWait(operationName));
 }

@@ -5,6 +5,7 @@ import { sleep } from "../internal/sleep.js";
 import { stringField } from "../internal/string-field.js";
 import { fullName, type LongRunningMethod } from "../operation/long-running.js";
 import { type Operation, OperationSchema } from "../protos.js";
+import { createRequestId } from "./create-request-id.js";
 import { inRange } from "./poll-policy.js";
 import { retryHintMs } from "./retry-hint.js";
 import type { ClientCore } from "./tracked-operation.js";
@@ -45,7 +46,7 @@ export async function startOperation(
   if (field !== undefined) {
     // A message that the caller handed in is left as it is.
     const fields = reflect(method.input, create(method.input, { ...request }));
-    requestId = String(fields.get(field)) || crypto.randomUUID();
+    requestId = String(fields.get(field)) || createRequestId();
     fields.set(field, requestId);
     const operation = await withRetries(() => call(transport, method, fields.message, callOptions));
     return { operation, requestId };

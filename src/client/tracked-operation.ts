@@ -80,3 +80,16 @@ export function trackOperation<R extends DescMessage, M extends DescMessage>(
     },
   };
 }
+
+/** What is inside of each handle, for what follows many of them. */
+const insideOf = new WeakMap<object, TrackedOperation<unknown, unknown>>();
+
+/** @internal Let `trackedOf` find what is inside of a handle. */
+export function keepInside(handle: object, tracked: TrackedOperation<unknown, unknown>): void {
+  insideOf.set(handle, tracked);
+}
+
+/** @internal Undefined for an object that this copy of the package did not make. */
+export function trackedOf(handle: object): TrackedOperation<unknown, unknown> | undefined {
+  return insideOf.get(handle);
+}

@@ -36,7 +36,9 @@ export function callWithin<T>(
       signal.removeEventListener("abort", onAbort);
     };
     signal.addEventListener("abort", onAbort, { once: true });
-    call(controller.signal).then(
+    // Async, so that it rejects also where the call throws before it returns.
+    const begin = async () => call(controller.signal);
+    begin().then(
       (value) => {
         cleanUp();
         resolve(value);

@@ -67,31 +67,25 @@ export function longRunning(
   method: DescMethodUnary<DescMessage, OperationDesc>,
   options: Partial<OperationTypes> & { registry?: Registry | undefined } = {},
 ): LongRunningMethod {
+  const fault = (what: string) => new TypeError(`${fullName(method)}${what}`);
   const names = operationInfoOf(method);
   if (names === undefined) {
-    throw new TypeError(
-      `${fullName(method)} has no google.longrunning.operation_info option, which every method ` +
-        `that returns google.longrunning.Operation must have (AIP-151)`,
-    );
+    throw fault(" has no google.longrunning.operation_info option, which it must have (AIP-151)");
   }
   const resolve = (field: "response" | "metadata"): DescMessage => {
     const name = names[field];
-    if (name === "") {
-      throw new TypeError(`${fullName(method)}: its operation_info has no ${field}_type (AIP-151)`);
-    }
+    if (name === "") throw fault(`: its operation_info has no ${field}_type (AIP-151)`);
     const given = options[field];
     if (given !== undefined && given.typeName !== name) {
-      throw new TypeError(
-        `${fullName(method)}: its operation_info names "${name}" as ${field}_type, not "${given.typeName}"`,
-      );
+      throw fault(`: its operation_info names "${name}" as ${field}_type, not "${given.typeName}"`);
     }
     const found =
       given ?? findMessage(method.parent.file, name) ?? options.registry?.getMessage(name);
     if (found !== undefined) return found;
-    throw new TypeError(
-      `${fullName(method)}: "${name}", the ${field}_type of its operation_info, is neither in ` +
-        `${method.parent.file.proto.name} nor in a file that it imports; import it there (AIP-4210), ` +
-        `or give its schema or a registry that has it`,
+    throw fault(
+      `: "${name}", the ${field}_type of its operation_info, is neither in ` +
+        `${method.parent.file.proto.name} nor in a file that it imports (AIP-4210); ` +
+        `import it there, or give its schema or a registry`,
     );
   };
   return { method, response: resolve("response"), metadata: resolve("metadata") };

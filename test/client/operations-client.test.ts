@@ -6,7 +6,9 @@ import {
   type ListOperationsRequest,
   type ListOperationsResponse,
   ListOperationsResponseSchema,
+  type Operation,
 } from "../../src/protos.js";
+import { standardDetailsOf } from "../../src/status/index.js";
 import { anOperation } from "../support/an-operation.js";
 import { createPrintServer, Print } from "../support/print-server.js";
 import { rejectionOf } from "../support/rejection.js";
@@ -15,10 +17,14 @@ import { operationsTransport } from "../support/scripted-operations.js";
 /** A server that gives these pages one after the other, under the tokens 1, 2, … */
 function pagingServer(...pages: { names?: string[]; unreachable?: string[] }[]) {
   const requests: ListOperationsRequest[] = [];
+  const failures = new Map<string, ConnectError>();
   const client = createOperationsClient(
     operationsTransport({
       listOperations(request) {
         requests.push(request);
+        const failure = failures.get(request.pageToken);
+        failures.delete(request.pageToken);
+        if (failure !== undefined) throw failure;
         const at = Number(request.pageToken || 0);
         const { names = [], unreachable = [] } = pages[at] ?? {};
         return create(ListOperationsResponseSchema, {
@@ -29,7 +35,9 @@ function pagingServer(...pages: { names?: string[]; unreachable?: string[] }[]) 
       },
     }),
   );
-  return { client, requests };
+  /** The first time that the page is asked for. */
+  const failAt = (pageToken: string, error: ConnectError) => failures.set(pageToken, error);
+  return { client, requests, failAt };
 }
 
 async function toArray<T>(items: AsyncIterable<T>): Promise<T[]> {
@@ -63,16 +71,92 @@ describe("list", () => {
     expect(requests).toHaveLength(1);
   });
 
-  it("client 24: shows the pages as they are, with what was unreachable", async () => {
-    const { client } = pagingServer({ unreachable: ["projects/p/locations/x"] }, {});
+  it("client 24: gives the pages as they are, the empty ones too", async () => {
+    const empty = Array.from({ length: 12 }, () => ({}));
+    const { client } = pagingServer(...empty, { names: ["operations/1"] });
     const pages: ListOperationsResponse[] = await toArray(client.list().pages());
+    expect(pages.map(({ operations }) => operations.length)).toEqual([...Array(12).fill(0), 1]);
+  });
+
+  it("client 24: shows with each page what was unreachable", async () => {
+    const { client, requests } = pagingServer({ unreachable: ["projects/p/locations/x"] }, {});
+    const pages: ListOperationsResponse[] = await toArray(
+      client.list({ returnPartialSuccess: true }).pages(),
+    );
     expect(pages.map(({ unreachable }) => unreachable)).toEqual([["projects/p/locations/x"], []]);
+    expect(requests.map(({ returnPartialSuccess }) => returnPartialSuccess)).toEqual([true, true]);
   });
 
   it("client 24: starts from any page token", async () => {
     const { client, requests } = pagingServer({}, {}, { names: ["operations/3"] });
     expect(await toArray(client.list({ pageToken: "2" }))).toHaveLength(1);
     expect(requests).toHaveLength(1);
+  });
+
+  it("client 24: a page that failed is where the next list goes on", async () => {
+    const pages = Array.from({ length: 9 }, (_, at) => ({ names: [`operations/${at + 1}`] }));
+    const { client, requests, failAt } = pagingServer(...pages);
+    failAt("6", new ConnectError("away", Code.Unavailable));
+    const request = { name: "projects/p", filter: "done = true", pageSize: 1 };
+    const list = client.list(request);
+    const names: string[] = [];
+    const walk = async (operations: AsyncIterable<Operation>) => {
+      for await (const { name } of operations) names.push(name);
+    };
+    expect((await rejectionOf(walk(list))).code).toBe(Code.Unavailable);
+    expect(list.pageToken).toBe("6");
+    const rest = client.list({ ...request, pageToken: list.pageToken });
+    await walk(rest);
+    expect(names).toEqual(pages.flatMap((page) => page.names));
+    expect(requests.map(({ pageToken }) => pageToken).slice(6, 8)).toEqual(["6", "6"]);
+    for (const sent of requests) expect(sent).toMatchObject(request);
+    expect(rest.pageToken).toBeUndefined();
+  });
+
+  it("stands at the page that it gives out until that was taken whole", async () => {
+    const { client } = pagingServer({ names: ["operations/1", "operations/2"] }, {}, {});
+    const list = client.list({ pageSize: 2 });
+    expect(list.pageToken).toBe("");
+    for await (const { name } of list) if (name === "operations/2") break;
+    expect(list.pageToken).toBe("");
+    const pages = list.pages()[Symbol.asyncIterator]();
+    await pages.next();
+    await pages.next();
+    expect(list.pageToken).toBe("1");
+    await pages.next();
+    expect((await pages.next()).done).toBe(true);
+    expect(list.pageToken).toBeUndefined();
+    // Walking it again begins anew.
+    expect(await toArray(list)).toHaveLength(2);
+  });
+
+  it("asks for all pages alike, whatever becomes of the request in the meantime", async () => {
+    const { client, requests } = pagingServer({}, {});
+    const request = { filter: "done = true", pageSize: 5 };
+    for await (const _ of client.list(request).pages()) Object.assign(request, { pageSize: 7 });
+    expect(requests.map(({ pageSize }) => pageSize)).toEqual([5, 5]);
+  });
+
+  it.each([
+    ["the same token again", { "": "a", a: "a" }, 2],
+    ["tokens in a circle", { "": "a", a: "b", b: "c", c: "a" }, 4],
+  ])("does not go on for ever with %s", async (_, next: Record<string, string>, pages) => {
+    let asked = 0;
+    const client = createOperationsClient(
+      operationsTransport({
+        listOperations({ pageToken }) {
+          asked += 1;
+          return create(ListOperationsResponseSchema, { nextPageToken: next[pageToken] ?? "" });
+        },
+      }),
+    );
+    const error = await rejectionOf(toArray(client.list()));
+    expect(error.code).toBe(Code.Internal);
+    expect(standardDetailsOf(error).errorInfo).toMatchObject({
+      reason: "REPEATED_PAGE_TOKEN",
+      metadata: { pageToken: "a" },
+    });
+    expect(asked).toBe(pages);
   });
 });
 

@@ -137,7 +137,9 @@ describe("the archive service over HTTP/2", () => {
     const archive = join(directory, "folder.tar.gz");
     await withServer(async (transport) => {
       const handle = await compressWith(transport)({ folder, archive });
-      for await (const { metadata } of handle.watch({ poll: { initialDelayMs: 10, multiplier: 1 } })) {
+      for await (const { metadata } of handle.watch({
+        poll: { initialDelayMs: 10, multiplier: 1 },
+      })) {
         if (metadata === undefined || metadata.bytesDone === 0n) continue;
         expect(existsSync(archive)).toBe(true);
         await handle.cancel();

@@ -1,0 +1,1 @@
+export { createTracingObserver, type TracingOptions } from "./tracing-observer.js";

@@ -1,0 +1,124 @@
+import {
+  type Attributes,
+  context,
+  isSpanContextValid,
+  type SpanContext,
+  SpanKind,
+  SpanStatusCode,
+  type TracerProvider,
+  trace,
+} from "@opentelemetry/api";
+import {
+  type ObservedWait,
+  OperationError,
+  type WaitEnd,
+  type WaitObservation,
+  type WaitObserver,
+} from "../client/index.js";
+import { codeName } from "../status/index.js";
+
+/** Where spans go. */
+export interface TracingOptions {
+  /** What makes the tracer. Default: the one that is registered with `@opentelemetry/api`, if any. */
+  tracerProvider?: TracerProvider | undefined;
+}
+
+/**
+ * An observer that makes one span of each wait, for `ClientOptions.observer`. A wait
+ * is a `result()`, an `outcome()` or an iteration; its span ends with it, also when
+ * the caller leaves the iteration. Where no tracer is registered it does nothing.
+ *
+ * The span is named `package.Service/Method wait` after the method that started the
+ * operation, is a child of the span that is active where the wait begins, and links
+ * to the span that was active where the operation was started; that link is missing
+ * from an operation that was resumed. The span is not made active: one loop looks for
+ * all who wait for one operation, so its calls are nobody's children.
+ *
+ * Its kind is INTERNAL, as in google-cloud-go. A span of kind CLIENT stands for one
+ * call to a remote service, of which a backend draws its map of services and counts
+ * requests; here these are the single looks, whose spans the transport's own
+ * instrumentation makes.
+ *
+ * Attributes, the first four as Google's client libraries name them (google-cloud-go
+ * longrunning/longrunning.go, google-cloud-rust tests/o11y/src/lro_tracing.rs):
+ *
+ * | attribute | is |
+ * |---|---|
+ * | `gcp.resource.destination.id` | the operation's name |
+ * | `gcp.longrunning.poll_attempt_count` | how often the wait looked |
+ * | `gcp.longrunning.done` | whether the operation was seen to be done |
+ * | `gcp.longrunning.status_code` | once it is done, the number of its google.rpc.Code: 0 with a response; missing where it has no result |
+ * | `error.type` | the code of the wait's error by its google.rpc.Code name; missing from a wait that has none |
+ * | `connect_longrunning.wait.end` | `succeeded`, the `kind` of the OperationError, `stopped` where the caller left an iteration, `policy` where the caller's poll policy threw |
+ * | `connect_longrunning.wait.failed_polls` | how many of its looks failed |
+ * | `connect_longrunning.wait.paused_ms` | time within pauses between looks, in milliseconds |
+ * | `connect_longrunning.wait.overshoot_ms` | how long the end may have gone unseen, in milliseconds; only if the operation is done |
+ *
+ * The span's status is ERROR with the error's message for every wait that rejects, and
+ * for an operation that ended with an error.
+ */
+export function createTracingObserver(options: TracingOptions = {}): WaitObserver {
+  const tracer = (options.tracerProvider ?? trace).getTracer("connect-longrunning");
+  return {
+    operationStarted: () => trace.getSpanContext(context.active()),
+    waitStarted(wait) {
+      const span = tracer.startSpan(`${wait.method} wait`, {
+        kind: SpanKind.INTERNAL,
+        attributes: { "gcp.resource.destination.id": wait.operationName },
+        links: linksOf(wait),
+      });
+      let failedPolls = 0;
+      return {
+        polled(look) {
+          if ("error" in look) failedPolls += 1;
+        },
+        ended(end) {
+          span.setAttributes(attributesOf(end, failedPolls));
+          if (end.error !== undefined) {
+            span.setStatus({ code: SpanStatusCode.ERROR, message: end.error.rawMessage });
+          }
+          span.end();
+        },
+      } satisfies WaitObservation;
+    },
+  };
+}
+
+/** The link to where the operation was started, as `operationStarted` found it. */
+function linksOf({ link }: ObservedWait): { context: SpanContext }[] {
+  const started = link as SpanContext | undefined;
+  return started !== undefined && isSpanContextValid(started) ? [{ context: started }] : [];
+}
+
+/** Without those that do not apply, as an attribute must not be undefined. */
+function attributesOf(end: WaitEnd, failedPolls: number): Attributes {
+  const statusCode = statusCodeOf(end);
+  return {
+    "gcp.longrunning.poll_attempt_count": end.polls,
+    "gcp.longrunning.done": end.done,
+    ...(statusCode !== undefined && { "gcp.longrunning.status_code": statusCode }),
+    ...(end.error !== undefined && { "error.type": codeName(end.error.code) }),
+    "connect_longrunning.wait.end": howEnded(end),
+    "connect_longrunning.wait.failed_polls": failedPolls,
+    "connect_longrunning.wait.paused_ms": end.pausedMs,
+    ...(end.done && { "connect_longrunning.wait.overshoot_ms": end.overshootMs }),
+  };
+}
+
+/**
+ * A number, 0 for a response, and only once the operation is done: so do google-cloud-go
+ * (`attribute.Int("gcp.longrunning.status_code", …)`) and google-cloud-rust, whose test
+ * expects 3 here and "INVALID_ARGUMENT" in `error.type`.
+ */
+function statusCodeOf({ snapshot }: WaitEnd): number | undefined {
+  if (snapshot.kind === "running") return undefined;
+  const { result } = snapshot.operation;
+  if (result.case === "error") return result.value.code;
+  return result.case === "response" || snapshot.kind === "succeeded" ? 0 : undefined;
+}
+
+function howEnded({ error, snapshot }: WaitEnd): string {
+  if (error instanceof OperationError) return error.kind;
+  if (snapshot.kind !== "running") return snapshot.kind;
+  return error === undefined ? "stopped" : "policy";
+}

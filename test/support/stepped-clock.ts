@@ -1,0 +1,47 @@
+import type { Clock } from "../../src/internal/clock.js";
+
+/**
+ * A clock that jumps from one scheduled callback to the next. It costs a fraction of
+ * what a manual clock does, for tests that live through thousands of hours.
+ */
+export interface SteppedClock extends Clock {
+  /**
+   * Go to the time of the earliest callback, call it, and let all that follows from it
+   * in this process happen. False if there is none.
+   */
+  step(): Promise<boolean>;
+  /** Let all that can happen now do so; time stands still. */
+  settle(): Promise<void>;
+  /** How many callbacks are scheduled. */
+  scheduled(): number;
+}
+
+export function createSteppedClock(startMs = Date.UTC(2026, 0, 1)): SteppedClock {
+  const timers = new Set<{ readonly dueMs: number; readonly callback: () => void }>();
+  let nowMs = startMs;
+  // Promises settle before it comes round to the next task, and nothing here awaits I/O.
+  const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
+  return {
+    nowMs: () => nowMs,
+    schedule(delayMs, callback) {
+      const timer = { dueMs: nowMs + Math.max(0, delayMs), callback };
+      timers.add(timer);
+      return () => {
+        timers.delete(timer);
+      };
+    },
+    async step() {
+      await settle();
+      let [first] = timers;
+      for (const timer of timers) if (first && timer.dueMs < first.dueMs) first = timer;
+      if (first === undefined) return false;
+      timers.delete(first);
+      nowMs = Math.max(nowMs, first.dueMs);
+      first.callback();
+      await settle();
+      return true;
+    },
+    settle,
+    scheduled: () => timers.size,
+  };
+}
