@@ -112,6 +112,9 @@ describe("the README", { timeout: timeoutMs }, () => {
         "printed 10 pages",
         "the second was cancelled",
         "the third printed 50 pages",
+        "batch: 1 printed",
+        "batch: 2 printed",
+        "batch: 3 printed",
         "the first is succeeded",
       ]),
     );
