@@ -210,7 +210,7 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
     reportIntervalMs,
     maxAttempts,
   });
-  const starts = createOperationStarts({ store, dispatcher, clock, log });
+  const starts = createOperationStarts({ store, dispatcher, writeAndPublish, clock, log });
   const external = createExternalOperations(store, writeAndPublish);
   const served = new Set<string>();
   const startsUnderWay = new Set<Promise<unknown>>();
@@ -237,6 +237,7 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
     if (stopping !== undefined) throw draining();
     void expireNowAndThen();
     await recovered;
+    if (stopping !== undefined) throw draining();
     const started = starts.start(method, request, init);
     startsUnderWay.add(started);
     try {

@@ -53,8 +53,9 @@ export interface RunLoop {
 /** How often a terminal write is tried while the store fails, and how long after each other. */
 const finishDelaysMs = [100, 200, 400, 800, 1600, 3200, 6400, 12_800];
 
-/** Codes of a store's errors that may pass by themselves. */
+/** Codes of a store's errors that may pass by themselves; UNKNOWN is what a plain Error counts as. */
 const passingCodes: ReadonlySet<Code> = new Set([
+  Code.Unknown,
   Code.Unavailable,
   Code.DeadlineExceeded,
   Code.Aborted,
@@ -149,7 +150,12 @@ export function createRunLoop(parts: RunLoopParts): RunLoop {
         return { kind: "settled" };
       }
       if (attemptSignal.stoppedBy("drain") && !attemptSignal.stoppedBy("cancel")) {
-        if (lastReport !== undefined) await store.report(record, lastReport);
+        if (lastReport !== undefined) {
+          // Best effort, as every report: the handover matters more.
+          await store.report(record, lastReport).catch((cause: unknown) => {
+            log({ kind: "store-failed", action: `report ${name}`, cause });
+          });
+        }
         return handOver(record);
       }
     }

@@ -24,11 +24,13 @@ import type { OperationsEvent } from "./events.js";
 import { operationFromRecord } from "./operation-message.js";
 import { isSameFingerprint, requestIdOf, stringFieldOf } from "./request-id.js";
 import { storedError } from "./stored-result.js";
+import type { WriteAndPublish } from "./write-and-publish.js";
 
 /** What starts stand on. */
 export interface StartParts {
   store: OperationStore;
   dispatcher: Dispatcher;
+  writeAndPublish: WriteAndPublish;
   clock: Clock;
   log: (event: OperationsEvent) => void;
 }
@@ -67,6 +69,7 @@ const recoveryRetryDelayMs = 1000;
 export function createOperationStarts({
   store,
   dispatcher,
+  writeAndPublish,
   clock,
   log,
 }: StartParts): OperationStarts {
@@ -88,16 +91,13 @@ export function createOperationStarts({
     } catch (cause) {
       // Without a transaction the record stands, and nobody would ever run it.
       if (transaction === undefined) {
-        await store.requestCancel(record.name, storedError(notDispatched()));
+        await writeAndPublish(
+          () => store.requestCancel(record.name, storedError(notDispatched())),
+          () => "done",
+        );
       }
       throw cause;
     }
-  };
-
-  const recoverFrom = async (after: ListCursor | undefined): Promise<ListCursor | undefined> => {
-    const page = await store.unfinished({ after, limit: recoveryPageSize });
-    for (const record of page.records) await dispatcher.dispatch(record);
-    return page.next;
   };
 
   return {
@@ -143,8 +143,15 @@ export function createOperationStarts({
       let isAtEnd = false;
       while (!isAtEnd && !signal.aborted) {
         try {
-          after = await recoverFrom(after);
-          isAtEnd = after === undefined;
+          const page = await store.unfinished({ after, limit: recoveryPageSize });
+          for (const record of page.records) {
+            if (signal.aborted) return;
+            await dispatcher.dispatch(record);
+            // One by one, so that nothing is dispatched again where a later one fails.
+            after = record;
+          }
+          isAtEnd = page.next === undefined;
+          after = page.next;
         } catch (cause) {
           log({ kind: "store-failed", action: "recover", cause });
           await sleep(clock, recoveryRetryDelayMs, signal).catch(() => undefined);

@@ -154,4 +154,36 @@ export const dispatcherContract: readonly ContractCase<Dispatcher>[] = [
     finish(settled);
     assertSame(await stopped, true, "whether it had ended before the stop resolved");
   }),
+  dispatcherCase(
+    "stops although what is under way is handed over or failed",
+    async (dispatcher) => {
+      const method = newMethod();
+      const settlements: Settlement[] = [{ kind: "handover" }, { kind: "retry", delayMs: 1 }];
+      let stopping: () => void = () => undefined;
+      const stopBegan = new Promise<void>((resolve) => {
+        stopping = resolve;
+      });
+      let runs = 0;
+      const started = new Promise<void>((resolve) => {
+        dispatcher.serve(method, async () => {
+          const settlement = settlements[runs] ?? settled;
+          runs += 1;
+          if (runs === settlements.length) resolve();
+          await stopBegan;
+          return settlement;
+        });
+      });
+      for (const _ of settlements) await dispatcher.dispatch({ name: newName(), method });
+      await started;
+      const stopped = dispatcher.stop();
+      stopping();
+      await stopped;
+      assertSame(runs, settlements.length, "how many runs there were");
+    },
+  ),
+  dispatcherCase("stops at once where nothing is under way, and once more", async (dispatcher) => {
+    dispatcher.serve(newMethod(), createDeliveries(() => settled).run);
+    await dispatcher.stop();
+    await dispatcher.stop();
+  }),
 ];

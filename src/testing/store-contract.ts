@@ -68,6 +68,25 @@ async function namesOfWalk(
   return names;
 }
 
+/** Those of these names that have unfinished work, in the order that the store gives. */
+async function unfinishedAmong(
+  store: OperationStore,
+  names: readonly string[],
+  limit: number,
+  between: () => Promise<void> = async () => undefined,
+): Promise<string[]> {
+  const found: string[] = [];
+  let after: Parameters<OperationStore["unfinished"]>[0]["after"];
+  do {
+    const page = await store.unfinished({ after, limit });
+    assertThat(page.records.length <= limit, `a page has at most ${limit} records`);
+    found.push(...page.records.map((record) => record.name));
+    after = page.next;
+    await between();
+  } while (after !== undefined);
+  return found.filter((name) => names.includes(name));
+}
+
 function requestId(scope: string, id: string, fingerprint = 1, windowMs = 30 * dayMs) {
   return { scope, id, fingerprint: Uint8Array.of(fingerprint), windowMs };
 }
@@ -102,6 +121,28 @@ export const storeContract: readonly ContractCase<OperationStore>[] = [
     assertSame(record.updateTimeMicros, record.createTimeMicros, "update time");
     assertSame(record.endTimeMicros, undefined, "end time");
     assertSame(record.expireTimeMicros, undefined, "expire time");
+  }),
+  storeCase("keeps whether it is driven from outside, and all of its request id", async (store) => {
+    const id = {
+      scope: `caller \u0000 ${crypto.randomUUID()}`,
+      id: "a/b",
+      fingerprint: noMessage,
+      windowMs: 90_000,
+    };
+    const operation = newOperation({ external: true, requestId: id });
+    await inserted(store, operation);
+    const record = present(await store.get(operation.name), "the record");
+    assertSame(record.external, true, "external");
+    const kept = present(record.requestId, "the request id");
+    assertSame(kept.scope, id.scope, "scope");
+    assertSame(kept.id, id.id, "id");
+    assertSame(kept.fingerprint, noMessage, "fingerprint");
+    assertSame(kept.windowMs, 90_000, "window");
+    const own = newOperation();
+    await inserted(store, own);
+    const other = present(await store.get(own.name), "the other record");
+    assertSame(other.external, false, "external");
+    assertSame(other.requestId, undefined, "request id");
   }),
   storeCase("does not find a name that nobody inserted", async (store) => {
     const { name } = newOperation();
@@ -236,6 +277,112 @@ export const storeContract: readonly ContractCase<OperationStore>[] = [
     const second = present(await store.claim(first.name), "the next claim");
     assertSame(second.attempt, 2, "attempt");
     assertSame((await store.release(second, false, cancelled))?.handovers, 1, "handovers");
+  }),
+
+  storeCase(
+    "shows a worker its record, a hidden one too, with the request to cancel",
+    async (store) => {
+      const claim = await claimed(store, newOperation());
+      assertSame(
+        (await store.look(claim))?.cancelRequestTimeMicros,
+        undefined,
+        "time of a request",
+      );
+      const cancelRequested = await store.requestCancel(claim.name, cancelled);
+      await store.hide(claim.name);
+      const record = present(await store.look(claim), "the record");
+      assertSame(record.name, claim.name, "name");
+      assertSame(record.state, "running", "state");
+      assertSame(
+        record.cancelRequestTimeMicros,
+        present(cancelRequested, "the cancellation").cancelRequestTimeMicros,
+        "time of the request",
+      );
+      assertThat(record.deleteTimeMicros !== undefined, "it has the time of its deletion");
+    },
+  ),
+  storeCase("shows a worker nothing whose claim no longer holds", async (store) => {
+    const stale = await claimed(store, newOperation());
+    const claim = present(await store.claim(stale.name), "the second claim");
+    assertSame(await store.look(stale), undefined, "a look of the first attempt");
+    assertThat((await store.look(claim)) !== undefined, "the second attempt sees it");
+    await store.release(claim, true, cancelled);
+    assertSame(await store.look(claim), undefined, "a look after the release");
+    const done = await finished(store, newOperation());
+    assertSame(await store.look(done), undefined, "a look after the end");
+    assertSame(
+      await store.look({ name: newOperation().name, attempt: 1 }),
+      undefined,
+      "an unknown",
+    );
+  }),
+  storeCase("a look changes nothing", async (store) => {
+    const claim = await claimed(store, newOperation());
+    assertSame((await store.look(claim))?.updateTimeMicros, claim.updateTimeMicros, "update time");
+  }),
+  storeCase("server 56: ends what is given back after a request to cancel", async (store) => {
+    for (const handover of [true, false]) {
+      const claim = await claimed(store, newOperation({ retentionMs: 5000 }));
+      await store.report(claim, { metadata: noMessage, checkpoint: Uint8Array.of(7) });
+      await store.requestCancel(claim.name, cancelled);
+      const released = present(await store.release(claim, handover, cancelled), "the release");
+      assertSame(released.state, "done", "state");
+      const record = present(await store.get(claim.name), "the record");
+      assertSame(record.state, "done", "state");
+      assertSame(record.result?.kind, "error", "kind of result");
+      assertSame(record.result?.value, cancelled.value, "result");
+      assertSame(record.metadata, noMessage, "metadata");
+      assertSame(record.checkpoint, undefined, "checkpoint");
+      const endTimeMicros = present(record.endTimeMicros, "the end time");
+      assertSame(record.expireTimeMicros, endTimeMicros + 5_000_000, "expire time");
+      assertSame(await store.claim(claim.name), undefined, "a claim after that");
+    }
+  }),
+  storeCase("has no result for what is given back without a request to cancel", async (store) => {
+    const claim = await claimed(store, newOperation());
+    const released = present(await store.release(claim, true, cancelled), "the release");
+    assertSame(released.state, "queued", "state");
+    assertSame(released.result, undefined, "result");
+    assertSame(released.endTimeMicros, undefined, "end time");
+  }),
+
+  storeCase("knows what is unfinished, oldest first, also what is hidden", async (store) => {
+    const running = await claimed(store, newOperation());
+    const queued = await inserted(store, newOperation());
+    const hidden = await claimed(store, newOperation());
+    const released = await claimed(store, newOperation());
+    await store.hide(hidden.name);
+    await store.release(released, true, cancelled);
+    await store.report(running, { metadata: noMessage });
+    const names = [running, queued, hidden, released].map((record) => record.name);
+    for (const limit of [3, 100]) {
+      const found = await unfinishedAmong(store, names, limit);
+      assertSame(found.join(), names.join(), `what is unfinished, by ${limit}`);
+    }
+  }),
+  storeCase("has nothing unfinished that is done or driven from outside", async (store) => {
+    const external = await inserted(store, newOperation({ external: true }));
+    const done = await finished(store, newOperation());
+    const immediate = await inserted(store, newOperation({ result: response }));
+    const stopped = await inserted(store, newOperation());
+    await store.requestCancel(stopped.name, cancelled);
+    const hidden = await claimed(store, newOperation());
+    await store.hide(hidden.name);
+    await store.finish(hidden, response);
+    const names = [external, done, immediate, stopped, hidden].map((record) => record.name);
+    assertSame((await unfinishedAmong(store, names, 100)).join(), "", "what is unfinished");
+  }),
+  storeCase("a walk of what is unfinished meets each once that lasts", async (store) => {
+    const records: OperationRecord[] = [];
+    for (let count = 0; count < 7; count += 1) records.push(await claimed(store, newOperation()));
+    const [first] = records;
+    const lasting = records.slice(1).map((record) => record.name);
+    const walk = await unfinishedAmong(store, lasting, 2, async () => {
+      if (first !== undefined) await store.finish(first, response);
+      const last = records.at(-1);
+      if (last !== undefined) await store.report(last, { metadata: noMessage });
+    });
+    assertSame(walk.join(), lasting.join(), "the lasting ones in the walk");
   }),
 
   storeCase("server 7: a done operation never changes again", async (store) => {
@@ -445,4 +592,41 @@ export const storeContract: readonly ContractCase<OperationStore>[] = [
     assertSame(kind, "inserted", "what the transaction returned");
     assertThat((await store.get(operation.name)) !== undefined, "the record is there");
   }),
+  storeCase(
+    "undoes all of a transaction that throws, where it hands one out, and nothing where it does not",
+    async (store) => {
+      const operation = newOperation();
+      const claim = await claimed(store, newOperation());
+      const deleted = await finished(store, newOperation());
+      let handedOut = false;
+      const outcome = await store
+        .transaction(async (transaction) => {
+          handedOut = transaction !== undefined;
+          if (!handedOut) return "resolved";
+          await store.insert(operation, { transaction });
+          await store.finish(claim, response, undefined, { transaction });
+          await store.hide(deleted.name, { transaction });
+          throw new ConnectError("roll back", Code.Aborted);
+        })
+        .catch(() => "rejected");
+      assertSame(outcome, handedOut ? "rejected" : "resolved", "the transaction");
+      assertSame(await store.get(operation.name), undefined, "the insert");
+      assertSame((await store.get(claim.name))?.state, "running", "the state of the finished one");
+      assertThat((await store.get(deleted.name)) !== undefined, "the deleted one is there");
+      assertSame((await store.finish(claim, response))?.state, "done", "the end after that");
+    },
+  ),
+  storeCase(
+    "shows what a transaction did to its own reads, and to all once it is over",
+    async (store) => {
+      const operation = newOperation();
+      const record = await store.transaction(async (transaction) => {
+        await store.insert(operation, { transaction });
+        await store.requestCancel(operation.name, cancelled, { transaction });
+        return store.get(operation.name, { transaction });
+      });
+      assertSame(record?.state, "done", "what its own read showed");
+      assertSame((await store.get(operation.name))?.state, "done", "what a later read showed");
+    },
+  ),
 ];

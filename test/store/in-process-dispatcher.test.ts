@@ -1,7 +1,10 @@
+import { Code } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { createInProcessDispatcher, type Settlement } from "../../src/server/index.js";
+import { standardDetailsOf } from "../../src/status/index.js";
 import { createManualClock } from "../../src/testing/index.js";
 import { createDeferred } from "../support/deferred.js";
+import { rejectionOf } from "../support/rejection.js";
 
 const method = "printing.v1.PrintService/Print";
 
@@ -70,7 +73,94 @@ describe("the in-process dispatcher", () => {
     expect([runs, clock.scheduled()]).toEqual([1, 0]);
   });
 
-  it.each([0, 1.5])("refuses maxConcurrent of %d", (maxConcurrent) => {
-    expect(() => createInProcessDispatcher({ maxConcurrent })).toThrow("maxConcurrent");
+  it("lets no more than maxQueued wait for their turn, and takes more once there is room", async () => {
+    const clock = createManualClock();
+    const dispatcher = createInProcessDispatcher({ clock, maxConcurrent: 1, maxQueued: 2 });
+    const gate = createDeferred<Settlement>();
+    const ran: string[] = [];
+    dispatcher.serve(method, ({ name }) => {
+      ran.push(name);
+      return gate.promise;
+    });
+    for (const name of ["runs", "waits", "waits too"]) await dispatcher.dispatch({ name, method });
+    const error = await rejectionOf(dispatcher.dispatch({ name: "refused", method }));
+    expect(error.code).toBe(Code.ResourceExhausted);
+    const details = standardDetailsOf(error);
+    expect(details.errorInfo).toMatchObject({ reason: "QUEUE_FULL", metadata: { maxQueued: "2" } });
+    expect(details.retryInfo?.retryDelay?.seconds).toBe(60n);
+    gate.resolve({ kind: "settled" });
+    await clock.advance(0);
+    await dispatcher.dispatch({ name: "later", method });
+    expect(ran).toEqual(["runs", "waits", "waits too", "later"]);
+  });
+
+  it("counts among those that wait the ones of a method that nobody serves yet", async () => {
+    const dispatcher = createInProcessDispatcher({ maxQueued: 1 });
+    await dispatcher.dispatch({ name: "a", method });
+    expect((await rejectionOf(dispatcher.dispatch({ name: "b", method }))).code).toBe(
+      Code.ResourceExhausted,
+    );
+    dispatcher.serve(method, async () => ({ kind: "settled" }));
+    await dispatcher.dispatch({ name: "b", method });
+  });
+
+  it("counts among those that wait the ones whose retry is not due yet", async () => {
+    const clock = createManualClock();
+    const dispatcher = createInProcessDispatcher({ clock, maxQueued: 1 });
+    let runs = 0;
+    dispatcher.serve(method, async () => {
+      runs += 1;
+      return runs === 1 ? { kind: "retry", delayMs: 500 } : { kind: "settled" };
+    });
+    await dispatcher.dispatch({ name: "a", method });
+    await clock.advance(0);
+    expect((await rejectionOf(dispatcher.dispatch({ name: "b", method }))).code).toBe(
+      Code.ResourceExhausted,
+    );
+    await clock.advance(500);
+    await dispatcher.dispatch({ name: "b", method });
+    expect(runs).toBe(3);
+  });
+
+  it("delivers what was dispatched in a transaction once that has committed, and not before", async () => {
+    const clock = createManualClock();
+    const dispatcher = createInProcessDispatcher({ clock });
+    const ran: string[] = [];
+    dispatcher.serve(method, async ({ name }) => {
+      ran.push(name);
+      return { kind: "settled" };
+    });
+    const committed: (() => void)[] = [];
+    const transaction = {
+      executeSql: async () => ({ rows: [] }),
+      afterCommit: (callback: () => void) => committed.push(callback),
+    };
+    await dispatcher.dispatch({ name: "a", method }, { transaction });
+    await clock.advance(60_000);
+    expect(ran).toEqual([]);
+    for (const callback of committed) callback();
+    expect(ran).toEqual(["a"]);
+  });
+
+  it("refuses a transaction that cannot tell when it has committed, and delivers nothing", async () => {
+    const clock = createManualClock();
+    const dispatcher = createInProcessDispatcher({ clock });
+    let runs = 0;
+    dispatcher.serve(method, async () => {
+      runs += 1;
+      return { kind: "settled" };
+    });
+    const transaction = { executeSql: async () => ({ rows: [] }) };
+    const error = await rejectionOf(dispatcher.dispatch({ name: "a", method }, { transaction }));
+    expect(error.code).toBe(Code.FailedPrecondition);
+    expect(standardDetailsOf(error).errorInfo?.reason).toBe("TRANSACTION_UNSUPPORTED");
+    await clock.advance(0);
+    expect(runs).toBe(0);
+  });
+
+  it.each(["maxConcurrent", "maxQueued"])("refuses nonsense as %s, naming it", (option) => {
+    for (const value of [0, 1.5, Number.NaN]) {
+      expect(() => createInProcessDispatcher({ [option]: value })).toThrow(option);
+    }
   });
 });

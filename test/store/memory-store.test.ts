@@ -93,6 +93,40 @@ describe("the memory store", () => {
     expect((await store.insert(again)).kind).toBe("inserted");
   });
 
+  it("frees a request id at the end of its window, and remembers it anew for the next one", async () => {
+    const clock = createManualClock();
+    const store = createMemoryStore({ clock });
+    const requestId = aRequestId("a", 5000);
+    const first = await insertDone(store, { requestId });
+    await clock.advance(4999);
+    await store.expire(10);
+    expect(await store.insert(anInsert({ requestId }))).toEqual({
+      kind: "spent",
+      name: first.name,
+    });
+    await clock.advance(1);
+    const second = anInsert({ requestId });
+    expect((await store.insert(second)).kind).toBe("inserted");
+    // Clears away what is left of the first; the id is the second's by now.
+    await store.expire(10);
+    const outcome = await store.insert(anInsert({ requestId }));
+    expect(outcome).toMatchObject({ kind: "duplicate", record: { name: second.name } });
+    await clock.advance(4999);
+    await store.expire(10);
+    expect(await store.insert(anInsert({ requestId }))).toMatchObject({ kind: "duplicate" });
+  });
+
+  it("remembers a request id as long as its operation is kept, however short its window", async () => {
+    const clock = createManualClock();
+    const store = createMemoryStore({ clock });
+    const running = anInsert({ requestId: aRequestId("a", 1000) });
+    await store.insert(running);
+    await clock.advance(60_000);
+    await store.expire(10);
+    const outcome = await store.insert(anInsert({ requestId: aRequestId("a", 1000) }));
+    expect(outcome).toMatchObject({ kind: "duplicate", record: { name: running.name } });
+  });
+
   it("can let go of a deleted operation as soon as its work has ended", async () => {
     const store = createMemoryStore();
     const { name } = anInsert();
