@@ -28,13 +28,13 @@ export {
   type UnfinishedQuery,
   type Unsubscribe,
 } from "../store/index.js";
-export {
-  createOperations,
-  type MethodOptions,
-  type OperationsOptions,
-  type OperationsServer,
-  type StartHandler,
-  type StartOptions,
-} from "./create-operations.js";
+export { createOperations } from "./create-operations.js";
 export type { OperationsEvent } from "./events.js";
+export type {
+  MethodOptions,
+  OperationsOptions,
+  OperationsServer,
+  StartHandler,
+  StartOptions,
+} from "./operations-server.js";
 export type { RunningOperation, Work } from "./work.js";

@@ -3,8 +3,9 @@ import { type Duration, durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { createLongRunningClient } from "../../src/index.js";
 import { ResourceInfoSchema } from "../../src/protos.js";
+import { Print } from "../support/print-server.js";
 import { plain } from "./plain.js";
-import { Print, type World } from "./world.js";
+import type { World } from "./world.js";
 
 /** Something that a client does, and what it must see over every wire. */
 export interface Case {

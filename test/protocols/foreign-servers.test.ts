@@ -13,11 +13,11 @@ import {
 } from "../../src/index.js";
 import type { Operation } from "../../src/protos.js";
 import type { PrintMetadata, PrintResponse } from "../gen/printing/v1/printing_pb.js";
+import { Print } from "../support/print-server.js";
 import { rejectionOf } from "../support/rejection.js";
 import { createForeignMemory, type ForeignMemory } from "./foreign-memory.js";
 import type { ForeignAny, ForeignOperation } from "./foreign-operations.js";
 import { type ForeignMethods, type ForeignServer, startForeignServer } from "./foreign-server.js";
-import { Print } from "./world.js";
 
 const parent = "printers/é";
 const name = `${parent}/operations/1`;

@@ -15,6 +15,7 @@ import {
 import { afterEach, beforeEach, describe, it } from "vitest";
 import { Operations } from "../../src/protos.js";
 import { createOperations, type OperationsServer } from "../../src/server/index.js";
+import { Print } from "../support/print-server.js";
 import { type RunningServer, startHttp2Server } from "../support/servers.js";
 import {
   createForeignOperations,
@@ -23,7 +24,6 @@ import {
 } from "./foreign-operations.js";
 import { createHastyClock } from "./hasty-clock.js";
 import { createWatchedSignals, type WatchedSignals } from "./watched-signals.js";
-import { Print } from "./world.js";
 
 const parent = "printers/é";
 const minute = { seconds: 60, nanos: 0 };

@@ -3,10 +3,11 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, it } from "vitest";
 import type { Clock } from "../../src/index.js";
 import type { OperationsEvent } from "../../src/server/index.js";
+import { Print } from "../support/print-server.js";
 import { cases, long } from "./cases.js";
 import { createHastyClock } from "./hasty-clock.js";
 import { type Wire, wires } from "./wires.js";
-import { openWorld, Print, type World } from "./world.js";
+import { openWorld, type World } from "./world.js";
 
 describe.each(titled(wires))("over %s", (_, wire) => {
   it.each(titled(cases))("%s", async (_, { observe, expected, expectedInJson }) => {

@@ -1,6 +1,6 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import { type Client, Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
-import { type Clock, longRunning } from "../../src/index.js";
+import type { Clock } from "../../src/index.js";
 import { BadRequestSchema, ErrorInfoSchema, Operations } from "../../src/protos.js";
 import {
   createOperations,
@@ -9,18 +9,13 @@ import {
   type RunningOperation,
 } from "../../src/server/index.js";
 import {
-  PrintMetadataSchema,
+  type PrintMetadataSchema,
   type PrintRequestSchema,
-  PrintResponseSchema,
   PrintService,
 } from "../gen/printing/v1/printing_pb.js";
+import { Print } from "../support/print-server.js";
 import { createWatchedSignals, type WatchedSignals } from "./watched-signals.js";
 import type { Wire } from "./wires.js";
-
-export const Print = longRunning(PrintService.method.print, {
-  response: PrintResponseSchema,
-  metadata: PrintMetadataSchema,
-});
 
 /** One operations server with a client at the other end of a wire: what a case works with. */
 export interface World {

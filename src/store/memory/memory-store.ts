@@ -16,6 +16,7 @@ import type {
   StoreOptions,
   UnfinishedQuery,
 } from "../operation-store.js";
+import { firstAtOrAfter, isBefore } from "./ordered-keys.js";
 
 /** How a memory store is bounded and what time it goes by. */
 export interface MemoryStoreOptions {
@@ -357,24 +358,4 @@ function reported(record: OperationRecord, report: Report) {
 
 function matches(record: OperationRecord, filter: OperationFilter | undefined): boolean {
   return filter === undefined || (record.state === "done") === filter.value;
-}
-
-/** Index of the first key that does not lie before this one; the keys' number where all do. */
-function firstAtOrAfter(keys: readonly ListCursor[], key: ListCursor): number {
-  let low = 0;
-  let high = keys.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    const probe = keys[middle];
-    if (probe !== undefined && isBefore(probe, key)) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-function isBefore(one: ListCursor, other: ListCursor): boolean {
-  if (one.createTimeMicros !== other.createTimeMicros) {
-    return one.createTimeMicros < other.createTimeMicros;
-  }
-  return one.name < other.name;
 }
