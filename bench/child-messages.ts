@@ -8,6 +8,12 @@ interface ChildAsks {
   load: { argument: [Load]; answer: LoadOutcome };
   /** Of a client: one call to the server at this port, and the message that came, serialized. */
   answer: { argument: [port: number]; answer: Uint8Array };
+  /** Of a client: follow operations to their end, one started after another. */
+  follow: { argument: [Follow]; answer: readonly Settled[] };
+  /** Of a server: what it saw since it was asked this last. */
+  seen: { argument: []; answer: Seen };
+  /** Begin many waits at a time, in one process; then end what they wait for. */
+  pend: { argument: [Pend]; answer: PendOutcome };
 }
 
 export type ChildAsk = keyof ChildAsks;
@@ -31,6 +37,41 @@ export interface LoadOutcome {
   readonly requests: number;
   readonly elapsedMs: number;
   readonly latencyP99Ms: number;
+}
+
+/** So many operations that last so long each, with a pause between the starts of two. */
+export interface Follow {
+  readonly port: number;
+  readonly operations: number;
+  readonly lastMs: number;
+  readonly everyMs: number;
+}
+
+/** When a result was there, by the monotonic clock that all processes share. */
+export interface Settled {
+  readonly atMs: number;
+  /** Since when that counts: the end of an operation on the server, or a time of the same clock. */
+  readonly since: { readonly endOf: string } | number;
+}
+
+export interface Seen {
+  /** When the write was through that ended an operation, by its name. */
+  readonly endedAtMs: ReadonlyMap<string, number>;
+  /** How many requests of google.longrunning.Operations came. */
+  readonly requests: number;
+}
+
+/** So many waits, spread evenly over so many operations. */
+export interface Pend {
+  readonly waits: number;
+  readonly operations: number;
+}
+
+export interface PendOutcome {
+  /** What all waits hold, in bytes, while nothing is done. */
+  readonly heldBytes: number;
+  /** From the end of the operations, all in one go, to the last wait's. */
+  readonly wakeMs: number;
 }
 
 /** What a child is sent. There is no reply to `stop`: it exits. */

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import type { AddressInfo, Server } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Bench } from "tinybench";
 import type {
   ChildMessage,
@@ -7,6 +8,9 @@ import type {
   LoadOutcome,
   MemoryInUse,
   ParentMessage,
+  Pend,
+  PendOutcome,
+  Settled,
 } from "./child-messages.js";
 
 /** A way to call a server. */
@@ -17,13 +21,22 @@ export interface Caller {
   answer(): Promise<Uint8Array>;
 }
 
-/** Make this process a subject's server: listen on a free port of the loopback. */
-export async function runServer(server: Server): Promise<void> {
+/**
+ * Make this process a subject's server: listen on a free port of the loopback.
+ *
+ * @param answer What it says when it is asked something. Default: that it cannot.
+ */
+export async function runServer(
+  server: Server,
+  answer: (message: ChildQuestion) => unknown = () => undefined,
+): Promise<void> {
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
   answerParent(port, async (message) => {
-    throw new Error(`a server is not asked for ${message.ask}`);
+    const answered = answer(message);
+    if (answered === undefined) throw new Error(`this server is not asked for ${message.ask}`);
+    return answered;
   });
 }
 
@@ -41,8 +54,67 @@ export function runClient(connect: (baseUrl: string) => Caller): void {
         return load(callerTo(message.argument.port), message.argument);
       case "answer":
         return callerTo(message.argument).answer();
+      default:
+        throw new Error(`this client is not asked for ${message.ask}`);
     }
   });
+}
+
+/** Runs one operation that lasts so many milliseconds to its end. */
+export type Follower = (lastMs: number) => Promise<Settled>;
+
+/** Make this process a client that follows operations. It stays connected. */
+export function runFollower(connect: (port: number) => Follower): void {
+  const followers = new Map<number, Follower>();
+  answerParent(undefined, async (message) => {
+    if (message.ask !== "follow") throw new Error(`a follower is not asked for ${message.ask}`);
+    const { port, operations, lastMs, everyMs } = message.argument;
+    const follow = followers.get(port) ?? connect(port);
+    followers.set(port, follow);
+    const settled: Promise<Settled>[] = [];
+    for (let started = 0; started < operations; started++) {
+      if (started > 0) await sleep(everyMs);
+      settled.push(follow(lastMs));
+    }
+    return Promise.all(settled);
+  });
+}
+
+/** Many waits that have begun. */
+export interface PendingWaits {
+  /** Ends what they wait for, and resolves when the last of them is over. */
+  end(): Promise<unknown>;
+}
+
+/** Make this process one that begins many waits. `prepare` is not counted to what they hold. */
+export function runWaits(prepare: (pend: Pend) => Promise<() => Promise<PendingWaits>>): void {
+  answerParent(undefined, async (message): Promise<PendOutcome> => {
+    if (message.ask !== "pend") throw new Error(`waits are not asked for ${message.ask}`);
+    const begin = await prepare(message.argument);
+    const before = await settledMemory();
+    const waits = await begin();
+    const heldBytes = (await settledMemory()) - before;
+    const startMs = performance.now();
+    await waits.end();
+    return { heldBytes, wakeMs: performance.now() - startMs };
+  });
+}
+
+/** What is in use when all that is to be done at once is done, in bytes. */
+async function settledMemory(): Promise<number> {
+  let inUse = Number.POSITIVE_INFINITY;
+  // More than once: what a finalizer lets go of is collected the next time.
+  for (let collection = 0; collection < 2; collection++) {
+    await sleep(10);
+    const { heap, external } = memoryInUse();
+    inUse = heap + external;
+  }
+  return inUse;
+}
+
+/** Milliseconds of a clock that does not jump, and that is the same one in all processes. */
+export function monotonicMs(): number {
+  return Number(process.hrtime.bigint()) / 1e6;
 }
 
 /** Call again and again; the calls that are under way at the end are waited for, and count. */
@@ -68,11 +140,12 @@ async function load(caller: Caller, { inFlight, durationMs }: Load): Promise<Loa
   };
 }
 
-type Question = Exclude<ParentMessage, { ask: "cpu" | "memory" | "stop" }>;
+/** What a child is asked that depends on the subject. */
+type ChildQuestion = Exclude<ParentMessage, { ask: "cpu" | "memory" | "stop" }>;
 
 function answerParent(
   port: number | undefined,
-  answer: (message: Question) => Promise<unknown>,
+  answer: (message: ChildQuestion) => Promise<unknown>,
 ): void {
   const send = (message: ChildMessage) => process.send?.(message);
   const answerTo = async (message: ParentMessage) => {

@@ -25,14 +25,18 @@ interface Asked {
 }
 
 /**
- * Run a module in a process of its own, and wait until it is ready.
+ * Run a module in a process of its own, TypeScript under tsx, and wait until it is ready.
  *
  * @throws Error if it exits, or is not ready within 30 seconds.
  */
 export async function startChild(module: URL): Promise<Child> {
   const name = basename(fileURLToPath(module));
   const child = fork(module, {
-    execArgv: ["--import", import.meta.resolve("tsx"), "--expose-gc", ...profileArguments(name)],
+    execArgv: [
+      ...(name.endsWith(".ts") ? ["--import", import.meta.resolve("tsx")] : []),
+      "--expose-gc",
+      ...profileArguments(name),
+    ],
     // Bytes travel as bytes.
     serialization: "advanced",
   });

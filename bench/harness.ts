@@ -86,7 +86,13 @@ export interface Effort {
 
 /** Just enough to show that a question runs. Its figures mean nothing. */
 export function quickEffort(effort: Effort): Effort {
-  return { ...effort, launches: 1, rounds: 3, warmUpRounds: 1, turns: Math.min(effort.turns, 2) };
+  return {
+    ...effort,
+    launches: 1,
+    rounds: Math.min(effort.rounds, 3),
+    warmUpRounds: Math.min(effort.warmUpRounds, 1),
+    turns: Math.min(effort.turns, 2),
+  };
 }
 
 /** One turn. */

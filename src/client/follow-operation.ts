@@ -4,6 +4,7 @@ import { fullName } from "../operation/long-running.js";
 import { ErrorInfoSchema } from "../protos.js";
 import { errorWithInfo } from "../status/error-info.js";
 import { createLookTally, waitAborted } from "./look-tally.js";
+import { notNeeded } from "./not-needed.js";
 import { tell } from "./observer.js";
 import { routed } from "./operation-calls.js";
 import { OperationError, type WaitReport } from "./operation-error.js";
@@ -50,7 +51,7 @@ export function followOperation<Response, Metadata>(
   let endStall: () => void = () => undefined;
 
   const cleanUp = () => {
-    ended.abort();
+    ended.abort(notNeeded);
     leave();
     endTimeout();
     endStall();

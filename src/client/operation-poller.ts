@@ -1,5 +1,6 @@
 import { ConnectError } from "@connectrpc/connect";
 import type { Operation } from "../protos.js";
+import { notNeeded } from "./not-needed.js";
 import type { OperationCalls } from "./operation-calls.js";
 import { retryHintMs } from "./retry-hint.js";
 
@@ -133,7 +134,7 @@ export function createOperationPoller(
   /** One WaitOperation call; undefined when it was cut short or the server has no such method. */
   const wait = async (me: Stretch, heldMs: number): Promise<Operation | undefined> => {
     const controller = new AbortController();
-    const abort = () => controller.abort();
+    const abort = () => controller.abort(notNeeded);
     me.hurry = (follower) => {
       if (follower.wantsProgress && follower.delayMs() < heldMs) abort();
     };
@@ -205,7 +206,7 @@ export function createOperationPoller(
         if (!followers.delete(follower) || followers.size > 0) return;
         const ended = stretch;
         stretch = undefined;
-        ended?.stop.abort();
+        ended?.stop.abort(notNeeded);
         onIdle();
       };
     },
