@@ -6,7 +6,6 @@ import { errorWithInfo } from "../status/error-info.js";
 import { createLookTally, waitAborted } from "./look-tally.js";
 import { notNeeded } from "./not-needed.js";
 import { tell } from "./observer.js";
-import { routed } from "./operation-calls.js";
 import { OperationError, type WaitReport } from "./operation-error.js";
 import type { OperationPoller } from "./operation-poller.js";
 import type { FinalSnapshot, Snapshot } from "./snapshot.js";
@@ -197,7 +196,7 @@ async function askToCancel(
 ): Promise<void> {
   const { calls, settings } = core;
   await callWithin(calls.clock, settings.pollTimeoutMs, ended, (signal) =>
-    calls.rpc.cancelOperation({ name }, routed(name, { signal })),
+    calls.rpc.cancelOperation({ name }, { signal }),
   ).catch(() => undefined);
 }
 

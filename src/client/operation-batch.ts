@@ -3,7 +3,6 @@ import { callWithin } from "../internal/call-within.js";
 import { parseOperationName } from "../operation/name.js";
 import type { Operation } from "../protos.js";
 import { standardDetailsOf } from "../status/standard-details.js";
-import { routed } from "./operation-calls.js";
 import { walkPages } from "./operation-list.js";
 import type { PollPolicy } from "./poll-policy.js";
 import { retryHintMs } from "./retry-hint.js";
@@ -110,7 +109,7 @@ export function createOperationBatch(
     if (!mayList || followed < 2) return [...unseen];
     const pages = walkPages({ name, filter, pageSize }, (page) =>
       callWithin(clock, pollTimeoutMs, signal, (own) =>
-        rpc.listOperations(page, routed(name, { signal: own, timeoutMs: pollTimeoutMs })),
+        rpc.listOperations(page, { signal: own, timeoutMs: pollTimeoutMs }),
       ),
     );
     let cost = 0;

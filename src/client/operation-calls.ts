@@ -1,19 +1,13 @@
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
-import {
-  type CallOptions,
-  type Client,
-  Code,
-  type ConnectError,
-  createClient,
-  type Transport,
-} from "@connectrpc/connect";
+import { Code, type ConnectError, type Transport } from "@connectrpc/connect";
 import { callWithin } from "../internal/call-within.js";
 import type { Clock } from "../internal/clock.js";
-import { type Operation, Operations } from "../protos.js";
+import type { Operation } from "../protos.js";
+import { createRoutedRpc, type OperationsRpc } from "./routed-rpc.js";
 
 /** The looks at the operations of one server, and what was learnt of it. */
 export interface OperationCalls {
-  readonly rpc: Client<typeof Operations>;
+  readonly rpc: OperationsRpc;
   readonly clock: Clock;
   /** Whether the server may have WaitOperation: false once it has said that it has not. */
   canWait(): boolean;
@@ -40,7 +34,7 @@ export function createOperationCalls(
   clock: Clock,
   { tryWait, pollTimeoutMs }: CallLimits,
 ): OperationCalls {
-  const rpc = createClient(Operations, transport);
+  const rpc = createRoutedRpc(transport);
   let canWait = tryWait;
   return {
     rpc,
@@ -48,7 +42,7 @@ export function createOperationCalls(
     canWait: () => canWait,
     get: (name, outer) =>
       callWithin(clock, pollTimeoutMs, outer, (signal) =>
-        rpc.getOperation({ name }, routed(name, { signal, timeoutMs: pollTimeoutMs })),
+        rpc.getOperation({ name }, { signal, timeoutMs: pollTimeoutMs }),
       ),
     async wait(name, waitMs, outer) {
       // gRPC's timeout header holds whole numbers, and Connect passes on what it is given.
@@ -57,7 +51,7 @@ export function createOperationCalls(
       const timeout = durationFromMs(wholeMs);
       try {
         return await callWithin(clock, timeoutMs, outer, (signal) =>
-          rpc.waitOperation({ name, timeout }, routed(name, { signal, timeoutMs })),
+          rpc.waitOperation({ name, timeout }, { signal, timeoutMs }),
         );
       } catch (error) {
         if ((error as ConnectError).code !== Code.Unimplemented) throw error;
@@ -66,14 +60,4 @@ export function createOperationCalls(
       }
     },
   };
-}
-
-/**
- * Call options with the routing header of Google's APIs, `x-goog-request-params`;
- * an empty name is not routed (AIP-4222). What the caller gave is left as it is.
- */
-export function routed(name: string, options: CallOptions = {}): CallOptions {
-  const headers = new Headers(options.headers);
-  if (name !== "") headers.set("x-goog-request-params", `name=${encodeURIComponent(name)}`);
-  return { ...options, headers };
 }

@@ -3,7 +3,6 @@ import type { CallOptions } from "@connectrpc/connect";
 import type { LongRunningMethod } from "../operation/long-running.js";
 import type { Operation } from "../protos.js";
 import { errorOfFinal, followOperation } from "./follow-operation.js";
-import { routed } from "./operation-calls.js";
 import type { WaitReport } from "./operation-error.js";
 import type { ResumeToken } from "./resume-token.js";
 import type { FinalSnapshot, Snapshot } from "./snapshot.js";
@@ -104,7 +103,7 @@ export function createOperationHandle<R extends DescMessage, M extends DescMessa
     return { [Symbol.asyncIterator]: () => watchOperation(tracked, options) };
   };
   const cancel = async (options?: CallOptions) => {
-    await rpc.cancelOperation({ name }, routed(name, options));
+    await rpc.cancelOperation({ name }, options);
   };
 
   const handle: OperationHandle<Response, Metadata> = {
@@ -127,7 +126,7 @@ export function createOperationHandle<R extends DescMessage, M extends DescMessa
       return outcome(options);
     },
     async delete(options) {
-      await rpc.deleteOperation({ name }, routed(name, options));
+      await rpc.deleteOperation({ name }, options);
     },
   };
   keepInside(handle, tracked);

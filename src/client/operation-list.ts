@@ -2,7 +2,7 @@ import { type CallOptions, Code, type ConnectError } from "@connectrpc/connect";
 import type { ListOperationsResponse, Operation } from "../protos.js";
 import { errorWithInfo } from "../status/error-info.js";
 import type { Filter } from "./filter.js";
-import { type OperationCalls, routed } from "./operation-calls.js";
+import type { OperationCalls } from "./operation-calls.js";
 
 /**
  * Which operations to list, as google.longrunning.ListOperationsRequest says it. What is
@@ -60,9 +60,7 @@ export function createOperationList(
   let pageToken: string | undefined = first;
   const pages = async function* () {
     pageToken = first;
-    const walk = walkPages(fixed, (page) =>
-      calls.rpc.listOperations(page, routed(page.name, options)),
-    );
+    const walk = walkPages(fixed, (page) => calls.rpc.listOperations(page, options));
     for await (const page of walk) {
       yield page;
       pageToken = page.nextPageToken || undefined;

@@ -4,7 +4,7 @@ import { type CallOptions, Code, ConnectError, type Transport } from "@connectrp
 import type { LongRunningMethod } from "../operation/long-running.js";
 import type { Operation } from "../protos.js";
 import { type ClientOptions, clientSettings } from "./client-options.js";
-import { createOperationCalls, routed } from "./operation-calls.js";
+import { createOperationCalls } from "./operation-calls.js";
 import { OperationError, withoutWait } from "./operation-error.js";
 import { createOperationHandle, type OperationHandle } from "./operation-handle.js";
 import { createOperationList, type ListRequest, type OperationList } from "./operation-list.js";
@@ -58,20 +58,20 @@ export function createOperationsClient(
   const core = createClientCore(transport, options);
   const { rpc } = core.calls;
   return {
-    get: (name, callOptions) => rpc.getOperation({ name }, routed(name, callOptions)),
+    get: (name, callOptions) => rpc.getOperation({ name }, callOptions),
     list: (request = {}, callOptions) => createOperationList(core.calls, request, callOptions),
     async wait(name, timeoutMs, callOptions) {
       const timeout =
         timeoutMs === undefined
           ? undefined
           : durationFromMs(Math.ceil(inRange("timeoutMs", timeoutMs, 0, longestMs)));
-      return rpc.waitOperation({ name, timeout }, routed(name, callOptions));
+      return rpc.waitOperation({ name, timeout }, callOptions);
     },
     async cancel(name, callOptions) {
-      await rpc.cancelOperation({ name }, routed(name, callOptions));
+      await rpc.cancelOperation({ name }, callOptions);
     },
     async delete(name, callOptions) {
-      await rpc.deleteOperation({ name }, routed(name, callOptions));
+      await rpc.deleteOperation({ name }, callOptions);
     },
     resume: (method, from, callOptions) => resumeOperation(core, method, from, callOptions),
   };
@@ -100,7 +100,7 @@ export async function resumeOperation<R extends DescMessage, M extends DescMessa
       : readResumeToken(from, method);
   const { name, requestId } = token;
   try {
-    const first = await core.calls.rpc.getOperation({ name }, routed(name, options));
+    const first = await core.calls.rpc.getOperation({ name }, options);
     return createOperationHandle(core, method, first, {
       isFresh: false,
       requestId,
