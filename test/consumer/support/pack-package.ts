@@ -14,14 +14,14 @@ export interface PackedPackage {
 export const repository = fileURLToPath(new URL("../../..", import.meta.url));
 
 /**
- * Pack this package as it stands. `prepack` writes `dist`, which another run may
+ * Pack this package as it stands. `prepare` writes `dist`, which another run may
  * be reading or writing in the repository, so it happens in a copy.
  */
 export async function packPackage(directory: string): Promise<PackedPackage> {
   const copy = join(directory, "package");
   await copySources(copy);
   const output = await run(copy, "npm", "pack", "--json", "--pack-destination", directory);
-  // What the prepack script prints comes first.
+  // What the prepare script prints comes first.
   const [packed] = JSON.parse(output.slice(output.search(/^\[/m))) as {
     filename: string;
     files: { path: string }[];
