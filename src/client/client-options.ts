@@ -1,13 +1,8 @@
 import { type Clock, systemClock } from "../internal/clock.js";
+import { inRange, longestMs } from "../internal/option-bounds.js";
 import type { OutcomeOptions } from "../operation/outcome.js";
 import type { WaitObserver } from "./observer.js";
-import {
-  type BackoffOptions,
-  inRange,
-  longestMs,
-  type PollPolicy,
-  pollPolicyOf,
-} from "./poll-policy.js";
+import { type BackoffOptions, type PollPolicy, pollPolicyOf } from "./poll-policy.js";
 
 /** Options of a client, for all of its waits. Every field may be left out. */
 export interface ClientOptions extends OutcomeOptions {

@@ -1,6 +1,7 @@
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { type CallOptions, Code, ConnectError, type Transport } from "@connectrpc/connect";
+import { inRange, longestMs } from "../internal/option-bounds.js";
 import type { LongRunningMethod } from "../operation/long-running.js";
 import type { Operation } from "../protos.js";
 import { type ClientOptions, clientSettings } from "./client-options.js";
@@ -8,7 +9,6 @@ import { createOperationCalls } from "./operation-calls.js";
 import { OperationError, withoutWait } from "./operation-error.js";
 import { createOperationHandle, type OperationHandle } from "./operation-handle.js";
 import { createOperationList, type ListRequest, type OperationList } from "./operation-list.js";
-import { inRange, longestMs } from "./poll-policy.js";
 import { readResumeToken } from "./read-resume-token.js";
 import { createResumeToken, type ResumeToken } from "./resume-token.js";
 import type { ClientCore } from "./tracked-operation.js";

@@ -1,4 +1,5 @@
 import { Code, type ConnectError } from "@connectrpc/connect";
+import { inRange, longestMs } from "../internal/option-bounds.js";
 
 /** When to look at an operation again. Callers may bring one of their own. */
 export interface PollPolicy {
@@ -84,18 +85,3 @@ const transientCodes: ReadonlySet<Code> = new Set([
   Code.Internal,
   Code.Unavailable,
 ]);
-
-/** The longest time that a JavaScript timer can hold, in milliseconds: some 24 days. */
-export const longestMs = 2 ** 31 - 1;
-
-export function inRange(
-  option: string,
-  value: number,
-  least: number,
-  most = Number.POSITIVE_INFINITY,
-): number {
-  if (value >= least && value <= most) return value;
-  const bounds =
-    most === Number.POSITIVE_INFINITY ? `at least ${least}` : `from ${least} to ${most}`;
-  throw new RangeError(`${option} must be ${bounds}, not ${value}`);
-}

@@ -1,4 +1,5 @@
 import type { DescMessage, Message, MessageShape } from "@bufbuild/protobuf";
+import { isSameBytes } from "../internal/same-bytes.js";
 import type { OperationTypes } from "../operation/long-running.js";
 import { type Outcome, type OutcomeOptions, outcomeOf } from "../operation/outcome.js";
 import type { Operation } from "../protos.js";
@@ -32,8 +33,4 @@ export function isSameState(one: Operation, other: Operation): boolean {
   const [a, b] = [one.metadata, other.metadata];
   if (a === undefined || b === undefined) return a === b;
   return a.typeUrl === b.typeUrl && isSameBytes(a.value, b.value);
-}
-
-function isSameBytes(one: Uint8Array, other: Uint8Array): boolean {
-  return one.length === other.length && one.every((byte, at) => byte === other[at]);
 }

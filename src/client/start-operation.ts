@@ -1,12 +1,12 @@
 import { create, type DescMessage, isMessage, type MessageInitShape } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
 import { type CallOptions, Code, ConnectError, type Transport } from "@connectrpc/connect";
+import { inRange } from "../internal/option-bounds.js";
 import { sleep } from "../internal/sleep.js";
 import { stringField } from "../internal/string-field.js";
 import { fullName, type LongRunningMethod } from "../operation/long-running.js";
 import { type Operation, OperationSchema } from "../protos.js";
 import { createRequestId } from "./create-request-id.js";
-import { inRange } from "./poll-policy.js";
 import { retryHintMs } from "./retry-hint.js";
 import type { ClientCore } from "./tracked-operation.js";
 

@@ -1,12 +1,7 @@
 import type { Message } from "@bufbuild/protobuf";
+import { inRange, longestMs } from "../internal/option-bounds.js";
 import type { ClientSettings } from "./client-options.js";
-import {
-  type BackoffOptions,
-  inRange,
-  longestMs,
-  type PollPolicy,
-  pollPolicyOf,
-} from "./poll-policy.js";
+import { type BackoffOptions, type PollPolicy, pollPolicyOf } from "./poll-policy.js";
 import type { Snapshot } from "./snapshot.js";
 
 /** How long to wait, and how often to look. Every field may be left out. */

@@ -1,3 +1,5 @@
+import { longestMs } from "./option-bounds.js";
+
 /**
  * The time that the package's own waiting runs on. Tests put a manual clock in
  * its place, so that no test sleeps.
@@ -13,14 +15,12 @@ export interface Clock {
   schedule(delayMs: number, callback: () => void): () => void;
 }
 
-/** Longest delay of a JavaScript timer; a longer one would fire at once. */
-const maxTimerMs = 2 ** 31 - 1;
-
 /** The clock of the machine. */
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
   schedule(delayMs, callback) {
-    const timer = setTimeout(callback, Math.min(Math.max(delayMs, 0), maxTimerMs));
+    // A longer one would fire at once.
+    const timer = setTimeout(callback, Math.min(Math.max(delayMs, 0), longestMs));
     return () => clearTimeout(timer);
   },
 };

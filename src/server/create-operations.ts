@@ -1,5 +1,6 @@
 import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
 import { type Clock, systemClock } from "../internal/clock.js";
+import { atLeastOne, inRange } from "../internal/option-bounds.js";
 import { sleep } from "../internal/sleep.js";
 import { fullName, type LongRunningMethod } from "../operation/long-running.js";
 import type { Operation } from "../protos.js";
@@ -39,10 +40,7 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
   const retentionMs = milliseconds("retentionMs", options.retentionMs ?? 30 * dayMs);
   const maxWaitMs = milliseconds("maxWaitMs", options.maxWaitMs ?? 60_000);
   const reportIntervalMs = milliseconds("reportIntervalMs", options.reportIntervalMs ?? 100);
-  const maxAttempts = options.maxAttempts ?? 10;
-  if (!Number.isInteger(maxAttempts) || maxAttempts < 1) {
-    throw new RangeError(`maxAttempts must be a whole number of at least 1, not ${maxAttempts}`);
-  }
+  const maxAttempts = atLeastOne("maxAttempts", options.maxAttempts ?? 10);
   const log = (event: OperationsEvent) => {
     // A log that fails, at once or later, must not stand in the way of the work.
     const logged = new Promise<unknown>((resolve) => {
@@ -144,6 +142,7 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
       const name = fullName(method.method);
       if (served.has(name)) throw new TypeError(`${name} is handled already`);
       const { retentionMs: ownRetentionMs } = methodOptions;
+      // Here, so that it is the declaration that a bad option fails and not each start.
       startInit(false, { retentionMs: ownRetentionMs });
       served.add(name);
       dispatcher.serve(name, (delivery) => runLoop.run(method, work, delivery));
@@ -172,9 +171,9 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
   };
 }
 
+/** A time of whatever length that is not endless. */
 function milliseconds(option: string, value: number): number {
-  if (value >= 0 && Number.isFinite(value)) return value;
-  throw new RangeError(`${option} must be a number of milliseconds of at least 0, not ${value}`);
+  return inRange(option, value, 0, Number.MAX_SAFE_INTEGER);
 }
 
 /** Whether a promise settles within this time. */

@@ -40,7 +40,3 @@ export function stringFieldOf(
   const value: unknown = field && reflect(schema, message).get(field);
   return typeof value === "string" ? value : undefined;
 }
-
-export function isSameFingerprint(one: Uint8Array, other: Uint8Array): boolean {
-  return one.length === other.length && one.every((byte, at) => byte === other[at]);
-}

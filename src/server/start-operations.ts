@@ -1,6 +1,7 @@
 import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { v7 as uuidv7 } from "uuid";
 import type { Clock } from "../internal/clock.js";
+import { isSameBytes } from "../internal/same-bytes.js";
 import { sleep } from "../internal/sleep.js";
 import { fullName, type LongRunningMethod } from "../operation/long-running.js";
 import { formatOperationName, parseOperationName } from "../operation/name.js";
@@ -22,7 +23,7 @@ import {
 } from "./errors.js";
 import type { OperationsEvent } from "./events.js";
 import { operationFromRecord } from "./operation-message.js";
-import { isSameFingerprint, requestIdOf, stringFieldOf } from "./request-id.js";
+import { requestIdOf, stringFieldOf } from "./request-id.js";
 import { storedError } from "./stored-result.js";
 import type { WriteAndPublish } from "./write-and-publish.js";
 
@@ -131,7 +132,7 @@ export function createOperationStarts({
       if (
         requestId !== undefined &&
         record.requestId !== undefined &&
-        !isSameFingerprint(requestId.fingerprint, record.requestId.fingerprint)
+        !isSameBytes(requestId.fingerprint, record.requestId.fingerprint)
       ) {
         throw requestIdReused(requestId.id);
       }

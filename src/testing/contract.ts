@@ -1,3 +1,5 @@
+import { isSameBytes } from "../internal/same-bytes.js";
+
 /**
  * One statement that every implementation of a contract must fulfil, to be run by
  * any test runner: `it(title, () => run(subject))` with a fresh subject.
@@ -21,7 +23,7 @@ export function contractCase<Subject>(
 export function assertSame(actual: unknown, expected: unknown, what: string): void {
   const same =
     actual instanceof Uint8Array && expected instanceof Uint8Array
-      ? actual.length === expected.length && actual.every((byte, at) => byte === expected[at])
+      ? isSameBytes(actual, expected)
       : Object.is(actual, expected);
   if (!same) throw new Error(`${what}: expected ${show(expected)}, but it is ${show(actual)}`);
 }

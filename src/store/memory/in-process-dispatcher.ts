@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from "../../internal/clock.js";
+import { atLeastOne } from "../../internal/option-bounds.js";
 import type { Delivery, DispatchedOperation, Dispatcher, Settlement } from "../dispatcher.js";
 import { queueFull } from "../errors.js";
 import { afterCommit } from "./after-commit.js";
@@ -102,8 +103,3 @@ export function createInProcessDispatcher(options: InProcessDispatcherOptions = 
 
 /** What becomes of an operation whose run rejected, against its contract. */
 const failedRun: Settlement = { kind: "retry", delayMs: 1000 };
-
-function atLeastOne(option: string, value: number): number {
-  if (Number.isInteger(value) && value >= 1) return value;
-  throw new RangeError(`${option} must be a whole number of at least 1, not ${value}`);
-}

@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from "../../internal/clock.js";
+import { atLeastOne } from "../../internal/option-bounds.js";
 import { storeClosed, storeFull, transactionUnsupported } from "../errors.js";
 import type {
   Claim,
@@ -45,12 +46,7 @@ const fullRetryDelayMs = 60_000;
  * @throws RangeError if `maxOperations` is not a whole number of at least 1.
  */
 export function createMemoryStore(options: MemoryStoreOptions = {}): OperationStore {
-  const maxOperations = options.maxOperations ?? 100_000;
-  if (!Number.isInteger(maxOperations) || maxOperations < 1) {
-    throw new RangeError(
-      `maxOperations must be a whole number of at least 1, not ${maxOperations}`,
-    );
-  }
+  const maxOperations = atLeastOne("maxOperations", options.maxOperations ?? 100_000);
   const clock = options.clock ?? systemClock;
   const records = new Map<string, OperationRecord>();
   /** What is left of records that went before the window of their request id was over. */
