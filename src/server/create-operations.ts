@@ -7,7 +7,7 @@ import type { Operation } from "../protos.js";
 import { createInProcessDispatcher } from "../store/memory/in-process-dispatcher.js";
 import { createInProcessSignals } from "../store/memory/in-process-signals.js";
 import { createMemoryStore } from "../store/memory/memory-store.js";
-import { draining } from "./errors.js";
+import { draining, recovering } from "./errors.js";
 import { logToConsole, type OperationsEvent } from "./events.js";
 import { createExternalOperations } from "./external-operations.js";
 import { guarded } from "./guarded.js";
@@ -25,6 +25,9 @@ const dayMs = 24 * 60 * 60 * 1000;
 /** How often starts clear away what has expired, and how much at a time. */
 const expireIntervalMs = 60_000;
 const expirePageSize = 1000;
+
+/** How long a start waits, in milliseconds, while the queue is filled with what was unfinished. */
+const recoveryWaitMs = 5000;
 
 /**
  * Make an operations server. The store, the dispatcher and the signals that are
@@ -65,7 +68,10 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
   const served = new Set<string>();
   const startsUnderWay = new Set<Promise<unknown>>();
   const stopped = new AbortController();
-  const recovered = starts.recover(stopped.signal);
+  let isRecovered = false;
+  const recovered = starts.recover(stopped.signal).then(() => {
+    isRecovered = true;
+  });
   let stopping: Promise<void> | undefined;
   let lastExpiryMs = clock.nowMs();
 
@@ -86,7 +92,9 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
   ): Promise<Operation> => {
     if (stopping !== undefined) throw draining();
     void expireNowAndThen();
-    await recovered;
+    if (!isRecovered && !(await settlesWithin(recovered, clock, recoveryWaitMs))) {
+      throw recovering();
+    }
     if (stopping !== undefined) throw draining();
     const started = starts.start(method, request, init);
     startsUnderWay.add(started);

@@ -1,11 +1,6 @@
 import { Code, type ConnectError } from "@connectrpc/connect";
-import {
-  BadRequestSchema,
-  PreconditionFailureSchema,
-  ResourceInfoSchema,
-  RetryInfoSchema,
-} from "../protos.js";
-import { errorWithInfo } from "../status/error-info.js";
+import { BadRequestSchema, PreconditionFailureSchema, ResourceInfoSchema } from "../protos.js";
+import { errorWithInfo, retryDetail } from "../status/error-info.js";
 
 /** ResourceInfo.resource_type of an operation. */
 const operationType = "longrunning.googleapis.com/Operation";
@@ -126,10 +121,17 @@ function notWritable(name: string, reason: string, why: string): ConnectError {
 
 /** UNAVAILABLE for a server that is shutting down: another one may take the call. */
 export function draining(): ConnectError {
-  const retryDelay = { seconds: 1n, nanos: 0 };
   return errorWithInfo(Code.Unavailable, "the server is shutting down", {
     reason: "DRAINING",
-    details: [{ desc: RetryInfoSchema, value: { retryDelay } }],
+    details: [retryDetail(1000)],
+  });
+}
+
+/** UNAVAILABLE for a start while the queue is still filled with what was unfinished. */
+export function recovering(): ConnectError {
+  return errorWithInfo(Code.Unavailable, "the server is starting", {
+    reason: "RECOVERING",
+    details: [retryDetail(1000)],
   });
 }
 

@@ -68,7 +68,7 @@ export function createRunLoop(parts: RunLoopParts): RunLoop {
   const { store, signals, writeAndPublish, clock, log } = parts;
   const attempts = new Map<AttemptSignal, string>();
   let isDraining = false;
-  let isClosed = false;
+  const closed = new AbortController();
 
   /**
    * The one terminal write, tried again while the store is away. False where the
@@ -90,9 +90,9 @@ export function createRunLoop(parts: RunLoopParts): RunLoop {
         log({ kind: "store-failed", action: `finish ${record.name}`, cause });
         const delayMs = finishDelaysMs[tried];
         const { code } = ConnectError.from(cause);
-        if (isClosed || delayMs === undefined) throw cause;
+        if (closed.signal.aborted || delayMs === undefined) throw cause;
         if (!passingCodes.has(code)) return finishWithout(record, cause);
-        await sleep(clock, delayMs);
+        await sleep(clock, delayMs, closed.signal);
       }
     }
   };
@@ -224,7 +224,7 @@ export function createRunLoop(parts: RunLoopParts): RunLoop {
       }
     },
     close() {
-      isClosed = true;
+      closed.abort();
     },
     drain() {
       isDraining = true;

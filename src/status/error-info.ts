@@ -1,5 +1,6 @@
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { type Code, ConnectError } from "@connectrpc/connect";
-import { ErrorInfoSchema } from "../protos.js";
+import { ErrorInfoSchema, RetryInfoSchema } from "../protos.js";
 
 /** The `domain` of every ErrorInfo that this package makes (AIP-193). */
 export const errorDomain = "connect-longrunning";
@@ -24,4 +25,9 @@ export function errorWithInfo(code: Code, message: string, parts: ErrorParts): C
   const info = { reason: parts.reason, domain: errorDomain, metadata: parts.metadata ?? {} };
   const details = [{ desc: ErrorInfoSchema, value: info }, ...(parts.details ?? [])];
   return new ConnectError(message, code, undefined, details, parts.cause);
+}
+
+/** The detail that asks a caller to try again after this time, in milliseconds (AIP-194). */
+export function retryDetail(delayMs: number) {
+  return { desc: RetryInfoSchema, value: { retryDelay: durationFromMs(delayMs) } };
 }

@@ -1,6 +1,5 @@
 import { Code, type ConnectError } from "@connectrpc/connect";
-import { RetryInfoSchema } from "../protos.js";
-import { errorWithInfo } from "../status/error-info.js";
+import { errorWithInfo, retryDetail } from "../status/error-info.js";
 
 /** FAILED_PRECONDITION for a transaction handed to who cannot take part in it. */
 export function transactionUnsupported(who: string): ConnectError {
@@ -12,14 +11,13 @@ export function transactionUnsupported(who: string): ConnectError {
 
 /** RESOURCE_EXHAUSTED for a store that holds as many operations as it may. */
 export function storeFull(maxOperations: number, retryDelayMs: number): ConnectError {
-  const retryDelay = { seconds: BigInt(Math.ceil(retryDelayMs / 1000)), nanos: 0 };
   return errorWithInfo(
     Code.ResourceExhausted,
     `the server keeps ${maxOperations} operations and can take no more until some expire or are deleted`,
     {
       reason: "STORE_FULL",
       metadata: { maxOperations: String(maxOperations) },
-      details: [{ desc: RetryInfoSchema, value: { retryDelay } }],
+      details: [retryDetail(retryDelayMs)],
     },
   );
 }
@@ -29,23 +27,21 @@ export function storeFull(maxOperations: number, retryDelayMs: number): ConnectE
  * tell a client that its operation is gone.
  */
 export function storeClosed(): ConnectError {
-  const retryDelay = { seconds: 1n, nanos: 0 };
   return errorWithInfo(Code.Unavailable, "the server has shut down", {
     reason: "STORE_CLOSED",
-    details: [{ desc: RetryInfoSchema, value: { retryDelay } }],
+    details: [retryDetail(1000)],
   });
 }
 
 /** RESOURCE_EXHAUSTED for a queue that holds as many operations as it may. */
 export function queueFull(maxQueued: number): ConnectError {
-  const retryDelay = { seconds: 60n, nanos: 0 };
   return errorWithInfo(
     Code.ResourceExhausted,
     `${maxQueued} operations wait for their turn, and no more can`,
     {
       reason: "QUEUE_FULL",
       metadata: { maxQueued: String(maxQueued) },
-      details: [{ desc: RetryInfoSchema, value: { retryDelay } }],
+      details: [retryDetail(60_000)],
     },
   );
 }

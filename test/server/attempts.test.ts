@@ -383,6 +383,23 @@ describe("the terminal write", () => {
     const actions = events.flatMap((event) => ("action" in event ? [event.action] : [event.kind]));
     expect(actions).toEqual(["work-abandoned", `finish ${name}`, `run ${name}`]);
   });
+
+  it("leaves no timer behind when the store is closed between two tries", async () => {
+    const clock = createManualClock();
+    const store = createMemoryStore({ clock });
+    const { operations } = createPrintServer(() => ({ pages: 1 }), {
+      clock,
+      store: { ...store, finish: () => Promise.reject(new ConnectError("away", Code.Unavailable)) },
+    });
+    await operations.start(Print, {});
+    await clock.advance(5000);
+    expect(clock.scheduled()).toBe(1);
+    const stopped = operations.shutdown({ graceMs: 10 });
+    await clock.advance(20);
+    await stopped;
+    await clock.advance(0);
+    expect(clock.scheduled()).toBe(0);
+  });
 });
 
 describe("the end of an attempt", () => {

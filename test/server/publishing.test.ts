@@ -357,7 +357,6 @@ describe("a dispatch that fails without a transaction", () => {
     expect(standardDetailsOf(error).errorInfo?.reason).toBe("NOT_DISPATCHED");
   });
 
-  // Fails: start-operations.ts ends the operation without telling of it.
   it("wakes who waits for the operation, which its request id led to meanwhile", async () => {
     const reached = createDeferred();
     const dispatching = createDeferred();

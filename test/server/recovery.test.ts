@@ -134,6 +134,25 @@ describe("a server over a store that outlived the last one", () => {
     expect(dispatched).toEqual([old, name]);
   });
 
+  it("refuses a start that would wait too long for the recovery, with RetryInfo", async () => {
+    const kept = createKeptStore();
+    const { clock, store } = kept;
+    const { operations } = createPrintServer(never, {
+      clock,
+      store: { ...store, unfinished: never },
+    });
+    const error = rejectionOf(operations.start(Print, {}));
+    await clock.advance(4999);
+    expect(clock.scheduled()).toBe(1);
+    await clock.advance(1);
+    const { code } = await error;
+    const details = standardDetailsOf(await error);
+    expect(code).toBe(Code.Unavailable);
+    expect(details.errorInfo?.reason).toBe("RECOVERING");
+    expect(details.retryInfo?.retryDelay?.seconds).toBe(1n);
+    expect(clock.scheduled()).toBe(0);
+  });
+
   it("leaves to a durable dispatcher what that has kept", async () => {
     const kept = createKeptStore();
     await leaveBehind(kept, 1);
@@ -172,7 +191,6 @@ describe("a server over a store that outlived the last one", () => {
     expect(clock.scheduled()).toBe(0);
   });
 
-  // Fails: recover() goes back to the beginning of the page.
   it("dispatches nothing twice although the queue refuses one in the middle of a page", async () => {
     const kept = createKeptStore();
     const names = await leaveBehind(kept, 3);
@@ -192,7 +210,6 @@ describe("a server over a store that outlived the last one", () => {
     expect(dispatched).toEqual(names);
   });
 
-  // Fails for the same reason: work that runs is claimed again and runs a second time.
   it("recovers more than the queue has room for, each of them run once", async () => {
     const kept = createKeptStore();
     const { clock } = kept;
@@ -210,7 +227,6 @@ describe("a server over a store that outlived the last one", () => {
     expect(ran).toEqual(names);
   });
 
-  // Fails: a start that waits for the recovery is not among the starts under way.
   it("server 81: gives up recovering at its shutdown, and refuses the start that waited for it", async () => {
     const kept = createKeptStore();
     const { clock, store } = kept;
