@@ -24,6 +24,8 @@ await store.insert({
   metadata: toBinary(AnySchema, metadata),
   result: { kind: "response", value: toBinary(AnySchema, result.value) },
   retentionMs: 24 * 60 * 60 * 1000,
+  deadlineMs: undefined,
+  resourceKey: undefined,
   requestId: undefined,
 });
 const operations = createOperations({ store });

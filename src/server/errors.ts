@@ -90,6 +90,24 @@ export function requestIdSpent(requestId: string, name: string): ConnectError {
   );
 }
 
+/** ABORTED for a start on a resource that another operation works on (AIP-151). */
+export function resourceBusy(resourceKey: string, name: string): ConnectError {
+  return errorWithInfo(
+    Code.Aborted,
+    `operation "${echo(name)}" works on "${echo(resourceKey)}"; start again when it is done`,
+    {
+      reason: "RESOURCE_BUSY",
+      metadata: { resource: echo(resourceKey), name: echo(name) },
+      details: [
+        {
+          desc: ResourceInfoSchema,
+          value: { resourceType: operationType, resourceName: echo(name) },
+        },
+      ],
+    },
+  );
+}
+
 /** FAILED_PRECONDITION for a write to an operation that has its result. */
 export function operationDone(name: string): ConnectError {
   return notWritable(name, "OPERATION_DONE", "is done, and what is done does not change");

@@ -60,7 +60,13 @@ export function createOperationsService(
           "must be the next_page_token of the same list, with the same name and filter",
         );
       }
-      const page = await store.list({ parent, filter, after, limit: pageSize });
+      const page = await store.list({
+        parent,
+        principal: undefined,
+        filter,
+        after,
+        limit: pageSize,
+      });
       return create(ListOperationsResponseSchema, {
         operations: page.records.map(operationFromRecord),
         nextPageToken: page.next === undefined ? "" : await pageTokens.seal(page.next, list),

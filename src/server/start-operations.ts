@@ -20,6 +20,7 @@ import {
   operationExists,
   requestIdReused,
   requestIdSpent,
+  resourceBusy,
 } from "./errors.js";
 import type { OperationsEvent } from "./events.js";
 import { operationFromRecord } from "./operation-message.js";
@@ -80,6 +81,7 @@ export function createOperationStarts({
     if (outcome.kind === "spent") {
       throw requestIdSpent(operation.requestId?.id ?? "", outcome.name);
     }
+    if (outcome.kind === "busy") throw resourceBusy(operation.resourceKey ?? "", outcome.name);
     if (outcome.kind === "inserted" && outcome.record.state === "queued") {
       await dispatch(outcome.record, transaction);
     }
@@ -123,6 +125,8 @@ export function createOperationStarts({
         metadata: undefined,
         result: undefined,
         retentionMs,
+        deadlineMs: undefined,
+        resourceKey: undefined,
         requestId,
       };
       const record =

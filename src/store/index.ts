@@ -6,7 +6,10 @@ export {
 export { createInProcessSignals } from "./memory/in-process-signals.js";
 export { createMemoryStore, type MemoryStoreOptions } from "./memory/memory-store.js";
 export type {
+  CancelOptions,
   Claim,
+  HideOptions,
+  InsertOptions,
   InsertOutcome,
   ListCursor,
   ListPage,
@@ -16,6 +19,9 @@ export type {
   OperationRecord,
   OperationState,
   OperationStore,
+  Overdue,
+  OverdueResults,
+  ParallelPolicy,
   Report,
   StoredRequestId,
   StoredResult,

@@ -23,10 +23,11 @@ export interface StoreOptions {
 }
 
 /**
+ * `blocked`: it waits for earlier operations of its resource, and is not dispatched.
  * `queued`: nobody runs it yet, or it waits for its next attempt. `running`: an
  * attempt has it, or it is driven from outside. `done`: it has its result, for ever.
  */
-export type OperationState = "queued" | "running" | "done";
+export type OperationState = "blocked" | "queued" | "running" | "done";
 
 /** The end of an operation: one of the two members of `Operation.result`. */
 export interface StoredResult {
@@ -66,7 +67,59 @@ export interface NewOperation {
   readonly result: StoredResult | undefined;
   /** How long the record is kept after its end, in milliseconds. */
   readonly retentionMs: number;
+  /** How long after its start it is ended if it is not done, in milliseconds. Undefined: no limit. */
+  readonly deadlineMs: number | undefined;
+  /**
+   * What it works on: of several operations with one key, `ParallelPolicy` says which
+   * may run. Undefined: it is independent of all others.
+   */
+  readonly resourceKey: string | undefined;
   readonly requestId: StoredRequestId | undefined;
+}
+
+/** What an insert does where its resource key has operations that are not done, hidden ones among them. */
+export type ParallelPolicy =
+  /** The new one is `blocked` until `unblock` finds it the oldest that is not done. */
+  | { readonly kind: "queue" }
+  /** Nothing is written. */
+  | { readonly kind: "refuse" }
+  /** The earlier ones are `done` with this result, and what ran for them can write no more. */
+  | { readonly kind: "preempt"; readonly result: StoredResult };
+
+/** Options of an insert. */
+export interface InsertOptions extends StoreOptions {
+  /** Matters only with a resource key. Default: queue. */
+  parallel?: ParallelPolicy | undefined;
+}
+
+/** Options of a request to cancel. */
+export interface CancelOptions extends StoreOptions {
+  /**
+   * End the operation this long after the first request, in milliseconds, whatever its
+   * work does: the deadline moves there, if it is not before. Absent: it does not move.
+   */
+  graceMs?: number | undefined;
+}
+
+/** Options of hiding an operation. */
+export interface HideOptions extends StoreOptions {
+  /** Leave an operation that is not done as it is. Default: false. */
+  onlyDone?: boolean | undefined;
+}
+
+/** How operations end whose deadline has passed. */
+export interface OverdueResults {
+  readonly deadlineExceeded: StoredResult;
+  /** Where a cancellation was asked for. */
+  readonly cancelled: StoredResult;
+}
+
+/** What became of the operations whose deadline has passed. */
+export interface Overdue {
+  /** Those that were ended, hidden ones too. */
+  readonly ended: readonly OperationRecord[];
+  /** The earliest deadline of those that are left; undefined where none has one. */
+  readonly nextDeadlineMicros: number | undefined;
 }
 
 /**
@@ -90,6 +143,8 @@ export interface OperationRecord extends NewOperation {
   readonly createTimeMicros: number;
   /** Never goes back, and stands still once the operation is done. */
   readonly updateTimeMicros: number;
+  /** When it is ended if it is not done by then: by `deadlineMs` or the grace of a cancellation. */
+  readonly deadlineTimeMicros: number | undefined;
   /** Undefined until somebody asked for a cancellation. */
   readonly cancelRequestTimeMicros: number | undefined;
   /** Undefined until it is done. */
@@ -102,8 +157,14 @@ export interface OperationRecord extends NewOperation {
 
 /** What became of an insert. */
 export type InsertOutcome =
-  /** The record is new. */
-  | { readonly kind: "inserted"; readonly record: OperationRecord }
+  /** The record is new. `preempted`: the records that were ended for it. */
+  | {
+      readonly kind: "inserted";
+      readonly record: OperationRecord;
+      readonly preempted: readonly OperationRecord[];
+    }
+  /** The resource has an operation that is not done, and nothing was written: the oldest such one. */
+  | { readonly kind: "busy"; readonly name: string }
   /** The scope has this request id already, and nothing was written: the record that it led to. */
   | { readonly kind: "duplicate"; readonly record: OperationRecord }
   /** The same, but the operation that it led to was deleted or has expired. */
@@ -137,8 +198,13 @@ export interface ListCursor {
 
 /** Which records to list, newest first: by create time and then name, descending. */
 export interface ListQuery {
-  /** The exact parent; empty for operations that have none. */
+  /**
+   * The parent; empty for operations that have none. A segment `-` stands for any one
+   * segment (AIP-159).
+   */
   readonly parent: string;
+  /** Only operations that this principal started. Undefined: everybody's. */
+  readonly principal: string | undefined;
   /** Undefined: all of them. */
   readonly filter: OperationFilter | undefined;
   /** Go on after this key. Undefined: from the newest. */
@@ -183,13 +249,13 @@ export interface OperationStore {
    * undefined, and then each of its calls stands for itself.
    */
   transaction<T>(work: (transaction: Transaction | undefined) => Promise<T>): Promise<T>;
-  insert(operation: NewOperation, options?: StoreOptions): Promise<InsertOutcome>;
+  insert(operation: NewOperation, options?: InsertOptions): Promise<InsertOutcome>;
   /** Undefined for an unknown, a hidden and an expired operation. */
   get(name: string, options?: StoreOptions): Promise<OperationRecord | undefined>;
   /**
    * Take an operation to run it: `running`, with its attempt raised by one, so
    * that whoever had it before can write no more. A hidden one too: a deletion
-   * does not stop the work. Undefined where there is nothing to run: unknown,
+   * does not stop the work. Undefined where there is nothing to run: unknown, blocked,
    * done, or driven from outside.
    */
   claim(name: string, options?: StoreOptions): Promise<OperationRecord | undefined>;
@@ -227,23 +293,35 @@ export interface OperationStore {
   ): Promise<OperationRecord | undefined>;
   /**
    * Note that a cancellation was asked for; the first request's time stands. A
-   * queued operation is `done` at once with `whenQueued` as its result; a done one
-   * stays as it is. Undefined for an unknown, a hidden and an expired operation.
+   * queued or blocked operation is `done` at once with `whenQueued` as its result; a
+   * done one stays as it is. Undefined for an unknown, a hidden and an expired operation.
    */
   requestCancel(
     name: string,
     whenQueued: StoredResult,
-    options?: StoreOptions,
+    options?: CancelOptions,
   ): Promise<OperationRecord | undefined>;
   /**
    * Delete for all readers; the work, if it runs, runs on, and its result is
-   * dropped. Work that is driven from outside finds the operation gone. Undefined for an unknown, a hidden and an expired operation.
+   * dropped. Work that is driven from outside finds the operation gone. Undefined for an
+   * unknown, a hidden and an expired operation; one that `onlyDone` kept comes back
+   * without a delete time.
    */
-  hide(name: string, options?: StoreOptions): Promise<OperationRecord | undefined>;
+  hide(name: string, options?: HideOptions): Promise<OperationRecord | undefined>;
+  /**
+   * Have the oldest operation of a resource that is not done `queued`, if it is blocked,
+   * and return it then: it has to be dispatched. Undefined where nothing changed.
+   */
+  unblock(resourceKey: string, options?: StoreOptions): Promise<OperationRecord | undefined>;
+  /**
+   * End at most `limit` operations whose deadline has passed, in whatever state they are,
+   * also those that are driven from outside: what ran for them can write no more.
+   */
+  endOverdue(results: OverdueResults, limit: number, options?: StoreOptions): Promise<Overdue>;
   list(query: ListQuery, options?: StoreOptions): Promise<ListPage>;
   /**
-   * The operations whose work is not done, hidden ones too, without those that are
-   * driven from outside: what a server that starts has to dispatch again where its
+   * The operations whose work is not done, hidden ones too, without those that are blocked
+   * or driven from outside: what a server that starts has to dispatch again where its
    * queue did not outlive the last process.
    */
   unfinished(query: UnfinishedQuery, options?: StoreOptions): Promise<ListPage>;

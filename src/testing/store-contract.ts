@@ -29,6 +29,8 @@ function newOperation(init: Partial<NewOperation> = {}): NewOperation {
     metadata: undefined,
     result: undefined,
     retentionMs: 30 * dayMs,
+    deadlineMs: undefined,
+    resourceKey: undefined,
     requestId: undefined,
     ...init,
   };
@@ -59,7 +61,13 @@ async function namesOfWalk(
   const names: string[] = [];
   let after: Parameters<OperationStore["list"]>[0]["after"];
   do {
-    const page = await store.list({ parent, filter: undefined, after, limit });
+    const page = await store.list({
+      parent,
+      principal: undefined,
+      filter: undefined,
+      after,
+      limit,
+    });
     assertThat(page.records.length <= limit, `a page has at most ${limit} records`);
     names.push(...page.records.map((record) => record.name));
     after = page.next;
@@ -535,7 +543,13 @@ export const storeContract: readonly ContractCase<OperationStore>[] = [
     const queued = await inserted(store, newOperation({ parent }));
     const names = async (value: boolean) => {
       const filter = { kind: "done" as const, value };
-      const page = await store.list({ parent, filter, after: undefined, limit: 10 });
+      const page = await store.list({
+        parent,
+        principal: undefined,
+        filter,
+        after: undefined,
+        limit: 10,
+      });
       return page.records.map((record) => record.name).join();
     };
     assertSame(await names(true), done.name, "done = true");
@@ -559,7 +573,7 @@ export const storeContract: readonly ContractCase<OperationStore>[] = [
   }),
   storeCase("gives no cursor at the end of a list", async (store) => {
     const parent = newParent();
-    const empty = { parent, filter: undefined, after: undefined, limit: 10 };
+    const empty = { parent, principal: undefined, filter: undefined, after: undefined, limit: 10 };
     assertSame((await store.list(empty)).next, undefined, "next of an empty list");
     await inserted(store, newOperation({ parent }));
     assertSame((await store.list({ ...empty, limit: 1 })).next, undefined, "next of a full page");
@@ -568,10 +582,22 @@ export const storeContract: readonly ContractCase<OperationStore>[] = [
     const parent = newParent();
     const older = await finished(store, newOperation({ parent }));
     const newer = await finished(store, newOperation({ parent }));
-    const page = await store.list({ parent, filter: undefined, after: undefined, limit: 1 });
+    const page = await store.list({
+      parent,
+      principal: undefined,
+      filter: undefined,
+      after: undefined,
+      limit: 1,
+    });
     await store.hide(newer.name);
     await store.expire(1000);
-    const rest = await store.list({ parent, filter: undefined, after: page.next, limit: 1 });
+    const rest = await store.list({
+      parent,
+      principal: undefined,
+      filter: undefined,
+      after: page.next,
+      limit: 1,
+    });
     assertSame(rest.records[0]?.name, older.name, "the rest");
   }),
   storeCase(

@@ -23,6 +23,8 @@ function anInsert(init: Partial<NewOperation> = {}): NewOperation {
     metadata: undefined,
     result: undefined,
     retentionMs: 1000,
+    deadlineMs: undefined,
+    resourceKey: undefined,
     requestId: undefined,
     ...init,
   };
@@ -142,7 +144,12 @@ describe("the memory store", () => {
     const store = createMemoryStore({ clock: createManualClock() });
     const { name } = await insertDone(store);
     for (let at = 0; at < 10_000; at += 1) await store.insert(anInsert());
-    const query = { parent: "", filter: { kind: "done" as const, value: true }, limit: 1 };
+    const query = {
+      parent: "",
+      principal: undefined,
+      filter: { kind: "done" as const, value: true },
+      limit: 1,
+    };
     const first = await store.list({ ...query, after: undefined });
     expect(first.records).toEqual([]);
     expect(first.next).toBeDefined();

@@ -2,7 +2,10 @@ import { type Clock, systemClock } from "../../internal/clock.js";
 import { atLeastOne } from "../../internal/option-bounds.js";
 import { storeClosed, storeFull, transactionUnsupported } from "../errors.js";
 import type {
+  CancelOptions,
   Claim,
+  HideOptions,
+  InsertOptions,
   InsertOutcome,
   ListCursor,
   ListPage,
@@ -11,6 +14,8 @@ import type {
   OperationFilter,
   OperationRecord,
   OperationStore,
+  Overdue,
+  OverdueResults,
   Report,
   StoredRequestId,
   StoredResult,
@@ -158,7 +163,14 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
       : undefined;
   };
 
-  const insert = (operation: NewOperation): InsertOutcome => {
+  const openOfResource = (resourceKey: string | undefined) => {
+    if (resourceKey === undefined) return [];
+    return [...records.values()].filter(
+      (record) => record.resourceKey === resourceKey && record.state !== "done",
+    );
+  };
+
+  const insert = (operation: NewOperation, options: InsertOptions): InsertOutcome => {
     const earlier = startedWith(operation.requestId);
     if (earlier !== undefined) {
       return records.has(earlier.name) && isVisible(earlier)
@@ -171,15 +183,25 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
     const isFull = () => records.size + tombstones.size >= maxOperations;
     if (isFull()) expire(maxExpiredWhenFull);
     if (isFull()) throw storeFull(maxOperations, fullRetryDelayMs);
+    const open = operation.result ? [] : openOfResource(operation.resourceKey);
+    const parallel = options.parallel ?? { kind: "queue" };
+    const [oldest] = open;
+    if (oldest !== undefined && parallel.kind === "refuse") {
+      return { kind: "busy", name: oldest.name };
+    }
+    const preempted =
+      parallel.kind === "preempt" ? open.map((record) => finish(record, parallel.result, {})) : [];
+    const isBlocked = open.length > preempted.length;
     const createTimeMicros = nextMicros();
     const record: OperationRecord = {
       ...operation,
-      state: operation.external ? "running" : "queued",
+      state: operation.external ? "running" : isBlocked ? "blocked" : "queued",
       attempt: 0,
       handovers: 0,
       checkpoint: undefined,
       createTimeMicros,
       updateTimeMicros: createTimeMicros,
+      deadlineTimeMicros: later(createTimeMicros, operation.deadlineMs),
       cancelRequestTimeMicros: undefined,
       endTimeMicros: undefined,
       expireTimeMicros: undefined,
@@ -191,7 +213,7 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
     keys.push({ createTimeMicros, name: record.name });
     keysByParent.set(record.parent, keys);
     if (record.requestId) nameByRequestId.set(keyOf(record.requestId), record.name);
-    return { kind: "inserted", record };
+    return { kind: "inserted", record, preempted };
   };
 
   const finish = (record: OperationRecord, result: StoredResult, report: Report) => {
@@ -212,7 +234,7 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
     const found: OperationRecord[] = [];
     // In the order of their inserts, which is that of their create times.
     for (const record of records.values()) {
-      if (record.state === "done" || record.external) continue;
+      if (record.state === "done" || record.state === "blocked" || record.external) continue;
       if (after !== undefined && !isBefore(after, record)) continue;
       if (found.length === limit) return { records: found, next: found.at(-1) };
       found.push(record);
@@ -220,7 +242,56 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
     return { records: found, next: undefined };
   };
 
-  const list = ({ parent, filter, after, limit }: ListQuery): ListPage => {
+  const requestCancel = (
+    name: string,
+    whenQueued: StoredResult,
+    { graceMs }: CancelOptions,
+  ): OperationRecord | undefined => {
+    const record = visible(name);
+    if (record === undefined || record.state === "done") return record;
+    const updateTimeMicros = nextMicros();
+    const cancelRequestTimeMicros = record.cancelRequestTimeMicros ?? updateTimeMicros;
+    const graceEndMicros = later(cancelRequestTimeMicros, graceMs);
+    const asked = replace(record, {
+      cancelRequestTimeMicros,
+      deadlineTimeMicros: earlier(record.deadlineTimeMicros, graceEndMicros),
+      updateTimeMicros,
+    });
+    return record.state === "running" ? asked : finish(asked, whenQueued, {});
+  };
+
+  const hide = (name: string, { onlyDone }: HideOptions): OperationRecord | undefined => {
+    const record = visible(name);
+    if (record === undefined || (onlyDone && record.state !== "done")) return record;
+    nextExpiryMicros = Math.min(nextExpiryMicros, nowMicros());
+    // The update time of a done record stands still.
+    const { updateTimeMicros } = record;
+    return replace(record, { deleteTimeMicros: nextMicros(), updateTimeMicros });
+  };
+
+  const unblock = (resourceKey: string): OperationRecord | undefined => {
+    const [oldest] = openOfResource(resourceKey);
+    return oldest?.state === "blocked" ? replace(oldest, { state: "queued" }) : undefined;
+  };
+
+  const endOverdue = (results: OverdueResults, limit: number): Overdue => {
+    const now = nowMicros();
+    const ended: OperationRecord[] = [];
+    let nextDeadlineMicros: number | undefined;
+    for (const record of records.values()) {
+      const { deadlineTimeMicros: deadline } = record;
+      if (record.state === "done" || deadline === undefined) continue;
+      if (deadline > now || ended.length === limit) {
+        nextDeadlineMicros = earlier(nextDeadlineMicros, deadline);
+        continue;
+      }
+      const isCancelled = record.cancelRequestTimeMicros !== undefined;
+      ended.push(finish(record, isCancelled ? results.cancelled : results.deadlineExceeded, {}));
+    }
+    return { ended, nextDeadlineMicros };
+  };
+
+  const list = ({ parent, principal, filter, after, limit }: ListQuery): ListPage => {
     const keys = keysByParent.get(parent) ?? [];
     const found: OperationRecord[] = [];
     const start = after === undefined ? keys.length : firstAtOrAfter(keys, after);
@@ -229,6 +300,7 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
       const key = keys[at];
       const record = key && visible(key.name);
       if (record === undefined || !matches(record, filter)) continue;
+      if (principal !== undefined && record.principal !== principal) continue;
       found.push(record);
       if (found.length === limit) return { records: found, next: at > 0 ? key : undefined };
     }
@@ -244,7 +316,7 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
     transaction: (work) => work(undefined),
     insert: async (operation, options) => {
       assertUsable(options);
-      return insert(operation);
+      return insert(operation, options ?? {});
     },
     get: async (name, options) => {
       assertUsable(options);
@@ -253,7 +325,8 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
     claim: async (name, options) => {
       assertUsable(options);
       const record = records.get(name);
-      if (record === undefined || record.state === "done" || record.external) return undefined;
+      if (record === undefined || record.external) return undefined;
+      if (record.state === "done" || record.state === "blocked") return undefined;
       return replace(record, { state: "running", attempt: record.attempt + 1 });
     },
     report: async (claim, report, options) => {
@@ -281,31 +354,19 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
     },
     requestCancel: async (name, whenQueued, options) => {
       assertUsable(options);
-      const record = visible(name);
-      if (record === undefined || record.state === "done") return record;
-      const updateTimeMicros = nextMicros();
-      return replace(record, {
-        cancelRequestTimeMicros: record.cancelRequestTimeMicros ?? updateTimeMicros,
-        updateTimeMicros,
-        ...(record.state === "queued" && {
-          ...ended(record, updateTimeMicros),
-          checkpoint: undefined,
-          result: whenQueued,
-        }),
-      });
+      return requestCancel(name, whenQueued, options ?? {});
     },
     hide: async (name, options) => {
       assertUsable(options);
-      const record = visible(name);
-      nextExpiryMicros = Math.min(nextExpiryMicros, nowMicros());
-      // The update time of a done record stands still.
-      return (
-        record &&
-        replace(record, {
-          deleteTimeMicros: nextMicros(),
-          updateTimeMicros: record.updateTimeMicros,
-        })
-      );
+      return hide(name, options ?? {});
+    },
+    unblock: async (resourceKey, options) => {
+      assertUsable(options);
+      return unblock(resourceKey);
+    },
+    endOverdue: async (results, limit, options) => {
+      assertUsable(options);
+      return endOverdue(results, limit);
     },
     list: async (query, options) => {
       assertUsable(options);
@@ -335,6 +396,15 @@ function isExpired(record: OperationRecord, nowMicros: number): boolean {
 
 function requestIdEndMicros(record: OperationRecord): number {
   return record.createTimeMicros + Math.round((record.requestId?.windowMs ?? 0) * 1000);
+}
+
+function later(timeMicros: number, delayMs: number | undefined): number | undefined {
+  return delayMs === undefined ? undefined : timeMicros + Math.round(delayMs * 1000);
+}
+
+function earlier(one: number | undefined, other: number | undefined): number | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return Math.min(one, other);
 }
 
 function keyOf({ scope, id }: StoredRequestId): string {
