@@ -10,18 +10,20 @@ export interface OperationName {
 export const maxNameBytes = 1024;
 
 const collection = "operations";
+const wildcard = "-";
 const utf8 = new TextEncoder();
 
 /**
  * The parts of `{parent/}operations/{id}`, undefined where the name has another
- * form: an empty segment, a control character, or more than 1024 bytes in UTF-8
- * (AIP-122).
+ * form: an empty segment, a segment `-`, which stands for any in lists (AIP-159), a
+ * control character, or more than 1024 bytes in UTF-8 (AIP-122).
  */
 export function parseOperationName(name: string): OperationName | undefined {
   if (!isResourceName(name)) return undefined;
   const segments = name.split("/");
   const id = segments.pop();
   if (id === undefined || segments.pop() !== collection) return undefined;
+  if (id === wildcard || segments.includes(wildcard)) return undefined;
   return { parent: segments.join("/"), id };
 }
 
@@ -33,7 +35,8 @@ export function formatOperationName({ parent, id }: OperationName): string {
 /**
  * The parent that a ListOperationsRequest means. Services bind its `name` in
  * three ways, all accepted: empty or `operations` (the parent is empty),
- * `{parent}`, and `{parent}/operations`. Undefined where it is no name at all.
+ * `{parent}`, and `{parent}/operations`. A segment `-` stands for any one (AIP-159).
+ * Undefined where it is no name at all.
  */
 export function parseListName(name: string): string | undefined {
   if (name === "" || name === collection) return "";

@@ -7,6 +7,7 @@ import type { Operation } from "../protos.js";
 import { createInProcessDispatcher } from "../store/memory/in-process-dispatcher.js";
 import { createInProcessSignals } from "../store/memory/in-process-signals.js";
 import { createMemoryStore } from "../store/memory/memory-store.js";
+import { createAuthorizer } from "./authorize.js";
 import { draining, recovering } from "./errors.js";
 import { logToConsole, type OperationsEvent } from "./events.js";
 import { createExternalOperations } from "./external-operations.js";
@@ -15,6 +16,7 @@ import { createOperationWaiters } from "./operation-waiters.js";
 import type { OperationsOptions, OperationsServer, StartOptions } from "./operations-server.js";
 import { createOperationsService } from "./operations-service.js";
 import { createPageTokens } from "./page-token.js";
+import { stringFieldOf } from "./request-id.js";
 import { createRunLoop } from "./run-loop.js";
 import { createOperationStarts, type StartInit } from "./start-operations.js";
 import { storedError, storedPayload, storedResponse } from "./stored-result.js";
@@ -51,6 +53,7 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
     });
     logged.catch(() => undefined);
   };
+  const authorize = createAuthorizer(store, options.authorize);
   const pageTokens = createPageTokens(options.pageTokenKey);
   const writeAndPublish = createWriteAndPublish(store, signals, log);
   const waiters = createOperationWaiters(store, signals, clock);
@@ -107,6 +110,7 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
   const startInit = (external: boolean, given: StartOptions): StartInit => ({
     external,
     parent: given.parent,
+    principal: given.principal ?? "",
     retentionMs: milliseconds("retentionMs", given.retentionMs ?? retentionMs),
     transaction: given.transaction,
   });
@@ -133,6 +137,7 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
 
   const service = createOperationsService({
     store,
+    authorize,
     writeAndPublish,
     waiters,
     pageTokens,
@@ -158,9 +163,15 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
         name,
         async (request, context) => {
           if (stopping !== undefined) throw draining();
+          const parent =
+            methodOptions.parent?.(request) ??
+            stringFieldOf(method.method.input, request, "parent") ??
+            "";
+          const call = { action: "start", name: parent, method: name, context } as const;
+          const { principal } = await authorize(call);
           await methodOptions.validate?.(request, context);
-          const parent = methodOptions.parent?.(request);
-          return start(method, request, startInit(false, { parent, retentionMs: ownRetentionMs }));
+          const init = { parent, principal, retentionMs: ownRetentionMs };
+          return start(method, request, startInit(false, init));
         },
         log,
       );

@@ -34,6 +34,20 @@ export function invalidField(
   });
 }
 
+/**
+ * PERMISSION_DENIED, the same whether the resource exists or not (AIP-211).
+ *
+ * @param resource As the caller sent it; empty for what has no parent.
+ */
+export function permissionDenied(permission: string, resource: string): ConnectError {
+  const shown = echo(resource);
+  return errorWithInfo(
+    Code.PermissionDenied,
+    `Permission '${permission}' denied on resource '${shown}' (or it might not exist).`,
+    { reason: "PERMISSION_DENIED", metadata: { permission, resource: shown } },
+  );
+}
+
 /** NOT_FOUND for an operation that is unknown, deleted or expired. */
 export function operationNotFound(name: string): ConnectError {
   return errorWithInfo(Code.NotFound, `operation "${echo(name)}" does not exist`, {

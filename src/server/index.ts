@@ -34,6 +34,13 @@ export {
   type UnfinishedQuery,
   type Unsubscribe,
 } from "../store/index.js";
+export type {
+  Authorization,
+  Authorize,
+  AuthorizedOperation,
+  OperationsAction,
+  OperationsCall,
+} from "./authorize.js";
 export { createOperations } from "./create-operations.js";
 export type { OperationsEvent } from "./events.js";
 export type {

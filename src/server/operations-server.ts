@@ -6,6 +6,7 @@ import type { Operation, Operations } from "../protos.js";
 import type { Dispatcher } from "../store/dispatcher.js";
 import type { OperationStore, Transaction } from "../store/operation-store.js";
 import type { Signals } from "../store/signals.js";
+import type { Authorize } from "./authorize.js";
 import type { OperationsEvent } from "./events.js";
 import type { Work } from "./work.js";
 
@@ -17,6 +18,12 @@ export interface OperationsOptions {
   dispatcher?: Dispatcher | undefined;
   /** Word of what happened. Default: within this process. */
   signals?: Signals | undefined;
+  /**
+   * Decides on every start, get, list, wait, cancel and delete over the network; what the
+   * program itself starts, reports and ends asks nobody. Default: everybody may do
+   * everything.
+   */
+  authorize?: Authorize | undefined;
   /**
    * How long an operation is kept after its end, in milliseconds, at least 0. A
    * running one is never removed. Default: 30 days (AIP-151).
@@ -69,6 +76,8 @@ export interface MethodOptions<I extends DescMessage> {
 export interface StartOptions {
   /** As in `MethodOptions`. */
   parent?: string | undefined;
+  /** Who starts it, as `authorize` names callers. Default: empty. */
+  principal?: string | undefined;
   /** Default: the server's. */
   retentionMs?: number | undefined;
   /** Start the operation in this transaction: it comes to be when that commits. */

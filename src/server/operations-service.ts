@@ -7,7 +7,8 @@ import {
   ListOperationsResponseSchema,
   type Operations,
 } from "../protos.js";
-import type { OperationStore } from "../store/operation-store.js";
+import type { OperationRecord, OperationStore } from "../store/operation-store.js";
+import { type Authorizer, type Caller, isVisibleTo, type OperationsAction } from "./authorize.js";
 import {
   cancelledByRequest,
   invalidField,
@@ -24,6 +25,7 @@ import type { WriteAndPublish } from "./write-and-publish.js";
 /** What the service stands on. */
 export interface OperationsServiceParts {
   store: OperationStore;
+  authorize: Authorizer;
   writeAndPublish: WriteAndPublish;
   waiters: OperationWaiters;
   pageTokens: PageTokens;
@@ -39,30 +41,54 @@ export function createOperationsService(
   parts: OperationsServiceParts,
 ): ServiceImpl<typeof Operations> {
   const { store, writeAndPublish, waiters, pageTokens } = parts;
+
+  /** Authorise, then validate: the order that shows nobody what exists (AIP-211). */
+  const admit = async (action: OperationsAction, name: string, context: HandlerContext) => {
+    const caller = await parts.authorize({ action, name, method: undefined, context });
+    assertOperationName(name);
+    return caller;
+  };
+
+  /** The operation, if it exists for the caller. */
+  const find = async (name: string, caller: Caller): Promise<OperationRecord> => {
+    const record = await store.get(name);
+    if (record === undefined || !isVisibleTo(caller, record)) throw operationNotFound(name);
+    return record;
+  };
+
+  /** Spares the look where every operation exists for the caller. */
+  const assertVisible = async (name: string, caller: Caller) => {
+    if (caller.visiblePrincipal !== undefined) await find(name, caller);
+  };
+
   return {
-    async getOperation({ name }) {
-      assertOperationName(name);
-      const record = await store.get(name);
-      if (record === undefined) throw operationNotFound(name);
-      return operationFromRecord(record);
+    async getOperation({ name }, context) {
+      const caller = await admit("get", name, context);
+      return operationFromRecord(await find(name, caller));
     },
 
-    async listOperations(request) {
+    async listOperations(request, context) {
+      const { principal, visiblePrincipal } = await parts.authorize({
+        action: "list",
+        name: parseListName(request.name) ?? request.name,
+        method: undefined,
+        context,
+      });
       const { parent, pageSize } = readListRequest(request);
       const filter = parseFilter(request.filter);
-      const list = { parent, filter: request.filter };
+      const list = { parent, filter: request.filter, principal };
       const after =
         request.pageToken === "" ? undefined : await pageTokens.open(request.pageToken, list);
       if (request.pageToken !== "" && after === undefined) {
         throw invalidField(
           "page_token",
           request.pageToken,
-          "must be the next_page_token of the same list, with the same name and filter",
+          "must be the next_page_token of the same list, with the same name, filter and caller",
         );
       }
       const page = await store.list({
         parent,
-        principal: undefined,
+        principal: visiblePrincipal,
         filter,
         after,
         limit: pageSize,
@@ -73,8 +99,8 @@ export function createOperationsService(
       });
     },
 
-    async deleteOperation({ name }) {
-      assertOperationName(name);
+    async deleteOperation({ name }, context) {
+      await assertVisible(name, await admit("delete", name, context));
       const record = await writeAndPublish(
         (transaction) => store.hide(name, { transaction }),
         () => "deleted",
@@ -83,8 +109,8 @@ export function createOperationsService(
       return create(EmptySchema);
     },
 
-    async cancelOperation({ name }) {
-      assertOperationName(name);
+    async cancelOperation({ name }, context) {
+      await assertVisible(name, await admit("cancel", name, context));
       const cancelled = storedError(cancelledByRequest());
       const record = await writeAndPublish(
         (transaction) => store.requestCancel(name, cancelled, { transaction }),
@@ -95,8 +121,9 @@ export function createOperationsService(
     },
 
     async waitOperation({ name, timeout }, context) {
-      assertOperationName(name);
+      const caller = await admit("wait", name, context);
       const timeoutMs = waitTimeoutMs(timeout, parts.maxWaitMs, context);
+      await assertVisible(name, caller);
       const record = await waiters.wait(name, timeoutMs, context.signal);
       if (record === undefined) throw operationNotFound(name);
       return operationFromRecord(record);

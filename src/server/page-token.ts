@@ -16,6 +16,8 @@ export interface PageTokens {
 export interface ListIdentity {
   parent: string;
   filter: string;
+  /** Who walks it; empty where callers are not told apart. */
+  principal: string;
 }
 
 /** First byte of a token: the layout of what follows. */
@@ -83,8 +85,8 @@ function decode(token: string): Uint8Array<ArrayBuffer> | undefined {
   }
 }
 
-function bytesOfList({ parent, filter }: ListIdentity): Uint8Array<ArrayBuffer> {
-  return utf8.encode(JSON.stringify([parent, filter]));
+function bytesOfList({ parent, filter, principal }: ListIdentity): Uint8Array<ArrayBuffer> {
+  return utf8.encode(JSON.stringify([parent, filter, principal]));
 }
 
 function bytesOfCursor({ createTimeMicros, name }: ListCursor): Uint8Array<ArrayBuffer> {

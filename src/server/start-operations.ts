@@ -43,6 +43,8 @@ export interface StartInit {
   external: boolean;
   /** Undefined: the request's string field `parent` where it has one, else none. */
   parent: string | undefined;
+  /** Who starts it; empty where callers are not told apart. */
+  principal: string;
   retentionMs: number;
   transaction: Transaction | undefined;
 }
@@ -104,7 +106,11 @@ export function createOperationStarts({
   };
 
   return {
-    async start({ method }, init, { external, parent: given, retentionMs, transaction }) {
+    async start(
+      { method },
+      init,
+      { external, parent: given, principal, retentionMs, transaction },
+    ) {
       const request = create(method.input, init);
       const parent = given ?? stringFieldOf(method.input, request, "parent") ?? "";
       const name = formatOperationName({ parent, id: uuidv7() });
@@ -113,13 +119,13 @@ export function createOperationStarts({
       }
       const methodName = fullName(method);
       const windowMs = Math.max(retentionMs, minRequestIdWindowMs);
-      const scope = [parent, methodName];
+      const scope = [principal, parent, methodName];
       const requestId = await requestIdOf(method.input, request, scope, windowMs);
       const operation: NewOperation = {
         name,
         parent,
         method: methodName,
-        principal: "",
+        principal,
         external,
         request: toBinary(method.input, request),
         metadata: undefined,

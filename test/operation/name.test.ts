@@ -24,6 +24,8 @@ describe("parseOperationName", () => {
     ["an empty segment", "projects//operations/1"],
     ["another collection", "projects/p/jobs/1"],
     ["something after the id", "operations/1/x"],
+    ["a wildcard for a parent", "projects/-/operations/1"],
+    ["a wildcard for an id", "operations/-"],
     ["a control character", "operations/1\n"],
     ["more than 1024 bytes", `operations/${"x".repeat(1014)}`],
     ["more than 1024 bytes in UTF-8", `operations/${"é".repeat(507)}`],
@@ -36,7 +38,7 @@ describe("parseOperationName", () => {
   });
 
   it("reads back what formatOperationName made", () => {
-    const segment = fc.stringMatching(/^[^/\p{Cc}]{1,20}$/u);
+    const segment = fc.stringMatching(/^[^/\p{Cc}]{1,20}$/u).filter((text) => text !== "-");
     fc.assert(
       fc.property(fc.array(segment, { maxLength: 5 }), segment, (parents, id) => {
         const name = { parent: parents.join("/"), id };
@@ -52,6 +54,7 @@ describe("parseListName", () => {
     ["operations", ""],
     ["projects/p", "projects/p"],
     ["projects/p/operations", "projects/p"],
+    ["projects/-/operations", "projects/-"],
   ])("server 51: %j means the parent %j", (name, parent) => {
     expect(parseListName(name)).toBe(parent);
   });
