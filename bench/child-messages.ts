@@ -4,6 +4,8 @@ interface ChildAsks {
   cpu: { argument: []; answer: number };
   /** What is in use after a full collection, in bytes. */
   memory: { argument: []; answer: MemoryInUse };
+  /** The kinds of what keeps the process alive: sockets, timers; one entry each. */
+  resources: { argument: []; answer: readonly string[] };
   /** Of a client: call the server again and again. */
   load: { argument: [Load]; answer: LoadOutcome };
   /** Of a client: one call to the server at this port, and the message that came, serialized. */

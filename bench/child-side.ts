@@ -141,7 +141,7 @@ async function load(caller: Caller, { inFlight, durationMs }: Load): Promise<Loa
 }
 
 /** What a child is asked that depends on the subject. */
-type ChildQuestion = Exclude<ParentMessage, { ask: "cpu" | "memory" | "stop" }>;
+type ChildQuestion = Exclude<ParentMessage, { ask: "cpu" | "memory" | "resources" | "stop" }>;
 
 function answerParent(
   port: number | undefined,
@@ -154,6 +154,8 @@ function answerParent(
         return cpuMicros();
       case "memory":
         return memoryInUse();
+      case "resources":
+        return process.getActiveResourcesInfo();
       case "stop":
         return process.exit(0);
       default:
