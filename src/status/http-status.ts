@@ -1,7 +1,10 @@
 import { Code } from "@connectrpc/connect";
 
-/** HTTP status of each code, as google/rpc/code.proto has it. */
-const httpStatusByCode: Readonly<Record<Code, number>> = {
+/**
+ * HTTP status of each code, as google/rpc/code.proto has it. Made by a call that is
+ * marked as pure, because bundlers keep a literal with computed keys, used or not.
+ */
+const httpStatusByCode: Readonly<Record<Code, number>> = /* @__PURE__ */ (() => ({
   [Code.Canceled]: 499,
   [Code.Unknown]: 500,
   [Code.InvalidArgument]: 400,
@@ -18,7 +21,7 @@ const httpStatusByCode: Readonly<Record<Code, number>> = {
   [Code.Unavailable]: 503,
   [Code.DataLoss]: 500,
   [Code.Unauthenticated]: 401,
-};
+}))();
 
 /** The HTTP status that google/rpc/code.proto gives a code. */
 export function httpStatusFromCode(code: Code): number {
