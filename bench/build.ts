@@ -1,13 +1,10 @@
-import { mkdtemp, rm, symlink } from "node:fs/promises";
+import { cp, mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { type BuildOptions, build } from "esbuild";
+import { bundlePackage, root } from "../build/bundle-package.js";
 
-/** The checkout's folder. */
-export const root = fileURLToPath(new URL("..", import.meta.url));
-
-/** JavaScript of TypeScript modules, in a folder of its own. */
+/** A folder of its own, for JavaScript that was built. */
 export interface Built {
   readonly folder: string;
   remove(): Promise<void>;
@@ -15,25 +12,36 @@ export interface Built {
 
 /**
  * Build modules for Node without tsx, which keeps the names of functions and makes
- * each closure greater by it. The packages of the checkout are found from there.
- *
- * @param outdir In the folder.
+ * each closure greater by it.
  */
 export async function buildForNode(
   entryPoints: readonly string[],
   options: BuildOptions,
-  outdir = ".",
 ): Promise<Built> {
-  const folder = await mkdtemp(join(tmpdir(), "connect-longrunning-bench-"));
+  const built = await createFolder();
   await build({
     absWorkingDir: root,
     entryPoints: [...entryPoints],
-    outdir: join(folder, outdir),
+    outdir: built.folder,
     format: "esm",
     platform: "node",
     target: "es2022",
     ...options,
   });
+  return built;
+}
+
+/** This package as it is published, but for types: from its folder it is found by its own name. */
+export async function buildPackage(): Promise<Built> {
+  const built = await createFolder();
+  await bundlePackage(built.folder);
+  await cp(join(root, "package.json"), join(built.folder, "package.json"));
+  return built;
+}
+
+/** An empty folder, from which the packages of the checkout are found. */
+async function createFolder(): Promise<Built> {
+  const folder = await mkdtemp(join(tmpdir(), "connect-longrunning-bench-"));
   await symlink(join(root, "node_modules"), join(folder, "node_modules"));
   return { folder, remove: () => rm(folder, { recursive: true }) };
 }

@@ -1,8 +1,6 @@
 import { execFile } from "node:child_process";
-import { cp } from "node:fs/promises";
-import { join } from "node:path";
 import { promisify } from "node:util";
-import { type Built, buildForNode, root } from "../build.js";
+import { buildPackage } from "../build.js";
 import type { Amounts, Question, Subject } from "../harness.js";
 
 const run = promisify(execFile);
@@ -54,15 +52,6 @@ function importSubject(name: string, modules: readonly string[]): Subject {
       };
     },
   };
-}
-
-/** This package as it is published, but for comments. */
-async function buildPackage(): Promise<Built> {
-  const split = { bundle: false, outbase: "." };
-  const built = await buildForNode(["src/**/*.ts", "gen/**/*.ts"], split, "dist");
-  // With it the package is found by its own name.
-  await cp(join(root, "package.json"), join(built.folder, "package.json"));
-  return built;
 }
 
 /**

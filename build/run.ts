@@ -1,0 +1,3 @@
+import { bundlePackage, root } from "./bundle-package.js";
+
+await bundlePackage(root);
