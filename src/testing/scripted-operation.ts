@@ -1,0 +1,173 @@
+import { create } from "@bufbuild/protobuf";
+import { canceledBy } from "../internal/canceled-by.js";
+import type { Clock } from "../internal/clock.js";
+import { sleep } from "../internal/sleep.js";
+import { type Operation, OperationSchema } from "../protos.js";
+import { cancelledByRequest, operationNotFound } from "../server/errors.js";
+import { statusFromError } from "../status/status-error.js";
+import { type CheckedScript, type Look, scriptedError } from "./operation-script.js";
+
+/** One operation of a scripted server. */
+export interface ScriptedOperation {
+  readonly name: string;
+  /** What the start shows. @throws ConnectError `NotFound` where that is lost already. */
+  start(): Operation;
+  /** Take a look as the script has it. @throws ConnectError of the script, `NotFound`, or as `sleep`. */
+  get(signal: AbortSignal): Promise<Operation>;
+  /** The same for WaitOperation, which holds the call for `timeoutMs` milliseconds at most. */
+  wait(timeoutMs: number, signal: AbortSignal): Promise<Operation>;
+  /** What a list shows; undefined if it is lost or deleted. */
+  listed(): Operation | undefined;
+  /** @throws ConnectError of the script, `NotFound`, or as `sleep`. */
+  cancel(signal: AbortSignal): Promise<void>;
+  /** @throws ConnectError `NotFound` */
+  delete(): void;
+}
+
+/** Begin an operation: its times count from now. */
+export function beginOperation(
+  name: string,
+  script: CheckedScript,
+  clock: Clock,
+): ScriptedOperation {
+  const startMs = clock.nowMs();
+  /** Those who hold a WaitOperation call, to be woken by what no clock tells of. */
+  const held = new Set<() => void>();
+  let asked = 0;
+  let answered = 0;
+  let isDeleted = false;
+  /** When a request to cancel takes effect, and what the operation is from then on. */
+  let cancelMs = Number.POSITIVE_INFINITY;
+  let cancelled: Operation | undefined;
+
+  const elapsedMs = () => clock.nowMs() - startMs;
+  const wakeAll = () => {
+    for (const wake of [...held]) wake();
+  };
+
+  /** The scripted state, after so many answered looks and so much time. */
+  const scriptedAt = (looks: number, atMs: number): Operation | undefined =>
+    script.states.findLast((state) => state.afterLooks <= looks && state.afterMs <= atMs)
+      ?.operation;
+
+  /** The state with this look; undefined where it is not known. */
+  const stateAt = (looks: number, atMs: number): Operation | undefined => {
+    if (isDeleted) return undefined;
+    if (cancelled === undefined && elapsedMs() >= cancelMs) {
+      const { metadata, done } = scriptedAt(answered, cancelMs) ?? { done: true };
+      // The operation's own end came first.
+      if (done) cancelMs = Number.POSITIVE_INFINITY;
+      else cancelled = cancelledOperation(metadata);
+    }
+    const scripted = scriptedAt(looks, atMs);
+    // Also one that was cancelled may be lost.
+    if (scripted === undefined || cancelled === undefined || atMs < cancelMs) return scripted;
+    return cancelled;
+  };
+
+  /** Answer a look, which counts from now on. */
+  const answer = (atMs = elapsedMs()): Operation => {
+    const state = stateAt(answered + 1, atMs);
+    if (state === undefined) throw operationNotFound(name);
+    answered += 1;
+    wakeAll();
+    return named(state);
+  };
+  const named = (state: Operation) =>
+    create(OperationSchema, { ...state, name: state.name || name });
+
+  /** Resolves when the operation may have changed, at the latest after `delayMs`. */
+  const changed = (delayMs: number, signal: AbortSignal) =>
+    new Promise<void>((resolve, reject) => {
+      if (signal.aborted) {
+        reject(canceledBy(signal));
+        return;
+      }
+      const leave = () => {
+        unschedule();
+        held.delete(wake);
+        signal.removeEventListener("abort", onAbort);
+      };
+      const wake = () => {
+        leave();
+        resolve();
+      };
+      const onAbort = () => {
+        leave();
+        reject(canceledBy(signal));
+      };
+      const unschedule = clock.schedule(delayMs, wake);
+      held.add(wake);
+      signal.addEventListener("abort", onAbort, { once: true });
+    });
+
+  /** Resolves when the next look shows the end or a loss, at the latest at `untilMs`. */
+  const hold = async (untilMs: number, signal: AbortSignal) => {
+    for (let nowMs = elapsedMs(); nowMs < untilMs; nowMs = elapsedMs()) {
+      const state = stateAt(answered + 1, nowMs);
+      if (state === undefined || state.done) return;
+      const times = [...script.states.map(({ afterMs }) => afterMs), cancelMs, untilMs];
+      const nextMs = Math.min(...times.filter((atMs) => atMs > nowMs));
+      await changed(nextMs - nowMs, signal);
+    }
+  };
+
+  const look = async (
+    method: Look["method"],
+    heldMs: number,
+    signal: AbortSignal,
+  ): Promise<Operation> => {
+    asked += 1;
+    const does = script.lookAt({ method, number: asked, elapsedMs: elapsedMs() });
+    if (does === "hang") return hang(signal);
+    if (typeof does === "object") {
+      if ("fails" in does) throw scriptedError(does.fails);
+      if ("lagMs" in does) return answer(Math.max(0, elapsedMs() - does.lagMs));
+      await sleep(clock, does.delayMs, signal);
+    }
+    if (does === "answer") await hold(elapsedMs() + heldMs, signal);
+    return answer();
+  };
+
+  return {
+    name,
+    start() {
+      const state = stateAt(0, 0);
+      if (state === undefined) throw operationNotFound(name);
+      return named(state);
+    },
+    get: (signal) => look("GetOperation", 0, signal),
+    wait: (timeoutMs, signal) => look("WaitOperation", timeoutMs, signal),
+    listed: () => (stateAt(answered + 1, elapsedMs()) === undefined ? undefined : answer()),
+    async cancel(signal) {
+      const state = stateAt(answered, elapsedMs());
+      if (state === undefined) throw operationNotFound(name);
+      const { cancel } = script;
+      if (cancel === "hang") return hang(signal);
+      if (typeof cancel === "object" && "fails" in cancel) throw scriptedError(cancel.fails);
+      if (cancel === "ignored" || state.done) return;
+      const delayMs = cancel === "honoured" ? 0 : cancel.delayMs;
+      // A second request does not put the end off.
+      cancelMs = Math.min(cancelMs, elapsedMs() + delayMs);
+      wakeAll();
+    },
+    delete() {
+      if (stateAt(answered, elapsedMs()) === undefined) throw operationNotFound(name);
+      isDeleted = true;
+      wakeAll();
+    },
+  };
+}
+
+/** Never resolves. @throws ConnectError `Code.Canceled`, or what the client gave the call up with. */
+export function hang(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(canceledBy(signal));
+    else signal.addEventListener("abort", () => reject(canceledBy(signal)), { once: true });
+  });
+}
+
+function cancelledOperation(metadata: Operation["metadata"]): Operation {
+  const value = statusFromError(cancelledByRequest());
+  return create(OperationSchema, { metadata, done: true, result: { case: "error", value } });
+}
