@@ -68,9 +68,9 @@ export function beginOperation(
   /** Answer a look, which counts from now on. */
   const answer = (atMs = elapsedMs()): Operation => {
     const state = stateAt(answered + 1, atMs);
-    if (state === undefined) throw operationNotFound(name);
     answered += 1;
     wakeAll();
+    if (state === undefined) throw operationNotFound(name);
     return named(state);
   };
   const named = (state: Operation) =>

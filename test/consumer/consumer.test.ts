@@ -95,6 +95,8 @@ describe("the README", { timeout: timeoutMs }, () => {
     await run(readme, "buf", "generate");
     await run(readme, "tsc");
     await run(readme, "node", "dist/elsewhere.js");
+    const report = await run(readme, "node", "--test", "--test-reporter=tap", "dist/print.test.js");
+    expect(report).toContain("# pass 3\n# fail 0\n");
 
     const port = await freePort();
     const environment = { ...process.env, PORT: String(port) };
