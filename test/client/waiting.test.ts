@@ -1,5 +1,5 @@
-import { create } from "@bufbuild/protobuf";
-import { AnySchema, EmptySchema } from "@bufbuild/protobuf/wkt";
+import { create, isMessage } from "@bufbuild/protobuf";
+import { AnySchema, durationMs, EmptySchema } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { assert, describe, expect, it } from "vitest";
 import { pack } from "../../src/any/index.js";
@@ -9,7 +9,12 @@ import {
   OperationError,
   type OperationHandle,
 } from "../../src/index.js";
-import { ErrorInfoSchema, RetryInfoSchema, StatusSchema } from "../../src/protos.js";
+import {
+  ErrorInfoSchema,
+  RetryInfoSchema,
+  StatusSchema,
+  WaitOperationRequestSchema,
+} from "../../src/protos.js";
 import { standardDetailsOf } from "../../src/status/index.js";
 import type { PrintMetadata, PrintResponse } from "../gen/printing/v1/printing_pb.js";
 import { anOperation } from "../support/an-operation.js";
@@ -33,7 +38,7 @@ type PrintHandle = OperationHandle<PrintResponse, PrintMetadata>;
 async function resumed(script: Script): Promise<ScriptedServer & { handle: PrintHandle }> {
   const server = createScriptedServer(script);
   const handle = await server.client.resume(Print, scriptedName);
-  server.looks.length = 0;
+  server.forgetLooks();
   return { ...server, handle };
 }
 
@@ -44,13 +49,21 @@ async function operationErrorOf(call: Promise<unknown>): Promise<OperationError>
   return error;
 }
 
+/** How long the server was asked to hold each of these WaitOperation calls, in milliseconds. */
+function timeoutsMs(looks: ReturnType<ScriptedServer["looks"]>): (number | undefined)[] {
+  return looks.map(({ call: { request } }) => {
+    assert(isMessage(request, WaitOperationRequestSchema));
+    return request.timeout && durationMs(request.timeout);
+  });
+}
+
 const unavailable = (count: number) => Array.from({ length: count }, () => fault(Code.Unavailable));
 
 describe("waiting by GetOperation", () => {
   it("client 1: an operation that was done from the start costs no look and no timer", async () => {
     const { handle, looks, clock } = await resumed({ get: [succeeded(3)] });
     expect(await handle.result()).toMatchObject({ pages: 3 });
-    expect(looks).toEqual([]);
+    expect(looks()).toEqual([]);
     expect(clock.scheduled()).toBe(0);
   });
 
@@ -135,7 +148,8 @@ describe("waiting by GetOperation", () => {
 
   it("a look that is never answered is given up after its own limit", async () => {
     const hanging = createScriptedServer({
-      wait: () => new Promise(() => undefined),
+      hasWait: true,
+      looks: ["answer", "hang"],
       options: { waitSliceMs: 5000, maxConsecutiveFailures: 1 },
     });
     const handle = await hanging.client.resume(Print, scriptedName);
@@ -187,13 +201,7 @@ describe("what a look carries", () => {
 
   it("whole milliseconds, which is all that gRPC's timeout header can say", async () => {
     const { handle, clock, looks } = await resumed({
-      wait: (request, { signal }) =>
-        new Promise((resolve, reject) => {
-          signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-          const { seconds = 0n, nanos = 0 } = request.timeout ?? {};
-          expect(nanos % 1_000_000).toBe(0);
-          clock.schedule(Number(seconds) * 1000 + nanos / 1e6, () => resolve(running(0)));
-        }),
+      hasWait: true,
     });
     const controller = new AbortController();
     const poll = { initialDelayMs: 75, jitter: 0 };
@@ -201,7 +209,7 @@ describe("what a look carries", () => {
     await states.next();
     const next = rejectionOf(states.next());
     await clock.advance(75 + 113 + 169);
-    expect(looks).toHaveLength(4);
+    expect(timeoutsMs(looks())).toEqual([75, 113, 169, 254]);
     controller.abort();
     await next;
   });
@@ -286,7 +294,7 @@ describe("how an operation ends", () => {
       expect(await operationErrorOf(handle.result())).toMatchObject({ rawMessage: "jam" });
       expect((await handle.outcome()).kind).toBe("failed");
     }
-    expect(looks).toEqual([]);
+    expect(looks()).toEqual([]);
   });
 });
 
@@ -350,7 +358,7 @@ describe("limits of a wait", () => {
     const reason = new Error("page was closed");
     const error = await operationErrorOf(handle.result({ signal: AbortSignal.abort(reason) }));
     expect(error).toMatchObject({ kind: "aborted", code: Code.Canceled, cause: reason });
-    expect(looks).toEqual([]);
+    expect(looks()).toEqual([]);
   });
 
   it("client 16: an abort ends the wait at once, for good, and the handle can be used on", async () => {
@@ -372,19 +380,16 @@ describe("limits of a wait", () => {
   });
 
   it("an abort within a WaitOperation call ends that call", async () => {
-    const aborted = createDeferred();
-    const { handle, clock } = await resumed({
-      wait: (_, { signal }) => {
-        signal.addEventListener("abort", () => aborted.resolve());
-        return new Promise(() => undefined);
-      },
-    });
+    const { handle, clock, looks } = await resumed({ hasWait: true, looks: ["answer", "hang"] });
     const controller = new AbortController();
     const result = operationErrorOf(handle.result({ signal: controller.signal }));
     await clock.advance(10);
     controller.abort();
     expect((await result).kind).toBe("aborted");
-    await aborted.promise;
+    await clock.advance(0);
+    expect(looks().map(({ method, call }) => [method, call.state])).toEqual([
+      ["WaitOperation", "given-up"],
+    ]);
     expect(clock.scheduled()).toBe(0);
   });
 
@@ -529,7 +534,7 @@ describe("iterating", () => {
     }
     expect(clock.scheduled()).toBe(0);
     await clock.advance(60_000);
-    expect(looks).toEqual([]);
+    expect(looks()).toEqual([]);
     expect(cancels()).toBe(0);
   });
 
@@ -583,20 +588,15 @@ describe("iterating", () => {
 
 describe("waiting by WaitOperation", () => {
   it("client 20: one call where the work is shorter than a slice, and the end at once", async () => {
-    const end = createDeferred<ReturnType<typeof succeeded>>();
-    const slices: (bigint | undefined)[] = [];
     const { handle, clock, looks } = await resumed({
-      wait: ({ timeout }) => {
-        slices.push(timeout?.seconds);
-        return end.promise;
-      },
+      hasWait: true,
+      states: [{}, { afterMs: 12_300, response: { pages: 3 } }],
     });
     const result = handle.result();
     await clock.advance(12_300);
-    end.resolve(succeeded(3));
     expect(await result).toMatchObject({ pages: 3 });
-    expect(looks.map(({ method, atMs }) => [method, atMs])).toEqual([["wait", 0]]);
-    expect(slices).toEqual([30n]);
+    expect(looks().map(({ method, atMs }) => [method, atMs])).toEqual([["WaitOperation", 0]]);
+    expect(timeoutsMs(looks())).toEqual([30_000]);
     expect(clock.scheduled()).toBe(0);
   });
 
@@ -607,24 +607,29 @@ describe("waiting by WaitOperation", () => {
     const result = handle.result();
     await clock.advance(60_000);
     expect(await result).toMatchObject({ pages: 3 });
-    expect(looks.map(({ method, atMs }) => [method, atMs])).toEqual([
-      ["wait", 0],
-      ["get", 1000],
-      ["get", 2500],
-      ["get", 4750],
+    expect(looks().map(({ method, atMs }) => [method, atMs])).toEqual([
+      ["WaitOperation", 0],
+      ["GetOperation", 1000],
+      ["GetOperation", 2500],
+      ["GetOperation", 4750],
     ]);
     const other = (await client.resume(Print, scriptedName)).result();
     await clock.advance(60_000);
     expect(await other).toMatchObject({ pages: 4 });
-    expect(looks.filter(({ method }) => method === "wait")).toHaveLength(1);
+    expect(looks().filter(({ method }) => method === "WaitOperation")).toHaveLength(1);
   });
 
   it("client 20: a server that answers early is asked at most once a second, ever less often", async () => {
-    const { handle, clock, looks } = await resumed({ wait: () => running(0) });
+    const { handle, clock, looks } = await resumed({
+      hasWait: true,
+      looks: () => "early",
+    });
     const result = rejectionOf(handle.result({ timeoutMs: 9000 }));
     await clock.advance(9000);
     await result;
-    const waits = looks.filter(({ method }) => method === "wait").map(({ atMs }) => atMs);
+    const waits = looks()
+      .filter(({ method }) => method === "WaitOperation")
+      .map(({ atMs }) => atMs);
     expect(waits).toEqual([0, 1500, 3750, 7125]);
   });
 
@@ -649,12 +654,8 @@ describe("waiting by WaitOperation", () => {
 
   it("who joins a long wait to watch does not have to wait for its end", async () => {
     const { handle, clock, looks } = await resumed({
-      get: [running(0)],
-      wait: ({ timeout }, { signal }) =>
-        new Promise((resolve, reject) => {
-          signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-          clock.schedule(Number(timeout?.seconds) * 1000, () => resolve(running(7)));
-        }),
+      hasWait: true,
+      get: [running(0), running(7)],
     });
     const end = rejectionOf(handle.result({ timeoutMs: 4000 }));
     await clock.advance(2000);
@@ -668,27 +669,27 @@ describe("waiting by WaitOperation", () => {
     );
     await clock.advance(1000);
     expect(seen).toEqual([0, 7]);
-    expect(looks.map(({ method, atMs }) => [method, atMs]).slice(0, 2)).toEqual([
-      ["wait", 0],
-      ["wait", 2000],
+    expect(
+      looks()
+        .map(({ method, atMs }) => [method, atMs])
+        .slice(0, 2),
+    ).toEqual([
+      ["WaitOperation", 0],
+      ["WaitOperation", 2000],
     ]);
     await clock.advance(10_000);
     await Promise.all([walk, end]);
   });
 
   it("bears failures in between, by the pace of polling", async () => {
-    let calls = 0;
     const { handle, clock, looks } = await resumed({
-      wait: () => {
-        calls += 1;
-        if (calls <= 2) throw fault(Code.Unavailable);
-        return succeeded(3);
-      },
+      hasWait: true,
+      get: [running(0), ...unavailable(2), succeeded(3)],
     });
     const result = handle.result();
     await clock.advance(60_000);
     expect(await result).toMatchObject({ pages: 3 });
-    expect(looks.map(({ atMs }) => atMs)).toEqual([0, 1500, 3750]);
+    expect(looks().map(({ atMs }) => atMs)).toEqual([0, 1500, 3750]);
   });
 });
 
@@ -714,24 +715,22 @@ describe("what a server says besides", () => {
   });
 
   it("client 22: cancelAndWait leaves the look under way alone, and takes the end as it comes", async () => {
-    const end = createDeferred<ReturnType<typeof succeeded>>();
-    let aborted = false;
-    const { handle, clock, cancels } = await resumed({
-      wait: (_, { signal }) => {
-        signal.addEventListener("abort", () => {
-          aborted ||= !signal.aborted;
-        });
-        return end.promise;
-      },
+    const { handle, clock, cancels, looks } = await resumed({
+      hasWait: true,
+      cancel: "ignored",
+      states: [{}, { afterMs: 300, response: { pages: 3 } }],
     });
     const waiting = handle.result();
     await clock.advance(100);
     const outcome = handle.cancelAndWait();
     await clock.advance(100);
-    expect([cancels(), aborted]).toEqual([1, false]);
-    end.resolve(succeeded(3));
+    expect(cancels()).toBe(1);
+    await clock.advance(100);
     expect(await outcome).toMatchObject({ kind: "succeeded", response: { pages: 3 } });
     expect(await waiting).toMatchObject({ pages: 3 });
+    expect(looks().map(({ method, call }) => [method, call.state])).toEqual([
+      ["WaitOperation", "answered"],
+    ]);
   });
 
   it("client 22: cancelAndWait of an operation that stops gives the cancellation as a value", async () => {
@@ -744,9 +743,7 @@ describe("what a server says besides", () => {
   it("client 22: where a server cannot cancel, cancelAndWait says so, and the wait goes on", async () => {
     const { handle, clock } = await resumed({
       get: [running(0), succeeded(3)],
-      cancel: () => {
-        throw fault(Code.Unimplemented);
-      },
+      cancel: { fails: Code.Unimplemented },
     });
     const waiting = handle.result();
     const error = await rejectionOf(handle.cancelAndWait());
@@ -787,7 +784,7 @@ describe("what a server says besides", () => {
     const { client, looks } = createScriptedServer({ get: [fault(Code.NotFound)] });
     const error = await operationErrorOf(client.resume(Print, scriptedName));
     expect(error).toMatchObject({ kind: "gone", operationName: scriptedName });
-    expect(looks).toHaveLength(1);
+    expect(looks()).toHaveLength(1);
   });
 });
 

@@ -143,7 +143,7 @@ describe("createTracingObserver", () => {
   });
 
   it("has the operation's message in the status of a failure", async () => {
-    const { handle } = await traced({ start: () => failed(Code.Aborted, "paper jam") });
+    const { handle } = await traced({ starts: [failed(Code.Aborted, "paper jam")] });
     await rejectionOf(handle.result());
     expect(waitSpan().status).toEqual({ code: SpanStatusCode.ERROR, message: "paper jam" });
   });
@@ -177,7 +177,7 @@ describe("createTracingObserver", () => {
   });
 
   it("does not take the abort of a wait for the cancellation of its finished operation", async () => {
-    const { handle } = await traced({ start: () => succeeded(3) });
+    const { handle } = await traced({ starts: [succeeded(3), succeeded(3)] });
     await rejectionOf(handle.result({ signal: AbortSignal.abort() }));
     expect(waitSpan().attributes).toMatchObject({
       "gcp.longrunning.done": true,
@@ -266,14 +266,14 @@ describe("createTracingObserver", () => {
   });
 
   it("has no link for an operation that was started outside of any span", async () => {
-    const { handle } = await traced({ start: () => succeeded(3) });
+    const { handle } = await traced({ starts: [succeeded(3), succeeded(3)] });
     await handle.result();
     expect(waitSpan().links).toEqual([]);
   });
 
   it("does nothing where no tracer is registered, and takes the one that is registered later", async () => {
     const observer = createTracingObserver();
-    const { transport, clock } = createScriptedServer({ start: () => succeeded(3) });
+    const { transport, clock } = createScriptedServer({ starts: [succeeded(3), succeeded(3)] });
     const printer = createLongRunningClient({ print: Print }, transport, { clock, observer });
     expect(await (await printer.print({})).result()).toMatchObject({ pages: 3 });
     expect(exporter.getFinishedSpans()).toEqual([]);

@@ -1,4 +1,4 @@
-import { createClient, createRouterTransport, type Transport } from "@connectrpc/connect";
+import { createClient, type Transport } from "@connectrpc/connect";
 import {
   createLongRunningClient,
   createOperationsClient,
@@ -7,15 +7,13 @@ import {
   type OperationsClient,
 } from "../../src/index.js";
 import { Operations } from "../../src/protos.js";
+import type { MethodOptions, Work } from "../../src/server/index.js";
 import {
-  createOperations,
-  type MethodOptions,
-  type OperationsEvent,
-  type OperationsOptions,
-  type OperationsServer,
-  type Work,
-} from "../../src/server/index.js";
-import { createManualClock, type ManualClock } from "../../src/testing/index.js";
+  createTestOperations,
+  type ManualClock,
+  type TestOperations,
+  type TestOperationsOptions,
+} from "../../src/testing/index.js";
 import {
   PrintMetadataSchema,
   type PrintRequestSchema,
@@ -33,49 +31,34 @@ export type PrintWork =
   typeof Print extends LongRunningMethod<infer I, infer R, infer M> ? Work<I, R, M> : never;
 
 /** A server with the print service in this process, and clients of it. */
-export interface PrintServer {
-  clock: ManualClock;
-  operations: OperationsServer;
-  transport: Transport;
+export interface PrintServer extends TestOperations {
   /** Starts printing, with a typed handle. */
   printer: ReturnType<typeof createPrinter>;
   client: OperationsClient;
   /** The bare RPCs. */
   rpc: ReturnType<typeof createRpc>;
-  /** What the log hook heard. */
-  events: OperationsEvent[];
 }
 
 const createPrinter = (transport: Transport, clock: ManualClock) =>
   createLongRunningClient({ print: Print }, transport, { clock, poll: { jitter: 0 } });
 const createRpc = (transport: Transport) => createClient(Operations, transport);
 
-/** The server's options, those of its one method, and a clock that the test has at hand. */
-export interface PrintServerOptions extends OperationsOptions {
+/** The server's options, and those of its one method. */
+export interface PrintServerOptions extends TestOperationsOptions {
   method?: MethodOptions<typeof PrintRequestSchema>;
-  clock?: ManualClock;
 }
 
 /** Serve `work`, in process and on a manual clock. */
 export function createPrintServer(work: PrintWork, options: PrintServerOptions = {}): PrintServer {
-  const events: OperationsEvent[] = [];
-  const { method, clock = createManualClock(), ...rest } = options;
-  const operations = createOperations({
-    clock,
-    log: (event) => events.push(event),
-    ...rest,
-  });
-  const transport = createRouterTransport((router) => {
+  const { method, ...rest } = options;
+  const served = createTestOperations((router, operations) => {
     router.service(PrintService, { print: operations.handle(Print, work, method) });
-    router.service(Operations, operations.service);
-  });
+  }, rest);
+  const { transport, clock } = served;
   return {
-    clock,
-    operations,
-    transport,
+    ...served,
     printer: createPrinter(transport, clock),
     client: createOperationsClient(transport, { clock, poll: { jitter: 0 } }),
     rpc: createRpc(transport),
-    events,
   };
 }

@@ -1,95 +1,101 @@
-import { create } from "@bufbuild/protobuf";
-import { EmptySchema } from "@bufbuild/protobuf/wkt";
-import {
-  Code,
-  ConnectError,
-  createRouterTransport,
-  type ServiceImpl,
-  type Transport,
-} from "@connectrpc/connect";
+import { type Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { pack } from "../../src/any/index.js";
 import {
   type ClientOptions,
   createOperationsClient,
   type OperationsClient,
 } from "../../src/index.js";
-import { type Operation, Operations } from "../../src/protos.js";
-import { createManualClock, type ManualClock } from "../../src/testing/index.js";
+import type { Operation } from "../../src/protos.js";
 import {
-  PrintMetadataSchema,
-  type PrintRequest,
-  PrintResponseSchema,
-  PrintService,
-} from "../gen/printing/v1/printing_pb.js";
+  createManualClock,
+  createScriptedOperations,
+  type ManualClock,
+  type OperationScript,
+  type OperationsMethodName,
+  type ScriptedCall,
+} from "../../src/testing/index.js";
+import { PrintMetadataSchema, PrintResponseSchema } from "../gen/printing/v1/printing_pb.js";
 import { anOperation } from "./an-operation.js";
+import { Print } from "./print-server.js";
 
 /** What a server says to one look: a state, or the error that it throws. */
 export type Answer = Operation | ConnectError;
 
-/** A server that starts an operation and answers looks at it from a script, a client of it, and what it was asked. */
+/** A scripted server whose one operation is `scriptedName`, and a client of it. */
 export interface ScriptedServer {
   readonly clock: ManualClock;
   readonly client: OperationsClient;
   readonly transport: Transport;
-  /** The looks, with their times in milliseconds since the server was made. */
-  readonly looks: { method: "get" | "wait"; atMs: number; header: Headers }[];
-  /** Times of the GetOperation calls. */
+  /** All calls that it got. */
+  readonly calls: readonly ScriptedCall[];
+  /** The looks since the last `forgetLooks`, with their times in milliseconds since the server was made. */
+  looks(): { readonly method: string; readonly atMs: number; readonly call: ScriptedCall }[];
+  /** Times of the GetOperation calls among them. */
   getsAt(): number[];
+  forgetLooks(): void;
   /** How many cancellations were asked for. */
-  readonly cancels: () => number;
+  cancels(): number;
 }
 
-/** What it does besides. */
-export interface Script {
-  /** Answers to GetOperation one after the other; the last one stays. */
+type PrintScript = OperationScript<typeof PrintResponseSchema, typeof PrintMetadataSchema>;
+
+/** The life of the operation: by its states and looks, or by `get`. */
+export interface Script extends PrintScript {
+  /** Answers to looks one after the other; the last one stays. Default: it runs, and 0 pages are printed. */
   get?: readonly [Answer, ...Answer[]];
-  /** WaitOperation; absent: UNIMPLEMENTED with an empty message, as some servers say it. */
-  wait?: ServiceImpl<typeof Operations>["waitOperation"];
-  cancel?: ServiceImpl<typeof Operations>["cancelOperation"];
-  /** The answer to a start. Default: a running operation. */
-  start?: (request: PrintRequest) => Operation;
+  /** Whether there is WaitOperation. Default: UNIMPLEMENTED with an empty message, as some servers say it. */
+  hasWait?: boolean;
+  /** What starts come to, one after the other; those that follow begin the operation anew. Default: none. */
+  starts?: readonly Answer[];
   options?: ClientOptions;
 }
 
 export function createScriptedServer(script: Script): ScriptedServer {
+  const { get = [running(0)], hasWait = false, starts = [], options, ...life } = script;
   const clock = createManualClock();
   const startMs = clock.nowMs();
-  const looks: ScriptedServer["looks"] = [];
-  let gets = 0;
-  let cancels = 0;
-  const note = (method: "get" | "wait", header: Headers) => {
-    looks.push({ method, atMs: clock.nowMs() - startMs, header });
-  };
-  const service: Partial<ServiceImpl<typeof Operations>> = {
-    getOperation(_, { requestHeader }) {
-      note("get", requestHeader);
-      const answers = script.get ?? [running(0)];
-      const answer = answers[Math.min(gets, answers.length - 1)] ?? answers[0];
-      gets += 1;
-      if (answer instanceof ConnectError) throw answer;
-      return answer;
-    },
-    waitOperation(request, context) {
-      note("wait", context.requestHeader);
-      if (script.wait === undefined) throw new ConnectError("", Code.Unimplemented);
-      return script.wait(request, context);
-    },
-    cancelOperation(request, context) {
-      cancels += 1;
-      return script.cancel?.(request, context) ?? create(EmptySchema);
-    },
-  };
-  const transport = createRouterTransport((router) => {
-    router.service(Operations, service);
-    router.rpc(PrintService.method.print, (request) => script.start?.(request) ?? running());
-  });
+  const without: OperationsMethodName[] = hasWait ? [] : ["WaitOperation"];
+  const { transport, calls, count, handle, add } = createScriptedOperations({ clock, without });
+  const begunBy = (start: Operation) => ({ name: scriptedName, ...lifeOf(start, get), ...life });
+  const [first = begunBy(running()), ...rest] = starts.map((answer) =>
+    answer instanceof ConnectError ? { fails: answer } : begunBy(answer),
+  );
+  handle(Print, [first, ...rest, begunBy(running())]);
+  add(Print, begunBy(running()));
+  let forgotten = 0;
+  const looks = () =>
+    calls
+      .slice(forgotten)
+      .filter(({ method }) => method === "GetOperation" || method === "WaitOperation")
+      .map((call) => ({ method: call.method, atMs: call.atMs - startMs, call }));
   return {
     clock,
     transport,
-    client: createOperationsClient(transport, { clock, poll: { jitter: 0 }, ...script.options }),
+    client: createOperationsClient(transport, { clock, poll: { jitter: 0 }, ...options }),
+    calls,
     looks,
-    getsAt: () => looks.filter(({ method }) => method === "get").map(({ atMs }) => atMs),
-    cancels: () => cancels,
+    getsAt: () =>
+      looks()
+        .filter(({ method }) => method === "GetOperation")
+        .map(({ atMs }) => atMs),
+    forgetLooks() {
+      forgotten = calls.length;
+    },
+    cancels: () => count("CancelOperation"),
+  };
+}
+
+/** The states and the looks of an operation that shows these after its start, look by look. */
+function lifeOf(start: Operation, answers: readonly [Answer, ...Answer[]]): PrintScript {
+  const shown = answers.flatMap((answer) =>
+    answer instanceof ConnectError ? [] : [{ operation: answer }],
+  );
+  return {
+    states: [{ operation: start }, ...shown],
+    looks({ number }) {
+      const answer = answers[Math.min(number, answers.length) - 1];
+      return answer instanceof ConnectError ? { fails: answer } : "answer";
+    },
   };
 }
 
