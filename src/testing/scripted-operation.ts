@@ -31,6 +31,10 @@ export function beginOperation(
   clock: Clock,
 ): ScriptedOperation {
   const startMs = clock.nowMs();
+  /** When it may end by time alone. */
+  const endsMs = script.states
+    .filter(({ operation }) => operation === undefined || operation.done)
+    .map(({ afterMs }) => afterMs);
   /** Those who hold a WaitOperation call, to be woken by what no clock tells of. */
   const held = new Set<() => void>();
   let asked = 0;
@@ -106,7 +110,7 @@ export function beginOperation(
     for (let nowMs = elapsedMs(); nowMs < untilMs; nowMs = elapsedMs()) {
       const state = stateAt(answered + 1, nowMs);
       if (state === undefined || state.done) return;
-      const times = [...script.states.map(({ afterMs }) => afterMs), cancelMs, untilMs];
+      const times = [...endsMs, cancelMs, untilMs];
       const nextMs = Math.min(...times.filter((atMs) => atMs > nowMs));
       await changed(nextMs - nowMs, signal);
     }

@@ -84,7 +84,10 @@ export interface ScriptedOperations {
       | readonly [StartScript<R, M>, ...StartScript<R, M>[]]
       | ((request: MessageShape<I>) => StartScript<R, M>),
   ): StartHandler<I>;
-  /** Have an operation that nobody started here, to be resumed by its name. Throws what `handle` throws. */
+  /**
+   * Have an operation that nobody started here, to be resumed by its name, and give its first
+   * state. Throws what `handle` throws, and a ConnectError `NotFound` if that is lost already.
+   */
   add<R extends DescMessage, M extends DescMessage>(
     method: LongRunningMethod<DescMessage, R, M>,
     script?: OperationScript<R, M>,

@@ -1,10 +1,21 @@
-import { create } from "@bufbuild/protobuf";
-import { durationFromMs, durationMs, EmptySchema } from "@bufbuild/protobuf/wkt";
-import { Code, ConnectError, createRouterTransport, type Transport } from "@connectrpc/connect";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import {
+  Code,
+  ConnectError,
+  createRouterTransport,
+  type HandlerContext,
+  type Transport,
+} from "@connectrpc/connect";
 import type { Clock } from "../../src/internal/clock.js";
 import { type Operation, Operations, RetryInfoSchema } from "../../src/protos.js";
-import { PrintService } from "../gen/printing/v1/printing_pb.js";
-import { failed, fault, running, succeeded } from "./scripted-server.js";
+import {
+  type CancelScript,
+  createScriptedOperations,
+  type LookScript,
+  type OperationsMethodName,
+} from "../../src/testing/index.js";
+import { Print } from "./print-server.js";
+import { failed, running, scriptedName, succeeded } from "./scripted-server.js";
 
 /** What the server does with one look. */
 export type Draw =
@@ -75,109 +86,81 @@ export function createFaultyServer(clock: Clock, script: FaultScript): FaultySer
   const looks: { atMs: number; end: LookEnd }[] = [];
   let drawing = false;
   let drawn = 0;
-  let open = 0;
-  let last: Operation | undefined;
+  /** How old the state is that the look under way will show: looks come one by one. */
+  let lagMs = 0;
+  /** Of when the last state is that was shown; undefined before. */
+  let shownOfMs: number | undefined;
   let endShownAtMs = script.doneAtMs === 0 ? 0 : undefined;
   const nowMs = () => clock.nowMs() - startMs;
 
-  const stateAt = (atMs: number): Operation => {
-    if (atMs < script.doneAtMs) return running(Math.floor(atMs / script.changesEveryMs));
-    if (script.end === "succeeded") return succeeded(endPages);
-    return failed(script.end === "failed" ? endCode : Code.Canceled, endMessage);
-  };
-  const note = (end: LookEnd) => looks.push({ atMs: nowMs(), end });
-  const show = (operation: Operation) => {
-    note("shown");
-    last = operation;
-    if (operation.done) endShownAtMs ??= nowMs();
-    return operation;
-  };
-
-  /** Resolves after a time; rejects if the client gives up before. */
-  const hold = (holdMs: number, signal: AbortSignal) =>
-    new Promise<void>((resolve, reject) => {
-      // A call may be given up before it is handled.
-      signal.throwIfAborted();
-      const onAbort = () => {
-        unschedule();
-        reject(signal.reason);
-      };
-      const unschedule = clock.schedule(holdMs, () => {
-        signal.removeEventListener("abort", onAbort);
-        resolve();
-      });
-      signal.addEventListener("abort", onAbort, { once: true });
-    });
-  const hang = (signal: AbortSignal) =>
-    new Promise<never>((_, reject) => {
-      signal.throwIfAborted();
-      signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-    });
-
-  /** Do what was drawn. `heldMs` is how long the client wants to wait for the end. */
-  const answer = async (heldMs: number, signal: AbortSignal): Promise<Operation> => {
-    const draw = script.draws[drawn] ?? { does: "answer" };
+  const draw = (): LookScript => {
+    if (!drawing) return "early";
+    const next = script.draws[drawn] ?? { does: "answer" };
     drawn += 1;
-    switch (draw.does) {
+    switch (next.does) {
       case "fail":
-        note("failed");
-        throw draw.retryMs === undefined ? fault(draw.code) : hintOf(draw.code, draw.retryMs);
+        return { fails: next.retryMs === undefined ? next.code : hintOf(next.code, next.retryMs) };
       case "lag":
-        if (last !== undefined || nowMs() >= script.graceMs) break;
-        note("unknown");
-        throw fault(Code.NotFound);
+        return shownOfMs === undefined && nowMs() < script.graceMs
+          ? { fails: Code.NotFound }
+          : "answer";
       case "repeat":
-        if (last !== undefined) return show(last);
-        break;
+        return shownOfMs === undefined ? "answer" : { lagMs: nowMs() - shownOfMs };
       case "showOld":
-        return show(stateAt(Math.max(0, nowMs() - draw.ageMs)));
+        return { lagMs: next.ageMs };
       case "answerEarly":
-        return show(stateAt(nowMs()));
+        return "early";
       case "answerSlowly":
-        await hold(draw.afterMs, signal);
-        return show(stateAt(nowMs()));
+        return { delayMs: next.afterMs };
       case "hang":
-        return hang(signal);
       case "answer":
-        break;
+        return next.does;
     }
-    const leftMs = Math.min(heldMs, script.doneAtMs - nowMs());
-    if (leftMs > 0) await hold(leftMs, signal);
-    return show(stateAt(nowMs()));
   };
+  const without: OperationsMethodName[] = script.hasWait ? [] : ["WaitOperation"];
+  const scripted = createScriptedOperations({ clock, without });
+  const operation = {
+    name: scriptedName,
+    states: statesOf(script),
+    looks() {
+      const look = draw();
+      lagMs = typeof look === "object" && "lagMs" in look ? look.lagMs : 0;
+      return look;
+    },
+    cancel: cancels[script.cancel],
+  };
+  const start = scripted.handle(Print, operation);
+  scripted.add(Print, operation);
 
-  /** Count a call as open until it is answered or its client has given it up. */
-  const counted = async <T>(call: Promise<T>): Promise<T> => {
-    open += 1;
+  /** Take a look, and note how it ends. */
+  const noted = async <Request>(
+    look: (request: Request, context: HandlerContext) => ReturnType<typeof getOperation>,
+    request: Request,
+    context: HandlerContext,
+  ) => {
+    if (!drawing) return look(request, context);
+    const { signal } = context;
+    const note = (end: LookEnd) => looks.push({ atMs: nowMs(), end });
     try {
-      return await call;
-    } finally {
-      open -= 1;
-    }
-  };
-  const look = async (heldMs: number, signal: AbortSignal): Promise<Operation> => {
-    try {
-      return await counted(drawing ? answer(heldMs, signal) : Promise.resolve(stateAt(nowMs())));
+      const shown = await look(request, context);
+      note("shown");
+      shownOfMs = Math.max(0, nowMs() - lagMs);
+      if (shown.done) endShownAtMs ??= nowMs();
+      return shown;
     } catch (error) {
       if (signal.aborted) note(isTimeout(signal.reason) ? "failed" : "cut");
+      else note(ConnectError.from(error).code === Code.NotFound ? "unknown" : "failed");
       throw error;
     }
   };
-
+  const { getOperation, waitOperation, ...others } = scripted.service;
   const transport = createRouterTransport((router) => {
-    router.rpc(PrintService.method.print, () => stateAt(0));
+    router.rpc(Print.method, start);
     router.service(Operations, {
-      getOperation: (_, { signal }) => look(0, signal),
-      waitOperation({ timeout }, { signal }) {
-        if (!script.hasWait) throw fault(Code.Unimplemented);
-        const heldMs = timeout === undefined ? Number.POSITIVE_INFINITY : durationMs(timeout);
-        return look(heldMs, signal);
-      },
-      async cancelOperation(_, { signal }) {
-        if (script.cancel === "fail") throw fault(Code.Unavailable);
-        if (script.cancel === "hang") await counted(hang(signal)).catch(() => undefined);
-        return create(EmptySchema);
-      },
+      ...others,
+      getOperation: (request, context) => noted(getOperation, request, context),
+      waitOperation: (request, context) =>
+        script.hasWait ? noted(waitOperation, request, context) : waitOperation(request, context),
     });
   });
   return {
@@ -187,7 +170,7 @@ export function createFaultyServer(clock: Clock, script: FaultScript): FaultySer
     },
     looks,
     endShownAtMs: () => endShownAtMs,
-    open: () => open,
+    open: () => scripted.calls.filter(({ state }) => state === "open").length,
   };
 }
 
@@ -195,6 +178,23 @@ export function createFaultyServer(clock: Clock, script: FaultScript): FaultySer
 export const endPages = 7;
 export const endCode = Code.FailedPrecondition;
 const endMessage = "no paper";
+
+const cancels: Record<FaultScript["cancel"], CancelScript> = {
+  answer: "ignored",
+  hang: "hang",
+  fail: { fails: Code.Unavailable },
+};
+
+/** The states on the way, and the end. */
+function statesOf({ changesEveryMs, doneAtMs, end }: FaultScript) {
+  const states: { afterMs: number; operation: Operation }[] = [];
+  for (let count = 0; count * changesEveryMs < doneAtMs; count += 1) {
+    states.push({ afterMs: count * changesEveryMs, operation: running(count) });
+  }
+  const code = end === "failed" ? endCode : Code.Canceled;
+  const operation = end === "succeeded" ? succeeded(endPages) : failed(code, endMessage);
+  return [...states, { afterMs: doneAtMs, operation }];
+}
 
 /** Whether the client gave a call up because it took too long; in process, the reason comes along. */
 function isTimeout(reason: unknown): boolean {
