@@ -190,6 +190,9 @@ function checkedStates<R extends DescMessage, M extends DescMessage>(
     before = { afterLooks, afterMs, isByTime: state.afterMs !== undefined };
     if (state.metadata !== undefined) metadata = packed(method.metadata, state.metadata);
     checked.push({ afterLooks, afterMs, operation: operationOf(method, field, state, metadata) });
+    if (state.lost && afterLooks === 0 && afterMs === 0) {
+      throw new RangeError(`${field} is lost at the start, and must be so later`);
+    }
   }
   const [first] = checked;
   // It runs until the first of its states is entered.

@@ -10,7 +10,7 @@ import { type CheckedScript, type Look, scriptedError } from "./operation-script
 /** One operation of a scripted server. */
 export interface ScriptedOperation {
   readonly name: string;
-  /** What the start shows. @throws ConnectError `NotFound` where that is lost already. */
+  /** What the start shows. */
   start(): Operation;
   /** Take a look as the script has it. @throws ConnectError of the script, `NotFound`, or as `sleep`. */
   get(signal: AbortSignal): Promise<Operation>;
@@ -135,11 +135,7 @@ export function beginOperation(
 
   return {
     name,
-    start() {
-      const state = stateAt(0, 0);
-      if (state === undefined) throw operationNotFound(name);
-      return named(state);
-    },
+    start: () => named(scriptedAt(0, 0) ?? create(OperationSchema)),
     get: (signal) => look("GetOperation", 0, signal),
     wait: (timeoutMs, signal) => look("WaitOperation", timeoutMs, signal),
     listed: () => (stateAt(answered + 1, elapsedMs()) === undefined ? undefined : answer()),

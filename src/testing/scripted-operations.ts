@@ -86,7 +86,7 @@ export interface ScriptedOperations {
   ): StartHandler<I>;
   /**
    * Have an operation that nobody started here, to be resumed by its name, and give its first
-   * state. Throws what `handle` throws, and a ConnectError `NotFound` if that is lost already.
+   * state. Throws what `handle` throws.
    */
   add<R extends DescMessage, M extends DescMessage>(
     method: LongRunningMethod<DescMessage, R, M>,

@@ -200,9 +200,7 @@ describe("what a look carries", () => {
   });
 
   it("whole milliseconds, which is all that gRPC's timeout header can say", async () => {
-    const { handle, clock, looks } = await resumed({
-      hasWait: true,
-    });
+    const { handle, clock, looks } = await resumed({ hasWait: true });
     const controller = new AbortController();
     const poll = { initialDelayMs: 75, jitter: 0 };
     const states = handle.watch({ poll, signal: controller.signal })[Symbol.asyncIterator]();
@@ -620,10 +618,7 @@ describe("waiting by WaitOperation", () => {
   });
 
   it("client 20: a server that answers early is asked at most once a second, ever less often", async () => {
-    const { handle, clock, looks } = await resumed({
-      hasWait: true,
-      looks: () => "early",
-    });
+    const { handle, clock, looks } = await resumed({ hasWait: true, looks: () => "early" });
     const result = rejectionOf(handle.result({ timeoutMs: 9000 }));
     await clock.advance(9000);
     await result;

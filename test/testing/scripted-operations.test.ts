@@ -73,8 +73,8 @@ function timesOf({ scripted }: ReturnType<typeof createServer>, method: string):
 describe("the states of a scripted operation", () => {
   it("are running for good where the script is empty", async () => {
     const { handle, clock } = await started({});
-    const error = operationErrorOf(handle.result({ timeoutMs: 3_600_000 }));
-    await clock.advance(3_600_000);
+    const error = operationErrorOf(handle.result({ timeoutMs: 120_000 }));
+    await clock.advance(120_000);
     expect((await error).kind).toBe("timeout");
     expect(handle.snapshot.kind).toBe("running");
   });
@@ -221,6 +221,11 @@ describe("the states of a scripted operation", () => {
       "nothing after a time",
       [{ afterMs: 10 }, { response: {} }],
       "states[1] must have afterLooks or afterMs, as the state before has afterMs",
+    ],
+    [
+      "a loss at the start",
+      [{}, { afterLooks: 0, lost: true }],
+      "states[1] is lost at the start, and must be so later",
     ],
     ["two ends at once", [{ response: {}, lost: true }], "states[0] has both response and lost"],
   ])("are refused at once: %s", (_, states, message) => {
@@ -502,6 +507,19 @@ describe("CancelOperation of a scripted server", () => {
     });
   });
 
+  it("wakes who waits when its delay is over", async () => {
+    const { client, clock, scripted } = createServer();
+    const { name } = scripted.add(Print, { cancel: { delayMs: 2000 } });
+    const answeredAt: number[] = [];
+    const startMs = clock.nowMs();
+    const wait = client.wait(name, 30_000).finally(() => answeredAt.push(clock.nowMs() - startMs));
+    await clock.advance(1000);
+    await client.cancel(name);
+    await clock.advance(30_000);
+    expect((await wait).result.case).toBe("error");
+    expect(answeredAt).toEqual([3000]);
+  });
+
   it("comes too late for an operation that ends within its delay", async () => {
     const { handle, client, clock } = await started({
       cancel: { delayMs: 2000 },
@@ -673,6 +691,17 @@ describe("createScriptedOperations", () => {
     expect(listed).toEqual(names.toReversed().filter((name) => name !== names[3]));
     expect(scripted.count("ListOperations")).toBe(3);
     expect((await rejectionOf(client.get(names[3] ?? ""))).code).toBe(Code.NotFound);
+  });
+
+  it("begins an operation anew under the name of another one, as the latest of a list", async () => {
+    const { scripted, client } = createServer();
+    const { name } = scripted.add(Print, { states: [{ response: {} }] });
+    const other = scripted.add(Print);
+    scripted.add(Print, { name });
+    expect((await client.get(name)).done).toBe(false);
+    const listed: string[] = [];
+    for await (const operation of client.list()) listed.push(operation.name);
+    expect(listed).toEqual([name, other.name]);
   });
 
   it("lets those who watch many at once go on by its lists", async () => {
