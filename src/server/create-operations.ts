@@ -12,6 +12,7 @@ import { draining, recovering } from "./errors.js";
 import { logToConsole, type OperationsEvent } from "./events.js";
 import { createExternalOperations } from "./external-operations.js";
 import { guarded } from "./guarded.js";
+import { createKnownMethods } from "./known-methods.js";
 import { createOperationWaiters } from "./operation-waiters.js";
 import type { OperationsOptions, OperationsServer, StartOptions } from "./operations-server.js";
 import { createOperationsService } from "./operations-service.js";
@@ -69,6 +70,7 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
   const starts = createOperationStarts({ store, dispatcher, writeAndPublish, clock, log });
   const external = createExternalOperations(store, writeAndPublish);
   const served = new Set<string>();
+  const knownMethods = createKnownMethods();
   const startsUnderWay = new Set<Promise<unknown>>();
   const stopped = new AbortController();
   let isRecovered = false;
@@ -94,6 +96,7 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
     init: StartInit,
   ): Promise<Operation> => {
     if (stopping !== undefined) throw draining();
+    knownMethods.add(method);
     void expireNowAndThen();
     if (!isRecovered && !(await settlesWithin(recovered, clock, recoveryWaitMs))) {
       throw recovering();
@@ -142,6 +145,7 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
     waiters,
     pageTokens,
     maxWaitMs,
+    knownMethods,
   });
   return {
     service: {
@@ -158,6 +162,7 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
       // Here, so that it is the declaration that a bad option fails and not each start.
       startInit(false, { retentionMs: ownRetentionMs });
       served.add(name);
+      knownMethods.add(method);
       dispatcher.serve(name, (delivery) => runLoop.run(method, work, delivery));
       return guarded(
         name,
@@ -178,10 +183,14 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
     },
     start: async (method, request, given = {}) => start(method, request, startInit(false, given)),
     create: async (method, request, given = {}) => start(method, request, startInit(true, given)),
-    report: async (method, name, metadata) =>
-      external.report(name, method, storedPayload(method.metadata, metadata)),
-    succeed: async (method, name, response) =>
-      external.end(name, method, storedResponse(method.response, response)),
+    report: async (method, name, metadata) => {
+      knownMethods.add(method);
+      return external.report(name, method, storedPayload(method.metadata, metadata));
+    },
+    succeed: async (method, name, response) => {
+      knownMethods.add(method);
+      return external.end(name, method, storedResponse(method.response, response));
+    },
     fail: (name, error) => external.end(name, undefined, storedError(error)),
     shutdown({ graceMs = 10_000 } = {}) {
       stopping ??= shutdown(milliseconds("graceMs", graceMs));

@@ -48,6 +48,37 @@ export function permissionDenied(permission: string, resource: string): ConnectE
   );
 }
 
+/** What is wrong with a filter, and where. */
+export interface FilterFault {
+  /**
+   * `INVALID_FILTER`: it does not follow the grammar, or is over a bound.
+   * `UNKNOWN_FILTER_FIELD`: there is no such field. `FILTER_TYPE_MISMATCH`: the value or
+   * the operator is none for the field's type.
+   */
+  readonly reason: "INVALID_FILTER" | "UNKNOWN_FILTER_FIELD" | "FILTER_TYPE_MISMATCH";
+  /** 1-based column, in UTF-16 units. */
+  readonly position: number;
+  /** What is wrong and what would be right there. */
+  readonly problem: string;
+}
+
+/** INVALID_ARGUMENT for a filter that cannot be understood (AIP-160). */
+export function invalidFilter(filter: string, fault: FilterFault): ConnectError {
+  const { reason, position } = fault;
+  const problem = echo(fault.problem);
+  const description = `filter, column ${position}: ${problem}`;
+  return errorWithInfo(Code.InvalidArgument, description, {
+    reason,
+    metadata: { field: "filter", value: echo(filter), position: String(position), problem },
+    details: [
+      {
+        desc: BadRequestSchema,
+        value: { fieldViolations: [{ field: "filter", description, reason }] },
+      },
+    ],
+  });
+}
+
 /** NOT_FOUND for an operation that is unknown, deleted or expired. */
 export function operationNotFound(name: string): ConnectError {
   return errorWithInfo(Code.NotFound, `operation "${echo(name)}" does not exist`, {

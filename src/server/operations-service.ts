@@ -15,7 +15,8 @@ import {
   operationNotFound,
   partialSuccessUnsupported,
 } from "./errors.js";
-import { parseFilter } from "./filter.js";
+import { parseFilter } from "./filter/parse-filter.js";
+import type { KnownMethods } from "./known-methods.js";
 import { operationFromRecord } from "./operation-message.js";
 import type { OperationWaiters } from "./operation-waiters.js";
 import type { PageTokens } from "./page-token.js";
@@ -31,6 +32,8 @@ export interface OperationsServiceParts {
   pageTokens: PageTokens;
   /** Longest time that one WaitOperation call is held, in milliseconds. */
   maxWaitMs: number;
+  /** Whose metadata and response types filters can look into. */
+  knownMethods: KnownMethods;
 }
 
 const defaultPageSize = 50;
@@ -40,7 +43,7 @@ const maxPageSize = 1000;
 export function createOperationsService(
   parts: OperationsServiceParts,
 ): ServiceImpl<typeof Operations> {
-  const { store, writeAndPublish, waiters, pageTokens } = parts;
+  const { store, writeAndPublish, waiters, pageTokens, knownMethods } = parts;
 
   /** Authorise, then validate: the order that shows nobody what exists (AIP-211). */
   const admit = async (action: OperationsAction, name: string, context: HandlerContext) => {
@@ -75,7 +78,7 @@ export function createOperationsService(
         context,
       });
       const { parent, pageSize } = readListRequest(request);
-      const filter = parseFilter(request.filter);
+      const filter = parseFilter(request.filter, knownMethods.all());
       const list = { parent, filter: request.filter, principal };
       const after =
         request.pageToken === "" ? undefined : await pageTokens.open(request.pageToken, list);

@@ -1,10 +1,20 @@
+export type { WildcardPieces } from "../internal/wildcard.js";
 export type { Delivery, DispatchedOperation, Dispatcher, Settlement } from "./dispatcher.js";
+export { type CreateTimeRange, createTimeRange, requiredDone } from "./filter-bounds.js";
 export {
   createInProcessDispatcher,
   type InProcessDispatcherOptions,
 } from "./memory/in-process-dispatcher.js";
 export { createInProcessSignals } from "./memory/in-process-signals.js";
 export { createMemoryStore, type MemoryStoreOptions } from "./memory/memory-store.js";
+export {
+  type ColumnCondition,
+  type FilterableRecord,
+  matchesFilter,
+  type OperationFilter,
+  type TextColumn,
+  type TimeColumn,
+} from "./operation-filter.js";
 export type {
   CancelOptions,
   Claim,
@@ -15,7 +25,6 @@ export type {
   ListPage,
   ListQuery,
   NewOperation,
-  OperationFilter,
   OperationRecord,
   OperationState,
   OperationStore,
@@ -29,4 +38,11 @@ export type {
   Transaction,
   UnfinishedQuery,
 } from "./operation-store.js";
+export type {
+  PayloadCondition,
+  PayloadStep,
+  PayloadTest,
+  SerializedPayloads,
+} from "./payload-condition.js";
 export type { SignalKind, Signals, Unsubscribe } from "./signals.js";
+export type { Comparator, JsonLiteral, JsonTest, PlainValue, ValueTest } from "./value-test.js";

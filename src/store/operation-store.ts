@@ -1,3 +1,5 @@
+import type { OperationFilter } from "./operation-filter.js";
+
 /**
  * A transaction that the caller has open, in the smallest form that database
  * drivers and query builders can be brought to. Whatever is done under it
@@ -186,9 +188,6 @@ export interface Report {
   /** For the next attempt. */
   readonly checkpoint?: Uint8Array | undefined;
 }
-
-/** A restriction of a list, as data, so that a store can translate it. Told apart by `kind`. */
-export type OperationFilter = { readonly kind: "done"; readonly value: boolean };
 
 /** Where a page ends: the key of its last record. Both parts never change. */
 export interface ListCursor {

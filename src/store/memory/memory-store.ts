@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from "../../internal/clock.js";
 import { atLeastOne } from "../../internal/option-bounds.js";
 import { storeClosed, storeFull, transactionUnsupported } from "../errors.js";
+import { matchesFilter, type OperationFilter } from "../operation-filter.js";
 import type {
   CancelOptions,
   Claim,
@@ -11,7 +12,6 @@ import type {
   ListPage,
   ListQuery,
   NewOperation,
-  OperationFilter,
   OperationRecord,
   OperationStore,
   Overdue,
@@ -423,5 +423,5 @@ function reported(record: OperationRecord, report: Report) {
 }
 
 function matches(record: OperationRecord, filter: OperationFilter | undefined): boolean {
-  return filter === undefined || (record.state === "done") === filter.value;
+  return filter === undefined || matchesFilter(filter, record);
 }

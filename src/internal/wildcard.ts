@@ -1,0 +1,60 @@
+/**
+ * What stands between the `*` of a text, each of which is any number of characters:
+ * `*.foo` is `["", ".foo"]`. A text without `*` is one piece.
+ */
+export type WildcardPieces = readonly string[];
+
+/** Read `*` as a wildcard; nothing escapes it (AIP-160). */
+export function wildcardPieces(text: string): WildcardPieces {
+  return text.split("*");
+}
+
+/**
+ * Whether all of the text fits. Each piece between two wildcards is taken at its first
+ * place, which leaves most room for the others, so nothing is tried twice: the time is
+ * linear in the text's and the pieces' lengths.
+ */
+export function matchesWildcard(pieces: WildcardPieces, text: string): boolean {
+  const [first = "", ...rest] = pieces;
+  const last = rest.pop();
+  if (last === undefined) return text === first;
+  if (!text.startsWith(first)) return false;
+  const end = text.length - last.length;
+  let from = first.length;
+  for (const piece of rest) {
+    const at = indexWithin(text, piece, from, end);
+    if (at === -1) return false;
+    from = at + piece.length;
+  }
+  return from <= end && text.endsWith(last);
+}
+
+/**
+ * The first place of a piece in a part of the text, -1 for none, by Knuth, Morris and
+ * Pratt: `indexOf` promises no linear time, and takes much more for long runs of one letter.
+ */
+function indexWithin(text: string, piece: string, from: number, end: number): number {
+  if (piece === "") return from;
+  const borders = bordersOf(piece);
+  let matched = 0;
+  for (let at = from; at < end; at += 1) {
+    const unit = text.charCodeAt(at);
+    while (matched > 0 && piece.charCodeAt(matched) !== unit) matched = borders[matched - 1] ?? 0;
+    if (piece.charCodeAt(matched) === unit) matched += 1;
+    if (matched === piece.length) return at - matched + 1;
+  }
+  return -1;
+}
+
+/** Of each beginning of a piece, the length of the longest shorter beginning that it ends in. */
+function bordersOf(piece: string): Int32Array {
+  const borders = new Int32Array(piece.length);
+  let length = 0;
+  for (let at = 1; at < piece.length; at += 1) {
+    const unit = piece.charCodeAt(at);
+    while (length > 0 && piece.charCodeAt(length) !== unit) length = borders[length - 1] ?? 0;
+    if (piece.charCodeAt(length) === unit) length += 1;
+    borders[at] = length;
+  }
+  return borders;
+}

@@ -1,0 +1,67 @@
+import type { Comparator } from "../../store/value-test.js";
+import type { FilterFault } from "../errors.js";
+import type { Comparison, Literal, Part } from "./filter-syntax.js";
+import { printPath } from "./print-filter.js";
+
+/** One path compared with one literal. */
+export interface Condition {
+  readonly path: readonly Part[];
+  readonly operator: Comparison["operator"];
+  /** Of the operator. */
+  readonly position: number;
+  readonly literal: Literal;
+}
+
+/** Something, or why it is none: most faults are of one payload type and not of the next. */
+export type Checked<T extends object> = T | FilterFault;
+
+export function isFault<T extends object>(checked: Checked<T>): checked is FilterFault {
+  return "problem" in checked;
+}
+
+/** Whether it asks for presence alone: `path:*`. */
+export function isPresence({ operator, literal }: Condition): boolean {
+  return operator === ":" && literal.text === "*" && !literal.quoted;
+}
+
+/** The operator for a single value, of which "has" means that it is equal. */
+export function comparatorOf({ operator }: Condition): Comparator {
+  return operator === ":" ? "=" : operator;
+}
+
+/** `path:name` on a message, which asks for the presence of a field, as `path.name:*`. */
+export function presenceOfMember(condition: Condition): Condition {
+  const { path, literal } = condition;
+  return {
+    ...condition,
+    path: [...path, literal],
+    literal: { ...literal, text: "*", quoted: false },
+  };
+}
+
+export function unknownField({ position }: Part, problem: string): FilterFault {
+  return { reason: "UNKNOWN_FILTER_FIELD", position, problem };
+}
+
+/** The literal is no value of the field's type. */
+export function literalMismatch(condition: Condition, expected: string): FilterFault {
+  const { path, literal } = condition;
+  const problem = `${printPath(path)} is compared with ${expected}, and "${literal.text}" is none`;
+  return { reason: "FILTER_TYPE_MISMATCH", position: literal.position, problem };
+}
+
+/** The operator is none for the field's type. */
+export function operatorMismatch(
+  { path, operator, position }: Condition,
+  why: string,
+): FilterFault {
+  const problem = `${printPath(path)} ${why}, so "${operator}" does not apply`;
+  return { reason: "FILTER_TYPE_MISMATCH", position, problem };
+}
+
+/** The fault for values without an order, which are equal or not; undefined for `=`, `!=` and `:`. */
+export function orderFault(condition: Condition, what: string): FilterFault | undefined {
+  return ["=", "!=", ":"].includes(condition.operator)
+    ? undefined
+    : operatorMismatch(condition, `is ${what} and has no order`);
+}

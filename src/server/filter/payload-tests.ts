@@ -1,0 +1,259 @@
+import { type DescEnum, type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
+import { AnySchema, isWrapperDesc } from "@bufbuild/protobuf/wkt";
+import {
+  BadRequestSchema,
+  DebugInfoSchema,
+  ErrorInfoSchema,
+  HelpSchema,
+  LocalizedMessageSchema,
+  PreconditionFailureSchema,
+  QuotaFailureSchema,
+  RequestInfoSchema,
+  ResourceInfoSchema,
+  RetryInfoSchema,
+} from "../../protos.js";
+import type { PayloadStep } from "../../store/payload-condition.js";
+import type { ValueTest } from "../../store/value-test.js";
+import type { FilterFault } from "../errors.js";
+import {
+  type Checked,
+  type Condition,
+  isFault,
+  isPresence,
+  operatorMismatch,
+  presenceOfMember,
+  unknownField,
+} from "./condition.js";
+import { mapKeyOf } from "./filter-literal.js";
+import type { Part } from "./filter-syntax.js";
+import { enumTest, jsonTest, nanosTest, scalarTest } from "./value-tests.js";
+
+/** The way to a value of a message and what the value must be. */
+export interface ReachedTest {
+  readonly path: readonly PayloadStep[];
+  readonly test: ValueTest;
+}
+
+/**
+ * What a google.protobuf.Any within a payload is looked into as. None of them holds an Any
+ * itself, so that the ways into one do not multiply.
+ */
+const detailTypes: readonly DescMessage[] = [
+  ErrorInfoSchema,
+  RetryInfoSchema,
+  DebugInfoSchema,
+  QuotaFailureSchema,
+  PreconditionFailureSchema,
+  BadRequestSchema,
+  RequestInfoSchema,
+  ResourceInfoSchema,
+  HelpSchema,
+  LocalizedMessageSchema,
+];
+
+/**
+ * The tests that a condition makes of a message: one, or where an Any is on the way one
+ * for each type it may hold. `depth` says where in the condition's path the message's
+ * fields begin.
+ */
+export function payloadTests(
+  message: DescMessage,
+  condition: Condition,
+  depth: number,
+): Checked<readonly ReachedTest[]> {
+  return inMessage(message, { condition, depth, steps: [] });
+}
+
+/**
+ * Of several readings of a condition, by the types that a payload may have, those that are
+ * right. If none is: a value of the wrong type first, then the fault that is furthest to the
+ * right, where a type had most of the path; `nowhere` where none has even its first part.
+ */
+export function rightReadings<T>(
+  readings: readonly Checked<readonly T[]>[],
+  nowhere: FilterFault,
+): Checked<readonly T[]> {
+  const right = readings.flatMap((reading) => (isFault(reading) ? [] : reading));
+  if (right.length > 0) return right;
+  const faults = readings.filter(isFault);
+  const mismatch = faults.find(({ reason }) => reason === "FILTER_TYPE_MISMATCH");
+  return mismatch ?? faults.find(({ position }) => position > nowhere.position) ?? nowhere;
+}
+
+/** The fault of a part that names a field of none of these messages. */
+export function noSuchField(
+  messages: readonly DescMessage[],
+  owner: string,
+  part: Part,
+): FilterFault {
+  const { text } = part;
+  const meant = messages
+    .flatMap(({ fields }) => fields)
+    .find(({ localName, jsonName }) => text === localName || text === jsonName);
+  const hint = meant === undefined ? "" : `; it is written ${meant.name}`;
+  return unknownField(part, `${owner} has no field "${text}"${hint}`);
+}
+
+/** How far a condition's path has been followed. */
+interface Way {
+  readonly condition: Condition;
+  /** How many parts of the path are behind. */
+  readonly depth: number;
+  readonly steps: readonly PayloadStep[];
+}
+
+/** What stands in a field, a list or a map. */
+type ValueType =
+  | { readonly kind: "scalar"; readonly scalar: ScalarType }
+  | { readonly kind: "enum"; readonly enum: DescEnum }
+  | { readonly kind: "message"; readonly message: DescMessage }
+  | { readonly kind: "list"; readonly element: ValueType }
+  | { readonly kind: "map"; readonly key: ScalarType; readonly value: ValueType };
+
+function inMessage(message: DescMessage, way: Way): Checked<readonly ReachedTest[]> {
+  const part = way.condition.path[way.depth];
+  if (part === undefined) return atMessage(message, way);
+  const field = message.fields.find(({ name }) => name === part.text);
+  if (field === undefined) return noSuchField([message], message.typeName, part);
+  return inValue(typeOf(field), advanced(way, { kind: "field", field }));
+}
+
+/** The path ends at a message. */
+function atMessage(message: DescMessage, way: Way): Checked<readonly ReachedTest[]> {
+  const { condition, steps } = way;
+  if (isPresence(condition)) return reached(way, { kind: "present" });
+  if (condition.operator !== ":") {
+    return operatorMismatch(condition, `is a ${message.typeName}`);
+  }
+  if (steps.at(-1)?.kind === "element") {
+    return operatorMismatch(condition, "holds messages and needs the name of a field in them");
+  }
+  return inMessage(message, { ...way, condition: presenceOfMember(condition) });
+}
+
+function inValue(type: ValueType, way: Way): Checked<readonly ReachedTest[]> {
+  const { condition, depth } = way;
+  const part = condition.path[depth];
+  if (part === undefined && isPresence(condition)) return reached(way, { kind: "present" });
+  switch (type.kind) {
+    case "list":
+      if (condition.operator !== ":")
+        return operatorMismatch(condition, "goes through a repeated field");
+      return inValue(type.element, { ...way, steps: [...way.steps, { kind: "element" }] });
+    case "map":
+      return inMap(type, way);
+    case "message":
+      return inKnownMessage(type.message, way);
+    case "scalar":
+    case "enum": {
+      if (part !== undefined) return noFields(part, condition.path[depth - 1]);
+      const test =
+        type.kind === "enum" ? enumTest(type.enum, condition) : scalarTest(type.scalar, condition);
+      return isFault(test) ? test : reached(way, test);
+    }
+  }
+}
+
+function inMap(
+  type: Extract<ValueType, { kind: "map" }>,
+  way: Way,
+): Checked<readonly ReachedTest[]> {
+  const { condition, depth } = way;
+  const part = condition.path[depth] ?? condition.literal;
+  const isAtEnd = part === condition.literal;
+  if (isAtEnd && condition.operator !== ":") {
+    return operatorMismatch(condition, "is a map and needs a key");
+  }
+  const key = mapKeyOf(part, type.key);
+  if (key === undefined) {
+    const problem = `"${part.text}" is no ${ScalarType[type.key].toLowerCase()}, as the map's keys are`;
+    return { reason: "FILTER_TYPE_MISMATCH", position: part.position, problem };
+  }
+  const next = advanced(way, { kind: "key", key });
+  return isAtEnd ? reached(next, { kind: "present" }) : inValue(type.value, next);
+}
+
+/** The types of google.protobuf that stand for something other than their fields. */
+function inKnownMessage(message: DescMessage, way: Way): Checked<readonly ReachedTest[]> {
+  const { condition, depth } = way;
+  const part = condition.path[depth];
+  switch (message.typeName) {
+    case "google.protobuf.Timestamp":
+    case "google.protobuf.Duration": {
+      if (part !== undefined) return noFields(part, condition.path[depth - 1]);
+      const test = nanosTest(message, condition);
+      return isFault(test) ? test : reached(way, test);
+    }
+    case "google.protobuf.Struct":
+    case "google.protobuf.Value":
+    case "google.protobuf.ListValue":
+      return reached(way, jsonTest(condition, depth));
+    case AnySchema.typeName:
+      return part === undefined ? atMessage(message, way) : inAny(part, way);
+  }
+  const [value] = message.fields;
+  if (isWrapperDesc(message) && part === undefined && value !== undefined) {
+    const unwrapped: PayloadStep = { kind: "field", field: value };
+    return inValue(typeOf(value), { ...way, steps: [...way.steps, unwrapped] });
+  }
+  return inMessage(message, way);
+}
+
+function inAny(part: Part, way: Way): Checked<readonly ReachedTest[]> {
+  const readings = detailTypes.map((type) =>
+    inMessage(type, { ...way, steps: [...way.steps, { kind: "unpack", type }] }),
+  );
+  // An Any's own fields are for `type_url`.
+  readings.push(inMessage(AnySchema, way));
+  const types = [...detailTypes, AnySchema];
+  return rightReadings(readings, noSuchField(types, "a detail of google.rpc", part));
+}
+
+function advanced(way: Way, step: PayloadStep): Way {
+  return { ...way, depth: way.depth + 1, steps: [...way.steps, step] };
+}
+
+function reached({ steps }: Way, test: ValueTest): readonly ReachedTest[] {
+  return [{ path: steps, test }];
+}
+
+function noFields(part: Part, owner: Part | undefined): FilterFault {
+  return unknownField(part, `"${owner?.text ?? ""}" has no fields, so no "${part.text}"`);
+}
+
+function typeOf(field: DescField): ValueType {
+  switch (field.fieldKind) {
+    case "scalar":
+      return { kind: "scalar", scalar: field.scalar };
+    case "enum":
+      return { kind: "enum", enum: field.enum };
+    case "message":
+      return { kind: "message", message: field.message };
+    case "list":
+      return { kind: "list", element: elementOf(field) };
+    case "map":
+      return { kind: "map", key: field.mapKey, value: mapValueOf(field) };
+  }
+}
+
+function elementOf(field: DescField & { fieldKind: "list" }): ValueType {
+  switch (field.listKind) {
+    case "scalar":
+      return { kind: "scalar", scalar: field.scalar };
+    case "enum":
+      return { kind: "enum", enum: field.enum };
+    case "message":
+      return { kind: "message", message: field.message };
+  }
+}
+
+function mapValueOf(field: DescField & { fieldKind: "map" }): ValueType {
+  switch (field.mapKind) {
+    case "scalar":
+      return { kind: "scalar", scalar: field.scalar };
+    case "enum":
+      return { kind: "enum", enum: field.enum };
+    case "message":
+      return { kind: "message", message: field.message };
+  }
+}

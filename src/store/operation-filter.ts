@@ -1,0 +1,146 @@
+import { matchesWildcard, type WildcardPieces } from "../internal/wildcard.js";
+import {
+  createPayloadReader,
+  type PayloadCondition,
+  type PayloadReader,
+  type SerializedPayloads,
+} from "./payload-condition.js";
+import { type Comparator, compares } from "./value-test.js";
+
+/**
+ * A restriction of a list, as data, so that a store can translate it. Told apart by
+ * `kind`.
+ *
+ * Every condition is true or false, never unknown: one on what a record does not have
+ * is false, also with `!=`, and NOT of it is true. In SQL that is
+ * `COALESCE(end_time <> $1, FALSE)`.
+ */
+export type OperationFilter =
+  /** All of them; true for none. */
+  | { readonly kind: "and"; readonly operands: readonly OperationFilter[] }
+  /** At least one of them; false for none. */
+  | { readonly kind: "or"; readonly operands: readonly OperationFilter[] }
+  | { readonly kind: "not"; readonly operand: OperationFilter }
+  | { readonly kind: "constant"; readonly value: boolean }
+  | ColumnCondition
+  | PayloadCondition;
+
+/** A condition on what every store has at hand without reading a payload. */
+export type ColumnCondition =
+  | { readonly kind: "done"; readonly value: boolean }
+  /** Whether somebody asked for a cancellation. */
+  | { readonly kind: "cancel-requested"; readonly value: boolean }
+  /** Text in the order of its code points, which is that of its UTF-8 bytes (`COLLATE "C"`). */
+  | {
+      readonly kind: "text";
+      readonly column: TextColumn;
+      readonly operator: Comparator;
+      readonly value: string;
+    }
+  /** Text that has these pieces in this order, and anything between them; case-sensitive. */
+  | { readonly kind: "wildcard"; readonly column: TextColumn; readonly pieces: WildcardPieces }
+  /** One of these methods started it. */
+  | { readonly kind: "method-in"; readonly methods: readonly string[] }
+  /** The google.rpc.Code of its error; false for a record without one. */
+  | { readonly kind: "error-code"; readonly operator: Comparator; readonly value: number }
+  /** Whole microseconds since the epoch; false for a record without that time. */
+  | {
+      readonly kind: "time";
+      readonly column: TimeColumn;
+      readonly operator: Comparator;
+      readonly micros: number;
+    }
+  /** Whether the record has it. */
+  | { readonly kind: "present"; readonly column: "end_time" | "metadata" | "response" | "error" };
+
+export type TextColumn = "name" | "method";
+export type TimeColumn = "create_time" | "update_time" | "end_time";
+
+/** What a filter looks at: every `OperationRecord` has it. */
+export interface FilterableRecord extends SerializedPayloads {
+  readonly name: string;
+  readonly method: string;
+  readonly state: string;
+  readonly createTimeMicros: number;
+  readonly updateTimeMicros: number;
+  readonly cancelRequestTimeMicros: number | undefined;
+  readonly endTimeMicros: number | undefined;
+}
+
+/**
+ * Whether a record passes a filter. Its payloads are decoded only where the answer
+ * depends on them, and once; one that cannot be decoded, or that has another type than
+ * the condition is about, makes that condition false.
+ */
+export function matchesFilter(filter: OperationFilter, record: FilterableRecord): boolean {
+  let reader: PayloadReader | undefined;
+  return matches(filter, record, () => {
+    reader ??= createPayloadReader(record);
+    return reader;
+  });
+}
+
+function matches(
+  filter: OperationFilter,
+  record: FilterableRecord,
+  payloads: () => PayloadReader,
+): boolean {
+  switch (filter.kind) {
+    case "and":
+      return filter.operands.every((operand) => matches(operand, record, payloads));
+    case "or":
+      return filter.operands.some((operand) => matches(operand, record, payloads));
+    case "not":
+      return !matches(filter.operand, record, payloads);
+    case "constant":
+      return filter.value;
+    case "done":
+      return (record.state === "done") === filter.value;
+    case "cancel-requested":
+      return (record.cancelRequestTimeMicros !== undefined) === filter.value;
+    case "text":
+      return compares(filter.operator, record[filter.column], filter.value);
+    case "wildcard":
+      return matchesWildcard(filter.pieces, record[filter.column]);
+    case "method-in":
+      return filter.methods.includes(record.method);
+    case "error-code": {
+      const code = payloads().errorCode();
+      return code !== undefined && compares(filter.operator, code, filter.value);
+    }
+    case "time": {
+      const micros = timeOf(record, filter.column);
+      return micros !== undefined && compares(filter.operator, micros, filter.micros);
+    }
+    case "present":
+      return isPresent(record, filter.column);
+    case "payload":
+      return payloads().matches(filter);
+  }
+}
+
+function timeOf(record: FilterableRecord, column: TimeColumn): number | undefined {
+  switch (column) {
+    case "create_time":
+      return record.createTimeMicros;
+    case "update_time":
+      return record.updateTimeMicros;
+    case "end_time":
+      return record.endTimeMicros;
+  }
+}
+
+function isPresent(
+  record: FilterableRecord,
+  column: Extract<OperationFilter, { kind: "present" }>["column"],
+): boolean {
+  switch (column) {
+    case "end_time":
+      return record.endTimeMicros !== undefined;
+    case "metadata":
+      return record.metadata !== undefined;
+    case "response":
+    case "error":
+      return record.result?.kind === column;
+  }
+}
