@@ -77,8 +77,8 @@ export function filterTokens(filter: string): Token[] {
         continue;
       }
     }
-    const found = tokens.at(-1)?.kind === "comparator" ? take(timestamp) : undefined;
-    const word = found ?? take(text);
+    const isField = tokens.at(-1)?.kind === "." && !spaced;
+    const word = (isField ? undefined : take(timestamp)) ?? take(text);
     if (word !== undefined) {
       push("text", word);
       continue;

@@ -39,8 +39,8 @@ import { filterTokens, type Token } from "./filter-tokens.js";
  *   closing one; not around a DOT, nor between MINUS and what it negates.
  * - MINUS negates the simple expression behind it: -(42) is NOT 42, whatever it holds.
  *   Only in an arg, right before a digit, it is a number's sign (aip#992): x = -3.
- * - An arg that is a value takes the DOTs in it as its own: 2.5, com.google. Right after a
- *   comparator an RFC 3339 timestamp is one TEXT, colons and all.
+ * - An arg that is a value takes the DOTs in it as its own: 2.5, com.google. An
+ *   RFC 3339 timestamp is one TEXT, colons and all, but behind a DOT.
  * - An arg that is a composite holds values only: x = (1 OR 2) is (x = 1 OR x = 2).
  * - Functions are refused: there are none.
  */
