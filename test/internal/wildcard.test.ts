@@ -44,7 +44,12 @@ describe("matchesWildcard", () => {
 
   it("takes time that is linear in the text, whatever the pattern", () => {
     const text = "a".repeat(1_000_000);
-    const patterns = [`*${"a".repeat(2000)}b*`, `*b${"a".repeat(2000)}*`, "*a".repeat(2000), `${"*a".repeat(1000)}b`];
+    const patterns = [
+      `*${"a".repeat(2000)}b*`,
+      `*b${"a".repeat(2000)}*`,
+      "*a".repeat(2000),
+      `${"*a".repeat(1000)}b`,
+    ];
     for (const pattern of patterns) {
       const start = performance.now();
       matches(pattern, text);

@@ -191,9 +191,11 @@ describe("parseFilterSyntax", () => {
     const terms = (count: number) => Array(count).fill("a=1").join(" ");
     expect(canonical(terms(maxFilterTerms))).toContain("a = 1");
     expect(faultOf(terms(maxFilterTerms + 1)).message).toContain("at most 100 values");
-    const values = `a = (${Array(maxFilterTerms + 1).fill("1").join(" ")})`;
+    const values = `a = (${Array(maxFilterTerms + 1)
+      .fill("1")
+      .join(" ")})`;
     expect(faultOf(values).message).toContain("at most 100 values");
-    const nested = (depth: number) => "(".repeat(depth) + "a" + ")".repeat(depth);
+    const nested = (depth: number) => `${"(".repeat(depth)}a${")".repeat(depth)}`;
     expect(canonical(nested(maxFilterDepth))).toBe("a");
     expect(faultOf(nested(maxFilterDepth + 1))).toMatchObject({ position: maxFilterDepth + 1 });
     expect(faultOf(`${"-(".repeat(2000)}`).message).toContain("nested at most 20 deep");
@@ -219,7 +221,10 @@ describe("parseFilterSyntax", () => {
     const text = fc.string({ unit: "binary" }).filter((value) => !value.includes("*"));
     fc.assert(
       fc.property(text, (value) => {
-        expect(literalOf(String(filter`a = ${value}`))).toMatchObject({ text: value, quoted: true });
+        expect(literalOf(String(filter`a = ${value}`))).toMatchObject({
+          text: value,
+          quoted: true,
+        });
       }),
       { numRuns: 500 },
     );
@@ -249,9 +254,7 @@ const freeWord = () => word().filter((text) => !["AND", "OR", "NOT"].includes(te
 const part = (unquoted: fc.Arbitrary<string>) =>
   fc.oneof(
     unquoted.map((text) => ({ text, quoted: false, position: 0 })),
-    fc
-      .string({ unit: "grapheme" })
-      .map((text) => ({ text, quoted: true, position: 0 })),
+    fc.string({ unit: "grapheme" }).map((text) => ({ text, quoted: true, position: 0 })),
   );
 const literal = () =>
   part(

@@ -67,7 +67,10 @@ const bread = baking({
   loaf: { number: 4, flour: "rye", marks: ["star", "moon"] },
   tags: ["crust", "dark rye"],
   sizes: [1, 42],
-  loaves: [{ number: 1, flour: "rye" }, { number: 2, flour: "oat", below: { number: 9 } }],
+  loaves: [
+    { number: 1, flour: "rye" },
+    { number: 2, flour: "oat", below: { number: 9 } },
+  ],
   labels: { env: "x", "a.b c": "y", AND: "z" },
   shelf: { 3: { number: 33 }, [-1]: { number: 11 } },
   hotSince: { seconds: 1n, nanos: 1 },
@@ -388,7 +391,11 @@ describe("a filter with a fault in its types", () => {
     ["colour = red", 1, 'there is no field "colour"; the fields are name, done'],
     ["principal = me", 1, 'there is no field "principal"'],
     ["createTime > 2026-01-02T03:04:05Z", 1, "it is written create_time"],
-    ["done = true AND metadata.colour = 1", 26, 'the metadata of the known methods has no field "colour"'],
+    [
+      "done = true AND metadata.colour = 1",
+      26,
+      'the metadata of the known methods has no field "colour"',
+    ],
     ["metadata.isHot = true", 10, "it is written is_hot"],
     ["metadata.loaf.colour = 1", 15, 'filters.v1.BakeMetadata.Loaf has no field "colour"'],
     ["metadata:colour", 10, 'no field "colour"'],
@@ -448,11 +455,14 @@ describe("a filter with a fault in its types", () => {
     ["metadata.guess = x", 18, "an integer of type int32"],
     // A value of the wrong type weighs more than a field that another type has not.
     ["metadata.target < 3 metadata.is_hot = 3", 39, "true or false"],
-  ])("server 47: %s has a value or an operator of the wrong type in column %d", (text, at, message) => {
-    const fault = faultOf(text);
-    expect(fault).toMatchObject({ reason: "FILTER_TYPE_MISMATCH", position: at });
-    expect(fault.message).toContain(message);
-  });
+  ])(
+    "server 47: %s has a value or an operator of the wrong type in column %d",
+    (text, at, message) => {
+      const fault = faultOf(text);
+      expect(fault).toMatchObject({ reason: "FILTER_TYPE_MISMATCH", position: at });
+      expect(fault.message).toContain(message);
+    },
+  );
 
   it.each([
     ["done", 1, "done is a field: compare it"],
