@@ -6,6 +6,7 @@ import type {
   StoredResult,
 } from "../store/operation-store.js";
 import { assertSame, assertThat, type ContractCase, contractCase, present } from "./contract.js";
+import { filterContract } from "./filter-contract.js";
 
 const dayMs = 24 * 60 * 60 * 1000;
 /** Bytes that are no message of any type: a store must not look into payloads. */
@@ -655,4 +656,5 @@ export const storeContract: readonly ContractCase<OperationStore>[] = [
       assertSame((await store.get(operation.name))?.state, "done", "what a later read showed");
     },
   ),
+  ...filterContract,
 ];
