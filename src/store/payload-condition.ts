@@ -2,6 +2,7 @@ import {
   type DescField,
   type DescMessage,
   fromBinary,
+  isMessage,
   type JsonValue,
   type Message,
   toJson,
@@ -13,7 +14,7 @@ import {
   type ReflectMessage,
   reflect,
 } from "@bufbuild/protobuf/reflect";
-import { AnySchema } from "@bufbuild/protobuf/wkt";
+import { AnySchema, DurationSchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { typeNameFromUrl } from "../internal/type-url.js";
 import { StatusSchema } from "../protos.js";
 import {
@@ -70,39 +71,46 @@ export interface PayloadReader {
   errorCode(): number | undefined;
 }
 
-export function createPayloadReader(record: SerializedPayloads): PayloadReader {
-  const { result } = record;
-  const decoded = new Map<Uint8Array, Map<string, Message | undefined>>();
-  const decode: Decode = (type, bytes) => {
-    const byType = decoded.get(bytes) ?? new Map<string, Message | undefined>();
-    decoded.set(bytes, byType);
-    if (!byType.has(type.typeName)) byType.set(type.typeName, decodedOrUndefined(type, bytes));
-    const message = byType.get(type.typeName);
-    return message && reflect(type, message);
+export function createPayloadReader({ metadata, result }: SerializedPayloads): PayloadReader {
+  const decode = createDecoder();
+  const bytesOf = (payload: PayloadCondition["payload"]) => {
+    if (payload === "metadata") return metadata;
+    return result?.kind === payload ? result.value : undefined;
   };
   const open = (payload: PayloadCondition["payload"], type: DescMessage) => {
-    const bytes = payload === "metadata" ? record.metadata : resultBytes(payload);
-    if (bytes === undefined || payload === "error") return bytes && decode(type, bytes);
-    const any = decode(AnySchema, bytes);
-    return any && unpack(any, type, decode);
+    const bytes = bytesOf(payload);
+    if (bytes === undefined) return undefined;
+    return payload === "error"
+      ? decode(type, bytes)
+      : unpack(decode(AnySchema, bytes), type, decode);
   };
-  const resultBytes = (kind: "response" | "error") =>
-    result?.kind === kind ? result.value : undefined;
   return {
     matches({ payload, alternatives }) {
       return alternatives.some(({ type, path, test }) => {
         const message = open(payload, type);
-        return message !== undefined && isFound(message, path, test, decode);
+        return message !== undefined && isFound(reflect(type, message), path, test, decode);
       });
     },
     errorCode() {
-      const code = open("error", StatusSchema)?.get(StatusSchema.field.code);
-      return typeof code === "number" ? code : undefined;
+      const status = open("error", StatusSchema);
+      return isMessage(status, StatusSchema) ? status.code : undefined;
     },
   };
 }
 
-type Decode = (type: DescMessage, bytes: Uint8Array) => ReflectMessage | undefined;
+/** Decodes bytes as a message; undefined for those that are none. */
+type Decode = (type: DescMessage, bytes: Uint8Array) => Message | undefined;
+
+/** Remembers what it has decoded. */
+function createDecoder(): Decode {
+  const decoded = new Map<Uint8Array, Map<string, Message | undefined>>();
+  return (type, bytes) => {
+    const byType = decoded.get(bytes) ?? new Map<string, Message | undefined>();
+    decoded.set(bytes, byType);
+    if (!byType.has(type.typeName)) byType.set(type.typeName, decodedOrUndefined(type, bytes));
+    return byType.get(type.typeName);
+  };
+}
 
 function decodedOrUndefined(type: DescMessage, bytes: Uint8Array): Message | undefined {
   try {
@@ -113,11 +121,10 @@ function decodedOrUndefined(type: DescMessage, bytes: Uint8Array): Message | und
 }
 
 /** The message in an Any of this type; undefined for one of another. */
-function unpack(any: ReflectMessage, type: DescMessage, decode: Decode) {
-  const typeUrl = any.get(AnySchema.field.typeUrl);
-  const bytes = any.get(AnySchema.field.value);
-  if (typeof typeUrl !== "string" || !(bytes instanceof Uint8Array)) return undefined;
-  return typeNameFromUrl(typeUrl) === type.typeName ? decode(type, bytes) : undefined;
+function unpack(any: unknown, type: DescMessage, decode: Decode): Message | undefined {
+  if (!isMessage(any, AnySchema) || typeNameFromUrl(any.typeUrl) !== type.typeName)
+    return undefined;
+  return decode(type, any.value);
 }
 
 /** Whether the way leads to a value that passes. */
@@ -148,8 +155,8 @@ function isFound(
       return false;
     }
     case "unpack": {
-      const message = isReflectMessage(value) ? unpack(value, step.type, decode) : undefined;
-      return message !== undefined && goOn(message);
+      const message = isReflectMessage(value) && unpack(value.message, step.type, decode);
+      return message ? goOn(reflect(step.type, message)) : false;
     }
   }
 }
@@ -180,13 +187,9 @@ function isPlain(value: unknown): value is PlainValue {
 }
 
 /** A Timestamp or a Duration in nanoseconds. */
-function nanosOf(message: ReflectMessage): bigint | undefined {
-  const [seconds, nanos] = ["seconds", "nanos"].map((name) => {
-    const field = message.fields.find((candidate) => candidate.name === name);
-    return field && message.get(field);
-  });
-  if (typeof seconds !== "bigint" || typeof nanos !== "number") return undefined;
-  return seconds * 1_000_000_000n + BigInt(nanos);
+function nanosOf({ message }: ReflectMessage): bigint | undefined {
+  if (!isMessage(message, TimestampSchema) && !isMessage(message, DurationSchema)) return undefined;
+  return message.seconds * 1_000_000_000n + BigInt(message.nanos);
 }
 
 /** A Struct, Value or ListValue as JSON; undefined for what JSON cannot hold, such as NaN. */

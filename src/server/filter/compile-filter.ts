@@ -46,7 +46,7 @@ const roots = [
  */
 export function compileFilter(
   syntax: FilterSyntax,
-  methods: Iterable<LongRunningMethod>,
+  methods: readonly LongRunningMethod[],
 ): Checked<OperationFilter> {
   const types = {
     metadata: payloadTypes(methods, "metadata"),
@@ -67,7 +67,7 @@ interface PayloadTypes {
 }
 
 function payloadTypes(
-  methods: Iterable<LongRunningMethod>,
+  methods: readonly LongRunningMethod[],
   payload: "metadata" | "response",
 ): PayloadType[] {
   const byName = new Map<string, PayloadType>();

@@ -19,7 +19,7 @@ import { parseFilterSyntax } from "./parse-filter-syntax.js";
  */
 export function parseFilter(
   text: string,
-  methods: Iterable<LongRunningMethod>,
+  methods: readonly LongRunningMethod[],
 ): OperationFilter | undefined {
   const syntax = parseFilterSyntax(text);
   if (syntax === undefined) return undefined;
