@@ -478,7 +478,7 @@ export const cases: readonly Case[] = [
         await plain(rpc.listOperations({ name: parent, pageToken: "no token" })),
         await plain(rpc.listOperations({ name: "printers/q", pageToken: nextPageToken })),
         await plain(rpc.listOperations({ name: parent, pageSize: -1 })),
-        await plain(rpc.listOperations({ name: parent, filter: 'colour = "rot–weiß"' })),
+        await plain(rpc.listOperations({ name: parent, filter: 'done = "rot–weiß"' })),
         await plain(rpc.listOperations({ name: parent, returnPartialSuccess: true })),
       ];
     },
@@ -492,7 +492,12 @@ export const cases: readonly Case[] = [
         ),
       ),
       invalid("page_size", "-1", "must not be negative"),
-      invalid("filter", 'colour = "rot–weiß"', 'must be empty, "done = true" or "done = false"'),
+      invalidFilter(
+        'done = "rot–weiß"',
+        8,
+        'done is compared with true or false, and "rot–weiß" is none',
+        "FILTER_TYPE_MISMATCH",
+      ),
       {
         code: "Unimplemented",
         message: "return_partial_success is not supported",
@@ -533,6 +538,32 @@ function notFound(name: string): JsonObject {
         "@type": "type.googleapis.com/google.rpc.ResourceInfo",
         resourceType: "longrunning.googleapis.com/Operation",
         resourceName: name,
+      },
+    ],
+  };
+}
+
+/** What a list with a filter that is refused is answered with. */
+function invalidFilter(
+  filter: string,
+  position: number,
+  problem: string,
+  reason: string,
+): JsonObject {
+  const message = `filter, column ${position}: ${problem}`;
+  return {
+    code: "InvalidArgument",
+    message,
+    details: [
+      {
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        reason,
+        domain: "connect-longrunning",
+        metadata: { field: "filter", value: filter, position: String(position), problem },
+      },
+      {
+        "@type": "type.googleapis.com/google.rpc.BadRequest",
+        fieldViolations: [{ field: "filter", description: message, reason }],
       },
     ],
   };
