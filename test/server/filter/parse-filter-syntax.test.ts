@@ -213,7 +213,7 @@ describe("parseFilterSyntax", () => {
         const parsed = parseFilterSyntax(printFilter(syntax));
         expect(withoutPositions(parsed)).toEqual(withoutPositions(syntax));
       }),
-      { numRuns: 2000 },
+      { numRuns: 1000 },
     );
   });
 
@@ -226,7 +226,7 @@ describe("parseFilterSyntax", () => {
           quoted: true,
         });
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
     fc.assert(
       fc.property(fc.double({ noDefaultInfinity: true, noNaN: true }), (value) => {
