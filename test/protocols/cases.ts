@@ -488,7 +488,7 @@ export const cases: readonly Case[] = [
         invalid(
           "page_token",
           token,
-          "must be the next_page_token of the same list, with the same name and filter",
+          "must be the next_page_token of the same list, with the same name, filter and caller",
         ),
       ),
       invalid("page_size", "-1", "must not be negative"),
