@@ -13,6 +13,7 @@ const layers = {
   plugin: ["protos", "internal", "status", "any", "operation"],
   store: ["protos", "internal", "status", "any", "operation"],
   server: ["protos", "internal", "status", "any", "operation", "store"],
+  node: ["protos", "internal", "status"],
   testing: ["protos", "internal", "status", "any", "operation", "store", "server", "client"],
 };
 
@@ -23,7 +24,7 @@ const pathOf = (layer) => {
 };
 
 /** What a browser bundle of the root entry point must not reach. */
-const serverOnly = "^src/(store|server|testing)/";
+const serverOnly = "^src/(node|store|server|testing)/";
 
 export default {
   forbidden: [
@@ -66,10 +67,17 @@ export default {
       to: { path: "^src/plugin/|@bufbuild/protoplugin" },
     },
     {
-      name: "no-node-builtins",
-      comment: "nothing in src needs Node, so that it runs in browsers, Deno and workers",
+      name: "connect-node-is-optional",
+      comment: "all but one entry point works where @connectrpc/connect-node is not installed",
       severity: "error",
-      from: { path: "^src/" },
+      from: { path: "^src/", pathNot: "^src/node/" },
+      to: { path: "^src/node/|@connectrpc/connect-node" },
+    },
+    {
+      name: "no-node-builtins",
+      comment: "only src/node needs Node; all else runs in browsers, Deno and workers",
+      severity: "error",
+      from: { path: "^src/", pathNot: "^src/node/" },
       to: { dependencyTypes: ["core"] },
     },
     {

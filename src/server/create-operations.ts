@@ -1,7 +1,7 @@
 import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
-import { type Clock, systemClock } from "../internal/clock.js";
+import { systemClock } from "../internal/clock.js";
 import { atLeastOne, inRange } from "../internal/option-bounds.js";
-import { sleep } from "../internal/sleep.js";
+import { settlesWithin } from "../internal/settles-within.js";
 import { fullName, type LongRunningMethod } from "../operation/long-running.js";
 import type { Operation } from "../protos.js";
 import { createInProcessDispatcher } from "../store/memory/in-process-dispatcher.js";
@@ -202,23 +202,4 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
 /** A time of whatever length that is not endless. */
 function milliseconds(option: string, value: number): number {
   return inRange(option, value, 0, Number.MAX_SAFE_INTEGER);
-}
-
-/** Whether a promise settles within this time. */
-async function settlesWithin(
-  promise: Promise<void>,
-  clock: Clock,
-  delayMs: number,
-): Promise<boolean> {
-  const timeUp = new AbortController();
-  const settled = promise.then(() => true);
-  const late = sleep(clock, delayMs, timeUp.signal).then(
-    () => false,
-    () => false,
-  );
-  try {
-    return await Promise.race([settled, late]);
-  } finally {
-    timeUp.abort();
-  }
 }

@@ -1,18 +1,10 @@
 import { Code, type ConnectError } from "@connectrpc/connect";
+import { echo } from "../internal/echo.js";
 import { BadRequestSchema, PreconditionFailureSchema, ResourceInfoSchema } from "../protos.js";
 import { errorWithInfo, retryDetail } from "../status/error-info.js";
 
 /** ResourceInfo.resource_type of an operation. */
 const operationType = "longrunning.googleapis.com/Operation";
-
-/** Longest echo of what a client sent: errors travel in trailers, which are limited. */
-const maxEchoLength = 256;
-
-function echo(value: string): string {
-  if (value.length <= maxEchoLength) return value;
-  // Half a surrogate pair cannot be encoded: Connect's gRPC trailers would never be sent.
-  return `${value.slice(0, maxEchoLength).replace(/[\ud800-\udbff]$/, "")}…`;
-}
 
 /**
  * INVALID_ARGUMENT for one field of the request: `expected` says, as the rest of

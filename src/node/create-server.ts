@@ -1,0 +1,161 @@
+import { once } from "node:events";
+import { createServer as createHttp1Server, type ServerResponse } from "node:http";
+import { createServer as createHttp2Server } from "node:http2";
+import { systemClock } from "../internal/clock.js";
+import { inRange, longestMs } from "../internal/option-bounds.js";
+import { settlesWithin } from "../internal/settles-within.js";
+import { createDispatch } from "./dispatch.js";
+import { portClosing } from "./errors.js";
+import { type Exchange, pathOf } from "./exchange.js";
+import { createHttp2Sessions } from "./http2-sessions.js";
+import { createPort } from "./port.js";
+import { logToConsole, type ServerEvent } from "./server-events.js";
+import { resolveLimits } from "./server-limits.js";
+import type { ListenOptions, Server, ServerAddress, ServerOptions } from "./server-options.js";
+
+/** How long calls have, in milliseconds, to end once their signals have aborted. */
+const afterAbortMs = 500;
+
+/**
+ * Make a server that answers gRPC, gRPC-Web, Connect and whatever `fetch` serves on one port:
+ * HTTP/1.1 and HTTP/2 side by side, in plaintext or with TLS.
+ *
+ * @throws RangeError for an option out of its bounds.
+ */
+export function createServer(options: ServerOptions): Server {
+  const limits = resolveLimits(options.limits ?? {});
+  const log = (event: ServerEvent) => {
+    try {
+      (options.log ?? logToConsole)(event);
+    } catch {
+      // A log that fails must not take the server down with it.
+    }
+  };
+  const shutdown = new AbortController();
+  const dispatch = createDispatch(options, limits, shutdown.signal, log);
+  const sessions = createHttp2Sessions(limits);
+  const http1Responses = new Set<ServerResponse>();
+  let isClosing = false;
+  let closed: Promise<void> | undefined;
+
+  const serve = (exchange: Exchange) => {
+    if (options.onRequest !== undefined) record(exchange, options.onRequest);
+    void dispatch(exchange);
+  };
+
+  // Neither of the two listens: the port hands them their connections.
+  const http1 = createHttp1Server(
+    {
+      maxHeaderSize: limits.maxHeaderBytes,
+      headersTimeout: limits.headersTimeoutMs,
+      // Bodies have their own time, which depends on what they are for.
+      requestTimeout: 0,
+      keepAliveTimeout: limits.idleTimeoutMs,
+      connectionsCheckingInterval: Math.max(50, Math.min(limits.headersTimeoutMs / 4, 5000)),
+    },
+    (request, response) => {
+      http1Responses.add(response);
+      response.once("close", () => {
+        http1Responses.delete(response);
+        if (isClosing) http1.closeIdleConnections();
+      });
+      if (isClosing) response.shouldKeepAlive = false;
+      serve({ version: 1, request, response });
+    },
+  );
+  // Node starts the clock of the headers' timeout when a server begins to listen.
+  http1.emit("listening");
+  const http2 = createHttp2Server(
+    {
+      maxSessionInvalidFrames: 100,
+      maxSessionMemory: limits.maxSessionBytes / 1_000_000,
+      settings: {
+        enablePush: false,
+        maxConcurrentStreams: limits.maxStreams,
+        maxHeaderListSize: limits.maxHeaderBytes,
+      },
+    },
+    (request, response) => serve({ version: 2, request, response }),
+  );
+  http2.on("session", (session) => {
+    if (isClosing) session.close();
+    else sessions.add(session);
+  });
+  http2.on("sessionError", (cause) => log({ kind: "connection-failed", cause }));
+
+  const port = createPort(
+    options.tls,
+    limits,
+    {
+      http1: (socket) => void http1.emit("connection", socket),
+      http2: (socket) => void http2.emit("connection", socket),
+    },
+    log,
+  );
+
+  const close = async (graceMs: number) => {
+    try {
+      await options.operations?.shutdown({ graceMs });
+    } catch (cause) {
+      log({ kind: "shutdown-failed", cause });
+    }
+    isClosing = true;
+    const allClosed = new Promise<void>((resolve) => {
+      // Also called, with an error, where it never listened.
+      port.server.close(() => resolve());
+    });
+    http1.close();
+    for (const response of http1Responses) {
+      if (!response.headersSent) response.shouldKeepAlive = false;
+    }
+    sessions.goAway();
+    if (await settlesWithin(allClosed, systemClock, graceMs)) return;
+    shutdown.abort(portClosing());
+    if (await settlesWithin(allClosed, systemClock, afterAbortMs)) return;
+    log({ kind: "connections-cut", connections: port.sockets.size });
+    for (const socket of port.sockets) socket.destroy();
+    await allClosed;
+  };
+
+  return {
+    async listen({ host = "127.0.0.1", port: portNumber = 0 }: ListenOptions = {}) {
+      inRange("port", portNumber, 0, 65_535);
+      port.server.listen(portNumber, host);
+      // Rejects with the error, where that comes first.
+      await once(port.server, "listening");
+      return addressOf(port.server.address(), host, options.tls !== undefined);
+    },
+    async close({ graceMs = 10_000 } = {}) {
+      inRange("graceMs", graceMs, 0, longestMs);
+      closed ??= close(graceMs);
+      await closed;
+    },
+  };
+}
+
+function record(exchange: Exchange, onRequest: NonNullable<ServerOptions["onRequest"]>): void {
+  const startMs = performance.now();
+  const { request, response } = exchange;
+  // Gone from the socket once it is closed.
+  const { remoteAddress } = request.socket;
+  response.once("close", () => {
+    onRequest({
+      method: request.method ?? "",
+      path: pathOf(exchange),
+      httpVersion: request.httpVersion,
+      status: response.statusCode,
+      durationMs: performance.now() - startMs,
+      aborted: !response.writableFinished,
+      remoteAddress,
+    });
+  });
+}
+
+function addressOf(address: unknown, host: string, isTls: boolean): ServerAddress {
+  if (address === null || typeof address !== "object" || !("port" in address)) {
+    throw new TypeError("the server has no port");
+  }
+  const port = Number(address.port);
+  const authority = host.includes(":") ? `[${host}]` : host;
+  return { host, port, url: `${isTls ? "https" : "http"}://${authority}:${port}` };
+}

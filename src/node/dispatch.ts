@@ -1,0 +1,70 @@
+import { Code, ConnectError, createConnectRouter } from "@connectrpc/connect";
+import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
+import { answerError } from "./answer-error.js";
+import { createCors } from "./cors.js";
+import { badTarget, internalError, notServed } from "./errors.js";
+import { cutOff, type Exchange, pathOf } from "./exchange.js";
+import { createFetchHandler } from "./fetch-handler.js";
+import { createRpcHandler, type Handler } from "./rpc-handler.js";
+import type { ServerEvent } from "./server-events.js";
+import type { ResolvedLimits } from "./server-limits.js";
+import type { ServerOptions } from "./server-options.js";
+
+const defaultReadMaxBytes = 4 * 1024 * 1024;
+
+/** Answer every request that reaches the port. It neither throws nor rejects. */
+export type Dispatch = (exchange: Exchange) => Promise<void>;
+
+/** Build the routes, and the function that hands each request to who answers it. */
+export function createDispatch(
+  options: ServerOptions,
+  limits: ResolvedLimits,
+  shutdownSignal: AbortSignal,
+  log: (event: ServerEvent) => void,
+): Dispatch {
+  const readMaxBytes = options.readMaxBytes ?? defaultReadMaxBytes;
+  const acceptCompression = options.acceptCompression ?? [compressionGzip, compressionBrotli];
+  const router = createConnectRouter({
+    ...options,
+    readMaxBytes,
+    acceptCompression,
+    shutdownSignal,
+  });
+  options.routes(router);
+  const rpcHandlers = new Map<string, Handler>();
+  for (const handler of router.handlers) {
+    rpcHandlers.set(handler.requestPath, createRpcHandler(handler, limits, options.contextValues));
+  }
+  const otherwise =
+    options.fetch === undefined
+      ? answerNotServed
+      : createFetchHandler(options.fetch, limits, readMaxBytes);
+  const answersCors = options.cors === undefined ? () => false : createCors(options.cors);
+
+  /** Who has a request: the one place that decides. */
+  const handlerOf = (exchange: Exchange): Handler => rpcHandlers.get(pathOf(exchange)) ?? otherwise;
+
+  return async (exchange) => {
+    try {
+      if (answersCors(exchange)) return;
+      if (!hasUrl(exchange)) answerError(exchange, badTarget(), 400);
+      else await handlerOf(exchange)(exchange);
+    } catch (cause) {
+      // The client went away: nobody is left to answer, and nothing is wrong here.
+      if (ConnectError.from(cause).code === Code.Aborted || exchange.response.closed) return;
+      log({ kind: "handler-failed", path: pathOf(exchange), cause });
+      if (exchange.response.headersSent) cutOff(exchange);
+      else answerError(exchange, internalError(cause), 500);
+    }
+  };
+}
+
+async function answerNotServed(exchange: Exchange): Promise<void> {
+  answerError(exchange, notServed(pathOf(exchange)), 404);
+}
+
+/** Whether target and host make a URL, which every handler is given. */
+function hasUrl({ request }: Exchange): boolean {
+  const authority = "authority" in request ? request.authority : request.headers.host;
+  return authority !== undefined && URL.canParse(request.url ?? "", `http://${authority}`);
+}

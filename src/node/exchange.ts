@@ -1,0 +1,68 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { constants, type Http2ServerRequest, type Http2ServerResponse } from "node:http2";
+
+/** One request and its answer, whichever version of HTTP they came by. */
+export type Exchange =
+  | {
+      readonly version: 1;
+      readonly request: IncomingMessage;
+      readonly response: ServerResponse;
+    }
+  | {
+      readonly version: 2;
+      readonly request: Http2ServerRequest;
+      readonly response: Http2ServerResponse;
+    };
+
+/** The path of the request without its query. */
+export function pathOf({ request }: Exchange): string {
+  const { url = "/" } = request;
+  const end = url.indexOf("?");
+  return end === -1 ? url : url.slice(0, end);
+}
+
+/** Cut the exchange off: HTTP/1.1 loses its connection, HTTP/2 this one stream. */
+export function cutOff(exchange: Exchange): void {
+  if (exchange.version === 1) exchange.request.socket.destroy();
+  else exchange.response.stream.close(constants.NGHTTP2_CANCEL);
+}
+
+/**
+ * Have the answer end the exchange also where the client is still sending: a body that
+ * nobody reads must not keep a connection busy. To be called before the answer is sent.
+ */
+export function stopReceivingAfterAnswer(exchange: Exchange): void {
+  const { request, response } = exchange;
+  if (request.complete || !hasBody(exchange)) return;
+  if (exchange.version === 1) {
+    exchange.response.shouldKeepAlive = false;
+  } else {
+    const { stream } = exchange.response;
+    response.once("finish", () => {
+      if (!request.complete) stream.close(constants.NGHTTP2_NO_ERROR);
+    });
+  }
+}
+
+/** Send a whole answer at once. */
+export function answer(
+  exchange: Exchange,
+  status: number,
+  headers: Readonly<Record<string, string>>,
+  body?: string,
+): void {
+  stopReceivingAfterAnswer(exchange);
+  const { response, request } = exchange;
+  response.statusCode = status;
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+  if (body !== undefined) response.setHeader("content-length", Buffer.byteLength(body));
+  if (body === undefined || request.method === "HEAD") response.end();
+  else response.end(body);
+}
+
+/** Whether the request announced a body; for HTTP/2, whether its headers did not end it. */
+function hasBody(exchange: Exchange): boolean {
+  if (exchange.version === 2) return !exchange.request.stream.endAfterHeaders;
+  const { headers } = exchange.request;
+  return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+}

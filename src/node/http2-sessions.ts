@@ -1,0 +1,59 @@
+import type { ServerHttp2Session } from "node:http2";
+import type { ResolvedLimits } from "./server-limits.js";
+
+/** The open HTTP/2 connections of a server. */
+export interface Http2Sessions {
+  add(session: ServerHttp2Session): void;
+  /** Say GOAWAY to all: calls under way go on, and each connection closes with its last one. */
+  goAway(): void;
+}
+
+/** Keep track of sessions, and close those that are idle or whose client is gone. */
+export function createHttp2Sessions(limits: ResolvedLimits): Http2Sessions {
+  const sessions = new Set<ServerHttp2Session>();
+  return {
+    add(session) {
+      sessions.add(session);
+      const stopWatching = watch(session, limits);
+      session.once("close", () => {
+        sessions.delete(session);
+        stopWatching();
+      });
+    },
+    goAway() {
+      for (const session of sessions) session.close();
+    },
+  };
+}
+
+/** One timer per session, restarted when its last call ends; pings where calls are open. */
+function watch(session: ServerHttp2Session, limits: ResolvedLimits): () => void {
+  let openStreams = 0;
+  let pongTimer: ReturnType<typeof setTimeout> | undefined;
+  const look = () => {
+    if (session.closed || session.destroyed) return;
+    if (openStreams === 0) {
+      session.close();
+      return;
+    }
+    timer.refresh();
+    if (pongTimer !== undefined) return;
+    pongTimer = setTimeout(() => session.destroy(), limits.pingTimeoutMs);
+    session.ping(() => {
+      clearTimeout(pongTimer);
+      pongTimer = undefined;
+    });
+  };
+  const timer = setTimeout(look, limits.idleTimeoutMs);
+  session.on("stream", (stream) => {
+    openStreams += 1;
+    stream.once("close", () => {
+      openStreams -= 1;
+      if (openStreams === 0) timer.refresh();
+    });
+  });
+  return () => {
+    clearTimeout(timer);
+    clearTimeout(pongTimer);
+  };
+}

@@ -1,0 +1,63 @@
+import { createServer, type Server as NetServer, type Socket } from "node:net";
+import { createServer as createTlsServer } from "node:tls";
+import type { ServerEvent } from "./server-events.js";
+import type { ResolvedLimits } from "./server-limits.js";
+import type { ServerOptions } from "./server-options.js";
+import { sniffHttp2 } from "./sniff-http2.js";
+
+/** Takes a new connection over. */
+export interface ConnectionTakers {
+  http1(socket: Socket): void;
+  http2(socket: Socket): void;
+}
+
+/** A listening socket that tells the versions of HTTP apart. */
+export interface Port {
+  readonly server: NetServer;
+  /** The connections that are open, whatever became of them. */
+  readonly sockets: ReadonlySet<Socket>;
+}
+
+/** By ALPN with TLS (RFC 7301), by the first bytes without. */
+export function createPort(
+  tls: ServerOptions["tls"],
+  limits: ResolvedLimits,
+  takers: ConnectionTakers,
+  log: (event: ServerEvent) => void,
+): Port {
+  const sockets = new Set<Socket>();
+  const take = (socket: Socket, isHttp2: boolean) => {
+    if (isHttp2) takers.http2(socket);
+    else takers.http1(socket);
+  };
+  const fail = (cause: unknown) => log({ kind: "connection-failed", cause });
+  const server =
+    tls === undefined
+      ? createServer({ noDelay: true, keepAlive: true })
+      : createTlsServer({
+          handshakeTimeout: limits.headersTimeoutMs,
+          noDelay: true,
+          keepAlive: true,
+          ...tls,
+          ALPNProtocols: ["h2", "http/1.1"],
+        });
+  server.maxConnections = limits.maxConnections;
+  server.on("drop", (dropped) => {
+    log({ kind: "connection-refused", remoteAddress: dropped?.remoteAddress });
+  });
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+    // Whoever takes it over listens too; this one is for the time before and after.
+    socket.on("error", fail);
+    if (tls === undefined) {
+      sniffHttp2(socket, limits.headersTimeoutMs, (isHttp2) => take(socket, isHttp2));
+    }
+  });
+  server.on("secureConnection", (socket: Socket & { alpnProtocol: string | false | null }) => {
+    socket.on("error", fail);
+    take(socket, socket.alpnProtocol === "h2");
+  });
+  server.on("tlsClientError", fail);
+  return { server, sockets };
+}

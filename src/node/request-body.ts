@@ -1,0 +1,77 @@
+import type { ConnectError } from "@connectrpc/connect";
+import { requestTimedOut, requestTooLarge } from "./errors.js";
+import type { Exchange } from "./exchange.js";
+
+/** What a request's body is held to. */
+export interface BodyBounds {
+  /** Time in milliseconds for the whole body, or for each piece of one that streams. */
+  readonly timeoutMs: number;
+  readonly isStreaming: boolean;
+  /** Bytes of the whole body. Default: no bound, for whoever counts messages. */
+  readonly maxBytes?: number | undefined;
+}
+
+/**
+ * The bytes of a request's body, once. To stop reading leaves the connection as it is, so
+ * that an answer can still be sent. The time runs while somebody waits for bytes.
+ *
+ * The iteration throws a ConnectError: `DeadlineExceeded` for a client that is too slow,
+ * `ResourceExhausted` for too many bytes; and whatever Node throws where the client went away.
+ */
+export function readBody(
+  { request }: Exchange,
+  bounds: BodyBounds,
+): AsyncIterableIterator<Uint8Array> {
+  const source: AsyncIterator<Uint8Array> = request.iterator({ destroyOnReturn: false });
+  const { timeoutMs, isStreaming, maxBytes = Number.POSITIVE_INFINITY } = bounds;
+  let bytes = 0;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let fault: ConnectError | undefined;
+  let onFault: ((error: ConnectError) => void) | undefined;
+
+  const fail = (error: ConnectError) => {
+    fault = error;
+    onFault?.(error);
+  };
+  const stop = () => {
+    clearTimeout(timer);
+    timer = undefined;
+  };
+  const next = (): Promise<IteratorResult<Uint8Array>> =>
+    new Promise((resolve, reject) => {
+      if (fault !== undefined) {
+        reject(fault);
+        return;
+      }
+      timer ??= setTimeout(() => fail(requestTimedOut(timeoutMs)), timeoutMs);
+      onFault = reject;
+      source.next().then(
+        (result) => {
+          if (isStreaming || result.done === true) stop();
+          bytes += result.done === true ? 0 : result.value.byteLength;
+          if (bytes > maxBytes) {
+            stop();
+            fail(requestTooLarge(maxBytes));
+          } else {
+            resolve(result);
+          }
+        },
+        (error: unknown) => {
+          stop();
+          reject(error);
+        },
+      );
+    });
+  return {
+    next,
+    async return() {
+      stop();
+      // Not awaited: a read under way ends with the connection only.
+      source.return?.().catch(() => undefined);
+      return { done: true, value: undefined };
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
+}

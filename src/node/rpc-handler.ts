@@ -1,0 +1,44 @@
+import type { DescMethod } from "@bufbuild/protobuf";
+import type { ConnectRouter, ContextValues } from "@connectrpc/connect";
+import {
+  universalRequestFromNodeRequest,
+  universalResponseToNodeResponse,
+} from "@connectrpc/connect-node";
+import { guardedAnswer } from "./answer-guard.js";
+import { type Exchange, stopReceivingAfterAnswer } from "./exchange.js";
+import { readBody } from "./request-body.js";
+import type { ResolvedLimits } from "./server-limits.js";
+
+/** Answers requests of one kind; rejects where that failed, with the answer sent or not. */
+export type Handler = (exchange: Exchange) => Promise<void>;
+
+/** One of Connect's handlers: it answers one method in all of the router's protocols. */
+type UniversalHandler = ConnectRouter["handlers"][number];
+
+/** Have one of Connect's handlers answer, under our limits. */
+export function createRpcHandler(
+  handler: UniversalHandler,
+  limits: ResolvedLimits,
+  contextValues: ((request: Exchange["request"]) => ContextValues) | undefined,
+): Handler {
+  const isStreaming = streamsRequests(handler.method);
+  const timeoutMs = isStreaming ? limits.pauseTimeoutMs : limits.bodyTimeoutMs;
+  return async (exchange) => {
+    const { request, response } = exchange;
+    const values = contextValues?.(request);
+    const answer = await handler({
+      ...universalRequestFromNodeRequest(request, response, undefined, values),
+      body: readBody(exchange, { timeoutMs, isStreaming }),
+    });
+    // A stream that goes both ways sends its answer while it still receives.
+    if (!isStreaming) stopReceivingAfterAnswer(exchange);
+    const body = guardedAnswer(exchange, answer.body ?? nothing(), limits.sendTimeoutMs);
+    await universalResponseToNodeResponse({ ...answer, body }, response);
+  };
+}
+
+function streamsRequests({ methodKind }: DescMethod): boolean {
+  return methodKind === "client_streaming" || methodKind === "bidi_streaming";
+}
+
+async function* nothing(): AsyncGenerator<Uint8Array> {}
