@@ -13,7 +13,9 @@ const layers = {
   plugin: ["protos", "internal", "status", "any", "operation"],
   store: ["protos", "internal", "status", "any", "operation"],
   server: ["protos", "internal", "status", "any", "operation", "store"],
-  node: ["protos", "internal", "status"],
+  health: ["protos", "internal", "status"],
+  reflection: ["protos", "internal"],
+  node: ["protos", "internal", "status", "health", "reflection"],
   testing: ["protos", "internal", "status", "any", "operation", "store", "server", "client"],
 };
 
@@ -24,7 +26,7 @@ const pathOf = (layer) => {
 };
 
 /** What a browser bundle of the root entry point must not reach. */
-const serverOnly = "^src/(node|store|server|testing)/";
+const serverOnly = "^src/(health|reflection|node|store|server|testing)/";
 
 export default {
   forbidden: [

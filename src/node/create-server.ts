@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer as createHttp1Server, type ServerResponse } from "node:http";
 import { createServer as createHttp2Server } from "node:http2";
+import { createHealth } from "../health/create-health.js";
 import { systemClock } from "../internal/clock.js";
 import { inRange, longestMs } from "../internal/option-bounds.js";
 import { settlesWithin } from "../internal/settles-within.js";
@@ -9,6 +10,7 @@ import { portClosing } from "./errors.js";
 import { type Exchange, pathOf } from "./exchange.js";
 import { createHttp2Sessions } from "./http2-sessions.js";
 import { createPort } from "./port.js";
+import { createRoutes } from "./routes.js";
 import { logToConsole, type ServerEvent } from "./server-events.js";
 import { resolveLimits } from "./server-limits.js";
 import type { ListenOptions, Server, ServerAddress, ServerOptions } from "./server-options.js";
@@ -17,8 +19,8 @@ import type { ListenOptions, Server, ServerAddress, ServerOptions } from "./serv
 const afterAbortMs = 500;
 
 /**
- * Make a server that answers gRPC, gRPC-Web, Connect and whatever `fetch` serves on one port:
- * HTTP/1.1 and HTTP/2 side by side, in plaintext or with TLS.
+ * Make a server that answers gRPC, gRPC-Web, Connect and whatever `fetch` serves on one port,
+ * with health and reflection: HTTP/1.1 and HTTP/2 side by side, in plaintext or with TLS.
  *
  * @throws RangeError for an option out of its bounds.
  */
@@ -32,7 +34,9 @@ export function createServer(options: ServerOptions): Server {
     }
   };
   const shutdown = new AbortController();
-  const dispatch = createDispatch(options, limits, shutdown.signal, log);
+  const health = options.health === false ? undefined : createHealth(options.health);
+  const routes = createRoutes(options, health, shutdown.signal);
+  const dispatch = createDispatch(options, limits, routes, log);
   const sessions = createHttp2Sessions(limits);
   const http1Responses = new Set<ServerResponse>();
   let isClosing = false;
@@ -94,11 +98,13 @@ export function createServer(options: ServerOptions): Server {
   );
 
   const close = async (graceMs: number) => {
+    health?.drain();
     try {
       await options.operations?.shutdown({ graceMs });
     } catch (cause) {
       log({ kind: "shutdown-failed", cause });
     }
+    health?.close();
     isClosing = true;
     const allClosed = new Promise<void>((resolve) => {
       // Also called, with an error, where it never listened.
@@ -118,6 +124,7 @@ export function createServer(options: ServerOptions): Server {
   };
 
   return {
+    health,
     async listen({ host = "127.0.0.1", port: portNumber = 0 }: ListenOptions = {}) {
       inRange("port", portNumber, 0, 65_535);
       port.server.listen(portNumber, host);

@@ -1,44 +1,33 @@
-import { Code, ConnectError, createConnectRouter } from "@connectrpc/connect";
-import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { answerError } from "./answer-error.js";
 import { createCors } from "./cors.js";
 import { badTarget, internalError, notServed } from "./errors.js";
 import { cutOff, type Exchange, pathOf } from "./exchange.js";
 import { createFetchHandler } from "./fetch-handler.js";
+import type { Routes } from "./routes.js";
 import { createRpcHandler, type Handler } from "./rpc-handler.js";
 import type { ServerEvent } from "./server-events.js";
 import type { ResolvedLimits } from "./server-limits.js";
 import type { ServerOptions } from "./server-options.js";
 
-const defaultReadMaxBytes = 4 * 1024 * 1024;
-
 /** Answer every request that reaches the port. It neither throws nor rejects. */
 export type Dispatch = (exchange: Exchange) => Promise<void>;
 
-/** Build the routes, and the function that hands each request to who answers it. */
+/** Make the function that hands each request to who answers it. */
 export function createDispatch(
   options: ServerOptions,
   limits: ResolvedLimits,
-  shutdownSignal: AbortSignal,
+  routes: Routes,
   log: (event: ServerEvent) => void,
 ): Dispatch {
-  const readMaxBytes = options.readMaxBytes ?? defaultReadMaxBytes;
-  const acceptCompression = options.acceptCompression ?? [compressionGzip, compressionBrotli];
-  const router = createConnectRouter({
-    ...options,
-    readMaxBytes,
-    acceptCompression,
-    shutdownSignal,
-  });
-  options.routes(router);
   const rpcHandlers = new Map<string, Handler>();
-  for (const handler of router.handlers) {
+  for (const handler of routes.handlers) {
     rpcHandlers.set(handler.requestPath, createRpcHandler(handler, limits, options.contextValues));
   }
   const otherwise =
     options.fetch === undefined
       ? answerNotServed
-      : createFetchHandler(options.fetch, limits, readMaxBytes);
+      : createFetchHandler(options.fetch, limits, routes.readMaxBytes);
   const answersCors = options.cors === undefined ? () => false : createCors(options.cors);
 
   /** Who has a request: the one place that decides. */

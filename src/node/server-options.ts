@@ -1,5 +1,7 @@
 import type { TlsOptions } from "node:tls";
 import type { ConnectRouter, ConnectRouterOptions, ContextValues } from "@connectrpc/connect";
+import type { Health, HealthOptions } from "../health/create-health.js";
+import type { ReflectionOptions } from "../reflection/create-reflection.js";
 import type { CorsOptions } from "./cors.js";
 import type { Exchange } from "./exchange.js";
 import type { FetchHandler } from "./fetch-handler.js";
@@ -19,6 +21,17 @@ export interface ServerOptions extends Omit<ConnectRouterOptions, "shutdownSigna
    * Default: such requests are answered with 404, or UNIMPLEMENTED in gRPC.
    */
   fetch?: FetchHandler | undefined;
+  /**
+   * The health service (grpc.health.v1), in which all services of the routes are SERVING until
+   * `close`, or `Server.health`, says otherwise; `false` for none. Default: as
+   * `createHealth` has it.
+   */
+  health?: HealthOptions | false | undefined;
+  /**
+   * The reflection service (grpc.reflection.v1), which shows all services to clients that have
+   * no .proto files; `false` for none. Default: with no files besides those of the services.
+   */
+  reflection?: ReflectionOptions | false | undefined;
   /**
    * Shut down by `close`, before the port closes. An `OperationsServer` is one.
    * Default: none.
@@ -61,6 +74,8 @@ export interface ServerAddress {
 
 /** One port for every protocol. */
 export interface Server {
+  /** Says which services take calls; undefined where the options said `false`. */
+  readonly health: Health | undefined;
   /**
    * Begin to listen; once.
    *
@@ -69,8 +84,8 @@ export interface Server {
    */
   listen(options?: ListenOptions): Promise<ServerAddress>;
   /**
-   * Close in order: the operations finish, while the port still answers; then nothing new is
-   * accepted, and calls under way have `graceMs` milliseconds (default: 10,000) to end. Then
+   * Close in order: health shows NOT_SERVING; the operations finish, while the port still
+   * answers; then nothing new is accepted, and calls under way have `graceMs` milliseconds (default: 10,000) to end. Then
    * their signals abort with UNAVAILABLE, and half a second later what is still open is cut.
    * Calling it again joins the first call.
    *

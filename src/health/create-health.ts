@@ -1,0 +1,144 @@
+import { create } from "@bufbuild/protobuf";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import { canceledBy } from "../internal/canceled-by.js";
+import { atLeastOne } from "../internal/option-bounds.js";
+import {
+  type HealthCheckRequest,
+  type HealthCheckResponse,
+  HealthCheckResponse_ServingStatus,
+  HealthCheckResponseSchema,
+  type Health as HealthService,
+} from "../protos.js";
+import {
+  serviceNameTooLong,
+  serviceUnknown,
+  tooManyServices,
+  tooManyWatches,
+  watchClosed,
+} from "./errors.js";
+
+/** Whether a service takes calls (grpc.health.v1.HealthCheckResponse.ServingStatus). */
+export type ServingStatus = "UNKNOWN" | "SERVING" | "NOT_SERVING";
+
+/** What may be said of a health service. */
+export interface HealthOptions {
+  /**
+   * Watch calls at a time, at least 1; a further one is RESOURCE_EXHAUSTED. Default: 1000.
+   */
+  maxWatches?: number | undefined;
+}
+
+/** The health of a server and of its services, for load balancers and orchestrators. */
+export interface Health {
+  /** The three methods: `router.service(Health, health.service)`. */
+  readonly service: ServiceImpl<typeof HealthService>;
+  /** Say how a service is, by its full name; "" is the server as a whole. */
+  set(service: string, status: ServingStatus): void;
+  /** Forget a service: it is unknown from now on. */
+  delete(service: string): void;
+  /** Show NOT_SERVING for all services from now on, whatever is set. Watch calls hear of it. */
+  drain(): void;
+  /** Drain, and end every Watch call with UNAVAILABLE. */
+  close(): void;
+}
+
+/** health.proto: a longer list is RESOURCE_EXHAUSTED. */
+const maxListedServices = 100;
+
+/** A Watch call keeps its service's name in memory. */
+const maxNameLength = 1024;
+
+/**
+ * Make a health service (grpc.health.v1). The server as a whole is SERVING from the start.
+ *
+ * @throws RangeError for an option out of its bounds.
+ */
+export function createHealth(options: HealthOptions = {}): Health {
+  const maxWatches = atLeastOne("maxWatches", options.maxWatches ?? 1000);
+  const statuses = new Map<string, ServingStatus>([["", "SERVING"]]);
+  /** One callback per Watch call, and the service that it is about. */
+  const watches = new Map<() => void, string>();
+  let isDraining = false;
+  let isClosed = false;
+
+  const statusOf = (service: string): ServingStatus | undefined => {
+    const status = statuses.get(service);
+    return status !== undefined && isDraining ? "NOT_SERVING" : status;
+  };
+  const wake = (service?: string) => {
+    for (const [onChange, watched] of watches) {
+      if (service === undefined || service === watched) onChange();
+    }
+  };
+
+  async function* watch({ service }: HealthCheckRequest, { signal }: HandlerContext) {
+    if (service.length > maxNameLength) throw serviceNameTooLong(service, maxNameLength);
+    if (isClosed) throw watchClosed();
+    if (watches.size >= maxWatches) throw tooManyWatches(maxWatches);
+    let onChange = () => {};
+    // Registered before the first look, so that no change is missed.
+    const changed = () => onChange();
+    watches.set(changed, service);
+    signal.addEventListener("abort", changed);
+    try {
+      for (let shown: string | undefined; ; ) {
+        if (signal.aborted) throw canceledBy(signal);
+        const status = statusOf(service) ?? "SERVICE_UNKNOWN";
+        if (status !== shown) {
+          shown = status;
+          yield responseOf(status);
+        } else if (isClosed) {
+          throw watchClosed();
+        } else {
+          await new Promise<void>((resolve) => {
+            onChange = resolve;
+          });
+        }
+      }
+    } finally {
+      watches.delete(changed);
+      signal.removeEventListener("abort", changed);
+    }
+  }
+
+  return {
+    service: {
+      check({ service }) {
+        const status = statusOf(service);
+        if (status === undefined) throw serviceUnknown(service);
+        return responseOf(status);
+      },
+      list() {
+        if (statuses.size > maxListedServices) throw tooManyServices(maxListedServices);
+        const services = [...statuses.keys()];
+        return {
+          statuses: Object.fromEntries(
+            services.map((service) => [service, responseOf(statusOf(service) ?? "UNKNOWN")]),
+          ),
+        };
+      },
+      watch,
+    },
+    set(service, status) {
+      statuses.set(service, status);
+      wake(service);
+    },
+    delete(service) {
+      statuses.delete(service);
+      wake(service);
+    },
+    drain() {
+      isDraining = true;
+      wake();
+    },
+    close() {
+      isDraining = true;
+      isClosed = true;
+      wake();
+    },
+  };
+}
+
+function responseOf(status: ServingStatus | "SERVICE_UNKNOWN"): HealthCheckResponse {
+  return create(HealthCheckResponseSchema, { status: HealthCheckResponse_ServingStatus[status] });
+}

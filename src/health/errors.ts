@@ -1,0 +1,55 @@
+import { Code, type ConnectError } from "@connectrpc/connect";
+import { echo } from "../internal/echo.js";
+import { BadRequestSchema, ResourceInfoSchema } from "../protos.js";
+import { errorWithInfo, retryDetail } from "../status/error-info.js";
+
+/** NOT_FOUND for a service whose health nobody has set (health.proto, Check). */
+export function serviceUnknown(service: string): ConnectError {
+  return errorWithInfo(Code.NotFound, `the service "${echo(service)}" is not known here`, {
+    reason: "SERVICE_UNKNOWN",
+    metadata: { service: echo(service) },
+    details: [
+      {
+        desc: ResourceInfoSchema,
+        value: { resourceType: "service", resourceName: echo(service) },
+      },
+    ],
+  });
+}
+
+/** INVALID_ARGUMENT for what is longer than any name of a service. */
+export function serviceNameTooLong(service: string, maxLength: number): ConnectError {
+  const description = `service must have at most ${maxLength} characters, not ${service.length}`;
+  return errorWithInfo(Code.InvalidArgument, description, {
+    reason: "INVALID_FIELD",
+    metadata: { field: "service", value: echo(service) },
+    details: [
+      { desc: BadRequestSchema, value: { fieldViolations: [{ field: "service", description }] } },
+    ],
+  });
+}
+
+/** RESOURCE_EXHAUSTED for a list of more services than health.proto allows. */
+export function tooManyServices(maxServices: number): ConnectError {
+  return errorWithInfo(Code.ResourceExhausted, `there are more than ${maxServices} services`, {
+    reason: "TOO_MANY_SERVICES",
+    metadata: { maxServices: String(maxServices) },
+  });
+}
+
+/** RESOURCE_EXHAUSTED for one watch too many. */
+export function tooManyWatches(maxWatches: number): ConnectError {
+  return errorWithInfo(Code.ResourceExhausted, `there are ${maxWatches} watches already`, {
+    reason: "TOO_MANY_WATCHES",
+    metadata: { maxWatches: String(maxWatches) },
+    details: [retryDetail(10_000)],
+  });
+}
+
+/** UNAVAILABLE: how a watch ends when the server closes. */
+export function watchClosed(): ConnectError {
+  return errorWithInfo(Code.Unavailable, "the server is shutting down", {
+    reason: "DRAINING",
+    details: [retryDetail(1000)],
+  });
+}

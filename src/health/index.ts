@@ -1,0 +1,6 @@
+export {
+  createHealth,
+  type Health,
+  type HealthOptions,
+  type ServingStatus,
+} from "./create-health.js";

@@ -1,0 +1,93 @@
+import { create, type DescFile, type DescService, type MessageInitShape } from "@bufbuild/protobuf";
+import { Code, type ServiceImpl } from "@connectrpc/connect";
+import { echo } from "../internal/echo.js";
+import {
+  type ServerReflection,
+  type ServerReflectionRequest,
+  ServerReflectionResponseSchema,
+} from "../protos.js";
+import { createFileIndex, type FileIndex } from "./file-index.js";
+
+/** What may be said of a reflection service. */
+export interface ReflectionOptions {
+  /**
+   * Files to answer with besides those of the services and what they import: for types that
+   * travel in an Any, and for extensions. Default: none.
+   */
+  files?: readonly DescFile[] | undefined;
+}
+
+type Answer = MessageInitShape<typeof ServerReflectionResponseSchema>["messageResponse"];
+
+/**
+ * Make a reflection service (grpc.reflection.v1): it tells clients that have no .proto files
+ * what these services are. A question that has no answer is answered with an ErrorResponse,
+ * and the stream goes on.
+ */
+export function createReflection(
+  services: Iterable<DescService>,
+  options: ReflectionOptions = {},
+): ServiceImpl<typeof ServerReflection> {
+  const served = [...services];
+  let index: FileIndex | undefined;
+  return {
+    async *serverReflectionInfo(requests) {
+      // Made when somebody asks, since most servers are never asked.
+      index ??= createFileIndex([...served.map(({ file }) => file), ...(options.files ?? [])]);
+      const sent = new Set<DescFile>();
+      for await (const request of requests) {
+        yield create(ServerReflectionResponseSchema, {
+          validHost: request.host,
+          originalRequest: request,
+          messageResponse: answerTo(request, served, index, sent),
+        });
+      }
+    },
+  };
+}
+
+function answerTo(
+  { messageRequest: question }: ServerReflectionRequest,
+  services: readonly DescService[],
+  index: FileIndex,
+  sent: Set<DescFile>,
+): Answer {
+  switch (question.case) {
+    case "listServices": {
+      const names = new Set(services.map(({ typeName }) => typeName));
+      const service = [...names].sort().map((name) => ({ name }));
+      return { case: "listServicesResponse", value: { service } };
+    }
+    case "fileByFilename":
+      return fileAnswer(index.byName(question.value), `file "${echo(question.value)}"`);
+    case "fileContainingSymbol":
+      return fileAnswer(index.bySymbol(question.value), `symbol "${echo(question.value)}"`);
+    case "fileContainingExtension": {
+      const { containingType, extensionNumber } = question.value;
+      const what = `extension ${extensionNumber} of "${echo(containingType)}"`;
+      return fileAnswer(index.byExtension(containingType, extensionNumber), what);
+    }
+    case "allExtensionNumbersOfType": {
+      const numbers = index.extensionNumbers(question.value);
+      if (numbers === undefined) return notFound(`message "${echo(question.value)}"`);
+      const value = { baseTypeName: question.value, extensionNumber: [...numbers] };
+      return { case: "allExtensionNumbersResponse", value };
+    }
+    case undefined:
+      return failed(Code.InvalidArgument, "message_request is not set, or unknown here");
+  }
+
+  function fileAnswer(file: DescFile | undefined, what: string): Answer {
+    if (file === undefined) return notFound(what);
+    const fileDescriptorProto = index.withImports(file, sent);
+    return { case: "fileDescriptorResponse", value: { fileDescriptorProto } };
+  }
+}
+
+function notFound(what: string): Answer {
+  return failed(Code.NotFound, `there is no ${what} here`);
+}
+
+function failed(errorCode: Code, errorMessage: string): Answer {
+  return { case: "errorResponse", value: { errorCode, errorMessage } };
+}

@@ -1,0 +1,96 @@
+import {
+  type DescEnum,
+  type DescExtension,
+  type DescFile,
+  type DescMessage,
+  toBinary,
+} from "@bufbuild/protobuf";
+import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
+
+/** Files and what they declare, by the names that clients ask for. */
+export interface FileIndex {
+  /** By the name that imports have, as "google/rpc/status.proto". */
+  byName(name: string): DescFile | undefined;
+  /** By the full name of anything that a file declares. */
+  bySymbol(symbol: string): DescFile | undefined;
+  byExtension(messageName: string, number: number): DescFile | undefined;
+  /** Undefined for a message that no file declares. */
+  extensionNumbers(messageName: string): Iterable<number> | undefined;
+  /**
+   * A file and all that it imports, also indirectly, as serialized FileDescriptorProtos. Leaves
+   * out the imports that are in `sent`, and adds to it what it returns.
+   */
+  withImports(file: DescFile, sent: Set<DescFile>): Uint8Array[];
+}
+
+/** Index these files and all that they import. */
+export function createFileIndex(files: Iterable<DescFile>): FileIndex {
+  const byName = new Map<string, DescFile>();
+  const bySymbol = new Map<string, DescFile>();
+  const messages = new Set<string>();
+  const extensions = new Map<string, Map<number, DescFile>>();
+  const serialized = new Map<DescFile, Uint8Array>();
+
+  const addExtension = (extension: DescExtension) => {
+    bySymbol.set(extension.typeName, extension.file);
+    const { typeName } = extension.extendee;
+    const numbers = extensions.get(typeName) ?? new Map<number, DescFile>();
+    extensions.set(typeName, numbers.set(extension.number, extension.file));
+  };
+  const addEnum = ({ typeName, file, values }: DescEnum) => {
+    bySymbol.set(typeName, file);
+    // The values of an enum are its siblings, as in C++ (descriptor.proto).
+    const scope = typeName.slice(0, typeName.lastIndexOf(".") + 1);
+    for (const { name } of values) bySymbol.set(scope + name, file);
+  };
+  const addMessage = (message: DescMessage) => {
+    const { typeName, file } = message;
+    messages.add(typeName);
+    bySymbol.set(typeName, file);
+    for (const { name } of [...message.fields, ...message.oneofs]) {
+      bySymbol.set(`${typeName}.${name}`, file);
+    }
+    message.nestedMessages.forEach(addMessage);
+    message.nestedEnums.forEach(addEnum);
+    message.nestedExtensions.forEach(addExtension);
+  };
+  const addFile = (file: DescFile) => {
+    if (byName.has(file.proto.name)) return;
+    byName.set(file.proto.name, file);
+    file.messages.forEach(addMessage);
+    file.enums.forEach(addEnum);
+    file.extensions.forEach(addExtension);
+    for (const { typeName, methods } of file.services) {
+      bySymbol.set(typeName, file);
+      for (const { name } of methods) bySymbol.set(`${typeName}.${name}`, file);
+    }
+    file.dependencies.forEach(addFile);
+  };
+  for (const file of files) addFile(file);
+
+  const bytesOf = (file: DescFile): Uint8Array => {
+    const known = serialized.get(file);
+    if (known !== undefined) return known;
+    const bytes = toBinary(FileDescriptorProtoSchema, file.proto);
+    serialized.set(file, bytes);
+    return bytes;
+  };
+
+  return {
+    byName: (name) => byName.get(name),
+    bySymbol: (symbol) => bySymbol.get(symbol),
+    byExtension: (messageName, number) => extensions.get(messageName)?.get(number),
+    extensionNumbers: (messageName) =>
+      messages.has(messageName) ? (extensions.get(messageName)?.keys() ?? []) : undefined,
+    withImports(file, sent) {
+      const closure = new Set([file]);
+      // A set that grows is iterated to its new end.
+      for (const member of closure) {
+        for (const imported of member.dependencies) closure.add(imported);
+      }
+      const news = [...closure].filter((member) => member === file || !sent.has(member));
+      for (const member of news) sent.add(member);
+      return news.map(bytesOf);
+    },
+  };
+}

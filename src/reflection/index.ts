@@ -1,0 +1,1 @@
+export { createReflection, type ReflectionOptions } from "./create-reflection.js";
