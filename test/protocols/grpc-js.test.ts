@@ -16,7 +16,7 @@ import { afterEach, beforeEach, describe, it } from "vitest";
 import { Operations } from "../../src/protos.js";
 import { createOperations, type OperationsServer } from "../../src/server/index.js";
 import { Print } from "../support/print-server.js";
-import { type RunningServer, startHttp2Server } from "../support/servers.js";
+import { type RunningServer, startServer } from "../support/servers.js";
 import {
   createForeignOperations,
   type ForeignOperations,
@@ -285,7 +285,7 @@ const PrintMetadata = new protobuf.Type("PrintMetadata").add(
 );
 
 function serve({ service }: OperationsServer): Promise<RunningServer> {
-  return startHttp2Server({ routes: (router) => router.service(Operations, service) });
+  return startServer({ routes: (router) => router.service(Operations, service) });
 }
 
 function bytes(hex: string): Buffer {

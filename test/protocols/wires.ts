@@ -5,7 +5,7 @@ import * as node from "@connectrpc/connect-node";
 import * as web from "@connectrpc/connect-web";
 import { file_google_rpc_error_details } from "../../src/protos.js";
 import { file_printing_v1_printing } from "../gen/printing/v1/printing_pb.js";
-import { startHttp1Server, startHttp2Server } from "../support/servers.js";
+import { startServer } from "../support/servers.js";
 
 /** One way for a client to talk to a server: protocol, format, version of HTTP. */
 export interface Wire {
@@ -115,7 +115,7 @@ function overHttp2(
   }) => Transport,
 ): Wire["open"] {
   return async (routes) => {
-    const server = await startHttp2Server({ routes, jsonOptions });
+    const server = await startServer({ routes, jsonOptions });
     const { baseUrl } = server;
     const sessionManager = new node.Http2SessionManager(baseUrl);
     return {
@@ -136,7 +136,7 @@ function overHttp1(
   }) => Transport,
 ): Wire["open"] {
   return async (routes) => {
-    const server = await startHttp1Server({ routes, jsonOptions });
+    const server = await startServer({ routes, jsonOptions });
     const agent = new Agent({ keepAlive: true });
     return {
       transport: connect({ baseUrl: server.baseUrl, httpVersion: "1.1", nodeOptions: { agent } }),
@@ -151,7 +151,7 @@ function overHttp1(
 /** What a browser has; here it is Node's. */
 function overFetch(connect: (baseUrl: string) => Transport): Wire["open"] {
   return async (routes) => {
-    const server = await startHttp1Server({ routes, jsonOptions });
+    const server = await startServer({ routes, jsonOptions });
     return { transport: connect(server.baseUrl), close: () => server.close() };
   };
 }

@@ -1,0 +1,16 @@
+import { generate } from "selfsigned";
+
+/** A certificate for this machine's loopback address, which signs itself, and its key; PEM. */
+export interface Certificate {
+  readonly cert: string;
+  readonly key: string;
+}
+
+export async function createCertificate(): Promise<Certificate> {
+  const { cert, private: key } = await generate([{ name: "commonName", value: "127.0.0.1" }], {
+    keyType: "ec",
+    algorithm: "sha256",
+    extensions: [{ name: "subjectAltName", altNames: [{ type: 7, ip: "127.0.0.1" }] }],
+  });
+  return { cert, key };
+}
