@@ -11,7 +11,7 @@ import { answer, type Exchange, pathOf } from "./exchange.js";
 const registry = createRegistry(file_google_rpc_error_details);
 
 /** What a POST to an RPC goes to: /package.Service/Method. */
-const rpcPath = /^\/[\w.]+\/\w+$/;
+const rpcPath = /^\/\w+(\.\w+)+\/\w+$/;
 
 /**
  * Answer with an error of ours, where no handler of a protocol has the request. gRPC and

@@ -11,7 +11,7 @@ import { type Exchange, pathOf } from "./exchange.js";
 import { createHttp2Sessions } from "./http2-sessions.js";
 import { createPort } from "./port.js";
 import { createRoutes } from "./routes.js";
-import { logToConsole, type ServerEvent } from "./server-events.js";
+import { logToConsole, type RequestRecord, type ServerEvent } from "./server-events.js";
 import { resolveLimits } from "./server-limits.js";
 import type { ListenOptions, Server, ServerAddress, ServerOptions } from "./server-options.js";
 
@@ -26,13 +26,7 @@ const afterAbortMs = 500;
  */
 export function createServer(options: ServerOptions): Server {
   const limits = resolveLimits(options.limits ?? {});
-  const log = (event: ServerEvent) => {
-    try {
-      (options.log ?? logToConsole)(event);
-    } catch {
-      // A log that fails must not take the server down with it.
-    }
-  };
+  const log = (event: ServerEvent) => quietly(() => (options.log ?? logToConsole)(event));
   const shutdown = new AbortController();
   const health = options.health === false ? undefined : createHealth(options.health);
   const routes = createRoutes(options, health, shutdown.signal);
@@ -42,8 +36,9 @@ export function createServer(options: ServerOptions): Server {
   let isClosing = false;
   let closed: Promise<void> | undefined;
 
+  const { onRequest } = options;
   const serve = (exchange: Exchange) => {
-    if (options.onRequest !== undefined) record(exchange, options.onRequest);
+    if (onRequest !== undefined) record(exchange, (record) => quietly(() => onRequest(record)));
     void dispatch(exchange);
   };
 
@@ -140,7 +135,16 @@ export function createServer(options: ServerOptions): Server {
   };
 }
 
-function record(exchange: Exchange, onRequest: NonNullable<ServerOptions["onRequest"]>): void {
+/** Call a hook: a log that fails must not take the server down with it. */
+function quietly(hook: () => void): void {
+  try {
+    hook();
+  } catch {
+    // Where a log fails, there is nowhere to say so.
+  }
+}
+
+function record(exchange: Exchange, onRequest: (record: RequestRecord) => void): void {
   const startMs = performance.now();
   const { request, response } = exchange;
   // Gone from the socket once it is closed.

@@ -1,4 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
+import { httpStatusFromCode } from "../status/http-status.js";
 import { answerError } from "./answer-error.js";
 import { createCors } from "./cors.js";
 import { badTarget, internalError, notServed } from "./errors.js";
@@ -39,11 +40,17 @@ export function createDispatch(
       if (!hasUrl(exchange)) answerError(exchange, badTarget(), 400);
       else await handlerOf(exchange)(exchange);
     } catch (cause) {
+      const { response } = exchange;
       // The client went away: nobody is left to answer, and nothing is wrong here.
-      if (ConnectError.from(cause).code === Code.Aborted || exchange.response.closed) return;
-      log({ kind: "handler-failed", path: pathOf(exchange), cause });
-      if (exchange.response.headersSent) cutOff(exchange);
-      else answerError(exchange, internalError(cause), 500);
+      if (response.closed || ConnectError.from(cause).code === Code.Aborted) return;
+      const isOurs = cause instanceof ConnectError && cause.code !== Code.Internal;
+      if (!isOurs) log({ kind: "handler-failed", path: pathOf(exchange), cause });
+      if (response.headersSent) {
+        cutOff(exchange);
+      } else {
+        const error = isOurs ? cause : internalError(cause);
+        answerError(exchange, error, httpStatusFromCode(error.code));
+      }
     }
   };
 }

@@ -12,8 +12,8 @@ import type { ResolvedLimits } from "./server-limits.js";
 
 /**
  * Answers a request of the web, or says by `undefined` that it serves nothing at its path.
- * The request's signal aborts when the client goes away. What it throws is shown to the
- * client as INTERNAL.
+ * The request's signal aborts when the client goes away. A ConnectError that it throws
+ * is the client's answer, anything else INTERNAL.
  */
 export type FetchHandler = (
   request: Request,

@@ -28,8 +28,9 @@ export interface ServerLimits {
   /** How long a client may leave a piece of an answer unread, in milliseconds. Default: 60,000. */
   sendTimeoutMs?: number | undefined;
   /**
-   * After this time without a call, in milliseconds, a connection is closed. One that has a call
-   * open is pinged (HTTP/2), and destroyed where nothing comes back in `pingTimeoutMs`.
+   * After this time without a call, in milliseconds, a connection is closed (Node adds a second
+   * for HTTP/1.1). One that has a call open is pinged (HTTP/2), and destroyed where nothing comes
+   * back in `pingTimeoutMs`.
    * Default: 120,000, which is more than most load balancers keep an idle connection.
    */
   idleTimeoutMs?: number | undefined;

@@ -17,6 +17,7 @@ import { createServer, type Server, type ServerAddress } from "../../src/node/in
 import { Health, HealthCheckResponse_ServingStatus } from "../../src/protos.js";
 import { createCertificate } from "../support/certificate.js";
 import { openForeignService } from "../support/foreign-service.js";
+import { http2Preface } from "../support/http2-frames.js";
 import { openRawConnection } from "../support/raw-connection.js";
 
 /** What all of Connect's transports take. */
@@ -117,8 +118,7 @@ describe("the preface", () => {
 
   it("is known byte by byte as that of HTTP/2", async () => {
     const connection = await openRawConnection(address.port);
-    const emptySettings = "\0\0\0\x04\0\0\0\0\0";
-    for (const byte of `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n${emptySettings}`) {
+    for (const byte of http2Preface) {
       await connection.send(byte);
     }
     // A SETTINGS frame on stream 0 (RFC 9113, section 6.5).
