@@ -34,7 +34,7 @@ export function createReflection(
     async *serverReflectionInfo(requests) {
       // Made when somebody asks, since most servers are never asked.
       index ??= createFileIndex([...served.map(({ file }) => file), ...(options.files ?? [])]);
-      const sent = new Set<DescFile>();
+      const sent = new Set<string>();
       for await (const request of requests) {
         yield create(ServerReflectionResponseSchema, {
           validHost: request.host,
@@ -50,7 +50,7 @@ function answerTo(
   { messageRequest: question }: ServerReflectionRequest,
   services: readonly DescService[],
   index: FileIndex,
-  sent: Set<DescFile>,
+  sent: Set<string>,
 ): Answer {
   switch (question.case) {
     case "listServices": {

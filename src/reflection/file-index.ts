@@ -17,10 +17,10 @@ export interface FileIndex {
   /** Undefined for a message that no file declares. */
   extensionNumbers(messageName: string): Iterable<number> | undefined;
   /**
-   * A file and all that it imports, also indirectly, as serialized FileDescriptorProtos. Leaves
-   * out the imports that are in `sent`, and adds to it what it returns.
+   * A file and all that it imports, also indirectly, as serialized FileDescriptorProtos, each
+   * before what it imports. Leaves out the imports whose names are in `sent`, and adds to it what it returns.
    */
-  withImports(file: DescFile, sent: Set<DescFile>): Uint8Array[];
+  withImports(file: DescFile, sent: Set<string>): Uint8Array[];
 }
 
 /** Index these files and all that they import. */
@@ -83,14 +83,19 @@ export function createFileIndex(files: Iterable<DescFile>): FileIndex {
     extensionNumbers: (messageName) =>
       messages.has(messageName) ? (extensions.get(messageName)?.keys() ?? []) : undefined,
     withImports(file, sent) {
-      const closure = new Set([file]);
-      // A set that grows is iterated to its new end.
-      for (const member of closure) {
-        for (const imported of member.dependencies) closure.add(imported);
-      }
-      const news = [...closure].filter((member) => member === file || !sent.has(member));
-      for (const member of news) sent.add(member);
-      return news.map(bytesOf);
+      // By name: a program may have two copies of a file, and they are one to the client.
+      const closure = new Map<string, DescFile>();
+      const visit = (member: DescFile) => {
+        if (closure.has(member.proto.name)) return;
+        member.dependencies.forEach(visit);
+        closure.set(member.proto.name, member);
+      };
+      visit(file);
+      const news = [...closure]
+        .reverse()
+        .filter(([name, member]) => member === file || !sent.has(name));
+      for (const [name] of news) sent.add(name);
+      return news.map(([, member]) => bytesOf(member));
     },
   };
 }
