@@ -1,6 +1,5 @@
-import type { RequestListener } from "node:http";
-import { Code, ConnectError, cors } from "@connectrpc/connect";
-import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { createServer } from "../../src/node/index.js";
 import { ErrorInfoSchema, Operations } from "../../src/protos.js";
 import { createOperations, type OperationsEvent } from "../../src/server/index.js";
 import { PrintService } from "../gen/printing/v1/printing_pb.js";
@@ -8,7 +7,6 @@ import { createWatchedSignals } from "../protocols/watched-signals.js";
 import { registry } from "../protocols/wires.js";
 import { createDeferred } from "../support/deferred.js";
 import { Print, type PrintWork } from "../support/print-server.js";
-import { startHttpServer } from "./http-server.js";
 import type { PrintGates } from "./print-page.js";
 
 /** A print service over HTTP/1.1 that pages of one other origin may call. */
@@ -40,42 +38,26 @@ export async function startRpcServer(pageOrigin: string): Promise<RpcServer> {
   };
   const print = operations.handle(Print, work);
 
-  const adapter = connectNodeAdapter({
+  const server = createServer({
     routes(router) {
       router.service(PrintService, { print });
       router.service(Operations, operations.service);
     },
     jsonOptions: { registry },
+    cors: { origins: [pageOrigin] },
   });
-  const server = await startHttpServer(withCors(pageOrigin, adapter));
+  const { url } = await server.listen();
   return {
-    origin: server.origin,
+    origin: url,
     // Its own work listens for a cancellation, and makes one subscription itself.
     waited: (name) => signals.subscribed(name, 2),
     waitedNoMore: (name) => signals.subscribed(name, 1),
     goOn: async () => turn.resolve(),
     async close() {
-      await server.close();
+      await server.close({ graceMs: 0 });
       await operations.shutdown({ graceMs: 0 });
       return events;
     },
-  };
-}
-
-/** What Connect's own lists let through, and the one header that our client sends besides. */
-function withCors(origin: string, listener: RequestListener): RequestListener {
-  const allowedHeaders = [...cors.allowedHeaders, "x-goog-request-params"];
-  return (request, response) => {
-    response.setHeader("access-control-allow-origin", origin);
-    response.setHeader("access-control-expose-headers", cors.exposedHeaders.join(", "));
-    if (request.method !== "OPTIONS") {
-      listener(request, response);
-      return;
-    }
-    response.setHeader("access-control-allow-methods", cors.allowedMethods.join(", "));
-    response.setHeader("access-control-allow-headers", allowedHeaders.join(", "));
-    response.setHeader("access-control-max-age", "7200");
-    response.writeHead(204).end();
   };
 }
 
