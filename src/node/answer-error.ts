@@ -13,6 +13,9 @@ const registry = createRegistry(file_google_rpc_error_details);
 /** What a POST to an RPC goes to: /package.Service/Method. */
 const rpcPath = /^\/\w+(\.\w+)+\/\w+$/;
 
+/** As requests of gRPC and gRPC-Web have it, with the format or without. */
+const grpcContentType = /^application\/grpc(-web)?(-text)?(\+\w+)?$/;
+
 /**
  * Answer with an error of ours, where no handler of a protocol has the request. gRPC and
  * gRPC-Web get a response of trailers only, Connect its JSON, all else the JSON of AIP-193.
@@ -33,7 +36,7 @@ export function answerError(exchange: Exchange, error: ConnectError, httpStatus:
 /** gRPC's "Trailers-Only" (PROTOCOL-HTTP2.md), which gRPC-Web takes as headers too. */
 function grpcHeaders(error: ConnectError, contentType: string): Record<string, string> {
   return {
-    "content-type": contentType,
+    "content-type": grpcContentType.test(contentType) ? contentType : "application/grpc",
     "grpc-status": String(error.code),
     "grpc-message": encodeURIComponent(error.rawMessage),
     "grpc-status-details-bin": encodeBinaryHeader(toBinary(StatusSchema, statusFromError(error))),

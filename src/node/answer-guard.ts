@@ -1,4 +1,4 @@
-import { cutOff, type Exchange } from "./exchange.js";
+import { cutOff, type Exchange, isOver } from "./exchange.js";
 
 /**
  * The pieces of an answer, for a writer that asks for the next one when the client has
@@ -20,7 +20,8 @@ export function guardedAnswer(
       async next() {
         stop();
         const result = await source.next();
-        if (!response.closed) timer = setTimeout(() => cutOff(exchange), timeoutMs);
+        // A handler may end after its client has gone, and nobody stops a timer then.
+        if (!isOver(exchange)) timer = setTimeout(() => cutOff(exchange), timeoutMs);
         return result;
       },
       // Passed on as they are: Connect's handlers learn by these that their answer was not taken.

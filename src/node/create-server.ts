@@ -7,7 +7,7 @@ import { inRange, longestMs } from "../internal/option-bounds.js";
 import { settlesWithin } from "../internal/settles-within.js";
 import { createDispatch } from "./dispatch.js";
 import { portClosing } from "./errors.js";
-import { type Exchange, pathOf } from "./exchange.js";
+import { cutOff, type Exchange, pathOf, wasCutOff } from "./exchange.js";
 import { createHttp2Sessions } from "./http2-sessions.js";
 import { createPort } from "./port.js";
 import { createRoutes } from "./routes.js";
@@ -39,7 +39,10 @@ export function createServer(options: ServerOptions): Server {
   const { onRequest } = options;
   const serve = (exchange: Exchange) => {
     if (onRequest !== undefined) record(exchange, (record) => quietly(() => onRequest(record)));
-    void dispatch(exchange);
+    dispatch(exchange).catch((cause: unknown) => {
+      log({ kind: "handler-failed", path: pathOf(exchange), cause });
+      cutOff(exchange);
+    });
   };
 
   // Neither of the two listens: the port hands them their connections.
@@ -105,6 +108,7 @@ export function createServer(options: ServerOptions): Server {
       // Also called, with an error, where it never listened.
       port.server.close(() => resolve());
     });
+    port.dropUndecided();
     http1.close();
     for (const response of http1Responses) {
       if (!response.headersSent) response.shouldKeepAlive = false;
@@ -156,7 +160,7 @@ function record(exchange: Exchange, onRequest: (record: RequestRecord) => void):
       httpVersion: request.httpVersion,
       status: response.statusCode,
       durationMs: performance.now() - startMs,
-      aborted: !response.writableFinished,
+      aborted: wasCutOff(exchange),
       remoteAddress,
     });
   });

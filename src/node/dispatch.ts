@@ -1,9 +1,9 @@
-import { Code, ConnectError } from "@connectrpc/connect";
+import { ConnectError } from "@connectrpc/connect";
 import { httpStatusFromCode } from "../status/http-status.js";
 import { answerError } from "./answer-error.js";
 import { createCors } from "./cors.js";
 import { badTarget, internalError, notServed } from "./errors.js";
-import { cutOff, type Exchange, pathOf } from "./exchange.js";
+import { cutOff, type Exchange, isOver, pathOf, urlOf } from "./exchange.js";
 import { createFetchHandler } from "./fetch-handler.js";
 import type { Routes } from "./routes.js";
 import { createRpcHandler, type Handler } from "./rpc-handler.js";
@@ -11,7 +11,7 @@ import type { ServerEvent } from "./server-events.js";
 import type { ResolvedLimits } from "./server-limits.js";
 import type { ServerOptions } from "./server-options.js";
 
-/** Answer every request that reaches the port. It neither throws nor rejects. */
+/** Answer every request that reaches the port. */
 export type Dispatch = (exchange: Exchange) => Promise<void>;
 
 /** Make the function that hands each request to who answers it. */
@@ -37,30 +37,24 @@ export function createDispatch(
   return async (exchange) => {
     try {
       if (answersCors(exchange)) return;
-      if (!hasUrl(exchange)) answerError(exchange, badTarget(), 400);
-      else await handlerOf(exchange)(exchange);
+      const url = urlOf(exchange);
+      if (url === undefined) answerError(exchange, badTarget(), 400);
+      else await handlerOf(exchange)(exchange, url);
     } catch (cause) {
-      const { response } = exchange;
       // The client went away: nobody is left to answer, and nothing is wrong here.
-      if (response.closed || ConnectError.from(cause).code === Code.Aborted) return;
-      const isOurs = cause instanceof ConnectError && cause.code !== Code.Internal;
-      if (!isOurs) log({ kind: "handler-failed", path: pathOf(exchange), cause });
-      if (response.headersSent) {
-        cutOff(exchange);
-      } else {
-        const error = isOurs ? cause : internalError(cause);
-        answerError(exchange, error, httpStatusFromCode(error.code));
+      if (isOver(exchange)) return;
+      const isAnswer = cause instanceof ConnectError && !exchange.response.headersSent;
+      if (isAnswer) {
+        answerError(exchange, cause, httpStatusFromCode(cause.code));
+        return;
       }
+      log({ kind: "handler-failed", path: pathOf(exchange), cause });
+      if (exchange.response.headersSent) cutOff(exchange);
+      else answerError(exchange, internalError(cause), 500);
     }
   };
 }
 
 async function answerNotServed(exchange: Exchange): Promise<void> {
   answerError(exchange, notServed(pathOf(exchange)), 404);
-}
-
-/** Whether target and host make a URL, which every handler is given. */
-function hasUrl({ request }: Exchange): boolean {
-  const authority = "authority" in request ? request.authority : request.headers.host;
-  return authority !== undefined && URL.canParse(request.url ?? "", `http://${authority}`);
 }

@@ -21,6 +21,32 @@ export function pathOf({ request }: Exchange): string {
   return end === -1 ? url : url.slice(0, end);
 }
 
+/**
+ * The URL that the request is for; undefined where target and host make none. The target is
+ * taken as a path also where it begins with two slashes, which a URL would take as a host.
+ */
+export function urlOf({ request }: Exchange): string | undefined {
+  const { url: target = "" } = request;
+  const authority = "authority" in request ? request.authority : request.headers.host;
+  const scheme = "encrypted" in request.socket ? "https" : "http";
+  const url = target.startsWith("/") ? `${scheme}://${authority}${target}` : target;
+  return authority !== undefined && URL.canParse(url) ? url : undefined;
+}
+
+/** Whether the exchange is over: nothing more can be sent. */
+export function isOver(exchange: Exchange): boolean {
+  if (exchange.version === 1) return exchange.response.closed || exchange.request.socket.destroyed;
+  const { stream } = exchange.response;
+  return stream.closed || stream.destroyed;
+}
+
+/** Whether an exchange that is over ended before its answer was whole. */
+export function wasCutOff(exchange: Exchange): boolean {
+  if (exchange.version === 1) return !exchange.response.writableFinished;
+  const { aborted, rstCode } = exchange.response.stream;
+  return aborted || rstCode !== constants.NGHTTP2_NO_ERROR;
+}
+
 /** Cut the exchange off: HTTP/1.1 loses its connection, HTTP/2 this one stream. */
 export function cutOff(exchange: Exchange): void {
   if (exchange.version === 1) exchange.request.socket.destroy();

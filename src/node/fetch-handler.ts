@@ -31,7 +31,7 @@ export function createFetchHandler(
   limits: ResolvedLimits,
   maxBytes: number,
 ): Handler {
-  return async (exchange) => {
+  return async (exchange, url) => {
     const { method = "GET", headers } = exchange.request;
     if (forbiddenMethods.has(method)) {
       answer(exchange, 405, {});
@@ -41,15 +41,15 @@ export function createFetchHandler(
       answerError(exchange, requestTooLarge(maxBytes), 413);
       return;
     }
-    const response = await fetch(webRequest(exchange, limits.bodyTimeoutMs, maxBytes));
+    const response = await fetch(webRequest(exchange, url, limits.bodyTimeoutMs, maxBytes));
     if (response === undefined) answerError(exchange, notServed(pathOf(exchange)), 404);
     else await send(exchange, response, limits.sendTimeoutMs);
   };
 }
 
-function webRequest(exchange: Exchange, timeoutMs: number, maxBytes: number): Request {
+function webRequest(exchange: Exchange, url: string, timeoutMs: number, maxBytes: number): Request {
   const { request, response } = exchange;
-  const { url, method, header, signal } = universalRequestFromNodeRequest(
+  const { method, header, signal } = universalRequestFromNodeRequest(
     request,
     response,
     undefined,

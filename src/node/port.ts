@@ -16,6 +16,8 @@ export interface Port {
   readonly server: NetServer;
   /** The connections that are open, whatever became of them. */
   readonly sockets: ReadonlySet<Socket>;
+  /** Close the connections that have not said yet which version of HTTP they speak. */
+  dropUndecided(): void;
 }
 
 /** By ALPN with TLS (RFC 7301), by the first bytes without. */
@@ -26,6 +28,7 @@ export function createPort(
   log: (event: ServerEvent) => void,
 ): Port {
   const sockets = new Set<Socket>();
+  const undecided = new Set<Socket>();
   const take = (socket: Socket, isHttp2: boolean) => {
     if (isHttp2) takers.http2(socket);
     else takers.http1(socket);
@@ -51,13 +54,28 @@ export function createPort(
     // Whoever takes it over listens too; this one is for the time before and after.
     socket.on("error", fail);
     if (tls === undefined) {
-      sniffHttp2(socket, limits.headersTimeoutMs, (isHttp2) => take(socket, isHttp2));
+      undecided.add(socket);
+      socket.once("close", () => undecided.delete(socket));
+      sniffHttp2(socket, limits.headersTimeoutMs, (isHttp2) => {
+        undecided.delete(socket);
+        take(socket, isHttp2);
+      });
     }
   });
   server.on("secureConnection", (socket: Socket & { alpnProtocol: string | false | null }) => {
     socket.on("error", fail);
     take(socket, socket.alpnProtocol === "h2");
   });
-  server.on("tlsClientError", fail);
-  return { server, sockets };
+  server.on("tlsClientError", (cause: unknown, socket: Socket) => {
+    fail(cause);
+    // Node leaves that to whoever listens, also where the time for the handshake is over.
+    socket.destroy();
+  });
+  return {
+    server,
+    sockets,
+    dropUndecided() {
+      for (const socket of undecided) socket.destroy();
+    },
+  };
 }

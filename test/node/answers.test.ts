@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { fromBinary } from "@bufbuild/protobuf";
 import {
   Code,
+  ConnectError,
   createClient,
   createContextKey,
   createContextValues,
@@ -11,6 +12,7 @@ import {
   createConnectTransport,
   createGrpcTransport,
   createGrpcWebTransport,
+  Http2SessionManager,
 } from "@connectrpc/connect-node";
 import { afterEach, describe, it } from "vitest";
 import {
@@ -159,6 +161,28 @@ describe("the fetch handler", () => {
     await aborted.promise;
   });
 
+  it("throws a ConnectError to have it answered", async () => {
+    const { url } = await serve({
+      fetch() {
+        throw new ConnectError("lost the lease", Code.Aborted);
+      },
+    });
+    const response = await fetch(`${url}/v1/x`);
+    assert.equal(response.status, 409);
+    assert.deepEqual(await response.json(), {
+      error: { code: 409, status: "ABORTED", message: "lost the lease" },
+    });
+  });
+
+  it("is given a path that begins with two slashes as a path", async () => {
+    const { port } = await serve({ fetch: ({ url }) => new Response(url) });
+    const connection = await openRawConnection(port);
+    await connection.send(
+      "GET //other.example/x HTTP/1.1\r\nHost: me\r\nConnection: close\r\n\r\n",
+    );
+    assert.match(await connection.ended, /\r\nhttp:\/\/me\/\/other\.example\/x\r\n/);
+  });
+
   it("is not asked for methods that the web's Request refuses", async () => {
     const { port } = await serve({ fetch: () => new Response("asked") });
     const connection = await openRawConnection(port);
@@ -234,6 +258,34 @@ describe("CORS", () => {
 });
 
 describe("onRequest", () => {
+  it("hears that an answer over HTTP/2 was whole, and that one was broken off", async () => {
+    const records: RequestRecord[] = [];
+    const heard = createDeferred();
+    const { url } = await serve({
+      onRequest: (record) => {
+        if (records.push(record) === 2) heard.resolve();
+      },
+    });
+    const sessionManager = new Http2SessionManager(url);
+    const health = createClient(Health, createGrpcTransport({ baseUrl: url, sessionManager }));
+    await health.check({});
+    const controller = new AbortController();
+    await rejectionOf(
+      (async () => {
+        for await (const _ of health.watch({}, { signal: controller.signal })) controller.abort();
+      })(),
+    );
+    await heard.promise;
+    sessionManager.abort();
+    assert.deepEqual(
+      records.map(({ path, httpVersion, status, aborted }) => [path, httpVersion, status, aborted]),
+      [
+        ["/grpc.health.v1.Health/Check", "2.0", 200, false],
+        ["/grpc.health.v1.Health/Watch", "2.0", 200, true],
+      ],
+    );
+  });
+
   it("hears of each answer, without the query; a hook that throws harms nobody", async () => {
     const record = createDeferred<RequestRecord>();
     const { url } = await serve({

@@ -19,6 +19,7 @@ import { Health, HealthCheckResponse_ServingStatus, Operations } from "../../src
 import { createOperations } from "../../src/server/index.js";
 import { createDeferred, type Deferred } from "../support/deferred.js";
 import { Print } from "../support/print-server.js";
+import { openRawConnection } from "../support/raw-connection.js";
 import { rejectionOf } from "../support/rejection.js";
 
 const { NOT_SERVING } = HealthCheckResponse_ServingStatus;
@@ -84,6 +85,14 @@ describe("close", () => {
     await createClient(Health, open()).check({});
     await server.close({ graceMs: 60_000 });
     assert.deepEqual(events, []);
+  });
+
+  it("does not wait for connections that have said nothing yet", async () => {
+    const connection = await openRawConnection(address.port);
+    // Accepted for sure, since connections are accepted in turn.
+    await createClient(Health, overHttp1()).check({});
+    await server.close({ graceMs: 60_000 });
+    assert.equal(await connection.ended, "");
   });
 
   it("aborts the signals of calls with UNAVAILABLE at the end of the grace", async () => {

@@ -105,6 +105,21 @@ describe.each([
   });
 });
 
+describe("a port with TLS", () => {
+  it("closes a client that does not shake hands", async () => {
+    const server = createServer({
+      routes: () => {},
+      tls: await createCertificate(),
+      limits: { headersTimeoutMs: 50 },
+      log: () => {},
+    });
+    const { port } = await server.listen();
+    const connection = await openRawConnection(port);
+    assert.equal(await connection.ended, "");
+    await server.close({ graceMs: 0 });
+  });
+});
+
 describe("the preface", () => {
   let server: Server;
   let address: ServerAddress;
