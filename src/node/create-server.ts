@@ -1,4 +1,4 @@
-import { once } from "node:events";
+import { once, setMaxListeners } from "node:events";
 import { createServer as createHttp1Server, type ServerResponse } from "node:http";
 import { createServer as createHttp2Server } from "node:http2";
 import { createHealth } from "../health/create-health.js";
@@ -28,6 +28,8 @@ export function createServer(options: ServerOptions): Server {
   const limits = resolveLimits(options.limits ?? {});
   const log = (event: ServerEvent) => quietly(() => (options.log ?? logToConsole)(event));
   const shutdown = new AbortController();
+  // Every call listens while it is under way; above ten listeners Node warns of a leak.
+  setMaxListeners(0, shutdown.signal);
   const health = options.health === false ? undefined : createHealth(options.health);
   const routes = createRoutes(options, health, shutdown.signal);
   const dispatch = createDispatch(options, limits, routes, log);

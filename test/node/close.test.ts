@@ -193,6 +193,24 @@ describe("close", () => {
   });
 });
 
+describe("many calls at a time", () => {
+  it("make Node warn of nothing", async () => {
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error) => warnings.push(warning);
+    process.on("warning", onWarning);
+    try {
+      const client = createClient(Operations, overHttp2());
+      const calls = Array.from({ length: 20 }, () => client.getOperation({ name: "operations/a" }));
+      await arrived.promise;
+      mayAnswer.resolve();
+      await Promise.all(calls);
+    } finally {
+      process.off("warning", onWarning);
+    }
+    assert.deepEqual(warnings, []);
+  });
+});
+
 describe("listen", () => {
   it("rejects when the port is taken", async () => {
     const other = createServer({ routes });
