@@ -14,6 +14,14 @@ export type Exchange =
       readonly response: Http2ServerResponse;
     };
 
+/**
+ * Answers requests of one kind. Rejects where that failed: with a ConnectError that is to be
+ * the answer, if none was sent yet, or with anything else.
+ *
+ * @param url the request's own, which its target and host make.
+ */
+export type Handler = (exchange: Exchange, url: string) => Promise<void>;
+
 /** The path of the request without its query. */
 export function pathOf({ request }: Exchange): string {
   const { url = "/" } = request;

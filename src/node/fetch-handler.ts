@@ -5,9 +5,14 @@ import {
 import { answerError } from "./answer-error.js";
 import { guardedAnswer } from "./answer-guard.js";
 import { notServed, requestTooLarge } from "./errors.js";
-import { answer, type Exchange, pathOf, stopReceivingAfterAnswer } from "./exchange.js";
+import {
+  answer,
+  type Exchange,
+  type Handler,
+  pathOf,
+  stopReceivingAfterAnswer,
+} from "./exchange.js";
 import { readBody } from "./request-body.js";
-import type { Handler } from "./rpc-handler.js";
 import type { ResolvedLimits } from "./server-limits.js";
 
 /**
@@ -78,6 +83,10 @@ async function send(exchange: Exchange, response: Response, timeoutMs: number): 
   stopReceivingAfterAnswer(exchange);
   const body =
     response.body === null ? undefined : guardedAnswer(exchange, response.body, timeoutMs);
-  const { status, headers } = response;
-  await universalResponseToNodeResponse({ status, header: headers, body }, exchange.response);
+  const { status } = response;
+  const header = new Headers(response.headers);
+  // What CORS has set stays beside the handler's own: both say what the answer varies by.
+  const vary = exchange.response.getHeader("vary");
+  if (vary !== undefined && header.has("vary")) header.append("vary", String(vary));
+  await universalResponseToNodeResponse({ status, header, body }, exchange.response);
 }

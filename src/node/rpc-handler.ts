@@ -5,17 +5,9 @@ import {
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
 import { guardedAnswer } from "./answer-guard.js";
-import { type Exchange, stopReceivingAfterAnswer } from "./exchange.js";
+import { type Exchange, type Handler, stopReceivingAfterAnswer } from "./exchange.js";
 import { readBody } from "./request-body.js";
 import type { ResolvedLimits } from "./server-limits.js";
-
-/**
- * Answers requests of one kind. Rejects where that failed: with a ConnectError that is to be
- * the answer, if none was sent yet, or with anything else.
- *
- * @param url the request's own, which its target and host make.
- */
-export type Handler = (exchange: Exchange, url: string) => Promise<void>;
 
 /** One of Connect's handlers: it answers one method in all of the router's protocols. */
 type UniversalHandler = ConnectRouter["handlers"][number];

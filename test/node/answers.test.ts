@@ -251,6 +251,15 @@ describe("CORS", () => {
     assert.match(headers.get("access-control-expose-headers") ?? "", /grpc-status-details-bin/i);
   });
 
+  it("keeps what the fetch handler's answer varies by", async () => {
+    const { url } = await serve({
+      cors: { origins: ["https://a.example"] },
+      fetch: () => new Response("", { headers: { vary: "accept-encoding" } }),
+    });
+    const { headers } = await fetch(url);
+    assert.equal(headers.get("vary"), "accept-encoding, origin");
+  });
+
   it("refuses credentials for every origin", () => {
     const cors = { origins: "*", credentials: true } as const;
     assert.throws(() => createServer({ routes: () => {}, cors }), TypeError);
