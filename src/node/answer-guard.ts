@@ -3,7 +3,7 @@ import { cutOff, type Exchange, isOver } from "./exchange.js";
 /**
  * The pieces of an answer, for a writer that asks for the next one when the client has
  * taken the last. A client that leaves one unread for `timeoutMs` milliseconds is cut off;
- * after the last piece the time runs until the exchange is closed.
+ * after the last piece the time runs until the exchange is closed. Then the source is ended.
  */
 export function guardedAnswer(
   exchange: Exchange,
@@ -14,7 +14,11 @@ export function guardedAnswer(
   const source = pieces[Symbol.asyncIterator]();
   let timer: ReturnType<typeof setTimeout> | undefined;
   const stop = () => clearTimeout(timer);
-  response.once("close", stop);
+  response.once("close", () => {
+    stop();
+    // A writer that waits for room would wait for ever, and the source with it.
+    source.return?.().catch(() => undefined);
+  });
   return {
     [Symbol.asyncIterator]: () => ({
       async next() {

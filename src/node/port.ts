@@ -34,13 +34,18 @@ export function createPort(
     else takers.http1(socket);
   };
   const fail = (cause: unknown) => log({ kind: "connection-failed", cause });
+  // TCP's own probes find clients that are gone in the middle of a quiet call of HTTP/1.1.
+  const ofSocket = {
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: limits.idleTimeoutMs,
+  };
   const server =
     tls === undefined
-      ? createServer({ noDelay: true, keepAlive: true })
+      ? createServer(ofSocket)
       : createTlsServer({
           handshakeTimeout: limits.headersTimeoutMs,
-          noDelay: true,
-          keepAlive: true,
+          ...ofSocket,
           ...tls,
           ALPNProtocols: ["h2", "http/1.1"],
         });

@@ -30,7 +30,7 @@ export interface ServerLimits {
   /**
    * After this time without a call, in milliseconds, a connection is closed (Node adds a second
    * for HTTP/1.1). One that has a call open is pinged (HTTP/2), and destroyed where nothing comes
-   * back in `pingTimeoutMs`.
+   * back in `pingTimeoutMs`; with HTTP/1.1 TCP's keep-alive begins, which takes some minutes.
    * Default: 120,000, which is more than most load balancers keep an idle connection.
    */
   idleTimeoutMs?: number | undefined;

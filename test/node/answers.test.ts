@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { fromBinary } from "@bufbuild/protobuf";
 import {
   Code,
@@ -159,6 +160,25 @@ describe("the fetch handler", () => {
     await arrived.promise;
     connection.socket.destroy();
     await aborted.promise;
+  });
+
+  it("has its answer cancelled when the client goes away without reading it", async () => {
+    const cancelled = createDeferred();
+    const { port } = await serve({
+      fetch: () =>
+        new Response(
+          new ReadableStream({
+            pull: (controller) => controller.enqueue(new Uint8Array(65_536)),
+            cancel: () => cancelled.resolve(),
+          }),
+        ),
+    });
+    const connection = await openRawConnection(port);
+    connection.socket.pause();
+    await connection.send("GET /v1/x HTTP/1.1\r\nHost: x\r\n\r\n");
+    await once(connection.socket, "readable");
+    connection.socket.destroy();
+    await cancelled.promise;
   });
 
   it("throws a ConnectError to have it answered", async () => {
