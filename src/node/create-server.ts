@@ -55,7 +55,9 @@ export function createServer(options: ServerOptions): Server {
       // Bodies have their own time, which depends on what they are for.
       requestTimeout: 0,
       keepAliveTimeout: limits.idleTimeoutMs,
-      connectionsCheckingInterval: Math.max(50, Math.min(limits.headersTimeoutMs / 4, 5000)),
+      connectionsCheckingInterval: Math.ceil(
+        Math.max(50, Math.min(limits.headersTimeoutMs / 4, 5000)),
+      ),
     },
     (request, response) => {
       http1Responses.add(response);
@@ -72,7 +74,7 @@ export function createServer(options: ServerOptions): Server {
   const http2 = createHttp2Server(
     {
       maxSessionInvalidFrames: 100,
-      maxSessionMemory: limits.maxSessionBytes / 1_000_000,
+      maxSessionMemory: Math.ceil(limits.maxSessionBytes / 1_000_000),
       settings: {
         enablePush: false,
         maxConcurrentStreams: limits.maxStreams,

@@ -1,6 +1,6 @@
-import { atLeastOne, inRange, longestMs } from "../internal/option-bounds.js";
+import { inRange, longestMs } from "../internal/option-bounds.js";
 
-/** What one client may cost the server. Every field may be left out. */
+/** What one client may cost the server: whole numbers. Every field may be left out. */
 export interface ServerLimits {
   /** Connections at a time, at least 1; further ones are closed at once. Default: 10,000. */
   maxConnections?: number | undefined;
@@ -44,10 +44,10 @@ export type ResolvedLimits = { readonly [Limit in keyof ServerLimits]-?: number 
 /** @throws RangeError for a limit out of its bounds. */
 export function resolveLimits(limits: ServerLimits): ResolvedLimits {
   return {
-    maxConnections: atLeastOne("maxConnections", limits.maxConnections ?? 10_000),
-    maxStreams: inRange("maxStreams", limits.maxStreams ?? 1000, 1, 2 ** 31 - 1),
-    maxHeaderBytes: inRange("maxHeaderBytes", limits.maxHeaderBytes ?? 16_384, 1024, 2 ** 24),
-    maxSessionBytes: inRange("maxSessionBytes", limits.maxSessionBytes ?? 64_000_000, 1_000_000),
+    maxConnections: whole("maxConnections", limits.maxConnections ?? 10_000, 1),
+    maxStreams: whole("maxStreams", limits.maxStreams ?? 1000, 1, 2 ** 31 - 1),
+    maxHeaderBytes: whole("maxHeaderBytes", limits.maxHeaderBytes ?? 16_384, 1024, 2 ** 24),
+    maxSessionBytes: whole("maxSessionBytes", limits.maxSessionBytes ?? 64_000_000, 1_000_000),
     headersTimeoutMs: timeout("headersTimeoutMs", limits.headersTimeoutMs ?? 15_000),
     bodyTimeoutMs: timeout("bodyTimeoutMs", limits.bodyTimeoutMs ?? 60_000),
     pauseTimeoutMs: timeout("pauseTimeoutMs", limits.pauseTimeoutMs ?? 600_000),
@@ -59,5 +59,11 @@ export function resolveLimits(limits: ServerLimits): ResolvedLimits {
 
 /** Zero would mean "no timeout" to Node, and a longer one than a timer holds "at once". */
 function timeout(option: string, value: number): number {
-  return inRange(option, value, 1, longestMs);
+  return whole(option, value, 1, longestMs);
+}
+
+/** Node refuses fractions, by names of its own. */
+function whole(option: string, value: number, least: number, most?: number): number {
+  if (Number.isInteger(value)) return inRange(option, value, least, most);
+  throw new RangeError(`${option} must be a whole number, not ${value}`);
 }
