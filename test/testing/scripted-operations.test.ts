@@ -26,7 +26,7 @@ import {
 import { createCountedAbort } from "../support/counted-signal.js";
 import { Print } from "../support/print-server.js";
 import { rejectionOf } from "../support/rejection.js";
-import { startHttp2Server } from "../support/servers.js";
+import { startServer } from "../support/servers.js";
 
 type PrintScript = OperationScript<typeof PrintResponseSchema, typeof PrintMetadataSchema>;
 
@@ -763,7 +763,7 @@ describe("createScriptedOperations", () => {
     const print = scripted.handle(Print, {
       states: [{ metadata: { pagesPrinted: 1 } }, { afterMs: 20, response: { pages: 3 } }],
     });
-    const server = await startHttp2Server({
+    const server = await startServer({
       routes(router) {
         router.service(Operations, scripted.service);
         router.service(PrintService, { print });
