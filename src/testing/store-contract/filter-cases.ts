@@ -1,16 +1,16 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { AnySchema, StringValueSchema } from "@bufbuild/protobuf/wkt";
 import { Code } from "@connectrpc/connect";
-import { pack } from "../any/any.js";
-import { ErrorInfoSchema, StatusSchema } from "../protos.js";
-import { matchesFilter, type OperationFilter } from "../store/operation-filter.js";
+import { pack } from "../../any/any.js";
+import { ErrorInfoSchema, StatusSchema } from "../../protos.js";
+import { matchesFilter, type OperationFilter } from "../../store/operation-filter.js";
 import type {
   NewOperation,
   OperationRecord,
   OperationStore,
   StoredResult,
-} from "../store/operation-store.js";
-import { assertSame, assertThat, type ContractCase, contractCase } from "./contract.js";
+} from "../../store/operation-store.js";
+import { assertSame, assertThat, type ContractCase, contractCase } from "../contract.js";
 
 const text = (value: string) => toBinary(AnySchema, pack(StringValueSchema, { value }));
 const response: StoredResult = { kind: "response", value: text("paper") };
@@ -150,7 +150,7 @@ async function walk(
 }
 
 /** What every `OperationStore` must do with a filter: the same as `matchesFilter`. */
-export const filterContract: readonly ContractCase<OperationStore>[] = [
+export const filterCases: readonly ContractCase<OperationStore>[] = [
   contractCase(
     "server 48: lists what matches a filter of any kind, and nothing else",
     async (store) => {

@@ -1,0 +1,53 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { OperationStore } from "../../store/operation-store.js";
+import { assertSame, assertThat, type ContractCase } from "../contract.js";
+import { cancelled, claimed, finished, newOperation, response, storeCase } from "./store-case.js";
+
+/** Transactions, of a store that has them. */
+export const transactionCases: readonly ContractCase<OperationStore>[] = [
+  storeCase("hands a transaction's own result on", async (store) => {
+    const operation = newOperation();
+    const kind = await store.transaction(
+      async (transaction) => (await store.insert(operation, { transaction })).kind,
+    );
+    assertSame(kind, "inserted", "what the transaction returned");
+    assertThat((await store.get(operation.name)) !== undefined, "the record is there");
+  }),
+  storeCase(
+    "undoes all of a transaction that throws, where it hands one out, and nothing where it does not",
+    async (store) => {
+      const operation = newOperation();
+      const claim = await claimed(store, newOperation());
+      const deleted = await finished(store, newOperation());
+      let handedOut = false;
+      const outcome = await store
+        .transaction(async (transaction) => {
+          handedOut = transaction !== undefined;
+          if (!handedOut) return "resolved";
+          await store.insert(operation, { transaction });
+          await store.finish(claim, response, undefined, { transaction });
+          await store.hide(deleted.name, { transaction });
+          throw new ConnectError("roll back", Code.Aborted);
+        })
+        .catch(() => "rejected");
+      assertSame(outcome, handedOut ? "rejected" : "resolved", "the transaction");
+      assertSame(await store.get(operation.name), undefined, "the insert");
+      assertSame((await store.get(claim.name))?.state, "running", "the state of the finished one");
+      assertThat((await store.get(deleted.name)) !== undefined, "the deleted one is there");
+      assertSame((await store.finish(claim, response))?.state, "done", "the end after that");
+    },
+  ),
+  storeCase(
+    "shows what a transaction did to its own reads, and to all once it is over",
+    async (store) => {
+      const operation = newOperation();
+      const record = await store.transaction(async (transaction) => {
+        await store.insert(operation, { transaction });
+        await store.requestCancel(operation.name, cancelled, { transaction });
+        return store.get(operation.name, { transaction });
+      });
+      assertSame(record?.state, "done", "what its own read showed");
+      assertSame((await store.get(operation.name))?.state, "done", "what a later read showed");
+    },
+  ),
+];
