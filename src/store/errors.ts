@@ -9,15 +9,24 @@ export function transactionUnsupported(who: string): ConnectError {
   });
 }
 
-/** RESOURCE_EXHAUSTED for a store that holds as many operations as it may. */
-export function storeFull(maxOperations: number, retryDelayMs: number): ConnectError {
+/** The bound that a full store has reached. */
+export type StoreBound = { readonly maxOperations: number } | { readonly maxBytes: number };
+
+/** RESOURCE_EXHAUSTED for a store that holds as many operations, or as many bytes, as it may. */
+export function storeFull(bound: StoreBound): ConnectError {
+  const most =
+    "maxBytes" in bound
+      ? `${bound.maxBytes} bytes of operations`
+      : `${bound.maxOperations} operations`;
   return errorWithInfo(
     Code.ResourceExhausted,
-    `the server keeps ${maxOperations} operations and can take no more until some expire or are deleted`,
+    `the server keeps at most ${most} and can take no more until some expire or are deleted`,
     {
       reason: "STORE_FULL",
-      metadata: { maxOperations: String(maxOperations) },
-      details: [retryDetail(retryDelayMs)],
+      metadata: Object.fromEntries(
+        Object.entries(bound).map(([field, value]) => [field, String(value)]),
+      ),
+      details: [retryDetail(60_000)],
     },
   );
 }

@@ -328,7 +328,7 @@ export interface OperationStore {
    * Remove at most `limit` records that nobody can find any more, and return how
    * many went: those past their expire time, and the hidden ones, unless their work
    * still runs. The request id of a record stays known for its window, also after
-   * that.
+   * that; what a store keeps for it may count as a record.
    */
   expire(limit: number, options?: StoreOptions): Promise<number>;
   /** Let go of what the store holds open. Nothing may be called afterwards. */

@@ -1,4 +1,5 @@
 import type { Clock } from "../internal/clock.js";
+import { nextTurn } from "../internal/next-turn.js";
 
 /** A clock that stands still until a test moves it on. */
 export interface ManualClock extends Clock {
@@ -43,20 +44,15 @@ export function createManualClock(startMs = Date.UTC(2026, 0, 1)): ManualClock {
     },
     async advance(ms) {
       const untilMs = nowMs + ms;
-      await turn();
+      await nextTurn();
       for (let timer = earliest(untilMs); timer; timer = earliest(untilMs)) {
         timers.delete(timer);
         nowMs = Math.max(nowMs, timer.dueMs);
         timer.callback();
-        await turn();
+        await nextTurn();
       }
       nowMs = untilMs;
     },
     scheduled: () => timers.size,
   };
-}
-
-/** Let all promises that can settle now do so: a task of the event loop runs after them. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
 }

@@ -1,16 +1,14 @@
 import { type Clock, systemClock } from "../../internal/clock.js";
+import { nextTurn } from "../../internal/next-turn.js";
 import { atLeastOne } from "../../internal/option-bounds.js";
 import { storeClosed, storeFull, transactionUnsupported } from "../errors.js";
-import { matchesFilter, type OperationFilter } from "../operation-filter.js";
 import type {
   CancelOptions,
   Claim,
   HideOptions,
   InsertOptions,
   InsertOutcome,
-  ListCursor,
   ListPage,
-  ListQuery,
   NewOperation,
   OperationRecord,
   OperationStore,
@@ -22,7 +20,12 @@ import type {
   StoreOptions,
   UnfinishedQuery,
 } from "../operation-store.js";
-import { firstAtOrAfter, isBefore } from "./ordered-keys.js";
+import type { Walk } from "./ordered-ids.js";
+import { createParentNames } from "./parent-names.js";
+import { createRecordIndexes } from "./record-indexes.js";
+import { createRecordList } from "./record-list.js";
+import { createRecordRows, type RowChanges, requestKeyOf, timeAfter } from "./record-rows.js";
+import { createShardedMap } from "./sharded-map.js";
 
 /** How a memory store is bounded and what time it goes by. */
 export interface MemoryStoreOptions {
@@ -32,37 +35,38 @@ export interface MemoryStoreOptions {
    * RESOURCE_EXHAUSTED. Default: 100,000.
    */
   maxOperations?: number | undefined;
+  /**
+   * How many bytes it keeps at most, at least 1: requests, metadata, checkpoints, results,
+   * names and request ids, rounded up to what they take, and 256 for each operation. A
+   * start or a report beyond that is refused with RESOURCE_EXHAUSTED. What ends an
+   * operation never is, with the last report, so that it may be exceeded by as much as
+   * the operations under way still bring. Default: 512 MiB.
+   */
+  maxBytes?: number | undefined;
   /** Default: the machine's clock. */
   clock?: Clock | undefined;
 }
 
-/** Longest stretch of records that one page looks at before it ends early. */
-const maxScannedPerPage = 10_000;
-
 /** How many records a start that meets a full store clears away at most, if it can. */
 const maxExpiredWhenFull = 1000;
-
-/** When a client that met a full store may try again. */
-const fullRetryDelayMs = 60_000;
 
 /**
  * A store in this process's memory: everything is gone when the process ends.
  *
- * @throws RangeError if `maxOperations` is not a whole number of at least 1.
+ * @throws RangeError if a bound is not a whole number of at least 1.
  */
 export function createMemoryStore(options: MemoryStoreOptions = {}): OperationStore {
   const maxOperations = atLeastOne("maxOperations", options.maxOperations ?? 100_000);
+  const maxBytes = atLeastOne("maxBytes", options.maxBytes ?? 512 * 1024 * 1024);
   const clock = options.clock ?? systemClock;
-  const records = new Map<string, OperationRecord>();
-  /** What is left of records that went before the window of their request id was over. */
-  const tombstones = new Map<string, OperationRecord>();
-  /** The name that each request id led to, for its record's and its window's time. */
-  const nameByRequestId = new Map<string, string>();
-  /** The keys of each parent's records, oldest first. */
-  const keysByParent = new Map<string, ListCursor[]>();
+  const parents = createParentNames();
+  const rows = createRecordRows(parents);
+  const indexes = createRecordIndexes(rows);
+  /** Of all records and tombstones. */
+  const rowByName = createShardedMap<number>();
+  /** What each request id led to, for its record's and its window's time. */
+  const rowByRequestKey = createShardedMap<number>();
   let lastMicros = 0;
-  /** Before this time there is nothing to expire: spares the walk over all records. */
-  let nextExpiryMicros = Number.POSITIVE_INFINITY;
   let closed = false;
 
   /** The store's own time: it does not go back, and is never behind what it stamped last. */
@@ -73,171 +77,136 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
     return lastMicros;
   };
 
-  const isVisible = (record: OperationRecord) =>
-    record.deleteTimeMicros === undefined && !isExpired(record, nowMicros());
+  const isVisible = (row: number) =>
+    !rows.isHidden(row) &&
+    !rows.isTombstone(row) &&
+    (rows.expireTimeOf(row) ?? Number.POSITIVE_INFINITY) > nowMicros();
 
-  const visible = (name: string) => {
-    const record = records.get(name);
-    return record !== undefined && isVisible(record) ? record : undefined;
+  /** The row of a record, also of a hidden one. */
+  const recordRow = (name: string) => {
+    const row = rowByName.get(name);
+    return row !== undefined && !rows.isTombstone(row) ? row : undefined;
   };
 
-  /** The record that a claim may write to. */
-  const claimed = (claim: Claim) => {
-    const record = records.get(claim.name);
-    return record?.state === "running" && record.attempt === claim.attempt ? record : undefined;
+  const visibleRow = (name: string) => {
+    const row = rowByName.get(name);
+    return row !== undefined && isVisible(row) ? row : undefined;
   };
 
-  const replace = (record: OperationRecord, changes: Partial<OperationRecord>) => {
-    const changed = { ...record, updateTimeMicros: nextMicros(), ...changes };
-    records.set(record.name, changed);
-    return changed;
+  /** The row that a claim may write to. */
+  const claimedRow = (claim: Claim) => {
+    const row = recordRow(claim.name);
+    if (row === undefined || rows.stateOf(row) !== "running") return undefined;
+    return rows.attemptOf(row) === claim.attempt ? row : undefined;
   };
 
-  /** Take a record away; its request id stays known for the rest of its window (AIP-155). */
-  const remove = (record: OperationRecord, now: number) => {
-    records.delete(record.name);
-    const keys = keysByParent.get(record.parent);
-    if (keys !== undefined) {
-      const at = firstAtOrAfter(keys, record);
-      if (keys[at]?.name === record.name) keys.splice(at, 1);
-      if (keys.length === 0) keysByParent.delete(record.parent);
+  const change = (row: number, changes: RowChanges): OperationRecord => {
+    indexes.change(row, { updateTimeMicros: nextMicros(), ...changes });
+    return rows.read(row);
+  };
+
+  const list = createRecordList({ rows, indexes, parents, isVisible });
+
+  const forget = (row: number) => {
+    const requestKey = rows.requestKeyOf(row);
+    rowByName.delete(rows.nameOf(row));
+    // The id may belong to a newer operation by now: its window was over.
+    if (requestKey !== undefined && rowByRequestKey.get(requestKey) === row) {
+      rowByRequestKey.delete(requestKey);
     }
-    if (record.requestId === undefined) return;
-    if (requestIdEndMicros(record) > now) tombstones.set(record.name, withoutPayloads(record));
-    else forgetRequestId(record);
-  };
-
-  /** The id may belong to a newer operation by now: its window was over. */
-  const forgetRequestId = ({ name, requestId }: OperationRecord) => {
-    if (requestId === undefined) return;
-    const key = keyOf(requestId);
-    if (nameByRequestId.get(key) === name) nameByRequestId.delete(key);
-  };
-
-  const ended = (record: NewOperation, endTimeMicros: number) => {
-    const expireTimeMicros = endTimeMicros + Math.round(record.retentionMs * 1000);
-    nextExpiryMicros = Math.min(nextExpiryMicros, expireTimeMicros);
-    return { state: "done" as const, endTimeMicros, expireTimeMicros };
+    indexes.free(row);
   };
 
   const expire = (limit: number) => {
     const now = nowMicros();
-    if (now < nextExpiryMicros) return 0;
-    let removed = 0;
-    let nextMicros = Number.POSITIVE_INFINITY;
-    for (const record of tombstones.values()) {
-      const endMicros = requestIdEndMicros(record);
-      if (endMicros > now) {
-        nextMicros = Math.min(nextMicros, endMicros);
-        continue;
-      }
-      tombstones.delete(record.name);
-      forgetRequestId(record);
+    for (let gone = 0; gone < limit; gone += 1) {
+      const row = indexes.byRemoval.first();
+      if (row === undefined || indexes.removalTimeOf(row) > now) return gone;
+      // Its request id stays known for the rest of its window (AIP-155).
+      if (rows.requestKeyOf(row) !== undefined && rows.requestIdEndOf(row) > now) indexes.bury(row);
+      else forget(row);
     }
-    for (const record of records.values()) {
-      if (removed >= limit) {
-        nextMicros = now;
-        break;
-      }
-      if (isVisible(record)) {
-        nextMicros = Math.min(nextMicros, record.expireTimeMicros ?? nextMicros);
-      } else if (record.state === "done" || record.external) {
-        remove(record, now);
-        removed += 1;
-        if (tombstones.has(record.name)) {
-          nextMicros = Math.min(nextMicros, requestIdEndMicros(record));
-        }
-      }
-    }
-    nextExpiryMicros = nextMicros;
-    return removed;
+    return limit;
   };
 
-  /** The record that a request id led to, also a hidden one. */
+  /** What a request id led to, also a hidden record or a tombstone. */
   const startedWith = (requestId: StoredRequestId | undefined) => {
-    const name = requestId && nameByRequestId.get(keyOf(requestId));
-    if (name === undefined) return undefined;
-    const record = records.get(name) ?? tombstones.get(name);
-    return record && (records.has(name) || requestIdEndMicros(record) > nowMicros())
-      ? record
-      : undefined;
+    const row = requestId && rowByRequestKey.get(requestKeyOf(requestId));
+    if (row === undefined) return undefined;
+    return rows.isTombstone(row) && rows.requestIdEndOf(row) <= nowMicros() ? undefined : row;
   };
 
-  const openOfResource = (resourceKey: string | undefined) => {
-    if (resourceKey === undefined) return [];
-    return [...records.values()].filter(
-      (record) => record.resourceKey === resourceKey && record.state !== "done",
-    );
+  /** @throws ConnectError `ResourceExhausted` if so many bytes and rows more are too many. */
+  const assertRoomFor = (bytes: number, more: number) => {
+    const isTooMany = () => rows.count() + more > maxOperations;
+    const isTooMuch = () => bytes > 0 && rows.heldBytes() + bytes > maxBytes;
+    if (isTooMany() || isTooMuch()) expire(maxExpiredWhenFull);
+    if (isTooMany()) throw storeFull({ maxOperations });
+    if (isTooMuch()) throw storeFull({ maxBytes });
   };
 
-  const insert = (operation: NewOperation, options: InsertOptions): InsertOutcome => {
+  /** The operations of a resource that are not done, oldest first. */
+  const openOfResource = (resourceKey: string | undefined): Walk => {
+    const resource = resourceKey === undefined ? undefined : rows.resources.idOf(resourceKey);
+    if (resource === undefined) return () => undefined;
+    const place = (row: number) => (rows.resourceOf(row) ?? 0) - resource;
+    const walk = indexes.byResource.ascendFrom(place);
+    return () => {
+      const row = walk();
+      return row !== undefined && place(row) === 0 ? row : undefined;
+    };
+  };
+
+  const insert = (operation: NewOperation, given: InsertOptions): InsertOutcome => {
     const earlier = startedWith(operation.requestId);
     if (earlier !== undefined) {
-      return records.has(earlier.name) && isVisible(earlier)
-        ? { kind: "duplicate", record: earlier }
-        : { kind: "spent", name: earlier.name };
+      return isVisible(earlier)
+        ? { kind: "duplicate", record: rows.read(earlier) }
+        : { kind: "spent", name: rows.nameOf(earlier) };
     }
-    if (records.has(operation.name) || tombstones.has(operation.name)) {
-      return { kind: "name-taken" };
-    }
-    const isFull = () => records.size + tombstones.size >= maxOperations;
-    if (isFull()) expire(maxExpiredWhenFull);
-    if (isFull()) throw storeFull(maxOperations, fullRetryDelayMs);
-    const open = operation.result ? [] : openOfResource(operation.resourceKey);
-    const parallel = options.parallel ?? { kind: "queue" };
-    const [oldest] = open;
+    if (rowByName.has(operation.name)) return { kind: "name-taken" };
+    assertRoomFor(rows.bytesOf(operation), 1);
+    const parallel = given.parallel ?? { kind: "queue" };
+    const resourceKey = operation.result === undefined ? operation.resourceKey : undefined;
+    const oldest = openOfResource(resourceKey)();
     if (oldest !== undefined && parallel.kind === "refuse") {
-      return { kind: "busy", name: oldest.name };
+      return { kind: "busy", name: rows.nameOf(oldest) };
     }
-    const preempted =
-      parallel.kind === "preempt" ? open.map((record) => finish(record, parallel.result, {})) : [];
-    const isBlocked = open.length > preempted.length;
-    const createTimeMicros = nextMicros();
-    const record: OperationRecord = {
-      ...operation,
-      state: operation.external ? "running" : isBlocked ? "blocked" : "queued",
-      attempt: 0,
-      handovers: 0,
-      checkpoint: undefined,
-      createTimeMicros,
-      updateTimeMicros: createTimeMicros,
-      deadlineTimeMicros: later(createTimeMicros, operation.deadlineMs),
-      cancelRequestTimeMicros: undefined,
-      endTimeMicros: undefined,
-      expireTimeMicros: undefined,
-      deleteTimeMicros: undefined,
-      ...(operation.result && ended(operation, createTimeMicros)),
-    };
-    records.set(record.name, record);
-    const keys = keysByParent.get(record.parent) ?? [];
-    keys.push({ createTimeMicros, name: record.name });
-    keysByParent.set(record.parent, keys);
-    if (record.requestId) nameByRequestId.set(keyOf(record.requestId), record.name);
-    return { kind: "inserted", record, preempted };
+    const preempted: OperationRecord[] = [];
+    if (parallel.kind === "preempt") {
+      const open = allOf(openOfResource(resourceKey));
+      for (const row of open) preempted.push(finish(row, parallel.result));
+    }
+    const isBlocked = oldest !== undefined && parallel.kind === "queue";
+    const row = rows.add(operation, stateOf(operation, isBlocked), nextMicros());
+    indexes.add(row);
+    rowByName.set(operation.name, row);
+    if (operation.requestId) rowByRequestKey.set(requestKeyOf(operation.requestId), row);
+    return { kind: "inserted", record: rows.read(row), preempted };
   };
 
-  const finish = (record: OperationRecord, result: StoredResult, report: Report) => {
-    const updateTimeMicros = nextMicros();
-    const done = {
-      ...reported(record, report),
-      ...ended(record, updateTimeMicros),
-      checkpoint: undefined,
-      result,
-      updateTimeMicros,
-    };
-    // Nobody sees how a deleted one ended, so it need not be kept.
-    if (record.deleteTimeMicros !== undefined) nextExpiryMicros = updateTimeMicros;
-    return replace(record, done);
+  const finish = (row: number, result: StoredResult, report: Report = {}) =>
+    change(row, { ...reported(report), state: "done", checkpoint: undefined, result });
+
+  const report = (claim: Claim, given: Report) => {
+    const changes = reported(given);
+    const before = claimedRow(claim);
+    if (before !== undefined) assertRoomFor(rows.growthOf(before, changes), 0);
+    // Looked up again: to make room, a deleted one that is driven from outside may have gone.
+    const row = claimedRow(claim);
+    return row === undefined ? undefined : change(row, changes);
   };
 
   const unfinished = ({ after, limit }: UnfinishedQuery): ListPage => {
     const found: OperationRecord[] = [];
-    // In the order of their inserts, which is that of their create times.
-    for (const record of records.values()) {
-      if (record.state === "done" || record.state === "blocked" || record.external) continue;
-      if (after !== undefined && !isBefore(after, record)) continue;
+    const walk = indexes.workable.ascendFrom((row) => {
+      if (after === undefined) return 1;
+      const difference = rows.createTimeOf(row) - after.createTimeMicros;
+      return difference || (rows.nameOf(row) <= after.name ? -1 : 1);
+    });
+    for (let row = walk(); row !== undefined; row = walk()) {
       if (found.length === limit) return { records: found, next: found.at(-1) };
-      found.push(record);
+      found.push(rows.read(row));
     }
     return { records: found, next: undefined };
   };
@@ -247,159 +216,147 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
     whenQueued: StoredResult,
     { graceMs }: CancelOptions,
   ): OperationRecord | undefined => {
-    const record = visible(name);
-    if (record === undefined || record.state === "done") return record;
+    const row = visibleRow(name);
+    if (row === undefined) return undefined;
+    const state = rows.stateOf(row);
+    if (state === "done") return rows.read(row);
     const updateTimeMicros = nextMicros();
-    const cancelRequestTimeMicros = record.cancelRequestTimeMicros ?? updateTimeMicros;
-    const graceEndMicros = later(cancelRequestTimeMicros, graceMs);
-    const asked = replace(record, {
-      cancelRequestTimeMicros,
-      deadlineTimeMicros: earlier(record.deadlineTimeMicros, graceEndMicros),
-      updateTimeMicros,
-    });
-    return record.state === "running" ? asked : finish(asked, whenQueued, {});
+    const cancelRequestTimeMicros = rows.cancelRequestTimeOf(row) ?? updateTimeMicros;
+    const deadlineTimeMicros = earlier(
+      rows.deadlineTimeOf(row),
+      timeAfter(cancelRequestTimeMicros, graceMs),
+    );
+    const asked = change(row, { cancelRequestTimeMicros, deadlineTimeMicros, updateTimeMicros });
+    return state === "running" ? asked : finish(row, whenQueued);
+  };
+
+  const release = (claim: Claim, handover: boolean, whenCancelled: StoredResult) => {
+    const row = claimedRow(claim);
+    if (row === undefined || rows.isExternal(row)) return undefined;
+    if (rows.cancelRequestTimeOf(row) !== undefined) return finish(row, whenCancelled);
+    return change(row, { state: "queued", handovers: rows.handoversOf(row) + (handover ? 1 : 0) });
   };
 
   const hide = (name: string, { onlyDone }: HideOptions): OperationRecord | undefined => {
-    const record = visible(name);
-    if (record === undefined || (onlyDone && record.state !== "done")) return record;
-    nextExpiryMicros = Math.min(nextExpiryMicros, nowMicros());
+    const row = visibleRow(name);
+    if (row === undefined) return undefined;
+    if (onlyDone && rows.stateOf(row) !== "done") return rows.read(row);
     // The update time of a done record stands still.
-    const { updateTimeMicros } = record;
-    return replace(record, { deleteTimeMicros: nextMicros(), updateTimeMicros });
+    return change(row, {
+      deleteTimeMicros: nextMicros(),
+      updateTimeMicros: rows.updateTimeOf(row),
+    });
+  };
+
+  const claim = (name: string): OperationRecord | undefined => {
+    const row = recordRow(name);
+    if (row === undefined || rows.isExternal(row)) return undefined;
+    const state = rows.stateOf(row);
+    if (state === "done" || state === "blocked") return undefined;
+    return change(row, { state: "running", attempt: rows.attemptOf(row) + 1 });
   };
 
   const unblock = (resourceKey: string): OperationRecord | undefined => {
-    const [oldest] = openOfResource(resourceKey);
-    return oldest?.state === "blocked" ? replace(oldest, { state: "queued" }) : undefined;
+    const oldest = openOfResource(resourceKey)();
+    if (oldest === undefined || rows.stateOf(oldest) !== "blocked") return undefined;
+    return change(oldest, { state: "queued" });
   };
 
   const endOverdue = (results: OverdueResults, limit: number): Overdue => {
     const now = nowMicros();
     const ended: OperationRecord[] = [];
-    let nextDeadlineMicros: number | undefined;
-    for (const record of records.values()) {
-      const { deadlineTimeMicros: deadline } = record;
-      if (record.state === "done" || deadline === undefined) continue;
-      if (deadline > now || ended.length === limit) {
-        nextDeadlineMicros = earlier(nextDeadlineMicros, deadline);
-        continue;
-      }
-      const isCancelled = record.cancelRequestTimeMicros !== undefined;
-      ended.push(finish(record, isCancelled ? results.cancelled : results.deadlineExceeded, {}));
+    for (;;) {
+      const row = indexes.byDeadline.first();
+      const nextDeadlineMicros = row === undefined ? undefined : rows.deadlineTimeOf(row);
+      if (row === undefined || nextDeadlineMicros === undefined)
+        return { ended, nextDeadlineMicros };
+      if (nextDeadlineMicros > now || ended.length >= limit) return { ended, nextDeadlineMicros };
+      const isCancelled = rows.cancelRequestTimeOf(row) !== undefined;
+      ended.push(finish(row, isCancelled ? results.cancelled : results.deadlineExceeded));
     }
-    return { ended, nextDeadlineMicros };
   };
 
-  const list = ({ parent, principal, filter, after, limit }: ListQuery): ListPage => {
-    const keys = keysByParent.get(parent) ?? [];
-    const found: OperationRecord[] = [];
-    const start = after === undefined ? keys.length : firstAtOrAfter(keys, after);
-    const end = Math.max(0, start - maxScannedPerPage);
-    for (let at = start - 1; at >= end; at -= 1) {
-      const key = keys[at];
-      const record = key && visible(key.name);
-      if (record === undefined || !matches(record, filter)) continue;
-      if (principal !== undefined && record.principal !== principal) continue;
-      found.push(record);
-      if (found.length === limit) return { records: found, next: at > 0 ? key : undefined };
-    }
-    return { records: found, next: end > 0 ? keys[end] : undefined };
-  };
+  const read = (row: number | undefined) => (row === undefined ? undefined : rows.read(row));
 
-  const assertUsable = (options: StoreOptions | undefined) => {
+  const assertUsable = (given: StoreOptions | undefined) => {
     if (closed) throw storeClosed();
-    if (options?.transaction !== undefined) throw transactionUnsupported("memory store");
+    if (given?.transaction !== undefined) throw transactionUnsupported("memory store");
   };
 
   return {
     transaction: (work) => work(undefined),
-    insert: async (operation, options) => {
-      assertUsable(options);
-      return insert(operation, options ?? {});
+    insert: async (operation, given) => {
+      assertUsable(given);
+      return insert(operation, given ?? {});
     },
-    get: async (name, options) => {
-      assertUsable(options);
-      return visible(name);
+    get: async (name, given) => {
+      assertUsable(given);
+      return read(visibleRow(name));
     },
-    claim: async (name, options) => {
-      assertUsable(options);
-      const record = records.get(name);
-      if (record === undefined || record.external) return undefined;
-      if (record.state === "done" || record.state === "blocked") return undefined;
-      return replace(record, { state: "running", attempt: record.attempt + 1 });
+    claim: async (name, given) => {
+      assertUsable(given);
+      return claim(name);
     },
-    report: async (claim, report, options) => {
-      assertUsable(options);
-      const record = claimed(claim);
-      return record && replace(record, reported(record, report));
+    report: async (claim, given, storeOptions) => {
+      assertUsable(storeOptions);
+      return report(claim, given);
     },
-    look: async (claim, options) => {
-      assertUsable(options);
-      return claimed(claim);
+    look: async (claim, given) => {
+      assertUsable(given);
+      return read(claimedRow(claim));
     },
-    release: async (claim, handover, whenCancelled, options) => {
-      assertUsable(options);
-      const record = claimed(claim);
-      if (record === undefined || record.external) return undefined;
-      const handovers = record.handovers + (handover ? 1 : 0);
-      return record.cancelRequestTimeMicros === undefined
-        ? replace(record, { state: "queued", handovers })
-        : finish(record, whenCancelled, {});
+    release: async (claim, handover, whenCancelled, given) => {
+      assertUsable(given);
+      return release(claim, handover, whenCancelled);
     },
-    finish: async (claim, result, report, options) => {
-      assertUsable(options);
-      const record = claimed(claim);
-      return record && finish(record, result, report ?? {});
+    finish: async (claim, result, last, given) => {
+      assertUsable(given);
+      const row = claimedRow(claim);
+      return row === undefined ? undefined : finish(row, result, last);
     },
-    requestCancel: async (name, whenQueued, options) => {
-      assertUsable(options);
-      return requestCancel(name, whenQueued, options ?? {});
+    requestCancel: async (name, whenQueued, given) => {
+      assertUsable(given);
+      return requestCancel(name, whenQueued, given ?? {});
     },
-    hide: async (name, options) => {
-      assertUsable(options);
-      return hide(name, options ?? {});
+    hide: async (name, given) => {
+      assertUsable(given);
+      return hide(name, given ?? {});
     },
-    unblock: async (resourceKey, options) => {
-      assertUsable(options);
+    unblock: async (resourceKey, given) => {
+      assertUsable(given);
       return unblock(resourceKey);
     },
-    endOverdue: async (results, limit, options) => {
-      assertUsable(options);
+    endOverdue: async (results, limit, given) => {
+      assertUsable(given);
       return endOverdue(results, limit);
     },
-    list: async (query, options) => {
-      assertUsable(options);
+    list: async (query, given) => {
+      assertUsable(given);
       return list(query);
     },
-    unfinished: async (query, options) => {
-      assertUsable(options);
+    unfinished: async (query, given) => {
+      assertUsable(given);
       return unfinished(query);
     },
-    expire: async (limit, options) => {
-      assertUsable(options);
-      return expire(limit);
+    expire: async (limit, given) => {
+      assertUsable(given);
+      const gone = expire(limit);
+      // Who asks for more at once lets others have their turn in between.
+      if (gone === limit) await nextTurn();
+      return gone;
     },
     close: async () => {
       closed = true;
-      records.clear();
-      tombstones.clear();
-      nameByRequestId.clear();
-      keysByParent.clear();
+      rowByName.clear();
+      rowByRequestKey.clear();
     },
   };
 }
 
-function isExpired(record: OperationRecord, nowMicros: number): boolean {
-  return record.expireTimeMicros !== undefined && record.expireTimeMicros <= nowMicros;
-}
-
-function requestIdEndMicros(record: OperationRecord): number {
-  return record.createTimeMicros + Math.round((record.requestId?.windowMs ?? 0) * 1000);
-}
-
-function later(timeMicros: number, delayMs: number | undefined): number | undefined {
-  return delayMs === undefined ? undefined : timeMicros + Math.round(delayMs * 1000);
+function stateOf({ result, external }: NewOperation, isBlocked: boolean) {
+  if (result !== undefined) return "done";
+  if (external) return "running";
+  return isBlocked ? "blocked" : "queued";
 }
 
 function earlier(one: number | undefined, other: number | undefined): number | undefined {
@@ -407,21 +364,13 @@ function earlier(one: number | undefined, other: number | undefined): number | u
   return Math.min(one, other);
 }
 
-function keyOf({ scope, id }: StoredRequestId): string {
-  return `${scope}\u0000${id}`;
+/** What a report changes: a member that is undefined leaves what is stored as it is. */
+function reported({ metadata, checkpoint }: Report): RowChanges {
+  return { ...(metadata && { metadata }), ...(checkpoint && { checkpoint }) };
 }
 
-function withoutPayloads(record: OperationRecord): OperationRecord {
-  return { ...record, request: new Uint8Array(), metadata: undefined, result: undefined };
-}
-
-function reported(record: OperationRecord, report: Report) {
-  return {
-    metadata: report.metadata ?? record.metadata,
-    checkpoint: report.checkpoint ?? record.checkpoint,
-  };
-}
-
-function matches(record: OperationRecord, filter: OperationFilter | undefined): boolean {
-  return filter === undefined || matchesFilter(filter, record);
+function allOf(walk: Walk): number[] {
+  const all: number[] = [];
+  for (let row = walk(); row !== undefined; row = walk()) all.push(row);
+  return all;
 }

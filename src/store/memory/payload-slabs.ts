@@ -1,0 +1,154 @@
+import { createPagedCells, type PagedCells } from "./paged-cells.js";
+
+/**
+ * Many byte strings, most of them short. A Uint8Array of its own costs some 200 bytes
+ * besides its content; here short ones lie in pages of cells of equal size.
+ */
+export interface PayloadSlabs {
+  /** Keep a copy, and return the number to get it back by: 0 for undefined. */
+  put(bytes: Uint8Array | undefined): number;
+  /** The bytes, which nobody may write to; undefined for 0. */
+  get(handle: number): Uint8Array | undefined;
+  /** Forget the bytes; nothing for 0. */
+  free(handle: number): void;
+  /** What these bytes take, with what is left empty in their cell. */
+  bytesOf(handle: number): number;
+  /** What all of them take, with what is left empty in their cells. */
+  heldBytes(): number;
+}
+
+/** What bytes take that `put` is given, with what is left empty in their cell. */
+export function slabBytes(bytes: Uint8Array | undefined): number {
+  if (bytes === undefined || bytes.length === 0) return 0;
+  return cellSizes[sizeClassOf(bytes.length)] ?? bytes.length + ownArrayBytes;
+}
+
+/** The first bytes of a cell say how many are in use. */
+const headerBytes = 4;
+
+/** Four sizes per doubling, so that a fifth of a cell is empty at most, but for the smallest. */
+const cellSizes: readonly number[] = sizesFrom(16, 2048);
+
+/** The class of the smallest cell of at least eight times so many bytes. */
+const classByEighth = Uint8Array.from({ length: 2048 / 8 + 1 }, (_, eighth) =>
+  cellSizes.findIndex((size) => size >= eighth * 8),
+);
+
+/** What an array of its own takes besides its content. */
+const ownArrayBytes = 200;
+
+/** A page of cells holds about so many bytes. */
+const pageBytes = 32 * 1024;
+
+const noBytes = 0;
+const emptyBytes = 1;
+/** A handle is its number within its size class, the class and these. */
+const firstHandle = 2;
+const sizeClasses = 32;
+const ownArray = sizeClasses - 1;
+
+interface SlabPage {
+  readonly bytes: Uint8Array;
+  /** The same memory, for the headers. */
+  readonly words: Uint32Array;
+}
+
+interface Slab {
+  readonly cellSize: number;
+  readonly mask: number;
+  readonly cells: PagedCells<SlabPage>;
+}
+
+export function createPayloadSlabs(): PayloadSlabs {
+  const slabs = cellSizes.map(createSlab);
+  const ownArrays = new Map<number, Uint8Array>();
+  const vacantNumbers: number[] = [];
+  let heldBytes = 0;
+
+  const putOwn = (bytes: Uint8Array) => {
+    const number = vacantNumbers.pop() ?? ownArrays.size;
+    ownArrays.set(number, bytes.slice());
+    return number;
+  };
+
+  const putCell = ({ cells, cellSize, mask }: Slab, bytes: Uint8Array) => {
+    const cell = cells.take();
+    const page = cells.pageOf(cell);
+    const start = (cell & mask) * cellSize;
+    page.words[start / headerBytes] = bytes.length;
+    page.bytes.set(bytes, start + headerBytes);
+    return cell;
+  };
+
+  const bytesOf = (handle: number) => {
+    if (handle === noBytes || handle === emptyBytes) return 0;
+    const [sizeClass, number] = partsOf(handle);
+    return slabs[sizeClass]?.cellSize ?? slabBytes(ownArrays.get(number));
+  };
+
+  return {
+    put(bytes) {
+      if (bytes === undefined) return noBytes;
+      if (bytes.length === 0) return emptyBytes;
+      heldBytes += slabBytes(bytes);
+      const sizeClass = sizeClassOf(bytes.length);
+      const slab = slabs[sizeClass];
+      const number = slab === undefined ? putOwn(bytes) : putCell(slab, bytes);
+      return number * sizeClasses + sizeClass + firstHandle;
+    },
+    get(handle) {
+      if (handle === noBytes) return undefined;
+      if (handle === emptyBytes) return new Uint8Array();
+      const [sizeClass, number] = partsOf(handle);
+      const slab = slabs[sizeClass];
+      if (slab === undefined) return ownArrays.get(number);
+      const page = slab.cells.pageOf(number);
+      const start = (number & slab.mask) * slab.cellSize;
+      const content = start + headerBytes;
+      return page.bytes.slice(content, content + (page.words[start / headerBytes] ?? 0));
+    },
+    free(handle) {
+      if (handle === noBytes || handle === emptyBytes) return;
+      heldBytes -= bytesOf(handle);
+      const [sizeClass, number] = partsOf(handle);
+      const slab = slabs[sizeClass];
+      if (slab !== undefined) {
+        slab.cells.free(number);
+        return;
+      }
+      ownArrays.delete(number);
+      vacantNumbers.push(number);
+    },
+    bytesOf,
+    heldBytes: () => heldBytes,
+  };
+}
+
+function createSlab(cellSize: number): Slab {
+  const sizeBits = Math.floor(Math.log2(pageBytes / cellSize));
+  const size = 2 ** sizeBits;
+  const cells = createPagedCells(sizeBits, () => {
+    const bytes = new Uint8Array(cellSize * size);
+    return { bytes, words: new Uint32Array(bytes.buffer) };
+  });
+  return { cellSize, mask: size - 1, cells };
+}
+
+function partsOf(handle: number): [sizeClass: number, number: number] {
+  const whole = handle - firstHandle;
+  return [whole % sizeClasses, Math.floor(whole / sizeClasses)];
+}
+
+/** The class of the smallest cell that so many bytes fit in, or the one of arrays of their own. */
+function sizeClassOf(length: number): number {
+  return classByEighth[Math.ceil((length + headerBytes) / 8)] ?? ownArray;
+}
+
+function sizesFrom(smallest: number, largest: number): number[] {
+  const sizes: number[] = [];
+  for (let size = smallest; size <= largest; ) {
+    sizes.push(size);
+    size += Math.max(8, 2 ** (Math.floor(Math.log2(size)) - 2));
+  }
+  return sizes;
+}

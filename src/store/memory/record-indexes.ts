@@ -1,0 +1,160 @@
+import { createOrderedIds, type OrderedIds } from "./ordered-ids.js";
+import type { RecordRows, RowChanges } from "./record-rows.js";
+
+/**
+ * The records that a list may show, in the three orders that lists need. They all end
+ * with the create time, which no two records share.
+ */
+export interface ListedRows {
+  readonly byTime: OrderedIds;
+  readonly byParent: OrderedIds;
+  /** By parent and then principal. */
+  readonly byPrincipal: OrderedIds;
+}
+
+/** Where records are found by what a store is asked for, each at the same cost at every size. */
+export interface RecordIndexes {
+  /** Not done. */
+  readonly open: ListedRows;
+  readonly done: ListedRows;
+  /** Queued or running, hidden or not, without those that are driven from outside; by create time. */
+  readonly workable: OrderedIds;
+  /** Not done and with a resource key; by resource and then create time. */
+  readonly byResource: OrderedIds;
+  /** Not done and with a deadline; by deadline. */
+  readonly byDeadline: OrderedIds;
+  /** What goes at some time: done ones, hidden ones, tombstones; by that time. */
+  readonly byRemoval: OrderedIds;
+  /** When a record of `byRemoval` goes. */
+  removalTimeOf(row: number): number;
+  /** Take a new row up. */
+  add(row: number): void;
+  /** Change a row, and move it to where it belongs then. */
+  change(row: number, changes: RowChanges): void;
+  /** Make a row a tombstone. */
+  bury(row: number): void;
+  /** Let go of a row. */
+  free(row: number): void;
+}
+
+/** An index and which rows it has. */
+interface Place {
+  readonly ids: OrderedIds;
+  has(row: number): boolean;
+}
+
+export function createRecordIndexes(rows: RecordRows): RecordIndexes {
+  const isDone = (row: number) => rows.stateOf(row) === "done";
+  const isListed = (row: number) => !rows.isHidden(row) && !rows.isTombstone(row);
+
+  const byTime = (one: number, other: number) => rows.createTimeOf(one) - rows.createTimeOf(other);
+  const byParent = (one: number, other: number) =>
+    rows.parentOf(one) - rows.parentOf(other) || byTime(one, other);
+  const byPrincipal = (one: number, other: number) =>
+    rows.parentOf(one) - rows.parentOf(other) ||
+    rows.principalOf(one) - rows.principalOf(other) ||
+    byTime(one, other);
+  const byResource = (one: number, other: number) =>
+    (rows.resourceOf(one) ?? 0) - (rows.resourceOf(other) ?? 0) || byTime(one, other);
+  const deadlineTimeOf = (row: number) => rows.deadlineTimeOf(row) ?? Number.POSITIVE_INFINITY;
+  const removalTimeOf = (row: number) => {
+    if (rows.isTombstone(row)) return rows.requestIdEndOf(row);
+    return rows.isHidden(row) ? 0 : (rows.expireTimeOf(row) ?? 0);
+  };
+
+  const listed = (): ListedRows => ({
+    byTime: createOrderedIds(byTime),
+    byParent: createOrderedIds(byParent),
+    byPrincipal: createOrderedIds(byPrincipal),
+  });
+  const open = listed();
+  const done = listed();
+  const workable = createOrderedIds(byTime);
+  const resources = createOrderedIds(byResource);
+  const deadlines = createOrderedIds(
+    (one, other) => deadlineTimeOf(one) - deadlineTimeOf(other) || byTime(one, other),
+  );
+  const removals = createOrderedIds(
+    (one, other) => removalTimeOf(one) - removalTimeOf(other) || byTime(one, other),
+  );
+
+  /** In these a row stays where it is for as long as it is there. */
+  const lasting: readonly Place[] = [
+    ...Object.values(open).map((ids: OrderedIds) => ({
+      ids,
+      has: (row: number) => isListed(row) && !isDone(row),
+    })),
+    ...Object.values(done).map((ids: OrderedIds) => ({
+      ids,
+      has: (row: number) => isListed(row) && isDone(row),
+    })),
+    {
+      ids: workable,
+      has: (row) =>
+        !isDone(row) &&
+        rows.stateOf(row) !== "blocked" &&
+        !rows.isExternal(row) &&
+        !rows.isTombstone(row),
+    },
+    {
+      ids: resources,
+      has: (row) => !isDone(row) && rows.resourceOf(row) !== undefined && !rows.isTombstone(row),
+    },
+  ];
+  /** In these it moves when its times change. */
+  const timed: readonly Place[] = [
+    {
+      ids: deadlines,
+      has: (row) =>
+        !isDone(row) && rows.deadlineTimeOf(row) !== undefined && !rows.isTombstone(row),
+    },
+    {
+      ids: removals,
+      has: (row) =>
+        isDone(row) || rows.isTombstone(row) || (rows.isHidden(row) && rows.isExternal(row)),
+    },
+  ];
+
+  const enter = (row: number, places: readonly Place[]) => {
+    for (const { ids, has } of places) if (has(row)) ids.add(row);
+  };
+  const leave = (row: number, places: readonly Place[]) => {
+    for (const { ids, has } of places) if (has(row)) ids.remove(row);
+  };
+
+  return {
+    open,
+    done,
+    workable,
+    byResource: resources,
+    byDeadline: deadlines,
+    byRemoval: removals,
+    removalTimeOf,
+    add(row) {
+      enter(row, lasting);
+      enter(row, timed);
+    },
+    change(row, changes) {
+      const before = lasting.map(({ has }) => has(row));
+      leave(row, timed);
+      rows.change(row, changes);
+      enter(row, timed);
+      lasting.forEach(({ ids, has }, at) => {
+        const isThere = has(row);
+        if (isThere && !before[at]) ids.add(row);
+        else if (!isThere && before[at]) ids.remove(row);
+      });
+    },
+    bury(row) {
+      leave(row, lasting);
+      leave(row, timed);
+      rows.bury(row);
+      enter(row, timed);
+    },
+    free(row) {
+      leave(row, lasting);
+      leave(row, timed);
+      rows.free(row);
+    },
+  };
+}

@@ -1,0 +1,160 @@
+import { createTimeRange, requiredDone } from "../filter-bounds.js";
+import { matchesFilter } from "../operation-filter.js";
+import type { ListCursor, ListPage, ListQuery, OperationRecord } from "../operation-store.js";
+import type { Probe, Walk } from "./ordered-ids.js";
+import { matchesParent, type ParentNames } from "./parent-names.js";
+import type { ListedRows, RecordIndexes } from "./record-indexes.js";
+import type { RecordRows } from "./record-rows.js";
+
+/** Longest stretch of records that one page looks at before it ends early. */
+const maxScannedPerPage = 10_000;
+
+/** The create times that can match where there is no filter. */
+const anyTime = { least: Number.NEGATIVE_INFINITY, most: Number.POSITIVE_INFINITY };
+
+/** What a list reads. */
+export interface RecordListParts {
+  rows: RecordRows;
+  indexes: RecordIndexes;
+  parents: ParentNames;
+  /** Whether readers may see a row that is in the indexes of lists. */
+  isVisible(row: number): boolean;
+}
+
+/** Rows from the newest down. */
+interface Source {
+  /** The next row; undefined at the end. */
+  row: number | undefined;
+  next(): void;
+}
+
+/** Lists rows, newest first. */
+export function createRecordList(parts: RecordListParts): (query: ListQuery) => ListPage {
+  const { rows, indexes, parents, isVisible } = parts;
+
+  /** How a row lies to a cursor in the order of create time and name. */
+  const toCursor = (row: number, after: ListCursor | undefined): number => {
+    // All rows of a range lie before its end.
+    if (after === undefined) return -1;
+    const difference = rows.createTimeOf(row) - after.createTimeMicros;
+    return difference || (rows.nameOf(row) < after.name ? -1 : 1);
+  };
+
+  /** The rows of one parent, and of one of its principals where that is asked for. */
+  const sourceOfParent = (
+    { byParent, byPrincipal }: ListedRows,
+    parent: number,
+    principal: number | undefined,
+    after: ListCursor | undefined,
+  ): Source => {
+    const rangeOf: Probe = (row) =>
+      rows.parentOf(row) - parent ||
+      (principal === undefined ? 0 : rows.principalOf(row) - principal);
+    const index = principal === undefined ? byParent : byPrincipal;
+    const walk = index.descendBefore((row) => rangeOf(row) || toCursor(row, after));
+    return sourceFrom(walk, (row) => rangeOf(row) === 0);
+  };
+
+  /** All rows there are, where too many parents match. */
+  const sourceOfAll = ({ byTime }: ListedRows, after: ListCursor | undefined): Source =>
+    sourceFrom(
+      byTime.descendBefore((row) => toCursor(row, after)),
+      () => true,
+    );
+
+  const sourcesOf = (
+    { parent, principal, filter }: ListQuery,
+    after: ListCursor | undefined,
+  ): Source[] => {
+    const done = filter && requiredDone(filter);
+    const groups = [
+      ...(done === true ? [] : [indexes.open]),
+      ...(done === false ? [] : [indexes.done]),
+    ];
+    const principalId = principal === undefined ? undefined : rows.principals.idOf(principal);
+    if (principal !== undefined && principalId === undefined) return [];
+    const parentIds = isPattern(parent) ? parents.matching(parent) : [parents.idOf(parent)];
+    return groups.flatMap((group) => {
+      if (parentIds === undefined) return [sourceOfAll(group, after)];
+      return parentIds.flatMap((id) =>
+        id === undefined ? [] : [sourceOfParent(group, id, principalId, after)],
+      );
+    });
+  };
+
+  return (query) => {
+    const { parent, principal, filter, limit } = query;
+    const { least, most } = filter ? createTimeRange(filter) : anyTime;
+    const sources = sourcesOf(query, earlier(query.after, most));
+    const isWanted = wantedParents(parent);
+    const found: OperationRecord[] = [];
+    let last: ListCursor | undefined;
+    for (let scanned = 0; ; scanned += 1) {
+      const source = newest(sources);
+      const row = source?.row;
+      if (source === undefined || row === undefined) return { records: found, next: undefined };
+      if (rows.createTimeOf(row) < least) return { records: found, next: undefined };
+      if (found.length === limit || scanned === maxScannedPerPage) {
+        return { records: found, next: last };
+      }
+      last = { createTimeMicros: rows.createTimeOf(row), name: rows.nameOf(row) };
+      source.next();
+      if (!isVisible(row) || !isWanted(rows.parentOf(row))) continue;
+      const record = rows.read(row);
+      if (principal !== undefined && record.principal !== principal) continue;
+      if (filter === undefined || matchesFilter(filter, record)) found.push(record);
+    }
+  };
+
+  /** Whether a parent is one of those that are listed, found out once for each in a page. */
+  function wantedParents(pattern: string): (parent: number) => boolean {
+    if (!isPattern(pattern)) return () => true;
+    const known = new Map<number, boolean>();
+    return (parent) => {
+      const isWanted = known.get(parent) ?? matchesParent(parents.textOf(parent), pattern);
+      known.set(parent, isWanted);
+      return isWanted;
+    };
+  }
+
+  /** The source that comes next in the merged order. */
+  function newest(sources: readonly Source[]): Source | undefined {
+    let first: Source | undefined;
+    for (const source of sources) {
+      if (source.row === undefined) continue;
+      if (
+        first?.row === undefined ||
+        rows.createTimeOf(source.row) > rows.createTimeOf(first.row)
+      ) {
+        first = source;
+      }
+    }
+    return first;
+  }
+}
+
+/** The rows of a walk for as long as they are in its range. */
+function sourceFrom(walk: Walk, isInRange: (row: number) => boolean): Source {
+  const take = () => {
+    const row = walk();
+    return row !== undefined && isInRange(row) ? row : undefined;
+  };
+  return {
+    row: take(),
+    next() {
+      this.row = take();
+    },
+  };
+}
+
+function isPattern(parent: string): boolean {
+  return parent.split("/").includes("-");
+}
+
+/** Where a list goes on: after the cursor, and not before the newest that can match. */
+function earlier(after: ListCursor | undefined, mostMicros: number): ListCursor | undefined {
+  if (mostMicros === Number.POSITIVE_INFINITY) return after;
+  // No name comes before the empty one, so that all rows of `mostMicros` lie behind this.
+  const newest = { createTimeMicros: mostMicros + 1, name: "" };
+  return after === undefined || after.createTimeMicros > mostMicros ? newest : after;
+}

@@ -1,0 +1,377 @@
+import type {
+  NewOperation,
+  OperationRecord,
+  OperationState,
+  StoredRequestId,
+  StoredResult,
+} from "../operation-store.js";
+import { createInternedStrings, type InternedStrings } from "./interned-strings.js";
+import { createPagedCells } from "./paged-cells.js";
+import { createPayloadSlabs, slabBytes } from "./payload-slabs.js";
+
+/** What of a row changes after its insert. A member that is absent stays as it is. */
+export interface RowChanges {
+  readonly state?: OperationState;
+  readonly attempt?: number;
+  readonly handovers?: number;
+  readonly updateTimeMicros?: number;
+  readonly deadlineTimeMicros?: number | undefined;
+  readonly cancelRequestTimeMicros?: number;
+  readonly deleteTimeMicros?: number;
+  readonly metadata?: Uint8Array | undefined;
+  readonly checkpoint?: Uint8Array | undefined;
+  readonly result?: StoredResult;
+}
+
+/**
+ * The records of a store, packed: some 120 bytes for each besides its name and its
+ * payloads, in typed arrays, which the collector does not walk. Who reads one gets an
+ * object made for it.
+ *
+ * What of a record went but for its name and its request id is a tombstone.
+ */
+export interface RecordRows {
+  add(operation: NewOperation, state: OperationState, createTimeMicros: number): number;
+  change(row: number, changes: RowChanges): void;
+  /** Make it a tombstone. */
+  bury(row: number): void;
+  /** Let go of all of it. The number is another's from then on. */
+  free(row: number): void;
+  read(row: number): OperationRecord;
+
+  nameOf(row: number): string;
+  stateOf(row: number): OperationState;
+  isExternal(row: number): boolean;
+  isHidden(row: number): boolean;
+  isTombstone(row: number): boolean;
+  attemptOf(row: number): number;
+  createTimeOf(row: number): number;
+  updateTimeOf(row: number): number;
+  deadlineTimeOf(row: number): number | undefined;
+  cancelRequestTimeOf(row: number): number | undefined;
+  /** When its retention is over; undefined until it is done. */
+  expireTimeOf(row: number): number | undefined;
+  /** Key of its request id, as `requestKeyOf` makes it; undefined where it has none. */
+  requestKeyOf(row: number): string | undefined;
+  /** When the window of its request id is over. */
+  requestIdEndOf(row: number): number;
+  handoversOf(row: number): number;
+  /** Numbers of strings in the tables below. */
+  parentOf(row: number): number;
+  principalOf(row: number): number;
+  /** Undefined where it has no resource key. */
+  resourceOf(row: number): number | undefined;
+  readonly principals: InternedStrings;
+  readonly resources: InternedStrings;
+
+  count(): number;
+  /** What all rows take. */
+  heldBytes(): number;
+  /** How much `heldBytes` would grow by this operation. */
+  bytesOf(operation: NewOperation): number;
+  /** How much `heldBytes` would grow by these changes; less than 0 where it would shrink. */
+  growthOf(row: number, changes: RowChanges): number;
+}
+
+/** Columns of times and durations; NaN stands for absent. */
+const times = {
+  create: 0,
+  update: 1,
+  deadline: 2,
+  cancelRequest: 3,
+  delete: 4,
+  /** In milliseconds, as these were given. */
+  retentionMs: 5,
+  deadlineMs: 6,
+  windowMs: 7,
+} as const;
+const timesPerRow = 8;
+
+/** Columns of whole numbers. */
+const numbers = {
+  flags: 0,
+  attempt: 1,
+  handovers: 2,
+  parent: 3,
+  method: 4,
+  principal: 5,
+  /** Its number plus 1; 0 where there is none. */
+  resource: 6,
+  /** Handles of payloads. */
+  request: 7,
+  metadata: 8,
+  checkpoint: 9,
+  result: 10,
+  fingerprint: 11,
+} as const;
+const numbersPerRow = 12;
+
+const payloads = [
+  numbers.request,
+  numbers.metadata,
+  numbers.checkpoint,
+  numbers.result,
+  numbers.fingerprint,
+] as const;
+
+const states: readonly OperationState[] = ["blocked", "queued", "running", "done"];
+/** The lowest two bits are the state. */
+const stateBits = 3;
+const externalBit = 4;
+const tombstoneBit = 8;
+const errorBit = 16;
+
+/** A page has 1024 rows. */
+const pageBits = 10;
+const pageRows = 2 ** pageBits;
+
+/**
+ * What a row counts for besides its texts and payloads: its columns, its places in the
+ * indexes, and what the tables of names hold for it.
+ */
+const rowBytes = 256;
+
+interface RowPage {
+  readonly times: Float64Array;
+  readonly numbers: Uint32Array;
+  readonly names: string[];
+  readonly requestKeys: (string | undefined)[];
+}
+
+/** One string for a scope and an id, which `requestIdFromKey` takes apart again. */
+export function requestKeyOf({ scope, id }: StoredRequestId): string {
+  return `${scope.length}:${scope}${id}`;
+}
+
+/** A time in microseconds so many milliseconds after another; undefined where there is no delay. */
+export function timeAfter(timeMicros: number, delayMs: number | undefined): number | undefined {
+  return delayMs === undefined ? undefined : timeMicros + Math.round(delayMs * 1000);
+}
+
+/** @param parents The table of the parents' names. */
+export function createRecordRows(parents: InternedStrings): RecordRows {
+  const cells = createPagedCells<RowPage>(pageBits, () => ({
+    times: new Float64Array(pageRows * timesPerRow),
+    numbers: new Uint32Array(pageRows * numbersPerRow),
+    names: new Array<string>(pageRows).fill(""),
+    requestKeys: new Array<string | undefined>(pageRows).fill(undefined),
+  }));
+  const slabs = createPayloadSlabs();
+  const methods = createInternedStrings();
+  const principals = createInternedStrings();
+  const resources = createInternedStrings();
+  /** Code units of all names and keys of request ids. */
+  let textLength = 0;
+
+  const timeOf = (row: number, column: number) =>
+    cells.pageOf(row).times[(row % pageRows) * timesPerRow + column] ?? Number.NaN;
+  const setTime = (row: number, column: number, value: number | undefined) => {
+    cells.pageOf(row).times[(row % pageRows) * timesPerRow + column] = value ?? Number.NaN;
+  };
+  const numberOf = (row: number, column: number) =>
+    cells.pageOf(row).numbers[(row % pageRows) * numbersPerRow + column] ?? 0;
+  const setNumber = (row: number, column: number, value: number) => {
+    cells.pageOf(row).numbers[(row % pageRows) * numbersPerRow + column] = value;
+  };
+  const presentTimeOf = (row: number, column: number) => {
+    const time = timeOf(row, column);
+    return Number.isNaN(time) ? undefined : time;
+  };
+  const hasFlag = (row: number, bit: number) => (numberOf(row, numbers.flags) & bit) !== 0;
+  const setFlag = (row: number, bit: number) =>
+    setNumber(row, numbers.flags, numberOf(row, numbers.flags) | bit);
+  const setPayload = (row: number, column: number, bytes: Uint8Array | undefined) => {
+    const before = numberOf(row, column);
+    setNumber(row, column, slabs.put(bytes));
+    slabs.free(before);
+  };
+  const payloadOf = (row: number, column: number) => slabs.get(numberOf(row, column));
+
+  const stateOf = (row: number): OperationState =>
+    states[numberOf(row, numbers.flags) & stateBits] ?? "done";
+  const setState = (row: number, state: OperationState) => {
+    const others = numberOf(row, numbers.flags) & ~stateBits;
+    setNumber(row, numbers.flags, others | states.indexOf(state));
+  };
+  const setResult = (row: number, result: StoredResult | undefined) => {
+    if (result?.kind === "error") setFlag(row, errorBit);
+    setPayload(row, numbers.result, result?.value);
+  };
+  const nameOf = (row: number) => cells.pageOf(row).names[row % pageRows] ?? "";
+  const requestKeyAt = (row: number) => cells.pageOf(row).requestKeys[row % pageRows];
+  const textLengthOf = (row: number) => nameOf(row).length + (requestKeyAt(row)?.length ?? 0);
+  const expireTimeOf = (row: number) =>
+    stateOf(row) === "done"
+      ? timeOf(row, times.update) + Math.round(timeOf(row, times.retentionMs) * 1000)
+      : undefined;
+  const resourceOf = (row: number) => {
+    const resource = numberOf(row, numbers.resource);
+    return resource === 0 ? undefined : resource - 1;
+  };
+
+  const resultOf = (row: number): StoredResult | undefined => {
+    const value = payloadOf(row, numbers.result);
+    return value && { kind: hasFlag(row, errorBit) ? "error" : "response", value };
+  };
+  const requestIdOf = (row: number): StoredRequestId | undefined => {
+    const key = requestKeyAt(row);
+    if (key === undefined) return undefined;
+    const fingerprint = payloadOf(row, numbers.fingerprint) ?? new Uint8Array();
+    return { ...partsOfKey(key), fingerprint, windowMs: timeOf(row, times.windowMs) };
+  };
+
+  /** Of all that a tombstone does not need. */
+  const releaseContent = (row: number) => {
+    for (const column of payloads) setPayload(row, column, undefined);
+    parents.release(numberOf(row, numbers.parent));
+    methods.release(numberOf(row, numbers.method));
+    principals.release(numberOf(row, numbers.principal));
+    const resource = resourceOf(row);
+    if (resource !== undefined) resources.release(resource);
+  };
+
+  return {
+    add(operation, state, createTimeMicros) {
+      const row = cells.take();
+      const page = cells.pageOf(row);
+      const { requestId, resourceKey, deadlineMs } = operation;
+      page.names[row % pageRows] = operation.name;
+      page.requestKeys[row % pageRows] = requestId && requestKeyOf(requestId);
+      textLength += textLengthOf(row);
+      setTime(row, times.create, createTimeMicros);
+      setTime(row, times.update, createTimeMicros);
+      setTime(row, times.deadline, timeAfter(createTimeMicros, deadlineMs));
+      setTime(row, times.cancelRequest, undefined);
+      setTime(row, times.delete, undefined);
+      setTime(row, times.retentionMs, operation.retentionMs);
+      setTime(row, times.deadlineMs, deadlineMs);
+      setTime(row, times.windowMs, requestId?.windowMs);
+      setNumber(row, numbers.flags, operation.external ? externalBit : 0);
+      setState(row, state);
+      setNumber(row, numbers.attempt, 0);
+      setNumber(row, numbers.handovers, 0);
+      setNumber(row, numbers.parent, parents.retain(operation.parent));
+      setNumber(row, numbers.method, methods.retain(operation.method));
+      setNumber(row, numbers.principal, principals.retain(operation.principal));
+      setNumber(
+        row,
+        numbers.resource,
+        resourceKey === undefined ? 0 : resources.retain(resourceKey) + 1,
+      );
+      // The row may have been another's, whose payloads are gone.
+      for (const column of payloads) setNumber(row, column, 0);
+      setPayload(row, numbers.request, operation.request);
+      setPayload(row, numbers.metadata, operation.metadata);
+      setPayload(row, numbers.fingerprint, requestId?.fingerprint);
+      setResult(row, operation.result);
+      return row;
+    },
+    change(row, changes) {
+      if (changes.state !== undefined) setState(row, changes.state);
+      if (changes.attempt !== undefined) setNumber(row, numbers.attempt, changes.attempt);
+      if (changes.handovers !== undefined) setNumber(row, numbers.handovers, changes.handovers);
+      if (changes.updateTimeMicros !== undefined) {
+        setTime(row, times.update, changes.updateTimeMicros);
+      }
+      if ("deadlineTimeMicros" in changes) setTime(row, times.deadline, changes.deadlineTimeMicros);
+      if (changes.cancelRequestTimeMicros !== undefined) {
+        setTime(row, times.cancelRequest, changes.cancelRequestTimeMicros);
+      }
+      if (changes.deleteTimeMicros !== undefined) {
+        setTime(row, times.delete, changes.deleteTimeMicros);
+      }
+      if ("metadata" in changes) setPayload(row, numbers.metadata, changes.metadata);
+      if ("checkpoint" in changes) setPayload(row, numbers.checkpoint, changes.checkpoint);
+      if (changes.result !== undefined) setResult(row, changes.result);
+    },
+    bury(row) {
+      releaseContent(row);
+      setFlag(row, tombstoneBit);
+    },
+    free(row) {
+      if (!hasFlag(row, tombstoneBit)) releaseContent(row);
+      textLength -= textLengthOf(row);
+      const page = cells.pageOf(row);
+      page.names[row % pageRows] = "";
+      page.requestKeys[row % pageRows] = undefined;
+      cells.free(row);
+    },
+    read: (row) => ({
+      name: nameOf(row),
+      parent: parents.textOf(numberOf(row, numbers.parent)),
+      method: methods.textOf(numberOf(row, numbers.method)),
+      principal: principals.textOf(numberOf(row, numbers.principal)),
+      external: hasFlag(row, externalBit),
+      request: payloadOf(row, numbers.request) ?? new Uint8Array(),
+      metadata: payloadOf(row, numbers.metadata),
+      result: resultOf(row),
+      retentionMs: timeOf(row, times.retentionMs),
+      deadlineMs: presentTimeOf(row, times.deadlineMs),
+      resourceKey: textOfResource(resources, resourceOf(row)),
+      requestId: requestIdOf(row),
+      state: stateOf(row),
+      attempt: numberOf(row, numbers.attempt),
+      handovers: numberOf(row, numbers.handovers),
+      checkpoint: payloadOf(row, numbers.checkpoint),
+      createTimeMicros: timeOf(row, times.create),
+      updateTimeMicros: timeOf(row, times.update),
+      deadlineTimeMicros: presentTimeOf(row, times.deadline),
+      cancelRequestTimeMicros: presentTimeOf(row, times.cancelRequest),
+      // Nothing is written to a done record that would move its update time.
+      endTimeMicros: stateOf(row) === "done" ? timeOf(row, times.update) : undefined,
+      expireTimeMicros: expireTimeOf(row),
+      deleteTimeMicros: presentTimeOf(row, times.delete),
+    }),
+
+    nameOf,
+    stateOf,
+    isExternal: (row) => hasFlag(row, externalBit),
+    isHidden: (row) => !Number.isNaN(timeOf(row, times.delete)),
+    isTombstone: (row) => hasFlag(row, tombstoneBit),
+    attemptOf: (row) => numberOf(row, numbers.attempt),
+    handoversOf: (row) => numberOf(row, numbers.handovers),
+    createTimeOf: (row) => timeOf(row, times.create),
+    updateTimeOf: (row) => timeOf(row, times.update),
+    deadlineTimeOf: (row) => presentTimeOf(row, times.deadline),
+    cancelRequestTimeOf: (row) => presentTimeOf(row, times.cancelRequest),
+    expireTimeOf,
+    requestKeyOf: requestKeyAt,
+    requestIdEndOf: (row) =>
+      timeOf(row, times.create) + Math.round(timeOf(row, times.windowMs) * 1000),
+    parentOf: (row) => numberOf(row, numbers.parent),
+    principalOf: (row) => numberOf(row, numbers.principal),
+    resourceOf,
+    principals,
+    resources,
+
+    count: cells.taken,
+    heldBytes: () => slabs.heldBytes() + textLength + cells.taken() * rowBytes,
+    bytesOf: ({ name, requestId, request, metadata, result }) =>
+      rowBytes +
+      name.length +
+      (requestId === undefined ? 0 : requestKeyOf(requestId).length) +
+      slabBytes(requestId?.fingerprint) +
+      slabBytes(request) +
+      slabBytes(metadata) +
+      slabBytes(result?.value),
+    growthOf(row, { metadata, checkpoint, result }) {
+      const replaced = (column: number, bytes: Uint8Array | undefined) =>
+        bytes === undefined ? 0 : slabBytes(bytes) - slabs.bytesOf(numberOf(row, column));
+      return (
+        replaced(numbers.metadata, metadata) +
+        replaced(numbers.checkpoint, checkpoint) +
+        replaced(numbers.result, result?.value)
+      );
+    },
+  };
+}
+
+function textOfResource(resources: InternedStrings, id: number | undefined): string | undefined {
+  return id === undefined ? undefined : resources.textOf(id);
+}
+
+function partsOfKey(key: string): { scope: string; id: string } {
+  const colon = key.indexOf(":");
+  const idAt = colon + 1 + Number(key.slice(0, colon));
+  return { scope: key.slice(colon + 1, idAt), id: key.slice(idAt) };
+}
