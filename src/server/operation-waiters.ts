@@ -1,5 +1,6 @@
 import { canceledBy } from "../internal/canceled-by.js";
 import type { Clock } from "../internal/clock.js";
+import { createTimerQueue, type QueuedTimer, type TimerQueue } from "../internal/timer-queue.js";
 import type { OperationRecord, OperationStore } from "../store/operation-store.js";
 import type { Signals, Unsubscribe } from "../store/signals.js";
 
@@ -16,102 +17,221 @@ export interface OperationWaiters {
   drain(): void;
 }
 
-/** One who waits. `woken` remembers a signal that came while the record was being read. */
-interface Waiter {
-  woken: boolean;
-  wake: (() => void) | undefined;
-}
-
-/** The one subscription that all who wait for an operation share. */
-interface Topic {
-  readonly waiters: Set<Waiter>;
-  readonly subscribed: Promise<Unsubscribe>;
-}
-
 export function createOperationWaiters(
   store: OperationStore,
   signals: Signals,
   clock: Clock,
 ): OperationWaiters {
   const topics = new Map<string, Topic>();
+  const parts: TopicParts = { store, signals, timers: createTimerQueue(clock), topics };
   let draining = false;
-
-  const join = (name: string, waiter: Waiter): Topic => {
-    let topic = topics.get(name);
-    if (topic === undefined) {
-      const waiters = new Set<Waiter>();
-      topic = { waiters, subscribed: signals.subscribe(name, () => wakeAll(waiters)) };
-      topics.set(name, topic);
-    }
-    topic.waiters.add(waiter);
-    return topic;
-  };
-
-  const leave = (name: string, topic: Topic, waiter: Waiter) => {
-    topic.waiters.delete(waiter);
-    if (topic.waiters.size > 0 || topics.get(name) !== topic) return;
-    topics.delete(name);
-    topic.subscribed.then((unsubscribe) => unsubscribe()).catch(() => undefined);
-  };
-
-  /** Resolves when the waiter is woken, or after the time, whichever is first. */
-  const sleepUntilWoken = (waiter: Waiter, delayMs: number, signal: AbortSignal) =>
-    new Promise<void>((resolve, reject) => {
-      if (signal.aborted) {
-        reject(canceledBy(signal));
-        return;
-      }
-      if (waiter.woken) {
-        resolve();
-        return;
-      }
-      const onAbort = () => {
-        unschedule();
-        reject(canceledBy(signal));
-      };
-      waiter.wake = () => {
-        unschedule();
-        signal.removeEventListener("abort", onAbort);
-        resolve();
-      };
-      const unschedule = clock.schedule(delayMs, () => waiter.wake?.());
-      signal.addEventListener("abort", onAbort, { once: true });
-    });
-
   return {
-    async wait(name, timeoutMs, signal) {
-      const waiter: Waiter = { woken: false, wake: undefined };
-      const topic = join(name, waiter);
-      try {
-        const startMs = clock.nowMs();
-        // Subscribe, then read: a change in between is in the read or in the signal.
-        await topic.subscribed;
-        let leftMs = timeoutMs - Math.max(0, clock.nowMs() - startMs);
-        for (;;) {
-          waiter.woken = false;
-          const record = await store.get(name);
-          if (record === undefined || record.state === "done") return record;
-          if (leftMs <= 0 || draining) return record;
-          const sliceMs = Math.min(leftMs, signals.pollIntervalMs ?? leftMs);
-          const before = clock.nowMs();
-          await sleepUntilWoken(waiter, sliceMs, signal);
-          // A clock that is set back must not make the wait longer.
-          leftMs -= waiter.woken ? Math.min(Math.max(clock.nowMs() - before, 0), sliceMs) : sliceMs;
+    wait: (name, timeoutMs, signal) =>
+      new Promise((resolve, reject) => {
+        if (signal.aborted) {
+          reject(canceledBy(signal));
+          return;
         }
-      } finally {
-        leave(name, topic, waiter);
-      }
-    },
+        const known = topics.get(name);
+        const topic = known ?? new Topic(name, parts);
+        topic.join(new Waiter(topic, signal, resolve, reject), draining ? 0 : timeoutMs);
+        if (known === undefined) topic.open();
+      }),
     drain() {
       draining = true;
-      for (const { waiters } of topics.values()) wakeAll(waiters);
+      for (const topic of topics.values()) topic.answerAll();
     },
   };
 }
 
-function wakeAll(waiters: ReadonlySet<Waiter>): void {
-  for (const waiter of waiters) {
-    waiter.woken = true;
-    waiter.wake?.();
+/**
+ * One who waits: a timer in the queue that all share, and the listener of the call's signal.
+ * There are as many as there are calls, so that it is an object of these fields and holds no
+ * closures but those of its promise.
+ */
+class Waiter implements QueuedTimer, EventListenerObject {
+  dueMs = 0;
+  place = -1;
+  isWaiting = true;
+  /** Its neighbours in the topic's list. */
+  next: Waiter | undefined;
+  previous: Waiter | undefined;
+  /** The first of the topic's reads that began after it joined. */
+  firstRead = 0;
+
+  constructor(
+    private readonly topic: Topic,
+    readonly signal: AbortSignal,
+    readonly resolve: (record: OperationRecord | undefined) => void,
+    readonly reject: (error: unknown) => void,
+  ) {}
+
+  onDue(): void {
+    this.topic.answer(this);
+  }
+
+  /** The call is over, or its client is gone. */
+  handleEvent(): void {
+    this.topic.leave(this);
+    this.reject(canceledBy(this.signal));
+  }
+}
+
+/** What topics stand on, and where they are found by the operation's name. */
+interface TopicParts {
+  readonly store: OperationStore;
+  readonly signals: Signals;
+  readonly timers: TimerQueue;
+  readonly topics: Map<string, Topic>;
+}
+
+/**
+ * All who wait for one operation. They share one subscription, and one read of the store
+ * whenever there is something to look at: after they joined, after a signal, after the time
+ * at which signals may have been lost, and when the time of some is up.
+ */
+class Topic implements QueuedTimer {
+  dueMs = 0;
+  place = -1;
+  private first: Waiter | undefined;
+  /** Those who are answered with what the next read says, whatever it is. */
+  private toAnswer: Waiter[] = [];
+  /** Something may have changed since the last read began. */
+  private isStale = true;
+  private isReading = false;
+  private isClosed = false;
+  /** How many reads have begun. */
+  private reads = 0;
+  private unsubscribe: Unsubscribe | undefined;
+
+  constructor(
+    private readonly name: string,
+    private readonly parts: TopicParts,
+  ) {}
+
+  /** Find it by its name, and subscribe. It has a waiter by now, to fail if need be. */
+  open(): void {
+    this.parts.topics.set(this.name, this);
+    void this.subscribe();
+  }
+
+  join(waiter: Waiter, timeoutMs: number): void {
+    waiter.firstRead = this.reads + 1;
+    waiter.next = this.first;
+    if (this.first !== undefined) this.first.previous = waiter;
+    this.first = waiter;
+    waiter.signal.addEventListener("abort", waiter);
+    if (timeoutMs > 0) this.parts.timers.add(waiter, timeoutMs);
+    else this.toAnswer.push(waiter);
+    this.look();
+  }
+
+  /** Have the waiter forgotten; and the topic, where it was the last. False if it was already. */
+  leave(waiter: Waiter): boolean {
+    if (!waiter.isWaiting) return false;
+    waiter.isWaiting = false;
+    const { next, previous } = waiter;
+    if (next !== undefined) next.previous = previous;
+    if (previous !== undefined) previous.next = next;
+    else this.first = next;
+    waiter.signal.removeEventListener("abort", waiter);
+    this.parts.timers.remove(waiter);
+    if (this.first === undefined) this.close();
+    return true;
+  }
+
+  /** Its time is up. */
+  answer(waiter: Waiter): void {
+    this.toAnswer.push(waiter);
+    void this.read();
+  }
+
+  answerAll(): void {
+    for (let waiter = this.first; waiter !== undefined; waiter = waiter.next) {
+      this.parts.timers.remove(waiter);
+      this.answer(waiter);
+    }
+  }
+
+  /** A signal may have been lost by now. */
+  onDue(): void {
+    this.look();
+  }
+
+  private look(): void {
+    this.isStale = true;
+    void this.read();
+  }
+
+  private async subscribe(): Promise<void> {
+    try {
+      // Subscribe, then read: a change in between is in the read or in the signal.
+      const unsubscribe = await this.parts.signals.subscribe(this.name, () => this.look());
+      if (this.isClosed) unsubscribe();
+      else this.unsubscribe = unsubscribe;
+    } catch (error) {
+      this.forEach(Number.POSITIVE_INFINITY, (waiter) => this.fail(waiter, error));
+    }
+    void this.read();
+  }
+
+  private close(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.parts.timers.remove(this);
+    this.parts.topics.delete(this.name);
+    this.unsubscribe?.();
+  }
+
+  /** Read for as long as there is a reason to: one read at a time, however many want one. */
+  private async read(): Promise<void> {
+    if (this.isReading || this.unsubscribe === undefined) return;
+    this.isReading = true;
+    while (!this.isClosed && (this.isStale || this.toAnswer.length > 0)) {
+      // All who are due at one time, or woken by one signal, get in before the read begins.
+      await undefined;
+      await this.readOnce();
+    }
+    this.isReading = false;
+  }
+
+  private async readOnce(): Promise<void> {
+    const { store, signals, timers } = this.parts;
+    const { toAnswer, isStale } = this;
+    this.toAnswer = [];
+    this.isStale = false;
+    this.reads += 1;
+    const read = this.reads;
+    try {
+      const record = await store.get(this.name);
+      const isEnd = record === undefined || record.state === "done";
+      // Who joined meanwhile has a read to come: a name may be one that was not there before.
+      if (isEnd) this.forEach(read, (waiter) => this.settle(waiter, record));
+      for (const waiter of toAnswer) this.settle(waiter, record);
+    } catch (error) {
+      // Who joined meanwhile has a read to come, and so have those whose state nobody asked for.
+      if (isStale) this.forEach(read, (waiter) => this.fail(waiter, error));
+      for (const waiter of toAnswer) this.fail(waiter, error);
+    }
+    if (this.isClosed || signals.pollIntervalMs === undefined) return;
+    timers.remove(this);
+    timers.add(this, signals.pollIntervalMs);
+  }
+
+  /** For those whom this read tells something. `action` may have the waiter leave. */
+  private forEach(read: number, action: (waiter: Waiter) => void): void {
+    for (let waiter = this.first; waiter !== undefined; ) {
+      const { next } = waiter;
+      if (waiter.firstRead <= read) action(waiter);
+      waiter = next;
+    }
+  }
+
+  private settle(waiter: Waiter, record: OperationRecord | undefined): void {
+    if (this.leave(waiter)) waiter.resolve(record);
+  }
+
+  private fail(waiter: Waiter, error: unknown): void {
+    if (this.leave(waiter)) waiter.reject(error);
   }
 }
