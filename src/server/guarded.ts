@@ -11,13 +11,17 @@ export function guarded<Args extends unknown[], Result>(
   call: (...args: Args) => Result | Promise<Result>,
   log: (event: OperationsEvent) => void,
 ): (...args: Args) => Promise<Result> {
-  return async (...args) => {
+  const translated = (cause: unknown): never => {
+    if (cause instanceof ConnectError) throw cause;
+    log({ kind: "store-failed", action, cause });
+    throw internalError(cause);
+  };
+  // No async function: its frame would be there for as long as a call waits.
+  return (...args) => {
     try {
-      return await call(...args);
+      return Promise.resolve(call(...args)).catch(translated);
     } catch (cause) {
-      if (cause instanceof ConnectError) throw cause;
-      log({ kind: "store-failed", action, cause });
-      throw internalError(cause);
+      return Promise.reject(cause).catch(translated);
     }
   };
 }

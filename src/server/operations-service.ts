@@ -127,9 +127,11 @@ export function createOperationsService(
       const caller = await admit("wait", name, context);
       const timeoutMs = waitTimeoutMs(timeout, parts.maxWaitMs, context);
       await assertVisible(name, caller);
-      const record = await waiters.wait(name, timeoutMs, context.signal);
-      if (record === undefined) throw operationNotFound(name);
-      return operationFromRecord(record);
+      // Not awaited: a frame that stands still costs more than the waiter itself.
+      return waiters.wait(name, timeoutMs, context.signal).then((record) => {
+        if (record === undefined) throw operationNotFound(name);
+        return operationFromRecord(record);
+      });
     },
   };
 }

@@ -193,3 +193,32 @@ describe("those who wait for one operation", () => {
     expect(clock.scheduled()).toBe(0);
   });
 });
+
+describe("one WaitOperation call", () => {
+  it("server 70: is answered with a state before the deadline of the call", async () => {
+    const { operations, rpc, clock } = createCountedServer();
+    const { name } = await operations.create(Print, {});
+    const waiting = rpc.waitOperation({ name, timeout: { seconds: 30n } }, { timeoutMs: 10_000 });
+    await clock.advance(0);
+    await clock.advance(9750);
+    expect(await waiting).toMatchObject({ name, done: false });
+  });
+
+  it("server 72: is woken by an end that another server wrote", async () => {
+    const { operations, counts, clock, store, signals } = createCountedServer();
+    const other = createPrintServer(never, { clock, store, signals });
+    const { name } = await operations.create(Print, {});
+    const waiting = other.client.wait(name, 50_000);
+    await clock.advance(0);
+    await operations.succeed(Print, name, {});
+    expect((await waiting).done).toBe(true);
+    expect([counts.open, clock.scheduled()]).toEqual([0, 0]);
+  });
+
+  it("server 76: is NOT_FOUND at once for an unknown name, and leaves nothing behind", async () => {
+    const { rpc, clock, counts } = createCountedServer();
+    const error = await rejectionOf(rpc.waitOperation({ name: "operations/unknown" }));
+    expect(error.code).toBe(Code.NotFound);
+    expect([counts.open, clock.scheduled()]).toEqual([0, 0]);
+  });
+});

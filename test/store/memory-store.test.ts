@@ -155,6 +155,126 @@ describe("the memory store", () => {
     expect(second.next).toBeUndefined();
   });
 
+  it("holds no more than maxBytes, and makes room by what has expired", async () => {
+    const clock = createManualClock();
+    const store = createMemoryStore({ clock, maxBytes: 10_000 });
+    const request = new Uint8Array(4000);
+    await insertDone(store, { request });
+    const running = anInsert({ request });
+    await store.insert(running);
+    const error = await rejectionOf(store.insert(anInsert({ request })));
+    expect(error.code).toBe(Code.ResourceExhausted);
+    const details = standardDetailsOf(error);
+    expect(details.errorInfo).toMatchObject({
+      reason: "STORE_FULL",
+      metadata: { maxBytes: "10000" },
+    });
+    expect(details.retryInfo?.retryDelay).toBeDefined();
+    await clock.advance(1000);
+    expect((await store.insert(anInsert({ request }))).kind).toBe("inserted");
+    expect((await store.get(running.name))?.request).toEqual(request);
+  });
+
+  it("refuses a report beyond maxBytes and keeps the one before, but never the end", async () => {
+    const store = createMemoryStore({ clock: createManualClock(), maxBytes: 5000 });
+    const { name } = anInsert();
+    await store.insert(anInsert({ name }));
+    await store.claim(name);
+    const claim = { name, attempt: 1 };
+    await store.report(claim, { metadata: new Uint8Array(3000).fill(1) });
+    const error = await rejectionOf(store.report(claim, { metadata: new Uint8Array(6000) }));
+    expect(error.code).toBe(Code.ResourceExhausted);
+    expect((await store.get(name))?.metadata).toEqual(new Uint8Array(3000).fill(1));
+    // A smaller one takes the place of a greater one.
+    await store.report(claim, { metadata: new Uint8Array(4000) });
+    const value = new Uint8Array(50_000);
+    const done = await store.finish(claim, { kind: "response", value }, { metadata: value });
+    expect([done?.state, done?.result?.value.length]).toEqual(["done", 50_000]);
+  });
+
+  it("counts nothing of what is gone", async () => {
+    const store = createMemoryStore({ clock: createManualClock(), maxBytes: 10_000 });
+    for (let count = 0; count < 20; count += 1) {
+      const { name } = await insertDone(store, {
+        request: new Uint8Array(3000),
+        metadata: new Uint8Array(3000),
+        requestId: aRequestId(String(count), 0),
+      });
+      await store.hide(name);
+      expect(await store.expire(10)).toBe(1);
+    }
+  });
+
+  it("hands out snapshots that later writes do not change", async () => {
+    const store = createMemoryStore();
+    const { name } = anInsert();
+    await store.insert(anInsert({ name, metadata: Uint8Array.of(1) }));
+    const before = await store.claim(name);
+    await store.report({ name, attempt: 1 }, { metadata: Uint8Array.of(2) });
+    await store.finish(
+      { name, attempt: 1 },
+      { kind: "response", value: Uint8Array.of(3) },
+      { metadata: Uint8Array.of(4) },
+    );
+    expect(before).toMatchObject({ state: "running", result: undefined });
+    expect(before?.metadata).toEqual(Uint8Array.of(1));
+  });
+
+  it("lets the event loop turn between two pages of what expires", async () => {
+    const clock = createManualClock();
+    const store = createMemoryStore({ clock });
+    for (let count = 0; count < 30; count += 1) await insertDone(store);
+    await clock.advance(2000);
+    let turns = 0;
+    const count = () => {
+      turns += 1;
+      immediate = setImmediate(count);
+    };
+    let immediate = setImmediate(count);
+    while ((await store.expire(10)) === 10);
+    clearImmediate(immediate);
+    expect(turns).toBeGreaterThanOrEqual(3);
+  });
+
+  it("lists across more parents than it can merge, with all that match in the end", async () => {
+    const store = createMemoryStore({ clock: createManualClock() });
+    const names: string[] = [];
+    for (let at = 0; at < 300; at += 1) {
+      const parent = `shelves/${at}`;
+      const name = `${parent}/operations/x`;
+      await store.insert(anInsert({ name, parent }));
+      await store.insert(anInsert({ name: `racks/${at}/operations/x`, parent: `racks/${at}` }));
+      names.unshift(name);
+    }
+    const found: string[] = [];
+    const query = { parent: "shelves/-", principal: undefined, filter: undefined, limit: 7 };
+    let after: Parameters<OperationStore["list"]>[0]["after"];
+    do {
+      const page = await store.list({ ...query, after });
+      found.push(...page.records.map((record) => record.name));
+      after = page.next;
+    } while (after !== undefined);
+    expect(found).toEqual(names);
+  });
+
+  it("knows parents, resources and names no more once their last operation is gone", async () => {
+    const clock = createManualClock();
+    const store = createMemoryStore({ clock });
+    const operation = anInsert({ parent: "shelves/1", resourceKey: "r", principal: "users/ann" });
+    for (let time = 0; time < 3; time += 1) {
+      const outcome = await store.insert(operation);
+      expect(outcome).toMatchObject({ kind: "inserted", record: { ...operation } });
+      await store.requestCancel(operation.name, { kind: "error", value: new Uint8Array() });
+      await store.hide(operation.name);
+      expect(await store.expire(10)).toBe(1);
+      const query = { parent: "shelves/-", principal: "users/ann", filter: undefined };
+      expect(await store.list({ ...query, after: undefined, limit: 1 })).toEqual({
+        records: [],
+        next: undefined,
+      });
+    }
+  });
+
   it("refuses a transaction, which it could not keep", async () => {
     const store = createMemoryStore();
     const transaction = { executeSql: async () => ({ rows: [] }) };
@@ -163,7 +283,8 @@ describe("the memory store", () => {
     expect(standardDetailsOf(error).errorInfo?.reason).toBe("TRANSACTION_UNSUPPORTED");
   });
 
-  it.each([0, -1, 1.5, Number.NaN])("refuses maxOperations of %d", (maxOperations) => {
+  it.each([0, -1, 1.5, Number.NaN])("refuses a bound of %d", (maxOperations) => {
     expect(() => createMemoryStore({ maxOperations })).toThrow("maxOperations");
+    expect(() => createMemoryStore({ maxBytes: maxOperations })).toThrow("maxBytes");
   });
 });

@@ -1,0 +1,60 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { createPayloadSlabs, slabBytes } from "../../src/store/memory/payload-slabs.js";
+
+describe("payload slabs", () => {
+  it("give back the bytes that were put, whatever was put and freed besides", () => {
+    const bytes = fc.oneof(
+      fc.uint8Array({ maxLength: 100 }),
+      fc.uint8Array({ minLength: 2000, maxLength: 2100 }),
+    );
+    const command = fc.oneof(
+      { weight: 3, arbitrary: fc.record({ put: bytes }) },
+      fc.record({ free: fc.nat(50) }),
+    );
+    fc.assert(
+      fc.property(fc.array(command, { maxLength: 60 }), (commands) => {
+        const slabs = createPayloadSlabs();
+        const kept: { handle: number; bytes: Uint8Array }[] = [];
+        for (const each of commands) {
+          if ("put" in each) {
+            const handle = slabs.put(each.put);
+            kept.push({ handle, bytes: each.put.slice() });
+            // The store must not see what becomes of the caller's array.
+            each.put.fill(0xee);
+          } else {
+            const [freed] = kept.splice(each.free, 1);
+            if (freed !== undefined) slabs.free(freed.handle);
+          }
+        }
+        for (const { handle, bytes } of kept) expect(slabs.get(handle)).toEqual(bytes);
+        const held = kept.reduce((sum, { bytes }) => sum + slabBytes(bytes), 0);
+        expect(slabs.heldBytes()).toBe(held);
+        for (const { handle } of kept) slabs.free(handle);
+        expect(slabs.heldBytes()).toBe(0);
+      }),
+    );
+  });
+
+  it("tell no bytes from none", () => {
+    const slabs = createPayloadSlabs();
+    expect(slabs.get(slabs.put(new Uint8Array()))).toEqual(new Uint8Array());
+    expect(slabs.get(slabs.put(undefined))).toBeUndefined();
+  });
+
+  it("keep what was handed out as it was, after it is freed and its cell is another's", () => {
+    const slabs = createPayloadSlabs();
+    const handle = slabs.put(Uint8Array.of(1, 2, 3));
+    const before = slabs.get(handle);
+    slabs.free(handle);
+    slabs.put(Uint8Array.of(4, 5, 6));
+    expect(before).toEqual(Uint8Array.of(1, 2, 3));
+  });
+
+  it("leave a fifth of a cell empty at most, but for the smallest", () => {
+    for (let length = 60; length <= 4000; length += 1) {
+      expect(slabBytes(new Uint8Array(length))).toBeLessThanOrEqual(length * 1.25 + 200);
+      expect(slabBytes(new Uint8Array(length))).toBeGreaterThanOrEqual(length);
+    }
+  });
+});
