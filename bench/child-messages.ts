@@ -14,6 +14,20 @@ interface ChildAsks {
   follow: { argument: [Follow]; answer: readonly Settled[] };
   /** Of a server: what it saw since it was asked this last. */
   seen: { argument: []; answer: Seen };
+  /** Of a server: begin so many operations that do not end by themselves, and name them. */
+  begin: { argument: [operations: number]; answer: readonly string[] };
+  /** Of a server: how many WaitOperation calls came so far. */
+  waiting: { argument: []; answer: number };
+  /** Of a server: end all operations; the monotonic time before the first. */
+  end: { argument: []; answer: number };
+  /** Of a client: call WaitOperation for each of these names, and return at once. */
+  hold: { argument: [Hold]; answer: true };
+  /** Of a client: the monotonic time of the last answer to what it holds. */
+  held: { argument: []; answer: number };
+  /** Fill a store anew. */
+  fill: { argument: [Fill]; answer: FillOutcome };
+  /** List one page again and again, for so long. */
+  list: { argument: [List]; answer: ListOutcome };
   /** Begin many waits at a time, in one process; then end what they wait for. */
   pend: { argument: [Pend]; answer: PendOutcome };
 }
@@ -47,6 +61,42 @@ export interface Follow {
   readonly operations: number;
   readonly lastMs: number;
   readonly everyMs: number;
+}
+
+/** These names, each so often, at the server at this port of the loopback. */
+export interface Hold {
+  readonly port: number;
+  readonly names: readonly string[];
+  readonly times: number;
+}
+
+/** So many operations of so many bytes each by wire. */
+export interface Fill {
+  readonly operations: number;
+  /** One of so many is not done. */
+  readonly openEvery: number;
+  readonly wireBytes: number;
+}
+
+export interface FillOutcome {
+  /** What all of them hold after full collections, in bytes. */
+  readonly heldBytes: number;
+  /** The size of one, serialized. */
+  readonly wireBytes: number;
+}
+
+export interface List {
+  /** From 1. The last full page where there are fewer. */
+  readonly page: number;
+  /** Only those that are not done. */
+  readonly isOpen: boolean;
+  readonly durationMs: number;
+}
+
+export interface ListOutcome {
+  readonly pages: number;
+  /** Processor time, with that of the collector's threads. */
+  readonly micros: number;
 }
 
 /** When a result was there, by the monotonic clock that all processes share. */

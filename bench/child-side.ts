@@ -33,8 +33,13 @@ export async function runServer(
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
+  runListening(port, answer);
+}
+
+/** Make this process a subject's server that listens on this port already. */
+export function runListening(port: number, answer: (message: ChildQuestion) => unknown): void {
   answerParent(port, async (message) => {
-    const answered = answer(message);
+    const answered = await answer(message);
     if (answered === undefined) throw new Error(`this server is not asked for ${message.ask}`);
     return answered;
   });
@@ -100,8 +105,60 @@ export function runWaits(prepare: (pend: Pend) => Promise<() => Promise<PendingW
   });
 }
 
+/** Operations of a server that end when they are told to. */
+export interface HeldOperations {
+  begin(operations: number): readonly string[] | Promise<readonly string[]>;
+  /** How many calls wait. */
+  waiting(): number;
+  end(): unknown;
+}
+
+/** How a server with such operations answers its parent. */
+export function answerHeld(held: HeldOperations): (message: ChildQuestion) => unknown {
+  return async (message) => {
+    switch (message.ask) {
+      case "begin":
+        return held.begin(message.argument);
+      case "waiting":
+        return held.waiting();
+      case "end": {
+        const startMs = monotonicMs();
+        await held.end();
+        return startMs;
+      }
+      default:
+        return undefined;
+    }
+  };
+}
+
+/** Make this process a client that begins many calls and then waits for the last of them. */
+export function runHolder(connect: (port: number) => (name: string) => Promise<unknown>): void {
+  let calls: Promise<unknown>[] = [];
+  const holders = new Map<number, (name: string) => Promise<unknown>>();
+  answerParent(undefined, async (message) => {
+    if (message.ask === "held") {
+      await Promise.all(calls);
+      const lastMs = monotonicMs();
+      calls = [];
+      return lastMs;
+    }
+    if (message.ask !== "hold") throw new Error(`a holder is not asked for ${message.ask}`);
+    const { port, names, times } = message.argument;
+    const hold = holders.get(port) ?? connect(port);
+    holders.set(port, hold);
+    for (let time = 0; time < times; time++) calls.push(...names.map(hold));
+    return true;
+  });
+}
+
+/** Make this process one that keeps operations. */
+export function runStored(answer: (message: ChildQuestion) => Promise<unknown>): void {
+  answerParent(undefined, answer);
+}
+
 /** What is in use when all that is to be done at once is done, in bytes. */
-async function settledMemory(): Promise<number> {
+export async function settledMemory(): Promise<number> {
   let inUse = Number.POSITIVE_INFINITY;
   // More than once: what a finalizer lets go of is collected the next time.
   for (let collection = 0; collection < 2; collection++) {
@@ -141,7 +198,7 @@ async function load(caller: Caller, { inFlight, durationMs }: Load): Promise<Loa
 }
 
 /** What a child is asked that depends on the subject. */
-type ChildQuestion = Exclude<ParentMessage, { ask: "cpu" | "memory" | "resources" | "stop" }>;
+export type ChildQuestion = Exclude<ParentMessage, { ask: "cpu" | "memory" | "resources" | "stop" }>;
 
 function answerParent(
   port: number | undefined,

@@ -1,0 +1,47 @@
+import type { Question, Subject } from "../harness.js";
+import { startStore } from "../store-child.js";
+
+export const question: Question = {
+  asks: "What does a page of 50 cost at any size of the memory store, at any depth?",
+  baseline: "1,000 stored, page 1",
+  subjects: [
+    pageSubject("1,000 stored, page 1", 1000, 1),
+    pageSubject("100,000 stored, page 1", 100_000, 1),
+    pageSubject("100,000 stored, last page", 100_000, 10_000),
+    pageSubject("1,000,000 stored, page 1", 1_000_000, 1),
+    pageSubject("1,000,000 stored, page 10,000", 1_000_000, 10_000),
+  ],
+  cases: { of: "(0: no filter, 1: done = false)", values: [0, 1] },
+  measures: [
+    { key: "micros", title: "processor time per page (us)", amount: "micros", per: "pages" },
+  ],
+  goals: [
+    "100,000 stored, page 1",
+    "100,000 stored, last page",
+    "1,000,000 stored, page 1",
+    "1,000,000 stored, page 10,000",
+  ].map((subject) => ({ measure: "micros", subject, bound: "at most", ratio: 2 })),
+  effort: { launches: 6, rounds: 4, warmUpRounds: 2, turns: 10, turnMs: 20 },
+};
+
+/**
+ * Pages of a store of its own. In case 1 only one in a thousand of what is stored matches,
+ * but of 1000 all 50 of a page do, as otherwise there would be one in it.
+ */
+function pageSubject(name: string, operations: number, page: number): Subject {
+  return {
+    name,
+    async open() {
+      const { child, close } = await startStore();
+      const openEvery = operations === 1000 ? 1 : 1000;
+      await child.ask("fill", { operations, openEvery, wireBytes: 312 });
+      return {
+        async turn(isOpen, durationMs) {
+          const outcome = await child.ask("list", { page, isOpen: isOpen === 1, durationMs });
+          return { ...outcome };
+        },
+        close,
+      };
+    },
+  };
+}
