@@ -198,7 +198,10 @@ async function load(caller: Caller, { inFlight, durationMs }: Load): Promise<Loa
 }
 
 /** What a child is asked that depends on the subject. */
-export type ChildQuestion = Exclude<ParentMessage, { ask: "cpu" | "memory" | "resources" | "stop" }>;
+export type ChildQuestion = Exclude<
+  ParentMessage,
+  { ask: "cpu" | "memory" | "resources" | "stop" }
+>;
 
 function answerParent(
   port: number | undefined,
