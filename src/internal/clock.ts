@@ -11,16 +11,25 @@ export interface Clock {
    * Call `callback` once after `delayMs` milliseconds (0 and less: as soon as
    * possible, never at once). The returned function takes that back; calling it
    * late or twice does nothing.
+   *
+   * A `background` callback is one that nobody waits for: where the platform can tell,
+   * it does not keep the program alive. Default: false.
    */
-  schedule(delayMs: number, callback: () => void): () => void;
+  schedule(
+    delayMs: number,
+    callback: () => void,
+    options?: { background?: boolean | undefined },
+  ): () => void;
 }
 
 /** The clock of the machine. */
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
-  schedule(delayMs, callback) {
+  schedule(delayMs, callback, options) {
     // A longer one would fire at once.
     const timer = setTimeout(callback, Math.min(Math.max(delayMs, 0), longestMs));
+    // Elsewhere than in Node a timer may be a number.
+    if (options?.background) timer.unref?.();
     return () => clearTimeout(timer);
   },
 };

@@ -9,13 +9,17 @@ export interface ManualClock extends Clock {
    * before time goes on.
    */
   advance(ms: number): Promise<void>;
-  /** How many callbacks are scheduled: 0 when nothing waits any more. */
-  scheduled(): number;
+  /**
+   * How many callbacks are scheduled: 0 when nothing waits any more. Those in the
+   * background are not counted unless they are asked for.
+   */
+  scheduled(options?: { background?: boolean | undefined }): number;
 }
 
 interface Timer {
   readonly dueMs: number;
   readonly callback: () => void;
+  readonly background: boolean;
 }
 
 /** @param startMs The first time it shows, in milliseconds since the Unix epoch. */
@@ -35,8 +39,9 @@ export function createManualClock(startMs = Date.UTC(2026, 0, 1)): ManualClock {
 
   return {
     nowMs: () => nowMs,
-    schedule(delayMs, callback) {
-      const timer: Timer = { dueMs: nowMs + Math.max(0, delayMs), callback };
+    schedule(delayMs, callback, options) {
+      const background = options?.background ?? false;
+      const timer: Timer = { dueMs: nowMs + Math.max(0, delayMs), callback, background };
       timers.add(timer);
       return () => {
         timers.delete(timer);
@@ -53,6 +58,7 @@ export function createManualClock(startMs = Date.UTC(2026, 0, 1)): ManualClock {
       }
       nowMs = untilMs;
     },
-    scheduled: () => timers.size,
+    scheduled: (options) =>
+      [...timers].filter(({ background }) => !background || options?.background).length,
   };
 }

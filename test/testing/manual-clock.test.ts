@@ -43,4 +43,17 @@ describe("createManualClock", () => {
     await clock.advance(100);
     expect(clock.scheduled()).toBe(0);
   });
+
+  it("counts what nobody waits for only where it is asked for, and calls it all the same", async () => {
+    const clock = createManualClock();
+    let called = 0;
+    const note = () => {
+      called += 1;
+    };
+    clock.schedule(10, note, { background: true });
+    clock.schedule(20, note);
+    expect([clock.scheduled(), clock.scheduled({ background: true })]).toEqual([1, 2]);
+    await clock.advance(20);
+    expect([called, clock.scheduled({ background: true })]).toEqual([2, 0]);
+  });
 });
