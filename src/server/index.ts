@@ -38,6 +38,7 @@ export {
   type Report,
   requiredDone,
   type SerializedPayloads,
+  type ServeOptions,
   type Settlement,
   type SignalKind,
   type Signals,

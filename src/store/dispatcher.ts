@@ -5,6 +5,12 @@ export interface DispatchedOperation {
   readonly name: string;
   /** `package.Service/Method`. */
   readonly method: string;
+  /**
+   * For whom it is run: where many wait, those of different tenants take turns, so that
+   * one who starts many does not keep the others waiting. Absent or empty: nobody's in
+   * particular. A hint: a dispatcher may order otherwise.
+   */
+  readonly tenant?: string | undefined;
 }
 
 /** An operation that was handed to this process to run. */
@@ -23,7 +29,18 @@ export type Settlement =
   /** Deliver it again after this delay in milliseconds; that uses up an attempt. */
   | { readonly kind: "retry"; readonly delayMs: number }
   /** Deliver it to another process as soon as possible; that uses up none. */
-  | { readonly kind: "handover" };
+  | { readonly kind: "handover" }
+  /**
+   * Deliver it again after this delay in milliseconds, as one that is new: its work
+   * goes on later, and that uses up no attempt.
+   */
+  | { readonly kind: "continue"; readonly delayMs: number };
+
+/** Options of serving a method. */
+export interface ServeOptions {
+  /** How many of its operations run side by side in this process, at least 1. Absent: no bound of its own. */
+  maxConcurrent?: number | undefined;
+}
 
 /**
  * Who runs what: hands each dispatched operation to one process at a time, at
@@ -50,7 +67,13 @@ export interface Dispatcher {
    *
    * Returns at once; a failure to set it up is what `dispatch` rejects with.
    */
-  serve(method: string, run: (delivery: Delivery) => Promise<Settlement>): void;
+  serve(
+    method: string,
+    run: (delivery: Delivery) => Promise<Settlement>,
+    options?: ServeOptions,
+  ): void;
+  /** How many wait for their turn in this process's own queue; absent where there is none. */
+  queued?(): number;
   /** Take no more deliveries. Resolves when those under way are settled. Calling it again joins the first call. */
   stop(): Promise<void>;
 }

@@ -1,5 +1,11 @@
 export type { WildcardPieces } from "../internal/wildcard.js";
-export type { Delivery, DispatchedOperation, Dispatcher, Settlement } from "./dispatcher.js";
+export type {
+  Delivery,
+  DispatchedOperation,
+  Dispatcher,
+  ServeOptions,
+  Settlement,
+} from "./dispatcher.js";
 export { type CreateTimeRange, createTimeRange, requiredDone } from "./filter-bounds.js";
 export {
   createInProcessDispatcher,

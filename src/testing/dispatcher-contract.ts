@@ -86,6 +86,50 @@ export const dispatcherContract: readonly ContractCase<Dispatcher>[] = [
     assertSame(names.join(), [name, name, name].join(), "names");
     await dispatcher.stop();
   }),
+  dispatcherCase("delivers again what goes on later", async (dispatcher) => {
+    const method = newMethod();
+    const deliveries = createDeliveries((_, count) =>
+      count === 1 ? { kind: "continue", delayMs: 1 } : settled,
+    );
+    dispatcher.serve(method, deliveries.run);
+    const name = newName();
+    await dispatcher.dispatch({ name, method });
+    const names = (await deliveries.first(2)).map((delivery) => delivery.name);
+    assertSame(names.join(), [name, name].join(), "names");
+    await dispatcher.stop();
+  }),
+  dispatcherCase(
+    "runs no more of a method side by side than it was told to, and others meanwhile",
+    async (dispatcher) => {
+      const [narrow, wide] = [newMethod(), newMethod()];
+      let finish: () => void = () => undefined;
+      const gate = new Promise<void>((resolve) => {
+        finish = resolve;
+      });
+      const ofNarrow = createDeliveries(() => settled);
+      const ofWide = createDeliveries(() => settled);
+      dispatcher.serve(
+        narrow,
+        async (delivery) => {
+          const settlement = await ofNarrow.run(delivery);
+          await gate;
+          return settlement;
+        },
+        { maxConcurrent: 2 },
+      );
+      dispatcher.serve(wide, ofWide.run);
+      for (let count = 0; count < 3; count += 1) {
+        await dispatcher.dispatch({ name: newName(), method: narrow });
+      }
+      await dispatcher.dispatch({ name: newName(), method: wide });
+      await ofWide.first(1);
+      await ofNarrow.first(2);
+      assertSame(ofNarrow.count(), 2, "how many of the narrow one run");
+      finish();
+      await ofNarrow.first(3);
+      await dispatcher.stop();
+    },
+  ),
   dispatcherCase("delivers once what is settled, and the next one after it", async (dispatcher) => {
     const method = newMethod();
     const deliveries = createDeliveries(() => settled);

@@ -164,3 +164,62 @@ describe("the in-process dispatcher", () => {
     }
   });
 });
+
+describe("the turns of an in-process dispatcher", () => {
+  /** A dispatcher that runs one at a time, and the order of what ran. */
+  async function runInTurns(operations: readonly { tenant?: string; method?: string }[]) {
+    const dispatcher = createInProcessDispatcher({ maxConcurrent: 1 });
+    const ran: string[] = [];
+    for (const [at, { tenant, method = "M" }] of operations.entries()) {
+      await dispatcher.dispatch({ name: `${method}${tenant ?? ""}${at}`, method, tenant });
+    }
+    const done = createDeferred();
+    for (const method of ["M", "N"]) {
+      dispatcher.serve(method, async ({ name }) => {
+        ran.push(name);
+        if (ran.length === operations.length) done.resolve();
+        return { kind: "settled" };
+      });
+    }
+    await done.promise;
+    await dispatcher.stop();
+    return ran;
+  }
+
+  it("go round the tenants, so that one with 10,000 does not keep another waiting", async () => {
+    const many = Array.from({ length: 10_000 }, () => ({ tenant: "a" }));
+    const ran = await runInTurns([...many, { tenant: "b" }, { tenant: "b" }]);
+    expect(ran.indexOf("Mb10000")).toBeLessThan(3);
+    expect(ran.indexOf("Mb10001")).toBeLessThan(5);
+    expect(ran.filter((name) => name.startsWith("Ma"))).toEqual(many.map((_, at) => `Ma${at}`));
+  });
+
+  it("go round the methods", async () => {
+    const ran = await runInTurns([{}, {}, {}, { method: "N" }, { method: "N" }]);
+    // The first was under way before the other method was served.
+    expect(ran).toEqual(["M0", "N3", "M1", "N4", "M2"]);
+  });
+
+  it("counts what waits, also for its retry", async () => {
+    const clock = createManualClock();
+    const dispatcher = createInProcessDispatcher({ maxConcurrent: 1, clock });
+    const gate = createDeferred();
+    let runs = 0;
+    dispatcher.serve("M", async () => {
+      runs += 1;
+      if (runs > 1) await gate.promise;
+      return runs === 1 ? { kind: "retry", delayMs: 50 } : { kind: "settled" };
+    });
+    await dispatcher.dispatch({ name: "operations/1", method: "M" });
+    await clock.advance(0);
+    await dispatcher.dispatch({ name: "operations/2", method: "M" });
+    await dispatcher.dispatch({ name: "operations/3", method: "M" });
+    expect(dispatcher.queued?.()).toBe(2);
+    await clock.advance(50);
+    expect(dispatcher.queued?.()).toBe(2);
+    gate.resolve();
+    await clock.advance(0);
+    expect([dispatcher.queued?.(), runs]).toEqual([0, 4]);
+    await dispatcher.stop();
+  });
+});

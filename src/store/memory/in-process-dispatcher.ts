@@ -3,6 +3,7 @@ import { atLeastOne } from "../../internal/option-bounds.js";
 import type { Delivery, DispatchedOperation, Dispatcher, Settlement } from "../dispatcher.js";
 import { queueFull } from "../errors.js";
 import { afterCommit } from "./after-commit.js";
+import { createFairQueue, type FairQueue } from "./fair-queue.js";
 
 /** How an in-process dispatcher is bounded and what time it goes by. */
 export interface InProcessDispatcherOptions {
@@ -18,8 +19,18 @@ export interface InProcessDispatcherOptions {
   clock?: Clock | undefined;
 }
 
+/** What this process knows of one method. */
+interface Served {
+  readonly queue: FairQueue<DispatchedOperation>;
+  /** Undefined until somebody serves it. */
+  run: ((delivery: Delivery) => Promise<Settlement>) | undefined;
+  maxConcurrent: number;
+  running: number;
+}
+
 /**
- * A queue in this process, first come, first served.
+ * A queue in this process. Methods take turns, and so do the tenants of each; for one
+ * tenant and method, first come is first served.
  *
  * @throws RangeError for a bound that is no whole number of at least 1.
  */
@@ -27,71 +38,98 @@ export function createInProcessDispatcher(options: InProcessDispatcherOptions = 
   const maxConcurrent = atLeastOne("maxConcurrent", options.maxConcurrent ?? 100);
   const maxQueued = atLeastOne("maxQueued", options.maxQueued ?? 100_000);
   const clock = options.clock ?? systemClock;
-  const runners = new Map<string, (delivery: Delivery) => Promise<Settlement>>();
-  const queue: DispatchedOperation[] = [];
-  /** Those of methods that nobody serves yet. */
-  const unserved: DispatchedOperation[] = [];
+  const methods = new Map<string, Served>();
+  /** All methods, the one whose turn it is first. */
+  const turns: Served[] = [];
   const underWay = new Set<Promise<void>>();
   const delayed = new Set<() => void>();
+  let queued = 0;
   let stopped = false;
+
+  const servedOf = (method: string): Served => {
+    let served = methods.get(method);
+    if (served === undefined) {
+      const unbounded = Number.POSITIVE_INFINITY;
+      const queue = createFairQueue<DispatchedOperation>();
+      served = { queue, run: undefined, maxConcurrent: unbounded, running: 0 };
+      methods.set(method, served);
+      turns.push(served);
+    }
+    return served;
+  };
+
+  const put = (operation: DispatchedOperation) => {
+    servedOf(operation.method).queue.put(operation.tenant ?? "", operation);
+    queued += 1;
+    startNext();
+  };
+
+  const canRun = ({ queue, run, running, maxConcurrent }: Served) =>
+    run !== undefined && running < maxConcurrent && queue.size() > 0;
 
   const startNext = () => {
     while (!stopped && underWay.size < maxConcurrent) {
-      const operation = queue.shift();
-      if (operation === undefined) return;
-      const runner = runners.get(operation.method);
-      if (runner === undefined) {
-        unserved.push(operation);
-        continue;
-      }
-      const run = deliver(operation, runner).finally(() => {
-        underWay.delete(run);
-        startNext();
-      });
-      underWay.add(run);
+      const at = turns.findIndex(canRun);
+      const served = turns[at];
+      const operation = served?.queue.take();
+      if (served === undefined || operation === undefined) return;
+      turns.splice(at, 1);
+      turns.push(served);
+      queued -= 1;
+      start(served, operation);
     }
   };
 
-  const deliver = async (
-    operation: DispatchedOperation,
-    run: (delivery: Delivery) => Promise<Settlement>,
-  ): Promise<void> => {
+  const start = (served: Served, operation: DispatchedOperation) => {
+    served.running += 1;
+    const run = deliver(served, operation).finally(() => {
+      served.running -= 1;
+      underWay.delete(run);
+      startNext();
+    });
+    underWay.add(run);
+  };
+
+  const deliver = async ({ run }: Served, operation: DispatchedOperation): Promise<void> => {
     // Nobody can take an operation away from the one process there is.
     const { signal } = new AbortController();
-    const settlement = await run({ ...operation, signal });
-    if (settlement.kind === "retry") later(operation, settlement.delayMs);
+    const settlement = (await run?.({ ...operation, signal })) ?? failedRun;
+    if (settlement.kind === "retry" || settlement.kind === "continue") {
+      later(operation, settlement.delayMs);
+    }
   };
 
   const later = (operation: DispatchedOperation, delayMs: number) => {
     if (stopped) return;
     const unschedule = clock.schedule(delayMs, () => {
       delayed.delete(unschedule);
-      queue.push(operation);
-      startNext();
+      put(operation);
     });
     delayed.add(unschedule);
   };
 
   return {
     isDurable: false,
-    async dispatch({ name, method }, dispatchOptions) {
-      if (queue.length + unserved.length + delayed.size >= maxQueued) throw queueFull(maxQueued);
-      afterCommit(dispatchOptions, "in-process dispatcher", () => {
-        queue.push({ name, method });
-        startNext();
-      });
+    async dispatch({ name, method, tenant }, dispatchOptions) {
+      if (queued + delayed.size >= maxQueued) throw queueFull(maxQueued);
+      afterCommit(dispatchOptions, "in-process dispatcher", () => put({ name, method, tenant }));
     },
-    serve(method, run) {
-      runners.set(method, async (delivery) => {
+    serve(method, run, serveOptions = {}) {
+      const served = servedOf(method);
+      served.maxConcurrent =
+        serveOptions.maxConcurrent === undefined
+          ? Number.POSITIVE_INFINITY
+          : atLeastOne("maxConcurrent", serveOptions.maxConcurrent);
+      served.run = async (delivery) => {
         try {
           return await run(delivery);
         } catch {
           return failedRun;
         }
-      });
-      for (const operation of unserved.splice(0)) queue.push(operation);
+      };
       startNext();
     },
+    queued: () => queued + delayed.size,
     async stop() {
       stopped = true;
       for (const unschedule of delayed) unschedule();
