@@ -1,11 +1,11 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { callWithin } from "../internal/call-within.js";
+import { tell } from "../internal/tell.js";
 import { fullName } from "../operation/long-running.js";
 import { ErrorInfoSchema } from "../protos.js";
 import { errorWithInfo } from "../status/error-info.js";
 import { createLookTally, waitAborted } from "./look-tally.js";
 import { notNeeded } from "./not-needed.js";
-import { tell } from "./observer.js";
 import { OperationError, type WaitReport } from "./operation-error.js";
 import type { OperationPoller } from "./operation-poller.js";
 import type { FinalSnapshot, Snapshot } from "./snapshot.js";

@@ -6,13 +6,13 @@ import type {
   Registry,
 } from "@bufbuild/protobuf";
 import type { CallOptions, Transport } from "@connectrpc/connect";
+import { tell } from "../internal/tell.js";
 import {
   type LongRunningMethod,
   type LongRunningMethodsOf,
   longRunningMethodsOf,
 } from "../operation/index.js";
 import type { ClientOptions } from "./client-options.js";
-import { tell } from "./observer.js";
 import { createOperationHandle, type OperationHandle } from "./operation-handle.js";
 import { createClientCore, resumeOperation } from "./operations-client.js";
 import type { ResumeToken } from "./resume-token.js";

@@ -59,15 +59,3 @@ export interface WaitEnd {
    */
   readonly overshootMs: number;
 }
-
-/** Tell an observer, or whoever else, whose errors do not reach the teller. */
-export function tell<T, Answer>(
-  observer: T | undefined,
-  what: (to: T) => Answer,
-): Answer | undefined {
-  try {
-    return observer && what(observer);
-  } catch {
-    return undefined;
-  }
-}

@@ -1,11 +1,11 @@
 import { Code, ConnectError } from "@connectrpc/connect";
+import { tell } from "../internal/tell.js";
 import { fullName } from "../operation/long-running.js";
 import type { Operation } from "../protos.js";
 import { errorWithInfo } from "../status/error-info.js";
 import { type ClientRounds, createClientRounds } from "./client-rounds.js";
 import type { Filter } from "./filter.js";
 import { createLookTally, type LookTally, waitAborted } from "./look-tally.js";
-import { tell } from "./observer.js";
 import type { BatchMember } from "./operation-batch.js";
 import type { OperationError } from "./operation-error.js";
 import type { OperationHandle } from "./operation-handle.js";
