@@ -2,8 +2,8 @@ import { create, type DescMessage, isMessage, type MessageInitShape } from "@buf
 import { reflect } from "@bufbuild/protobuf/reflect";
 import { type CallOptions, Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { inRange } from "../internal/option-bounds.js";
+import { stringField } from "../internal/scalar-field.js";
 import { sleep } from "../internal/sleep.js";
-import { stringField } from "../internal/string-field.js";
 import { fullName, type LongRunningMethod } from "../operation/long-running.js";
 import { type Operation, OperationSchema } from "../protos.js";
 import { createRequestId } from "./create-request-id.js";

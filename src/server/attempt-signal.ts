@@ -1,12 +1,16 @@
+import { fromBinary } from "@bufbuild/protobuf";
 import type { ConnectError } from "@connectrpc/connect";
 import type { Clock } from "../internal/clock.js";
+import { StatusSchema } from "../protos.js";
+import { errorFromStatus } from "../status/status-error.js";
 import type { OperationRecord, OperationStore } from "../store/operation-store.js";
 import type { Signals } from "../store/signals.js";
 import { attemptLost, cancelledByRequest } from "./errors.js";
 
 /**
  * Why the work of an attempt should stop: somebody asked for its cancellation, the
- * server shuts down, or another attempt may have the operation by now.
+ * server shuts down, or the operation is no longer its own, because another attempt may
+ * have it by now or it has ended.
  */
 export type StopCause = "cancel" | "drain" | "loss";
 
@@ -22,7 +26,7 @@ export interface AttemptSignal {
   see(record: OperationRecord): void;
   /** Whether the work was asked to stop for this cause. */
   stoppedBy(cause: StopCause): boolean;
-  /** Listen no more. */
+  /** Listen no more. Calling it again does nothing. */
   close(): void;
 }
 
@@ -61,8 +65,12 @@ export async function createAttemptSignal(
       () => undefined,
     );
     if (closed || found === undefined) return;
-    if (found.record === undefined) stop("loss", attemptLost(name, attempt));
-    else see(found.record);
+    if (found.record !== undefined) {
+      see(found.record);
+      return;
+    }
+    const end = await endOf(store, name);
+    if (!closed) stop("loss", end ?? attemptLost(name, attempt));
   };
   const pollLater = () => {
     if (signals.pollIntervalMs === undefined || closed || controller.signal.aborted) return;
@@ -71,7 +79,8 @@ export async function createAttemptSignal(
 
   const unsubscribe = await signals.subscribe(name, (kind) => {
     if (kind === "cancel-requested") cancel();
-    else if (kind === "missed") void look();
+    // An end that this attempt did not write: by a deadline, a pre-emption, another attempt.
+    else if (kind === "missed" || kind === "done") void look();
   });
   pollLater();
 
@@ -81,9 +90,17 @@ export async function createAttemptSignal(
     see,
     stoppedBy: (cause) => causes.has(cause),
     close() {
+      if (closed) return;
       closed = true;
       unschedule?.();
       unsubscribe();
     },
   };
+}
+
+/** The error that an operation ended with meanwhile; undefined where that cannot be seen. */
+async function endOf(store: OperationStore, name: string): Promise<ConnectError | undefined> {
+  const record = await store.get(name).catch(() => undefined);
+  if (record?.result?.kind !== "error") return undefined;
+  return errorFromStatus(fromBinary(StatusSchema, record.result.value));
 }

@@ -1,33 +1,37 @@
-import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
+import { create, type DescMessage, type MessageInitShape } from "@bufbuild/protobuf";
 import { systemClock } from "../internal/clock.js";
-import { atLeastOne, inRange } from "../internal/option-bounds.js";
+import { atLeastOne } from "../internal/option-bounds.js";
 import { settlesWithin } from "../internal/settles-within.js";
 import { fullName, type LongRunningMethod } from "../operation/long-running.js";
+import { parseOperationName } from "../operation/name.js";
 import type { Operation } from "../protos.js";
 import { createInProcessDispatcher } from "../store/memory/in-process-dispatcher.js";
 import { createInProcessSignals } from "../store/memory/in-process-signals.js";
 import { createMemoryStore } from "../store/memory/memory-store.js";
+import type { OperationRecord } from "../store/operation-store.js";
 import { createAuthorizer } from "./authorize.js";
 import { draining, recovering } from "./errors.js";
 import { logToConsole, type OperationsEvent } from "./events.js";
 import { createExternalOperations } from "./external-operations.js";
 import { guarded } from "./guarded.js";
+import { createHousekeeping } from "./housekeeping.js";
 import { createKnownMethods } from "./known-methods.js";
+import type { StartOptions } from "./method-options.js";
+import { createMethodPolicies, milliseconds, optionalMilliseconds } from "./method-policies.js";
+import { createOperationFromRecord } from "./operation-message.js";
 import { createOperationWaiters } from "./operation-waiters.js";
-import type { OperationsOptions, OperationsServer, StartOptions } from "./operations-server.js";
+import type { OperationsOptions, OperationsServer } from "./operations-server.js";
 import { createOperationsService } from "./operations-service.js";
 import { createPageTokens } from "./page-token.js";
-import { stringFieldOf } from "./request-id.js";
+import { recoverOperations } from "./recover-operations.js";
+import { stringFieldOf } from "./request-fields.js";
+import { createRetryPolicy } from "./retry-policy.js";
 import { createRunLoop } from "./run-loop.js";
 import { createOperationStarts, type StartInit } from "./start-operations.js";
 import { storedError, storedPayload, storedResponse } from "./stored-result.js";
-import { createWriteAndPublish } from "./write-and-publish.js";
+import { createPublisher } from "./write-and-publish.js";
 
 const dayMs = 24 * 60 * 60 * 1000;
-
-/** How often starts clear away what has expired, and how much at a time. */
-const expireIntervalMs = 60_000;
-const expirePageSize = 1000;
 
 /** How long a start waits, in milliseconds, while the queue is filled with what was unfinished. */
 const recoveryWaitMs = 5000;
@@ -43,7 +47,6 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
   const store = options.store ?? createMemoryStore({ clock });
   const dispatcher = options.dispatcher ?? createInProcessDispatcher({ clock });
   const signals = options.signals ?? createInProcessSignals();
-  const retentionMs = milliseconds("retentionMs", options.retentionMs ?? 30 * dayMs);
   const maxWaitMs = milliseconds("maxWaitMs", options.maxWaitMs ?? 60_000);
   const reportIntervalMs = milliseconds("reportIntervalMs", options.reportIntervalMs ?? 100);
   const maxAttempts = atLeastOne("maxAttempts", options.maxAttempts ?? 10);
@@ -56,39 +59,31 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
   };
   const authorize = createAuthorizer(store, options.authorize);
   const pageTokens = createPageTokens(options.pageTokenKey);
-  const writeAndPublish = createWriteAndPublish(store, signals, log);
-  const waiters = createOperationWaiters(store, signals, clock);
-  const runLoop = createRunLoop({
-    store,
-    signals,
-    writeAndPublish,
-    clock,
-    log,
-    reportIntervalMs,
-    maxAttempts,
+  const policies = createMethodPolicies({
+    retentionMs: milliseconds("retentionMs", options.retentionMs ?? 30 * dayMs),
+    deadlineMs: optionalMilliseconds("deadlineMs", options.deadlineMs),
+    deleteRunning: options.deleteRunning ?? "hide",
+    cancellation: options.cancellation ?? true,
   });
-  const starts = createOperationStarts({ store, dispatcher, writeAndPublish, clock, log });
-  const external = createExternalOperations(store, writeAndPublish);
+  const operationFromRecord = createOperationFromRecord(policies);
+  const watch = (record: OperationRecord) => housekeeping.watch(record);
+  const contracts = { store, dispatcher, signals, clock, log, observer: options.observer, watch };
+  const publisher = createPublisher(contracts);
+  const { writeAndPublish } = publisher;
+  const housekeeping = createHousekeeping({ ...contracts, publisher });
+  const waiters = createOperationWaiters(store, signals, clock);
+  const runLoop = createRunLoop({ ...contracts, writeAndPublish, reportIntervalMs, maxAttempts });
+  const starts = createOperationStarts({ ...contracts, publisher, operationFromRecord });
+  const external = createExternalOperations(store, writeAndPublish, operationFromRecord);
   const served = new Set<string>();
   const knownMethods = createKnownMethods();
   const startsUnderWay = new Set<Promise<unknown>>();
   const stopped = new AbortController();
   let isRecovered = false;
-  const recovered = starts.recover(stopped.signal).then(() => {
+  const recovered = recoverOperations(contracts, stopped.signal).then(() => {
     isRecovered = true;
   });
   let stopping: Promise<void> | undefined;
-  let lastExpiryMs = clock.nowMs();
-
-  const expireNowAndThen = async () => {
-    if (clock.nowMs() - lastExpiryMs < expireIntervalMs) return;
-    lastExpiryMs = clock.nowMs();
-    try {
-      while ((await store.expire(expirePageSize)) === expirePageSize && stopping === undefined);
-    } catch (cause) {
-      log({ kind: "store-failed", action: "expire", cause });
-    }
-  };
 
   const start = async <I extends DescMessage>(
     method: LongRunningMethod<I>,
@@ -97,7 +92,6 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
   ): Promise<Operation> => {
     if (stopping !== undefined) throw draining();
     knownMethods.add(method);
-    void expireNowAndThen();
     if (!isRecovered && !(await settlesWithin(recovered, clock, recoveryWaitMs))) {
       throw recovering();
     }
@@ -110,16 +104,31 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
       startsUnderWay.delete(started);
     }
   };
-  const startInit = (external: boolean, given: StartOptions): StartInit => ({
-    external,
-    parent: given.parent,
-    principal: given.principal ?? "",
-    retentionMs: milliseconds("retentionMs", given.retentionMs ?? retentionMs),
-    transaction: given.transaction,
-  });
+  /** A start that the program makes itself. */
+  const startInit = <I extends DescMessage, R extends DescMessage>(
+    method: LongRunningMethod<I, R>,
+    external: boolean,
+    given: StartOptions,
+  ): StartInit => {
+    const policy = policies.known(method);
+    return {
+      external,
+      name: given.name,
+      parent: given.parent,
+      principal: given.principal ?? "",
+      resource: given.resource,
+      parallel: given.parallel ?? policy.parallel,
+      retentionMs: milliseconds("retentionMs", given.retentionMs ?? policy.retentionMs),
+      deadlineMs: optionalMilliseconds("deadlineMs", given.deadlineMs ?? policy.deadlineMs),
+      transaction: given.transaction,
+      policy,
+      preview: async () => storedResponse(method.response, create(method.response)),
+      tryNow: undefined,
+    };
+  };
 
   const shutdown = async (graceMs: number) => {
-    stopped.abort();
+    stopped.abort(draining());
     await Promise.allSettled(startsUnderWay);
     waiters.drain();
     const settled = dispatcher.stop();
@@ -130,6 +139,8 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
       }
     }
     runLoop.close();
+    housekeeping.close();
+    publisher.close();
     const closed = await Promise.allSettled([signals.close(), store.close()]);
     for (const outcome of closed) {
       if (outcome.status === "rejected") {
@@ -144,6 +155,8 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
     writeAndPublish,
     waiters,
     pageTokens,
+    policies,
+    operationFromRecord,
     maxWaitMs,
     knownMethods,
   });
@@ -155,15 +168,19 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
       cancelOperation: guarded("CancelOperation", service.cancelOperation, log),
       waitOperation: guarded("WaitOperation", service.waitOperation, log),
     },
+    draining: stopped.signal,
     handle(method, work, methodOptions = {}) {
       const name = fullName(method.method);
       if (served.has(name)) throw new TypeError(`${name} is handled already`);
-      const { retentionMs: ownRetentionMs } = methodOptions;
+      const { validateOnly, tryNow, maxConcurrent } = methodOptions;
       // Here, so that it is the declaration that a bad option fails and not each start.
-      startInit(false, { retentionMs: ownRetentionMs });
+      if (maxConcurrent !== undefined) atLeastOne("maxConcurrent", maxConcurrent);
+      const retry = methodOptions.retry && createRetryPolicy(methodOptions.retry);
+      const policy = policies.declare(method, methodOptions);
       served.add(name);
       knownMethods.add(method);
-      dispatcher.serve(name, (delivery) => runLoop.run(method, work, delivery));
+      const runnable = { method, work, policy, retry };
+      dispatcher.serve(name, (delivery) => runLoop.run(runnable, delivery), { maxConcurrent });
       return guarded(
         name,
         async (request, context) => {
@@ -172,20 +189,46 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
             methodOptions.parent?.(request) ??
             stringFieldOf(method.method.input, request, "parent") ??
             "";
-          const call = { action: "start", name: parent, method: name, context } as const;
+          const operationName = methodOptions.name?.(request, context);
+          // The parent that the operation will have, whatever the request says.
+          const target =
+            operationName === undefined
+              ? parent
+              : (parseOperationName(operationName)?.parent ?? operationName);
+          const call = { action: "start", name: target, method: name, context } as const;
           const { principal } = await authorize(call);
           await methodOptions.validate?.(request, context);
-          const init = { parent, principal, retentionMs: ownRetentionMs };
-          return start(method, request, startInit(false, init));
+          const init = startInit(method, false, {
+            name: operationName,
+            parent,
+            principal,
+            resource: methodOptions.resource?.(request),
+          });
+          if (validateOnly !== undefined) {
+            init.preview = async () =>
+              storedResponse(method.response, await validateOnly(request, context));
+          }
+          if (tryNow !== undefined) {
+            init.tryNow = async () => {
+              const response = await tryNow(request, context);
+              return response === undefined ? undefined : storedResponse(method.response, response);
+            };
+          }
+          return start(method, request, init);
         },
         log,
       );
     },
-    start: async (method, request, given = {}) => start(method, request, startInit(false, given)),
-    create: async (method, request, given = {}) => start(method, request, startInit(true, given)),
+    start: async (method, request, given = {}) =>
+      start(method, request, startInit(method, false, given)),
+    create: async (method, request, given = {}) =>
+      start(method, request, startInit(method, true, given)),
     report: async (method, name, metadata) => {
       knownMethods.add(method);
-      return external.report(name, method, storedPayload(method.metadata, metadata));
+      return external.report(name, method, (record) => {
+        const prefix = policies.known(method).metadata?.prefixOf(record.request);
+        return storedPayload(method.metadata, metadata, prefix);
+      });
     },
     succeed: async (method, name, response) => {
       knownMethods.add(method);
@@ -197,9 +240,4 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
       return stopping;
     },
   };
-}
-
-/** A time of whatever length that is not endless. */
-function milliseconds(option: string, value: number): number {
-  return inRange(option, value, 0, Number.MAX_SAFE_INTEGER);
 }

@@ -157,14 +157,37 @@ export function operationNotExternal(name: string): ConnectError {
 
 /** FAILED_PRECONDITION for driving an operation as one of a method that did not start it. */
 export function operationOfOtherMethod(name: string, method: string): ConnectError {
-  return notWritable(name, "OPERATION_OF_OTHER_METHOD", `was started by ${method}`);
+  return notWritable(name, "OPERATION_OF_OTHER_METHOD", `was started by ${method}`, { method });
 }
 
-function notWritable(name: string, reason: string, why: string): ConnectError {
+/** FAILED_PRECONDITION for a deletion of an operation that must be done first. */
+export function operationNotDone(name: string): ConnectError {
+  return notWritable(name, "OPERATION_NOT_DONE", "is not done; cancel it or wait for its end");
+}
+
+/** FAILED_PRECONDITION for a request to cancel an operation of a method that cannot be cancelled. */
+export function notCancellable(name: string, method: string): ConnectError {
+  const why = `cannot be cancelled: ${method} does not support it`;
+  return notWritable(name, "NOT_CANCELLABLE", why, { method });
+}
+
+/** UNIMPLEMENTED for a request to cancel where no operation can be cancelled. */
+export function cancellationUnsupported(): ConnectError {
+  return errorWithInfo(Code.Unimplemented, "operations of this service cannot be cancelled", {
+    reason: "CANCELLATION_UNSUPPORTED",
+  });
+}
+
+function notWritable(
+  name: string,
+  reason: string,
+  why: string,
+  metadata: Record<string, string> = {},
+): ConnectError {
   const description = `operation "${echo(name)}" ${why}`;
   return errorWithInfo(Code.FailedPrecondition, description, {
     reason,
-    metadata: { name: echo(name) },
+    metadata: { name: echo(name), ...metadata },
     details: [
       {
         desc: PreconditionFailureSchema,

@@ -8,16 +8,16 @@ import {
   operationNotFound,
   operationOfOtherMethod,
 } from "./errors.js";
-import { operationFromRecord } from "./operation-message.js";
+import type { OperationFromRecord } from "./operation-message.js";
 import type { WriteAndPublish } from "./write-and-publish.js";
 
 /** Drives operations whose work runs elsewhere. */
 export interface ExternalOperations {
-  /** Keep a serialized Any as the metadata. */
+  /** @param metadataFor Makes the serialized Any that is kept as the metadata. */
   report(
     name: string,
     method: LongRunningMethod,
-    metadata: Uint8Array,
+    metadataFor: (record: OperationRecord) => Uint8Array,
   ): Promise<{ cancelRequested: boolean }>;
   /** @param method The method that must have started it; undefined for any. */
   end(
@@ -30,6 +30,7 @@ export interface ExternalOperations {
 export function createExternalOperations(
   store: OperationStore,
   writeAndPublish: WriteAndPublish,
+  operationFromRecord: OperationFromRecord,
 ): ExternalOperations {
   const find = async (
     name: string,
@@ -44,8 +45,9 @@ export function createExternalOperations(
     return record;
   };
   return {
-    async report(name, method, metadata) {
-      const written = await store.report(await find(name, method), { metadata });
+    async report(name, method, metadataFor) {
+      const record = await find(name, method);
+      const written = await store.report(record, { metadata: metadataFor(record) });
       if (written === undefined) throw operationDone(name);
       return { cancelRequested: written.cancelRequestTimeMicros !== undefined };
     },

@@ -60,13 +60,24 @@ export type {
   OperationsAction,
   OperationsCall,
 } from "./authorize.js";
+export type { Continuation, ContinueOptions } from "./continuation.js";
 export { createOperations } from "./create-operations.js";
 export type { OperationsEvent } from "./events.js";
 export type {
+  DeleteRunning,
   MethodOptions,
-  OperationsOptions,
-  OperationsServer,
-  StartHandler,
+  Parallel,
+  RetryOptions,
   StartOptions,
-} from "./operations-server.js";
+} from "./method-options.js";
+export type {
+  ObservedAttempt,
+  ObservedEnd,
+  ObservedOperation,
+  ObservedRetry,
+  ObservedRun,
+  OperationsObserver,
+  RunObservation,
+} from "./observer.js";
+export type { OperationsOptions, OperationsServer, StartHandler } from "./operations-server.js";
 export type { RunningOperation, Work } from "./work.js";

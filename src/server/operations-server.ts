@@ -4,10 +4,12 @@ import type { Clock } from "../internal/clock.js";
 import type { LongRunningMethod } from "../operation/long-running.js";
 import type { Operation, Operations } from "../protos.js";
 import type { Dispatcher } from "../store/dispatcher.js";
-import type { OperationStore, Transaction } from "../store/operation-store.js";
+import type { OperationStore } from "../store/operation-store.js";
 import type { Signals } from "../store/signals.js";
 import type { Authorize } from "./authorize.js";
 import type { OperationsEvent } from "./events.js";
+import type { DeleteRunning, MethodOptions, StartOptions } from "./method-options.js";
+import type { OperationsObserver } from "./observer.js";
 import type { Work } from "./work.js";
 
 /** How an operations server keeps, runs and answers. Every field may be left out. */
@@ -30,6 +32,16 @@ export interface OperationsOptions {
    */
   retentionMs?: number | undefined;
   /**
+   * How long after its start an operation is ended with DEADLINE_EXCEEDED, reason
+   * `OPERATION_DEADLINE_EXCEEDED`, if it is not done, in milliseconds, at least 0; what
+   * its work writes later is void. Default: never.
+   */
+  deadlineMs?: number | undefined;
+  /** Whether there is CancelOperation; if not, it is UNIMPLEMENTED. Default: true. */
+  cancellation?: boolean | undefined;
+  /** What becomes of a running operation that is deleted. Default: hide, as operations.proto has it. */
+  deleteRunning?: DeleteRunning | undefined;
+  /**
    * The longest time that one WaitOperation call is held before it is answered
    * with the latest state, in milliseconds, at least 0. Default: 60,000, which most
    * proxies and load balancers let pass.
@@ -50,38 +62,10 @@ export interface OperationsOptions {
   pageTokenKey?: Uint8Array | undefined;
   /** Hears of what went wrong on this side. Default: prints it to standard error. */
   log?: ((event: OperationsEvent) => void) | undefined;
+  /** Hears of starts, runs and ends, for traces and metrics. Default: nobody does. */
+  observer?: OperationsObserver | undefined;
   /** Default: the machine's clock. */
   clock?: Clock | undefined;
-}
-
-/** What may be said of one long-running method. Every field may be left out. */
-export interface MethodOptions<I extends DescMessage> {
-  /**
-   * The parent in the names of its operations, without a slash at either end.
-   * Default: the request's string field `parent` where it has one, else none.
-   */
-  parent?: ((request: MessageShape<I>) => string) | undefined;
-  /**
-   * Runs before anything is stored. What it throws is the start call's own error,
-   * and no operation comes to be (AIP-151).
-   */
-  validate?:
-    | ((request: MessageShape<I>, context: HandlerContext) => void | Promise<void>)
-    | undefined;
-  /** Default: the server's. */
-  retentionMs?: number | undefined;
-}
-
-/** What may be said of one start that the program makes itself. Every field may be left out. */
-export interface StartOptions {
-  /** As in `MethodOptions`. */
-  parent?: string | undefined;
-  /** Who starts it, as `authorize` names callers. Default: empty. */
-  principal?: string | undefined;
-  /** Default: the server's. */
-  retentionMs?: number | undefined;
-  /** Start the operation in this transaction: it comes to be when that commits. */
-  transaction?: Transaction | undefined;
 }
 
 /** The handler of a unary method that starts an operation. */
@@ -94,11 +78,16 @@ export type StartHandler<I extends DescMessage> = (
 export interface OperationsServer {
   /** The five methods: `router.service(Operations, operations.service)`. */
   readonly service: ServiceImpl<typeof Operations>;
+  /** Aborts as soon as the server shuts down: what load balancers ask is not serving then. */
+  readonly draining: AbortSignal;
   /**
    * Serve a long-running method: the handler answers with a new Operation, and
    * `work` runs behind it. A request with a `request_id` that came before from the
    * same parent gets the operation it started then (AIP-155); the id is remembered for
    * the retention, and for ten minutes at least.
+   *
+   * A method whose `operation_info` is missing or names other types was refused by
+   * `longRunning` (AIP-151).
    *
    * @throws TypeError if the method is served already; RangeError for an option out of
    *   its bounds.
@@ -106,17 +95,18 @@ export interface OperationsServer {
   handle<I extends DescMessage, R extends DescMessage, M extends DescMessage>(
     method: LongRunningMethod<I, R, M>,
     work: Work<I, R, M>,
-    options?: MethodOptions<I>,
+    options?: MethodOptions<I, R>,
   ): StartHandler<I>;
   /**
    * Start an operation of a method whose work runs in a process that `handle`s it.
    *
    * @throws ConnectError `Unavailable` while the server shuts down,
-   *   `InvalidArgument` for a bad parent or a reused request id,
-   *   `ResourceExhausted` where the store is full.
+   *   `InvalidArgument` for a bad parent or name or a reused request id,
+   *   `AlreadyExists` for a name that is in use, `Aborted` for a resource that is busy,
+   *   `ResourceExhausted` where the store or the queue is full.
    */
-  start<I extends DescMessage>(
-    method: LongRunningMethod<I>,
+  start<I extends DescMessage, R extends DescMessage>(
+    method: LongRunningMethod<I, R>,
     request: MessageInitShape<I>,
     options?: StartOptions,
   ): Promise<Operation>;
@@ -124,8 +114,8 @@ export interface OperationsServer {
    * Start an operation whose work runs elsewhere: a job, a queue, a webhook. It is
    * running until `succeed` or `fail` ends it. Throws what `start` throws.
    */
-  create<I extends DescMessage>(
-    method: LongRunningMethod<I>,
+  create<I extends DescMessage, R extends DescMessage>(
+    method: LongRunningMethod<I, R>,
     request: MessageInitShape<I>,
     options?: StartOptions,
   ): Promise<Operation>;

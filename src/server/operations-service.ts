@@ -12,12 +12,14 @@ import { type Authorizer, type Caller, isVisibleTo, type OperationsAction } from
 import {
   cancelledByRequest,
   invalidField,
+  operationNotDone,
   operationNotFound,
   partialSuccessUnsupported,
 } from "./errors.js";
 import { parseFilter } from "./filter/parse-filter.js";
 import type { KnownMethods } from "./known-methods.js";
-import { operationFromRecord } from "./operation-message.js";
+import type { MethodPolicies } from "./method-policies.js";
+import type { OperationFromRecord } from "./operation-message.js";
 import type { OperationWaiters } from "./operation-waiters.js";
 import type { PageTokens } from "./page-token.js";
 import { storedError } from "./stored-result.js";
@@ -30,6 +32,8 @@ export interface OperationsServiceParts {
   writeAndPublish: WriteAndPublish;
   waiters: OperationWaiters;
   pageTokens: PageTokens;
+  policies: MethodPolicies;
+  operationFromRecord: OperationFromRecord;
   /** Longest time that one WaitOperation call is held, in milliseconds. */
   maxWaitMs: number;
   /** Whose metadata and response types filters can look into. */
@@ -43,7 +47,7 @@ const maxPageSize = 1000;
 export function createOperationsService(
   parts: OperationsServiceParts,
 ): ServiceImpl<typeof Operations> {
-  const { store, writeAndPublish, waiters, pageTokens, knownMethods } = parts;
+  const { store, writeAndPublish, waiters, pageTokens, policies, operationFromRecord } = parts;
 
   /** Authorise, then validate: the order that shows nobody what exists (AIP-211). */
   const admit = async (action: OperationsAction, name: string, context: HandlerContext) => {
@@ -78,7 +82,7 @@ export function createOperationsService(
         context,
       });
       const { parent, pageSize } = readListRequest(request);
-      const filter = parseFilter(request.filter, knownMethods.all());
+      const filter = parseFilter(request.filter, parts.knownMethods.all());
       const list = { parent, filter: request.filter, principal };
       const after =
         request.pageToken === "" ? undefined : await pageTokens.open(request.pageToken, list);
@@ -103,20 +107,25 @@ export function createOperationsService(
     },
 
     async deleteOperation({ name }, context) {
-      await assertVisible(name, await admit("delete", name, context));
+      const found = await find(name, await admit("delete", name, context));
+      const onlyDone = policies.of(found.method).deleteRunning === "refuse";
       const record = await writeAndPublish(
-        (transaction) => store.hide(name, { transaction }),
-        () => "deleted",
+        (transaction) => store.hide(name, { onlyDone, transaction }),
+        ({ deleteTimeMicros }) => (deleteTimeMicros === undefined ? undefined : "deleted"),
       );
       if (record === undefined) throw operationNotFound(name);
+      if (record.deleteTimeMicros === undefined) throw operationNotDone(name);
       return create(EmptySchema);
     },
 
     async cancelOperation({ name }, context) {
-      await assertVisible(name, await admit("cancel", name, context));
+      const found = await find(name, await admit("cancel", name, context));
+      policies.assertCancellable(found);
+      if (found.state === "done") return create(EmptySchema);
+      const graceMs = policies.of(found.method).cancelGraceMs;
       const cancelled = storedError(cancelledByRequest());
       const record = await writeAndPublish(
-        (transaction) => store.requestCancel(name, cancelled, { transaction }),
+        (transaction) => store.requestCancel(name, cancelled, { graceMs, transaction }),
         ({ state }) => (state === "done" ? "done" : "cancel-requested"),
       );
       if (record === undefined) throw operationNotFound(name);

@@ -1,23 +1,27 @@
 import { type DescMessage, fromBinary } from "@bufbuild/protobuf";
-import { Code, ConnectError } from "@connectrpc/connect";
 import type { Clock } from "../internal/clock.js";
-import { sleep } from "../internal/sleep.js";
+import { tell } from "../internal/tell.js";
 import type { LongRunningMethod } from "../operation/long-running.js";
-import { StatusSchema } from "../protos.js";
-import { statusFromError } from "../status/status-error.js";
-import type { Delivery, Settlement } from "../store/dispatcher.js";
+import type { Delivery, Dispatcher, Settlement } from "../store/dispatcher.js";
 import type {
   OperationRecord,
   OperationStore,
   Report,
   StoredResult,
+  Transaction,
 } from "../store/operation-store.js";
 import type { Signals } from "../store/signals.js";
+import { endBeforeRun, endOfThrown } from "./attempt-end.js";
 import { type AttemptSignal, createAttemptSignal } from "./attempt-signal.js";
-import { attemptLost, cancelledByRequest, draining, workerLost, workFailed } from "./errors.js";
+import { Continuation, checkpointCopy } from "./continuation.js";
+import { attemptLost, cancelledByRequest, draining } from "./errors.js";
 import type { OperationsEvent } from "./events.js";
+import type { MethodPolicy } from "./method-policies.js";
+import type { OperationsObserver, RunObservation } from "./observer.js";
 import { createReportWriter } from "./report-writer.js";
+import type { RetryPolicy } from "./retry-policy.js";
 import { storedError, storedPayload, storedResponse } from "./stored-result.js";
+import { createTerminalWrite } from "./terminal-write.js";
 import type { Work } from "./work.js";
 import type { WriteAndPublish } from "./write-and-publish.js";
 
@@ -25,21 +29,37 @@ import type { WriteAndPublish } from "./write-and-publish.js";
 export interface RunLoopParts {
   store: OperationStore;
   signals: Signals;
+  dispatcher: Dispatcher;
   writeAndPublish: WriteAndPublish;
   clock: Clock;
   log: (event: OperationsEvent) => void;
+  observer: OperationsObserver | undefined;
+  /** Hears of each operation that was claimed: it may have a deadline. */
+  watch: (record: OperationRecord) => void;
   /** Least time between two writes of one operation's metadata, in milliseconds. */
   reportIntervalMs: number;
   /** How many attempts at one operation there are at most, without those handed over. */
   maxAttempts: number;
 }
 
+/** A method that this process runs. */
+export interface RunnableMethod<
+  I extends DescMessage,
+  R extends DescMessage,
+  M extends DescMessage,
+> {
+  method: LongRunningMethod<I, R, M>;
+  work: Work<I, R, M>;
+  policy: MethodPolicy;
+  /** Undefined: work that fails is not tried again. */
+  retry: RetryPolicy | undefined;
+}
+
 /** Runs the operations that a dispatcher delivers to this process. */
 export interface RunLoop {
   /** Make one attempt at an operation, from its claim to its end. Never rejects. */
   run<I extends DescMessage, R extends DescMessage, M extends DescMessage>(
-    method: LongRunningMethod<I, R, M>,
-    work: Work<I, R, M>,
+    runnable: RunnableMethod<I, R, M>,
     delivery: Delivery,
   ): Promise<Settlement>;
   /** Abort the signal of all that runs, because the server shuts down, and start no more. */
@@ -50,159 +70,186 @@ export interface RunLoop {
   running(): string[];
 }
 
-/** How often a terminal write is tried while the store fails, and how long after each other. */
-const finishDelaysMs = [100, 200, 400, 800, 1600, 3200, 6400, 12_800];
-
-/** Codes of a store's errors that may pass by themselves; UNKNOWN is what a plain Error counts as. */
-const passingCodes: ReadonlySet<Code> = new Set([
-  Code.Unknown,
-  Code.Unavailable,
-  Code.DeadlineExceeded,
-  Code.Aborted,
-]);
-
 /** How long an operation that the store could not claim now waits for the next try. */
 const claimRetryDelayMs = 1000;
 
+const settled: Settlement = { kind: "settled" };
+
 export function createRunLoop(parts: RunLoopParts): RunLoop {
-  const { store, signals, writeAndPublish, clock, log } = parts;
+  const { store, signals, dispatcher, writeAndPublish, clock, log, observer, watch } = parts;
   const attempts = new Map<AttemptSignal, string>();
   let isDraining = false;
   const closed = new AbortController();
+  const finish = createTerminalWrite(parts, closed.signal);
 
   /**
-   * The one terminal write, tried again while the store is away. False where the
-   * claim no longer holds.
+   * Have a claimed operation queued again, or ended where its cancellation was asked for.
+   * `isFree` is true where that uses up no attempt.
    */
-  const finish = async (
+  const release = (
     record: OperationRecord,
-    result: StoredResult,
-    report: Report | undefined,
-  ): Promise<boolean> => {
-    for (let tried = 0; ; tried += 1) {
-      try {
-        const done = await writeAndPublish(
-          (transaction) => store.finish(record, result, report, { transaction }),
-          () => "done",
-        );
-        return done !== undefined;
-      } catch (cause) {
-        log({ kind: "store-failed", action: `finish ${record.name}`, cause });
-        const delayMs = finishDelaysMs[tried];
-        const { code } = ConnectError.from(cause);
-        if (closed.signal.aborted || delayMs === undefined) throw cause;
-        if (!passingCodes.has(code)) return finishWithout(record, cause);
-        await sleep(clock, delayMs, closed.signal);
-      }
-    }
-  };
-
-  /** A result that the store will not take must not run the work once more. */
-  const finishWithout = async (record: OperationRecord, cause: unknown): Promise<boolean> => {
-    const { name, method, attempt } = record;
-    log({ kind: "work-failed", name, method, attempt, cause });
-    const done = await writeAndPublish(
-      (transaction) => store.finish(record, storedError(workFailed()), undefined, { transaction }),
-      () => "done",
-    );
-    return done !== undefined;
-  };
-
-  /** Give a claimed operation back without running it any further. */
-  const handOver = async (record: OperationRecord): Promise<Settlement> => {
-    await writeAndPublish(
-      (transaction) =>
-        store.release(record, true, storedError(cancelledByRequest()), { transaction }),
+    isFree: boolean,
+    before?: (transaction: Transaction | undefined) => Promise<unknown>,
+  ) =>
+    writeAndPublish(
+      async (transaction) => {
+        await before?.(transaction);
+        const cancelled = storedError(cancelledByRequest());
+        return store.release(record, isFree, cancelled, { transaction });
+      },
       ({ state }) => (state === "done" ? "done" : "missed"),
     );
+
+  const handOver = async (record: OperationRecord): Promise<Settlement> => {
+    await release(record, true);
     return { kind: "handover" };
+  };
+
+  /** Best effort, as every report: what becomes of the operation matters more. */
+  const reportBefore = async (record: OperationRecord, report: Report | undefined) => {
+    if (report === undefined) return;
+    await store.report(record, report).catch((cause: unknown) => {
+      log({ kind: "store-failed", action: `report ${record.name}`, cause });
+    });
+  };
+
+  const goOnLater = async (
+    record: OperationRecord,
+    { checkpoint, delayMs }: Continuation,
+    lastReport: Report | undefined,
+  ): Promise<Settlement> => {
+    const report: Report = { ...lastReport, checkpoint };
+    const released = await release(record, true, (transaction) =>
+      store.report(record, report, { transaction }),
+    );
+    if (released === undefined) return lost(record);
+    return released.state === "done" ? settled : { kind: "continue", delayMs };
+  };
+
+  const tryAgain = async (
+    record: OperationRecord,
+    thrown: unknown,
+    delayMs: number,
+    lastReport: Report | undefined,
+  ): Promise<Settlement> => {
+    await reportBefore(record, lastReport);
+    const released = await release(record, false);
+    if (released === undefined) return lost(record);
+    if (released.state === "done") return settled;
+    const { name, method, attempt } = record;
+    tell(observer, (to) => to.retried?.({ name, method, attempt, delayMs, thrown }));
+    return { kind: "retry", delayMs };
+  };
+
+  const lost = ({ name, method, attempt }: OperationRecord): Settlement => {
+    log({ kind: "attempt-lost", name, attempt });
+    tell(observer, (to) => to.lost?.({ name, method, attempt }));
+    return settled;
+  };
+
+  const observeClaim = (record: OperationRecord): RunObservation | undefined => {
+    const { name, method, attempt, createTimeMicros } = record;
+    const depth = dispatcher.queued?.();
+    if (depth !== undefined) tell(observer, (to) => to.queueDepthChanged?.(depth));
+    const queueMs =
+      attempt === 1 ? Math.max(0, clock.nowMs() - createTimeMicros / 1000) : undefined;
+    return tell(observer, (to) => to.claimed?.({ name, method, attempt, queueMs }));
   };
 
   /** One attempt at a claimed operation. */
   const attempt = async <I extends DescMessage, R extends DescMessage, M extends DescMessage>(
-    method: LongRunningMethod<I, R, M>,
-    work: Work<I, R, M>,
+    { method, work, policy, retry }: RunnableMethod<I, R, M>,
     record: OperationRecord,
     attemptSignal: AttemptSignal,
   ): Promise<Settlement> => {
     const { name } = record;
-    const lost = () => attemptSignal.stop("loss", attemptLost(name, record.attempt));
+    const stopLost = () => attemptSignal.stop("loss", attemptLost(name, record.attempt));
     const reports = createReportWriter(record, store, clock, parts.reportIntervalMs, {
       written: attemptSignal.see,
-      lost,
+      lost: stopLost,
       failed: (cause) => log({ kind: "store-failed", action: `report ${name}`, cause }),
     });
-    const outcome = await runWork(method, () =>
-      work({
+    const observation = observeClaim(record);
+    const startMs = clock.nowMs();
+    const outcome = await runWork(method, observation, () => {
+      const prefix = policy.metadata?.prefixOf(record.request);
+      return work({
         name,
         request: fromBinary(method.method.input, record.request),
         attempt: record.attempt,
         signal: attemptSignal.signal,
-        report: (metadata) => reports.put({ metadata: storedPayload(method.metadata, metadata) }),
-      }),
-    );
+        checkpoint: record.checkpoint && Uint8Array.from(record.checkpoint),
+        report(metadata) {
+          reports.put({ metadata: storedPayload(method.metadata, metadata, prefix) });
+        },
+        async saveCheckpoint(checkpoint) {
+          const kept = await store.report(record, { checkpoint: checkpointCopy(checkpoint) });
+          if (kept !== undefined) return;
+          stopLost();
+          throw attemptLost(name, record.attempt);
+        },
+        continueLater: (options = {}) => new Continuation(options),
+      });
+    });
+    const runMs = Math.max(0, clock.nowMs() - startMs);
+    const thrown = outcome.kind === "error" ? outcome.thrown : undefined;
+    tell(observation, (to) => to.settled?.(runMs, thrown));
     const lastReport = await reports.close();
-    const isLost = () => log({ kind: "attempt-lost", name, attempt: record.attempt });
+    // Its own end is not to be heard as another's.
+    attemptSignal.close();
+
+    if (outcome.kind === "continue") return goOnLater(record, outcome.continuation, lastReport);
     if (outcome.kind === "error") {
       // What work throws because it was stopped is no end of the operation.
-      if (attemptSignal.stoppedBy("loss")) {
-        isLost();
-        return { kind: "settled" };
-      }
-      if (attemptSignal.stoppedBy("drain") && !attemptSignal.stoppedBy("cancel")) {
-        if (lastReport !== undefined) {
-          // Best effort, as every report: the handover matters more.
-          await store.report(record, lastReport).catch((cause: unknown) => {
-            log({ kind: "store-failed", action: `report ${name}`, cause });
-          });
+      if (attemptSignal.stoppedBy("loss")) return lost(record);
+      if (!attemptSignal.stoppedBy("cancel")) {
+        if (attemptSignal.stoppedBy("drain")) {
+          await reportBefore(record, lastReport);
+          return handOver(record);
         }
-        return handOver(record);
+        const delayMs = retryDelayMs(retry, outcome.thrown, record);
+        if (delayMs !== undefined) return tryAgain(record, outcome.thrown, delayMs, lastReport);
       }
     }
     const result =
-      outcome.kind === "response" ? outcome.result : endOf(outcome.thrown, record, attemptSignal);
-    if (!(await finish(record, result, lastReport))) isLost();
-    return { kind: "settled" };
+      outcome.kind === "response"
+        ? outcome.result
+        : endOfThrown(outcome.thrown, record, attemptSignal, log);
+    return (await finish(record, result, lastReport, runMs)) ? settled : lost(record);
   };
 
-  /** The end of an operation whose work threw. */
-  const endOf = (
+  /** The pause before the next attempt; undefined where there is none. */
+  const retryDelayMs = (
+    retry: RetryPolicy | undefined,
     thrown: unknown,
-    record: OperationRecord,
-    attemptSignal: AttemptSignal,
-  ): StoredResult => {
-    const { name, method, attempt } = record;
+    { name, method, attempt, handovers }: OperationRecord,
+  ): number | undefined => {
     try {
-      if (attemptSignal.stoppedBy("cancel")) {
-        if (!(thrown instanceof ConnectError) && !isAbortError(thrown)) {
-          log({ kind: "work-failed", name, method, attempt, cause: thrown });
-        }
-        return storedError(cancelledWith(thrown, attemptSignal.signal.reason));
-      }
-      if (thrown instanceof ConnectError) return storedError(thrown);
-      log({ kind: "work-failed", name, method, attempt, cause: thrown });
+      return retry?.delayMs(thrown, attempt - handovers);
     } catch (cause) {
-      // A ConnectError whose code or details cannot be encoded.
+      // The method's own judgement of the error has failed.
       log({ kind: "work-failed", name, method, attempt, cause });
+      return undefined;
     }
-    return storedError(attemptSignal.stoppedBy("cancel") ? cancelledByRequest() : workFailed());
   };
 
   return {
-    async run(method, work, delivery) {
+    async run(runnable, delivery) {
       let attemptSignal: AttemptSignal | undefined;
       let onLost: (() => void) | undefined;
       try {
         // Subscribe, then claim: a request to cancel is in the record or in the signal.
         attemptSignal = await createAttemptSignal(delivery.name, store, signals, clock);
         // A claim would take the operation from whoever has it by now.
-        if (delivery.signal.aborted) return { kind: "settled" };
+        if (delivery.signal.aborted) return settled;
         const record = await store.claim(delivery.name);
-        if (record === undefined) return { kind: "settled" };
-        const early = endBeforeRun(record, parts.maxAttempts);
+        if (record === undefined) return settled;
+        watch(record);
+        const maxAttempts = Math.max(parts.maxAttempts, runnable.retry?.maxAttempts ?? 0);
+        const early = endBeforeRun(record, maxAttempts);
         if (early !== undefined) {
-          await finish(record, early, undefined);
-          return { kind: "settled" };
+          await finish(record, early);
+          return settled;
         }
         if (isDraining) return await handOver(record);
         attemptSignal.see(record);
@@ -211,7 +258,7 @@ export function createRunLoop(parts: RunLoopParts): RunLoop {
         onLost = () => stop("loss", attemptLost(record.name, record.attempt));
         if (delivery.signal.aborted) onLost();
         else delivery.signal.addEventListener("abort", onLost, { once: true });
-        return await attempt(method, work, record, attemptSignal);
+        return await attempt(runnable, record, attemptSignal);
       } catch (cause) {
         log({ kind: "store-failed", action: `run ${delivery.name}`, cause });
         return { kind: "retry", delayMs: claimRetryDelayMs };
@@ -234,39 +281,39 @@ export function createRunLoop(parts: RunLoopParts): RunLoop {
   };
 }
 
-type WorkOutcome = { kind: "response"; result: StoredResult } | { kind: "error"; thrown: unknown };
+type WorkOutcome =
+  | { kind: "response"; result: StoredResult }
+  | { kind: "continue"; continuation: Continuation }
+  | { kind: "error"; thrown: unknown };
 
 async function runWork<I extends DescMessage, R extends DescMessage, M extends DescMessage>(
   method: LongRunningMethod<I, R, M>,
+  observation: RunObservation | undefined,
   work: () => ReturnType<Work<I, R, M>>,
 ): Promise<WorkOutcome> {
   try {
-    const response = await work();
+    const response = await calledWithin(observation, work);
+    if (response instanceof Continuation) return { kind: "continue", continuation: response };
     return { kind: "response", result: storedResponse(method.response, response) };
   } catch (thrown) {
     return { kind: "error", thrown };
   }
 }
 
-/** The end of a claimed operation that must not run: it was cancelled, or was lost too often. */
-function endBeforeRun(record: OperationRecord, maxAttempts: number): StoredResult | undefined {
-  if (record.cancelRequestTimeMicros !== undefined) return storedError(cancelledByRequest());
-  const lost = record.attempt - record.handovers - 1;
-  return lost >= maxAttempts ? storedError(workerLost(lost)) : undefined;
-}
-
-/** What platform functions throw when a signal aborts. */
-function isAbortError(thrown: unknown): boolean {
-  return thrown instanceof Error && thrown.name === "AbortError";
-}
-
-/**
- * The end of an operation whose work threw after its cancellation was asked for.
- * What it threw rides along as a detail, where that is more than the reason.
- */
-function cancelledWith(thrown: unknown, reason: unknown): ConnectError {
-  const said = thrown instanceof ConnectError && thrown !== reason;
-  return cancelledByRequest(
-    said ? [{ desc: StatusSchema, value: statusFromError(thrown) }] : undefined,
-  );
+/** Call the work in what the observer sets up around it, once, whatever the observer does. */
+function calledWithin<T>(observation: RunObservation | undefined, work: () => T): T {
+  let called: { readonly value: T } | { readonly thrown: unknown } | undefined;
+  const call = () => {
+    if (called !== undefined) return called;
+    try {
+      called = { value: work() };
+    } catch (thrown) {
+      called = { thrown };
+    }
+    return called;
+  };
+  tell(observation, (to) => to.within?.(call));
+  const outcome = call();
+  if ("thrown" in outcome) throw outcome.thrown;
+  return outcome.value;
 }

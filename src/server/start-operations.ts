@@ -1,52 +1,70 @@
 import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { v7 as uuidv7 } from "uuid";
-import type { Clock } from "../internal/clock.js";
+import { AnySchema } from "@bufbuild/protobuf/wkt";
 import { isSameBytes } from "../internal/same-bytes.js";
-import { sleep } from "../internal/sleep.js";
+import { tell } from "../internal/tell.js";
+import { typeUrlPrefix } from "../internal/type-url.js";
 import { fullName, type LongRunningMethod } from "../operation/long-running.js";
-import { formatOperationName, parseOperationName } from "../operation/name.js";
-import type { Operation } from "../protos.js";
+import { type Operation, OperationSchema } from "../protos.js";
 import type { Dispatcher } from "../store/dispatcher.js";
 import type {
-  ListCursor,
   NewOperation,
   OperationRecord,
   OperationStore,
+  ParallelPolicy,
+  StoredResult,
   Transaction,
 } from "../store/operation-store.js";
+import { dispatchedOperation } from "./dispatched-operation.js";
+import { preempted } from "./end-errors.js";
 import {
-  invalidField,
   notDispatched,
   operationExists,
   requestIdReused,
   requestIdSpent,
   resourceBusy,
 } from "./errors.js";
-import type { OperationsEvent } from "./events.js";
-import { operationFromRecord } from "./operation-message.js";
-import { requestIdOf, stringFieldOf } from "./request-id.js";
+import type { Parallel } from "./method-options.js";
+import type { MethodPolicy } from "./method-policies.js";
+import { newOperationName } from "./new-operation-name.js";
+import type { OperationsObserver } from "./observer.js";
+import { type OperationFromRecord, operationResult } from "./operation-message.js";
+import { boolFieldOf, stringFieldOf } from "./request-fields.js";
+import { requestIdOf } from "./request-id.js";
 import { storedError } from "./stored-result.js";
-import type { WriteAndPublish } from "./write-and-publish.js";
+import type { Publisher } from "./write-and-publish.js";
 
 /** What starts stand on. */
 export interface StartParts {
   store: OperationStore;
   dispatcher: Dispatcher;
-  writeAndPublish: WriteAndPublish;
-  clock: Clock;
-  log: (event: OperationsEvent) => void;
+  publisher: Publisher;
+  operationFromRecord: OperationFromRecord;
+  observer: OperationsObserver | undefined;
+  /** Hears of each operation that was started: it may have a deadline. */
+  watch: (record: OperationRecord) => void;
 }
 
 /** One start. */
 export interface StartInit {
   /** Driven from outside, and so never dispatched. */
   external: boolean;
+  /** Undefined: the parent and a UUIDv7. */
+  name: string | undefined;
   /** Undefined: the request's string field `parent` where it has one, else none. */
   parent: string | undefined;
   /** Who starts it; empty where callers are not told apart. */
   principal: string;
+  /** Empty or undefined: it is independent of all others. */
+  resource: string | undefined;
+  parallel: Parallel;
   retentionMs: number;
+  deadlineMs: number | undefined;
   transaction: Transaction | undefined;
+  policy: MethodPolicy;
+  /** The response where nothing is to be done but to look (AIP-163). */
+  preview: () => Promise<StoredResult>;
+  /** The response where there is no work to do; undefined where there is. */
+  tryNow: (() => Promise<StoredResult | undefined>) | undefined;
 }
 
 /** Puts new operations in the store and in the queue. */
@@ -56,47 +74,40 @@ export interface OperationStarts {
     request: MessageInitShape<I>,
     init: StartInit,
   ): Promise<Operation>;
-  /**
-   * Dispatch what the store has unfinished, where the queue has forgotten it. Starts
-   * wait for this, so that nothing is dispatched twice. Never rejects; `signal` ends it.
-   */
-  recover(signal: AbortSignal): Promise<void>;
 }
 
 /** A request id is remembered for at least this long after its start, in milliseconds. */
 const minRequestIdWindowMs = 10 * 60 * 1000;
 
-/** How many operations are recovered at a time, and when a store that failed is tried again. */
-const recoveryPageSize = 1000;
-const recoveryRetryDelayMs = 1000;
+export function createOperationStarts(parts: StartParts): OperationStarts {
+  const { store, dispatcher, publisher, operationFromRecord, observer, watch } = parts;
 
-export function createOperationStarts({
-  store,
-  dispatcher,
-  writeAndPublish,
-  clock,
-  log,
-}: StartParts): OperationStarts {
-  const insert = async (operation: NewOperation, transaction: Transaction | undefined) => {
-    const outcome = await store.insert(operation, { transaction });
+  /** The record, and whether it is new. */
+  const insert = async (
+    operation: NewOperation,
+    parallel: ParallelPolicy,
+    transaction: Transaction | undefined,
+  ): Promise<{ record: OperationRecord; isNew: boolean }> => {
+    const outcome = await store.insert(operation, { parallel, transaction });
     if (outcome.kind === "name-taken") throw operationExists(operation.name);
     if (outcome.kind === "spent") {
       throw requestIdSpent(operation.requestId?.id ?? "", outcome.name);
     }
     if (outcome.kind === "busy") throw resourceBusy(operation.resourceKey ?? "", outcome.name);
-    if (outcome.kind === "inserted" && outcome.record.state === "queued") {
-      await dispatch(outcome.record, transaction);
-    }
-    return outcome.record;
+    const { record } = outcome;
+    if (outcome.kind === "duplicate") return { record, isNew: false };
+    await publisher.tellOfEnds(outcome.preempted, transaction);
+    if (record.state === "queued") await dispatch(record, transaction);
+    return { record, isNew: true };
   };
 
   const dispatch = async (record: OperationRecord, transaction: Transaction | undefined) => {
     try {
-      await dispatcher.dispatch(record, { transaction });
+      await dispatcher.dispatch(dispatchedOperation(record), { transaction });
     } catch (cause) {
       // Without a transaction the record stands, and nobody would ever run it.
       if (transaction === undefined) {
-        await writeAndPublish(
+        await publisher.writeAndPublish(
           () => store.requestCancel(record.name, storedError(notDispatched())),
           () => "done",
         );
@@ -105,40 +116,58 @@ export function createOperationStarts({
     }
   };
 
+  const observe = ({ name, method }: OperationRecord) => {
+    tell(observer, (to) => to.started?.({ name, method }));
+    const depth = dispatcher.queued?.();
+    if (depth !== undefined) tell(observer, (to) => to.queueDepthChanged?.(depth));
+  };
+
   return {
-    async start(
-      { method },
-      init,
-      { external, parent: given, principal, retentionMs, transaction },
-    ) {
-      const request = create(method.input, init);
-      const parent = given ?? stringFieldOf(method.input, request, "parent") ?? "";
-      const name = formatOperationName({ parent, id: uuidv7() });
-      if (parseOperationName(name) === undefined) {
-        throw invalidField("parent", parent, "must be a resource name of at most 976 bytes");
-      }
+    async start({ method, metadata }, requestInit, init) {
+      const { external, principal, retentionMs, deadlineMs, transaction, policy } = init;
+      const request = create(method.input, requestInit);
+      const givenParent = init.parent ?? stringFieldOf(method.input, request, "parent") ?? "";
+      const { name, parent } = newOperationName(init.name, givenParent);
       const methodName = fullName(method);
       const windowMs = Math.max(retentionMs, minRequestIdWindowMs);
       const scope = [principal, parent, methodName];
       const requestId = await requestIdOf(method.input, request, scope, windowMs);
+      if (boolFieldOf(method.input, request, "validate_only")) {
+        return create(OperationSchema, {
+          done: true,
+          result: operationResult(await init.preview()),
+        });
+      }
+      const requestBytes = toBinary(method.input, request);
+      const prefix = policy.metadata?.prefixOf(requestBytes);
+      const resourceKey = init.resource || undefined;
       const operation: NewOperation = {
         name,
         parent,
         method: methodName,
         principal,
         external,
-        request: toBinary(method.input, request),
-        metadata: undefined,
-        result: undefined,
+        request: requestBytes,
+        metadata:
+          prefix &&
+          toBinary(
+            AnySchema,
+            create(AnySchema, { typeUrl: typeUrlPrefix + metadata.typeName, value: prefix }),
+          ),
+        result: await init.tryNow?.(),
         retentionMs,
-        deadlineMs: undefined,
-        resourceKey: undefined,
+        deadlineMs,
+        resourceKey,
         requestId,
       };
-      const record =
+      const parallel: ParallelPolicy =
+        init.parallel === "preempt"
+          ? { kind: "preempt", result: storedError(preempted(resourceKey ?? "", name)) }
+          : { kind: init.parallel };
+      const { record, isNew } =
         transaction === undefined
-          ? await store.transaction((own) => insert(operation, own))
-          : await insert(operation, transaction);
+          ? await store.transaction((own) => insert(operation, parallel, own))
+          : await insert(operation, parallel, transaction);
       if (
         requestId !== undefined &&
         record.requestId !== undefined &&
@@ -146,28 +175,11 @@ export function createOperationStarts({
       ) {
         throw requestIdReused(requestId.id);
       }
-      return operationFromRecord(record);
-    },
-    async recover(signal) {
-      if (dispatcher.isDurable) return;
-      let after: ListCursor | undefined;
-      let isAtEnd = false;
-      while (!isAtEnd && !signal.aborted) {
-        try {
-          const page = await store.unfinished({ after, limit: recoveryPageSize });
-          for (const record of page.records) {
-            if (signal.aborted) return;
-            await dispatcher.dispatch(record);
-            // One by one, so that nothing is dispatched again where a later one fails.
-            after = record;
-          }
-          isAtEnd = page.next === undefined;
-          after = page.next;
-        } catch (cause) {
-          log({ kind: "store-failed", action: "recover", cause });
-          await sleep(clock, recoveryRetryDelayMs, signal).catch(() => undefined);
-        }
+      if (isNew) {
+        watch(record);
+        observe(record);
       }
+      return operationFromRecord(record);
     },
   };
 }

@@ -1,4 +1,5 @@
 import { type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { AnySchema } from "@bufbuild/protobuf/wkt";
 import type { ConnectError } from "@connectrpc/connect";
 import { pack } from "../any/any.js";
@@ -6,12 +7,18 @@ import { StatusSchema } from "../protos.js";
 import { statusFromError } from "../status/status-error.js";
 import type { StoredResult } from "../store/operation-store.js";
 
-/** A payload as a store keeps it: a serialized google.protobuf.Any. */
+/**
+ * A payload as a store keeps it: a serialized google.protobuf.Any. `prefix` are fields of
+ * the message, serialized, that stand where the message does not set them.
+ */
 export function storedPayload<Desc extends DescMessage>(
   schema: Desc,
   message: MessageInitShape<Desc>,
+  prefix?: Uint8Array,
 ): Uint8Array {
-  return toBinary(AnySchema, pack(schema, message));
+  const any = pack(schema, message);
+  if (prefix !== undefined) any.value = new BinaryWriter().raw(prefix).raw(any.value).finish();
+  return toBinary(AnySchema, any);
 }
 
 /** The end of an operation that succeeded. */

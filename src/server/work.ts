@@ -1,4 +1,5 @@
 import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
+import type { Continuation, ContinueOptions } from "./continuation.js";
 
 /**
  * The work behind a long-running method: what it returns is the operation's
@@ -6,11 +7,12 @@ import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/prot
  * code, message and details; anything else becomes UNKNOWN, and only the log
  * hook sees what it was.
  *
- * It may run more than once, when the process that ran it was lost.
+ * It may run more than once: when the process that ran it was lost, when it failed and its
+ * method's options have it tried again, and when it returns `continueLater(…)`.
  */
 export type Work<I extends DescMessage, R extends DescMessage, M extends DescMessage> = (
   operation: RunningOperation<I, M>,
-) => Promise<MessageInitShape<R>> | MessageInitShape<R>;
+) => Promise<MessageInitShape<R> | Continuation> | MessageInitShape<R> | Continuation;
 
 /** One attempt at an operation, as its work sees it. */
 export interface RunningOperation<
@@ -29,9 +31,11 @@ export interface RunningOperation<
   /**
    * Aborts when the work should stop: somebody asked for a cancellation
    * (`reason.code` is `Code.Canceled`), the server shuts down (`Code.Unavailable`),
-   * or another attempt has taken over (`Code.Aborted`). Throwing the reason, as
+   * another attempt has taken over (`Code.Aborted`), or the operation was ended: the reason
+   * is its error then, as DEADLINE_EXCEEDED. Throwing the reason, as
    * `throwIfAborted()` does, is how work agrees to that. Work that goes on and
-   * returns a response has succeeded all the same, unless another has taken over.
+   * returns a response has succeeded all the same, unless another has taken over or the
+   * operation has ended.
    */
   readonly signal: AbortSignal;
   /**
@@ -40,4 +44,22 @@ export interface RunningOperation<
    * one counts, and the last one before the end always does.
    */
   report(metadata: MessageInitShape<M>): void;
+  /** What an earlier attempt saved last; undefined where none did. */
+  readonly checkpoint: Uint8Array | undefined;
+  /**
+   * Keep bytes, at most 1 MiB, for the next attempt, should there be one. Resolves when
+   * they are kept.
+   *
+   * @throws RangeError for more; ConnectError `Aborted` where this attempt has lost its
+   *   operation, and what the store fails with.
+   */
+  saveCheckpoint(checkpoint: Uint8Array): Promise<void>;
+  /**
+   * What to return to go on in another attempt, in this process or another: the operation
+   * is queued meanwhile. It uses up no attempt. For work that waits long for something, or
+   * runs longer than a dispatcher lets one attempt run.
+   *
+   * @throws RangeError for a checkpoint or a delay out of its bounds.
+   */
+  continueLater(options?: ContinueOptions): Continuation;
 }

@@ -1,40 +1,152 @@
+import { fromBinary } from "@bufbuild/protobuf";
+import type { Clock } from "../internal/clock.js";
+import { tell } from "../internal/tell.js";
+import { StatusSchema } from "../protos.js";
+import type { Dispatcher } from "../store/dispatcher.js";
 import type { OperationRecord, OperationStore, Transaction } from "../store/operation-store.js";
 import type { SignalKind, Signals } from "../store/signals.js";
+import { dispatchedOperation } from "./dispatched-operation.js";
 import type { OperationsEvent } from "./events.js";
+import type { OperationsObserver } from "./observer.js";
 
-/** Writes to a store and tells of it. */
+/** What writes stand on. */
+export interface PublisherParts {
+  store: OperationStore;
+  dispatcher: Dispatcher;
+  signals: Signals;
+  clock: Clock;
+  log: (event: OperationsEvent) => void;
+  observer: OperationsObserver | undefined;
+  /** Hears of each record that was written and is not done: it may have a deadline. */
+  watch: (record: OperationRecord) => void;
+}
+
+/**
+ * Write one record and tell of it: of what `kindOf` says, or of nothing where that or
+ * the write gave undefined. `runMs` is how long the attempt ran that ends the operation.
+ */
 export type WriteAndPublish = (
   write: (transaction: Transaction | undefined) => Promise<OperationRecord | undefined>,
-  kindOf: (record: OperationRecord) => SignalKind,
+  kindOf: (record: OperationRecord) => SignalKind | undefined,
+  runMs?: number,
 ) => Promise<OperationRecord | undefined>;
+
+/** Writes to a store and tells of it. */
+export interface Publisher {
+  readonly writeAndPublish: WriteAndPublish;
+  /** The same for a write that ends operations. */
+  endAndPublish<T extends { readonly ended: readonly OperationRecord[] }>(
+    write: (transaction: Transaction | undefined) => Promise<T>,
+  ): Promise<T>;
+  /** Tell of operations that were ended in a transaction that is still open. */
+  tellOfEnds(
+    ended: readonly OperationRecord[],
+    transaction: Transaction | undefined,
+  ): Promise<void>;
+  /** Dispatch nothing any more. */
+  close(): void;
+}
+
+/** How long an operation waits that is not blocked any more and that the queue would not take. */
+const dispatchRetryDelayMs = 1000;
 
 /**
  * What is written is told of: in the same transaction, where the store has one, or
- * else after the write, which stands whatever becomes of the signal. Nothing is told
- * of a write that gave undefined.
+ * else after the write, which stands whatever becomes of the signal. With the end of an
+ * operation goes, in the same transaction, the next one that waits for its resource.
  */
-export function createWriteAndPublish(
-  store: OperationStore,
-  signals: Signals,
-  log: (event: OperationsEvent) => void,
-): WriteAndPublish {
-  return async (write, kindOf) => {
-    let isTold = false;
-    const record = await store.transaction(async (transaction) => {
-      const written = await write(transaction);
-      if (written !== undefined && transaction !== undefined) {
-        await signals.publish(written.name, kindOf(written), { transaction });
-        isTold = true;
-      }
-      return written;
-    });
-    if (record !== undefined && !isTold) {
-      try {
-        await signals.publish(record.name, kindOf(record));
-      } catch (cause) {
-        log({ kind: "store-failed", action: `publish ${record.name}`, cause });
-      }
+export function createPublisher(parts: PublisherParts): Publisher {
+  const { store, dispatcher, signals, clock, log, observer, watch } = parts;
+  const retries = new Set<() => void>();
+
+  /** Do what belongs to a write; without a transaction the write stands, and a failure is logged. */
+  const follow = async (
+    action: string,
+    transaction: Transaction | undefined,
+    call: () => Promise<void>,
+  ) => {
+    try {
+      await call();
+    } catch (cause) {
+      if (transaction !== undefined) throw cause;
+      log({ kind: "store-failed", action, cause });
     }
-    return record;
+  };
+
+  const dispatch = async (record: OperationRecord, transaction: Transaction | undefined) => {
+    try {
+      await dispatcher.dispatch(dispatchedOperation(record), { transaction });
+    } catch (cause) {
+      if (transaction !== undefined && dispatcher.isDurable) throw cause;
+      // A queue of this process that is full must not undo the end of the one before.
+      log({ kind: "store-failed", action: `dispatch ${record.name}`, cause });
+      const unschedule = clock.schedule(dispatchRetryDelayMs, () => {
+        retries.delete(unschedule);
+        void dispatch(record, undefined);
+      });
+      retries.add(unschedule);
+    }
+  };
+
+  const unblockNext = (resourceKey: string, transaction: Transaction | undefined) =>
+    follow(`unblock ${resourceKey}`, transaction, async () => {
+      const next = await store.unblock(resourceKey, { transaction });
+      if (next !== undefined) await dispatch(next, transaction);
+    });
+
+  const publish = async (
+    { name, state, resourceKey }: OperationRecord,
+    kind: SignalKind,
+    transaction: Transaction | undefined,
+  ) => {
+    await follow(`publish ${name}`, transaction, () =>
+      signals.publish(name, kind, { transaction }),
+    );
+    if (state === "done" && resourceKey !== undefined) await unblockNext(resourceKey, transaction);
+  };
+
+  const observeEnd = (record: OperationRecord, runMs?: number) => {
+    const { name, method, createTimeMicros, endTimeMicros = createTimeMicros, result } = record;
+    if (observer?.ended === undefined || result === undefined) return;
+    const code = result.kind === "response" ? 0 : fromBinary(StatusSchema, result.value).code;
+    const totalMs = (endTimeMicros - createTimeMicros) / 1000;
+    tell(observer, (to) => to.ended?.({ name, method, code, runMs, totalMs }));
+  };
+
+  const tellOfEnds = async (
+    ended: readonly OperationRecord[],
+    transaction: Transaction | undefined,
+  ) => {
+    for (const record of ended) await publish(record, "done", transaction);
+  };
+
+  return {
+    async writeAndPublish(write, kindOf, runMs) {
+      const written = await store.transaction(async (transaction) => {
+        const record = await write(transaction);
+        if (record === undefined) return undefined;
+        const kind = kindOf(record);
+        if (kind !== undefined) await publish(record, kind, transaction);
+        return { record, kind };
+      });
+      if (written === undefined) return undefined;
+      if (written.kind === "done") observeEnd(written.record, runMs);
+      else watch(written.record);
+      return written.record;
+    },
+    async endAndPublish(write) {
+      const written = await store.transaction(async (transaction) => {
+        const written = await write(transaction);
+        await tellOfEnds(written.ended, transaction);
+        return written;
+      });
+      for (const record of written.ended) observeEnd(record);
+      return written;
+    },
+    tellOfEnds,
+    close() {
+      for (const unschedule of retries) unschedule();
+      retries.clear();
+    },
   };
 }

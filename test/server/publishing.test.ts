@@ -207,7 +207,7 @@ describe("over a store with transactions", () => {
       },
     });
     expect((await rejectionOf(operations.start(Print, {}))).code).toBe(Code.Aborted);
-    await clock.advance(60_000);
+    await clock.advance(59_999);
     expect(order).toEqual(["begin", "insert", "dispatch", "roll back"]);
   });
 
@@ -216,7 +216,7 @@ describe("over a store with transactions", () => {
       dispatcher: { ...createInProcessDispatcher(), dispatch: away },
     });
     expect((await rejectionOf(operations.start(Print, {}))).code).toBe(Code.Unavailable);
-    await clock.advance(60_000);
+    await clock.advance(59_999);
     expect(order).toEqual(["begin", "insert", "roll back"]);
   });
 
@@ -224,7 +224,7 @@ describe("over a store with transactions", () => {
     const { operations, order, clock } = createTransactionalServer();
     const { transaction, commit } = createTransaction();
     await operations.start(Print, {}, { transaction });
-    await clock.advance(60_000);
+    await clock.advance(59_999);
     expect(order).toEqual(["insert", "dispatch"]);
     commit();
     await clock.advance(0);

@@ -45,7 +45,7 @@ const createRpc = (transport: Transport) => createClient(Operations, transport);
 
 /** The server's options, and those of its one method. */
 export interface PrintServerOptions extends TestOperationsOptions {
-  method?: MethodOptions<typeof PrintRequestSchema>;
+  method?: MethodOptions<typeof PrintRequestSchema, typeof PrintResponseSchema>;
 }
 
 /** Serve `work`, in process and on a manual clock. */

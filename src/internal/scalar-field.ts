@@ -1,0 +1,17 @@
+import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
+
+/** A singular string field, by its name in the .proto; undefined where there is none of that kind. */
+export function stringField(schema: DescMessage, name: string): DescField | undefined {
+  return scalarField(schema, name, ScalarType.STRING);
+}
+
+/** A singular field of a scalar type, by its name in the .proto. */
+export function scalarField(
+  schema: DescMessage,
+  name: string,
+  scalar: ScalarType,
+): DescField | undefined {
+  return schema.fields.find(
+    (field) => field.name === name && field.fieldKind === "scalar" && field.scalar === scalar,
+  );
+}

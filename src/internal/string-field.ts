@@ -1,9 +1,0 @@
-import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
-
-/** A singular string field, by its name in the .proto; undefined where there is none of that kind. */
-export function stringField(schema: DescMessage, name: string): DescField | undefined {
-  return schema.fields.find(
-    (field) =>
-      field.name === name && field.fieldKind === "scalar" && field.scalar === ScalarType.STRING,
-  );
-}

@@ -1,0 +1,20 @@
+import { type DescMessage, type Message, ScalarType } from "@bufbuild/protobuf";
+import { reflect } from "@bufbuild/protobuf/reflect";
+import { scalarField, stringField } from "../internal/scalar-field.js";
+
+/** The value of a singular string field by its name in the .proto; undefined where there is none. */
+export function stringFieldOf(
+  schema: DescMessage,
+  message: Message,
+  fieldName: string,
+): string | undefined {
+  const field = stringField(schema, fieldName);
+  const value: unknown = field && reflect(schema, message).get(field);
+  return typeof value === "string" ? value : undefined;
+}
+
+/** Whether a singular bool field, by its name in the .proto, is set to true. */
+export function boolFieldOf(schema: DescMessage, message: Message, fieldName: string): boolean {
+  const field = scalarField(schema, fieldName, ScalarType.BOOL);
+  return field !== undefined && reflect(schema, message).get(field) === true;
+}

@@ -1,0 +1,164 @@
+import {
+  create,
+  type DescField,
+  type DescMessage,
+  fromBinary,
+  type MessageShape,
+  ScalarType,
+} from "@bufbuild/protobuf";
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { type Any, AnySchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
+import { Code } from "@connectrpc/connect";
+import { typeNameOf } from "../any/any.js";
+import { typeUrlPrefix } from "../internal/type-url.js";
+import type { LongRunningMethod } from "../operation/long-running.js";
+import { StatusSchema } from "../protos.js";
+import type { OperationRecord } from "../store/operation-store.js";
+import type { MethodOptions } from "./method-options.js";
+import { stringFieldOf } from "./request-fields.js";
+
+/**
+ * The fields of a method's metadata that the server keeps by itself. They are those of
+ * the OperationMetadata that Google's APIs have in common, known by number, type and
+ * name, and `expire_time` (AIP-214) at any number.
+ *
+ * They are put around what the work reports as serialized fields, so that nothing is
+ * decoded: of a field that occurs twice the last one counts. What the work sets counts
+ * for target, verb, api_version and the status, which come before it; the times and the
+ * request to cancel, which come after it, are the server's alone.
+ */
+export interface StandardMetadata {
+  /** What is stored before what the work reports. */
+  prefixOf(request: Uint8Array): Uint8Array;
+  /** The metadata that a record shows: what is stored, and what follows from its state. */
+  shownFor(record: OperationRecord): Any;
+}
+
+/** Undefined where the metadata has none of the fields. */
+export function standardMetadataOf<I extends DescMessage>(
+  { method, metadata }: LongRunningMethod<I>,
+  options: Pick<MethodOptions<I>, "target" | "verb" | "apiVersion">,
+): StandardMetadata | undefined {
+  const string = (number: number, names: readonly string[]) =>
+    numberOf(metadata, number, names, (field) => isScalar(field, ScalarType.STRING));
+  const target = string(3, ["target"]);
+  const verb = string(4, ["verb"]);
+  const status = string(5, ["status_message", "status_detail", "status"]);
+  const apiVersion = string(7, ["api_version"]);
+  const createTime = numberOf(metadata, 1, ["create_time"], isTimestamp);
+  const endTime = numberOf(metadata, 2, ["end_time"], isTimestamp);
+  const cancelRequested = numberOf(
+    metadata,
+    6,
+    ["requested_cancellation", "cancel_requested"],
+    (field) => isScalar(field, ScalarType.BOOL),
+  );
+  const expireTime = numberOf(metadata, undefined, ["expire_time"], isTimestamp);
+  const all = [target, verb, status, apiVersion, createTime, endTime, cancelRequested, expireTime];
+  if (all.every((number) => number === undefined)) return undefined;
+
+  const constants = new BinaryWriter();
+  writeString(constants, verb, options.verb ?? firstWord(method.name));
+  const version = options.apiVersion ?? versionOf(method.parent.file.proto.package);
+  writeString(constants, apiVersion, version);
+  const constantBytes = constants.finish();
+
+  return {
+    prefixOf(bytes) {
+      if (target === undefined) return constantBytes;
+      const request = fromBinary(method.input, bytes);
+      const writer = new BinaryWriter().raw(constantBytes);
+      writeString(writer, target, options.target?.(request) ?? targetOf(method.input, request));
+      return writer.finish();
+    },
+    shownFor(record) {
+      const stored = record.metadata && fromBinary(AnySchema, record.metadata);
+      if (stored !== undefined && typeNameOf(stored) !== metadata.typeName) return stored;
+      const writer = new BinaryWriter();
+      writeString(writer, status, status === undefined ? "" : statusOf(record));
+      if (stored !== undefined) writer.raw(stored.value);
+      writeTime(writer, createTime, record.createTimeMicros);
+      writeTime(writer, endTime, record.endTimeMicros);
+      writeTime(writer, expireTime, record.expireTimeMicros);
+      if (cancelRequested !== undefined && record.cancelRequestTimeMicros !== undefined) {
+        writer.tag(cancelRequested, WireType.Varint).bool(true);
+      }
+      const typeUrl = stored?.typeUrl ?? typeUrlPrefix + metadata.typeName;
+      return create(AnySchema, { typeUrl, value: writer.finish() });
+    },
+  };
+}
+
+/** The number of a singular field of no oneof that has one of these names, and this number. */
+function numberOf(
+  schema: DescMessage,
+  number: number | undefined,
+  names: readonly string[],
+  isOfType: (field: DescField) => boolean,
+): number | undefined {
+  return schema.fields.find(
+    (field) =>
+      names.includes(field.name) &&
+      field.number === (number ?? field.number) &&
+      field.oneof === undefined &&
+      isOfType(field),
+  )?.number;
+}
+
+function isScalar(field: DescField, type: ScalarType): boolean {
+  return field.fieldKind === "scalar" && field.scalar === type;
+}
+
+function isTimestamp(field: DescField): boolean {
+  return (
+    field.fieldKind === "message" &&
+    field.message.typeName === TimestampSchema.typeName &&
+    !field.delimitedEncoding
+  );
+}
+
+function writeString(writer: BinaryWriter, number: number | undefined, value: string): void {
+  if (number === undefined || value === "") return;
+  writer.tag(number, WireType.LengthDelimited).string(value);
+}
+
+function writeTime(
+  writer: BinaryWriter,
+  number: number | undefined,
+  timeMicros: number | undefined,
+): void {
+  if (number === undefined || timeMicros === undefined) return;
+  const seconds = Math.floor(timeMicros / 1_000_000);
+  // Both, also where they are 0: a message that occurs twice is merged field by field.
+  writer
+    .tag(number, WireType.LengthDelimited)
+    .fork()
+    .tag(1, WireType.Varint)
+    .int64(seconds)
+    .tag(2, WireType.Varint)
+    .int32((timeMicros - seconds * 1_000_000) * 1000)
+    .join();
+}
+
+function firstWord(methodName: string): string {
+  return (/^(?:[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+)/.exec(methodName)?.[0] ?? "").toLowerCase();
+}
+
+/** The last segment that is a version (AIP-185); empty where the package has none. */
+function versionOf(packageName: string): string {
+  const isVersion = (segment: string) => /^v\d+(?:p\d+)?(?:(?:alpha|beta)\d*)?$/.test(segment);
+  return packageName.split(".").findLast(isVersion) ?? "";
+}
+
+function targetOf<I extends DescMessage>(schema: I, request: MessageShape<I>): string {
+  return stringFieldOf(schema, request, "name") || stringFieldOf(schema, request, "parent") || "";
+}
+
+function statusOf({ state, result, cancelRequestTimeMicros }: OperationRecord): string {
+  if (result?.kind === "response") return "succeeded";
+  if (result?.kind === "error") {
+    return fromBinary(StatusSchema, result.value).code === Code.Canceled ? "cancelled" : "failed";
+  }
+  if (state !== "running") return "queued";
+  return cancelRequestTimeMicros === undefined ? "running" : "cancelling";
+}
