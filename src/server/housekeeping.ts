@@ -7,7 +7,7 @@ import type { Publisher } from "./write-and-publish.js";
 
 /** Ends the operations whose deadline has passed, and removes the records that have expired. */
 export interface Housekeeping {
-  /** Look at a record that may have a deadline: it is met to the millisecond. */
+  /** Look at a record that was written: if it has a deadline, that is met to the millisecond. */
   watch(record: OperationRecord): void;
   close(): void;
 }
@@ -21,10 +21,12 @@ export interface HousekeepingParts {
 }
 
 /**
- * How often everything is looked through, in milliseconds: for what has expired, and for
- * deadlines that this process has not seen, as another replica's.
+ * How long after a write of this process everything is looked through, and how often it is
+ * where there are none, in milliseconds: for what has expired, and for deadlines that this
+ * process has not seen, as those of a replica that is gone.
  */
-export const sweepIntervalMs = 60_000;
+const busySweepIntervalMs = 60_000;
+const idleSweepIntervalMs = 10 * 60_000;
 
 /** How many records are ended, and how many removed, at a time. */
 const overduePageSize = 100;
@@ -47,7 +49,7 @@ export function createHousekeeping({
     deadlineExceeded: storedError(operationDeadlineExceeded()),
     cancelled: storedError(cancelGraceExpired()),
   };
-  let nextSweepMs = clock.nowMs() + sweepIntervalMs;
+  let nextSweepMs = clock.nowMs() + idleSweepIntervalMs;
   let nextDeadlineMs = Number.POSITIVE_INFINITY;
   let timer: { readonly dueMs: number; readonly unschedule: () => void } | undefined;
   let isRunning = false;
@@ -68,8 +70,8 @@ export function createHousekeeping({
     nextDeadlineMs = Number.POSITIVE_INFINITY;
     await endOverdue();
     if (clock.nowMs() >= nextSweepMs) {
+      nextSweepMs = clock.nowMs() + idleSweepIntervalMs;
       await expire();
-      nextSweepMs = clock.nowMs() + sweepIntervalMs;
     }
     isRunning = false;
     arm();
@@ -111,8 +113,10 @@ export function createHousekeeping({
   arm();
   return {
     watch({ state, deadlineTimeMicros }) {
-      if (state === "done" || deadlineTimeMicros === undefined) return;
-      lower(Math.ceil(deadlineTimeMicros / 1000));
+      nextSweepMs = Math.min(nextSweepMs, clock.nowMs() + busySweepIntervalMs);
+      if (state !== "done" && deadlineTimeMicros !== undefined) {
+        lower(Math.ceil(deadlineTimeMicros / 1000));
+      }
       arm();
     },
     close() {

@@ -17,7 +17,7 @@ export interface PublisherParts {
   clock: Clock;
   log: (event: OperationsEvent) => void;
   observer: OperationsObserver | undefined;
-  /** Hears of each record that was written and is not done: it may have a deadline. */
+  /** Hears of each record that was written: it may have a deadline. */
   watch: (record: OperationRecord) => void;
 }
 
@@ -130,8 +130,8 @@ export function createPublisher(parts: PublisherParts): Publisher {
         return { record, kind };
       });
       if (written === undefined) return undefined;
+      watch(written.record);
       if (written.kind === "done") observeEnd(written.record, runMs);
-      else watch(written.record);
       return written.record;
     },
     async endAndPublish(write) {

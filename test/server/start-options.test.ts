@@ -1,0 +1,243 @@
+import { anyUnpack } from "@bufbuild/protobuf/wkt";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { assert, describe, expect, it } from "vitest";
+import { longRunning } from "../../src/index.js";
+import type { Operation } from "../../src/protos.js";
+import { createMemoryStore } from "../../src/server/index.js";
+import { createManualClock } from "../../src/testing/index.js";
+import { BookSchema } from "../gen/binding/v1/binding_pb.js";
+import { FaultyService, PrintRequestSchema, PrintService } from "../gen/printing/v1/printing_pb.js";
+import { BindBook, createBindServer } from "../support/bind-server.js";
+import { createPrintServer, Print } from "../support/print-server.js";
+import { never } from "../support/print-work.js";
+import { rejectionDetailsOf, rejectionOf } from "../support/rejection.js";
+
+/** The book in an operation that has succeeded. */
+function bookOf({ done, result }: Operation) {
+  assert(done && result.case === "response");
+  return anyUnpack(result.value, BookSchema);
+}
+
+const reasonOfCall = async (call: Promise<unknown>) => (await rejectionDetailsOf(call)).errorInfo;
+
+describe("a method's declaration", () => {
+  it("server 5: is refused without operation_info, before anything is served", () => {
+    expect(() => longRunning(FaultyService.method.bare)).toThrow("operation_info");
+    expect(() => longRunning(FaultyService.method.half)).toThrow("metadata_type");
+  });
+
+  it("server 18: is refused where its types are not those of the descriptor", () => {
+    const types = { response: PrintRequestSchema, metadata: Print.metadata };
+    expect(() => longRunning(PrintService.method.print, types)).toThrow(
+      'names "printing.v1.PrintResponse" as response_type',
+    );
+  });
+
+  it("server 17: is of a unary method, which answers once", () => {
+    expect(Print.method.methodKind).toBe("unary");
+  });
+
+  it.each([
+    ["retentionMs", { retentionMs: -1 }],
+    ["deadlineMs", { deadlineMs: Number.NaN }],
+    ["cancelGraceMs", { cancelGraceMs: -1 }],
+    ["maxConcurrent", { maxConcurrent: 0 }],
+    ["retry.maxAttempts", { retry: { maxAttempts: 0.5 } }],
+    ["retry.initialDelayMs", { retry: { initialDelayMs: -1 } }],
+    ["retry.maxDelayMs", { retry: { maxDelayMs: Number.NaN } }],
+    ["retry.multiplier", { retry: { multiplier: 0.5 } }],
+  ])("is refused with nonsense as %s, naming it", (name, method) => {
+    expect(() => createPrintServer(never, { method })).toThrow(name);
+    expect(() => createPrintServer(never, { method })).toThrow(RangeError);
+  });
+});
+
+describe("the name of an operation", () => {
+  it("server 6: may be the method's own", async () => {
+    const { binder, rpc } = createBindServer(() => ({}), {
+      method: { name: ({ parent, bookId }) => `${parent}/operations/bind-${bookId}` },
+    });
+    const { name } = await binder.bindBook({ parent: "shelves/7", bookId: "dune" });
+    expect(name).toBe("shelves/7/operations/bind-dune");
+    const { operations } = await rpc.listOperations({ name: "shelves/7" });
+    expect(operations.map((operation) => operation.name)).toEqual([name]);
+  });
+
+  it.each([
+    "",
+    "bind-1",
+    "operations/",
+    "operations/Bind",
+    "operations/a+b",
+    "operations/a=",
+    "operations/-a",
+    "operations/a-",
+    `operations/${"a".repeat(64)}`,
+    "shelves//operations/a",
+    "operations/a/b",
+  ])("server 6: is refused where it is not of the form, as %j", async (name) => {
+    const { binder, rpc } = createBindServer(() => ({}), { method: { name: () => name } });
+    const details = await rejectionDetailsOf(binder.bindBook({}));
+    expect(details.badRequest?.fieldViolations[0]?.field).toBe("name");
+    expect((await rpc.listOperations({})).operations).toEqual([]);
+  });
+
+  it("is refused with ALREADY_EXISTS where it is in use", async () => {
+    const { binder, operations } = createBindServer(never, {
+      method: { name: () => "operations/one" },
+    });
+    await binder.bindBook({});
+    const call = binder.bindBook({});
+    expect((await rejectionOf(call)).code).toBe(Code.AlreadyExists);
+    expect(await reasonOfCall(call)).toMatchObject({ reason: "OPERATION_EXISTS" });
+    const given = operations.start(BindBook, {}, { name: "operations/one" });
+    expect((await rejectionOf(given)).code).toBe(Code.AlreadyExists);
+  });
+});
+
+describe("a request id", () => {
+  it("server 22: must be a UUID4 where its field says so, and only there", async () => {
+    const { binder } = createBindServer(never);
+    for (const requestId of [
+      "x",
+      "0190a5f0-7c3b-7000-8000-000000000000",
+      crypto.randomUUID().slice(1),
+    ]) {
+      const details = await rejectionDetailsOf(binder.bindBook({ requestId }));
+      expect(details.badRequest?.fieldViolations[0]?.field).toBe("request_id");
+    }
+    const requestId = crypto.randomUUID();
+    const { name } = await binder.bindBook({ requestId });
+    expect((await binder.bindBook({ requestId: requestId })).name).toBe(name);
+    const { printer } = createPrintServer(never);
+    await printer.print({ requestId: "not a uuid" });
+  });
+
+  it("server 23: sent to two servers over one store at once starts one operation", async () => {
+    const clock = createManualClock();
+    const store = createMemoryStore({ clock });
+    const [one, other] = [
+      createPrintServer(never, { clock, store }),
+      createPrintServer(never, { clock, store }),
+    ];
+    const request = { requestId: crypto.randomUUID() };
+    const calls = Array.from({ length: 20 }, (_, at) =>
+      (at % 2 ? one : other).printer.print(request),
+    );
+    const names = new Set((await Promise.all(calls)).map(({ name }) => name));
+    expect(names.size).toBe(1);
+    expect((await one.rpc.listOperations({})).operations).toHaveLength(1);
+  });
+
+  it("server 26: is remembered for as long as its operation is kept", async () => {
+    const { operations, clock } = createPrintServer(() => ({}), { retentionMs: 60 * 60 * 1000 });
+    const request = { requestId: crypto.randomUUID() };
+    const { name } = await operations.start(Print, request);
+    await clock.advance(60 * 60 * 1000 - 1);
+    expect((await operations.start(Print, request)).name).toBe(name);
+    // The id goes with the record, which a sweep takes away within a minute.
+    await clock.advance(2 * 60_000);
+    expect((await operations.start(Print, request)).name).not.toBe(name);
+  });
+});
+
+describe("a request with validate_only", () => {
+  it("server 16: runs all checks, does and stores nothing, and answers with an empty response", async () => {
+    let runs = 0;
+    const { binder, rpc } = createBindServer(
+      () => {
+        runs += 1;
+        return {};
+      },
+      {
+        method: {
+          validate({ pages }) {
+            if (pages < 1) throw new ConnectError("no pages", Code.InvalidArgument);
+          },
+          tryNow() {
+            throw new Error("nothing is to be done");
+          },
+        },
+      },
+    );
+    const requestId = crypto.randomUUID();
+    const shown = await binder.bindBook({ validateOnly: true, pages: 3, requestId });
+    expect(shown).toMatchObject({ name: "", done: true });
+    expect(bookOf(shown)).toMatchObject({ name: "", pages: 0 });
+    for (const bad of [{ pages: 0 }, { pages: 1, parent: "a//b" }, { pages: 1, requestId: "x" }]) {
+      const error = await rejectionOf(binder.bindBook({ validateOnly: true, ...bad }));
+      expect(error.code).toBe(Code.InvalidArgument);
+    }
+    expect((await rpc.listOperations({})).operations).toEqual([]);
+    expect(runs).toBe(0);
+  });
+
+  it("server 16: shows what the method says, and leaves its request id unused", async () => {
+    const { binder } = createBindServer(never, {
+      method: {
+        validateOnly: ({ parent, pages }) => ({ name: `${parent}/books/new`, pages }),
+        tryNow: () => undefined,
+      },
+    });
+    const request = { parent: "shelves/1", pages: 3, requestId: crypto.randomUUID() };
+    const shown = await binder.bindBook({ ...request, validateOnly: true });
+    expect(bookOf(shown)).toMatchObject({ name: "shelves/1/books/new", pages: 3 });
+    expect((await binder.bindBook(request)).done).toBe(false);
+  });
+
+  it("server 16: is no start either where the program makes it", async () => {
+    const { operations, rpc } = createBindServer(never);
+    expect((await operations.start(BindBook, { validateOnly: true })).done).toBe(true);
+    expect((await operations.create(BindBook, { validateOnly: true })).done).toBe(true);
+    expect((await rpc.listOperations({})).operations).toEqual([]);
+  });
+});
+
+describe("an operation that needs no work", () => {
+  it("server 11: is done when it is returned, is kept, and never runs", async () => {
+    let runs = 0;
+    const { binder, rpc, clock } = createBindServer(
+      () => {
+        runs += 1;
+        return {};
+      },
+      { method: { tryNow: ({ pages }) => (pages === 0 ? { name: "books/empty" } : undefined) } },
+    );
+    const requestId = crypto.randomUUID();
+    const operation = await binder.bindBook({ requestId });
+    expect(bookOf(operation)).toMatchObject({ name: "books/empty" });
+    await clock.advance(1000);
+    expect(await rpc.getOperation({ name: operation.name })).toEqual(operation);
+    expect((await binder.bindBook({ requestId })).name).toBe(operation.name);
+    expect(runs).toBe(0);
+    expect((await binder.bindBook({ pages: 1 })).done).toBe(false);
+    await clock.advance(0);
+    expect(runs).toBe(1);
+  });
+
+  it("server 12: is not started where answering it at once fails", async () => {
+    const { binder, rpc } = createBindServer(never, {
+      method: {
+        tryNow() {
+          throw new ConnectError("shelf is full", Code.FailedPrecondition);
+        },
+      },
+    });
+    expect((await rejectionOf(binder.bindBook({}))).code).toBe(Code.FailedPrecondition);
+    expect((await rpc.listOperations({})).operations).toEqual([]);
+  });
+
+  it("server 10: what the start did before it returned is seen by who reads the operation", async () => {
+    const shelf: string[] = [];
+    const { binder, rpc } = createBindServer(never, {
+      method: {
+        validate({ bookId }) {
+          shelf.push(`${bookId} (being bound)`);
+        },
+      },
+    });
+    const { name } = await binder.bindBook({ bookId: "dune" });
+    expect((await rpc.getOperation({ name })).done).toBe(false);
+    expect(shelf).toEqual(["dune (being bound)"]);
+  });
+});
