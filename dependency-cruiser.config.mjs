@@ -9,7 +9,7 @@ const layers = {
   any: ["protos", "internal", "status"],
   operation: ["protos", "internal", "status", "any"],
   client: ["protos", "internal", "status", "any", "operation"],
-  opentelemetry: ["protos", "internal", "status", "any", "operation", "client"],
+  opentelemetry: ["protos", "internal", "status", "any", "operation", "client", "server"],
   plugin: ["protos", "internal", "status", "any", "operation"],
   store: ["protos", "internal", "status", "any", "operation"],
   server: ["protos", "internal", "status", "any", "operation", "store"],
@@ -60,6 +60,13 @@ export default {
       severity: "error",
       from: { path: "^src/", pathNot: "^src/opentelemetry/" },
       to: { path: "^src/opentelemetry/|@opentelemetry/" },
+    },
+    {
+      name: "opentelemetry-loads-no-server",
+      comment: "of the server only the observer's types are imported, a file that loads nothing",
+      severity: "error",
+      from: { path: "^src/opentelemetry/" },
+      to: { path: "^src/server/", pathNot: "^src/server/observer\\.ts$" },
     },
     {
       name: "protoplugin-is-optional",

@@ -1,1 +1,2 @@
+export { createServerObserver, type TelemetryOptions } from "./server-observer.js";
 export { createTracingObserver, type TracingOptions } from "./tracing-observer.js";

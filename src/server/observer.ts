@@ -3,7 +3,10 @@
  * dropped. `createServerObserver` of `connect-longrunning/opentelemetry` makes one.
  */
 export interface OperationsObserver {
-  /** A start of this process made an operation, which may be done already. */
+  /**
+   * A start of this process made an operation, which may be done already. Heard before it
+   * is dispatched, and so also where the transaction then fails.
+   */
   started?(operation: ObservedOperation): void;
   /** An attempt begins in this process. */
   claimed?(run: ObservedRun): RunObservation | undefined;

@@ -82,12 +82,12 @@ const minRequestIdWindowMs = 10 * 60 * 1000;
 export function createOperationStarts(parts: StartParts): OperationStarts {
   const { store, dispatcher, publisher, operationFromRecord, observer, watch } = parts;
 
-  /** The record, and whether it is new. */
+  /** The record, and where it is new, those that were ended for it. */
   const insert = async (
     operation: NewOperation,
     parallel: ParallelPolicy,
     transaction: Transaction | undefined,
-  ): Promise<{ record: OperationRecord; isNew: boolean }> => {
+  ): Promise<{ record: OperationRecord; preempted?: readonly OperationRecord[] }> => {
     const outcome = await store.insert(operation, { parallel, transaction });
     if (outcome.kind === "name-taken") throw operationExists(operation.name);
     if (outcome.kind === "spent") {
@@ -95,10 +95,13 @@ export function createOperationStarts(parts: StartParts): OperationStarts {
     }
     if (outcome.kind === "busy") throw resourceBusy(operation.resourceKey ?? "", outcome.name);
     const { record } = outcome;
-    if (outcome.kind === "duplicate") return { record, isNew: false };
+    if (outcome.kind === "duplicate") return { record };
+    const { name, method } = record;
+    // Before it is dispatched, so that it is not heard after the first run of it.
+    tell(observer, (to) => to.started?.({ name, method }));
     await publisher.tellOfEnds(outcome.preempted, transaction);
     if (record.state === "queued") await dispatch(record, transaction);
-    return { record, isNew: true };
+    return { record, preempted: outcome.preempted };
   };
 
   const dispatch = async (record: OperationRecord, transaction: Transaction | undefined) => {
@@ -116,8 +119,7 @@ export function createOperationStarts(parts: StartParts): OperationStarts {
     }
   };
 
-  const observe = ({ name, method }: OperationRecord) => {
-    tell(observer, (to) => to.started?.({ name, method }));
+  const observeQueue = () => {
     const depth = dispatcher.queued?.();
     if (depth !== undefined) tell(observer, (to) => to.queueDepthChanged?.(depth));
   };
@@ -164,7 +166,7 @@ export function createOperationStarts(parts: StartParts): OperationStarts {
         init.parallel === "preempt"
           ? { kind: "preempt", result: storedError(preempted(resourceKey ?? "", name)) }
           : { kind: init.parallel };
-      const { record, isNew } =
+      const { record, preempted: ended } =
         transaction === undefined
           ? await store.transaction((own) => insert(operation, parallel, own))
           : await insert(operation, parallel, transaction);
@@ -175,9 +177,10 @@ export function createOperationStarts(parts: StartParts): OperationStarts {
       ) {
         throw requestIdReused(requestId.id);
       }
-      if (isNew) {
+      if (ended !== undefined) {
         watch(record);
-        observe(record);
+        observeQueue();
+        publisher.observeEnds(record.state === "done" ? [...ended, record] : ended);
       }
       return operationFromRecord(record);
     },

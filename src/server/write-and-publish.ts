@@ -43,6 +43,8 @@ export interface Publisher {
     ended: readonly OperationRecord[],
     transaction: Transaction | undefined,
   ): Promise<void>;
+  /** Have the observer hear of them, once that has been committed. */
+  observeEnds(ended: readonly OperationRecord[]): void;
   /** Dispatch nothing any more. */
   close(): void;
 }
@@ -113,6 +115,10 @@ export function createPublisher(parts: PublisherParts): Publisher {
     tell(observer, (to) => to.ended?.({ name, method, code, runMs, totalMs }));
   };
 
+  const observeEnds = (ended: readonly OperationRecord[]) => {
+    for (const record of ended) observeEnd(record);
+  };
+
   const tellOfEnds = async (
     ended: readonly OperationRecord[],
     transaction: Transaction | undefined,
@@ -140,10 +146,11 @@ export function createPublisher(parts: PublisherParts): Publisher {
         await tellOfEnds(written.ended, transaction);
         return written;
       });
-      for (const record of written.ended) observeEnd(record);
+      observeEnds(written.ended);
       return written;
     },
     tellOfEnds,
+    observeEnds,
     close() {
       for (const unschedule of retries) unschedule();
       retries.clear();
