@@ -21,7 +21,7 @@ export interface HousekeepingParts {
 }
 
 /**
- * How long after a write of this process everything is looked through, and how often it is
+ * How long after the start and after a write of this process everything is looked through, and how often it is
  * where there are none, in milliseconds: for what has expired, and for deadlines that this
  * process has not seen, as those of a replica that is gone.
  */
@@ -49,7 +49,7 @@ export function createHousekeeping({
     deadlineExceeded: storedError(operationDeadlineExceeded()),
     cancelled: storedError(cancelGraceExpired()),
   };
-  let nextSweepMs = clock.nowMs() + idleSweepIntervalMs;
+  let nextSweepMs = clock.nowMs() + busySweepIntervalMs;
   let nextDeadlineMs = Number.POSITIVE_INFINITY;
   let timer: { readonly dueMs: number; readonly unschedule: () => void } | undefined;
   let isRunning = false;

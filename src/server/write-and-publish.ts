@@ -97,14 +97,15 @@ export function createPublisher(parts: PublisherParts): Publisher {
     });
 
   const publish = async (
-    { name, state, resourceKey }: OperationRecord,
+    record: OperationRecord,
     kind: SignalKind,
     transaction: Transaction | undefined,
   ) => {
+    const { name, resourceKey } = record;
     await follow(`publish ${name}`, transaction, () =>
       signals.publish(name, kind, { transaction }),
     );
-    if (state === "done" && resourceKey !== undefined) await unblockNext(resourceKey, transaction);
+    if (resourceKey !== undefined && isOver(record)) await unblockNext(resourceKey, transaction);
   };
 
   const observeEnd = (record: OperationRecord, runMs?: number) => {
@@ -156,4 +157,9 @@ export function createPublisher(parts: PublisherParts): Publisher {
       retries.clear();
     },
   };
+}
+
+/** Whether nothing is done for an operation any more: one that was deleted cannot be driven from outside. */
+function isOver({ state, external, deleteTimeMicros }: OperationRecord): boolean {
+  return state === "done" || (external && deleteTimeMicros !== undefined);
 }

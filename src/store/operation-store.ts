@@ -79,7 +79,10 @@ export interface NewOperation {
   readonly requestId: StoredRequestId | undefined;
 }
 
-/** What an insert does where its resource key has operations that are not done, hidden ones among them. */
+/**
+ * What an insert does where its resource key has operations that are not done, hidden ones
+ * among them, but for those that are driven from outside: nobody can end them any more.
+ */
 export type ParallelPolicy =
   /** The new one is `blocked` until `unblock` finds it the oldest that is not done. */
   | { readonly kind: "queue" }
@@ -309,7 +312,8 @@ export interface OperationStore {
   hide(name: string, options?: HideOptions): Promise<OperationRecord | undefined>;
   /**
    * Have the oldest operation of a resource that is not done `queued`, if it is blocked,
-   * and return it then: it has to be dispatched. Undefined where nothing changed.
+   * and return it then: it has to be dispatched. One that is hidden and driven from outside
+   * does not count. Undefined where nothing changed.
    */
   unblock(resourceKey: string, options?: StoreOptions): Promise<OperationRecord | undefined>;
   /**

@@ -99,6 +99,7 @@ describe("an operation's deadline", () => {
     const clock = createManualClock();
     const store = createMemoryStore({ clock });
     const { client } = createPrintServer(never, { clock, store });
+    await clock.advance(60_000);
     const other = createPrintServer(never, { clock: createManualClock(), store });
     const { name } = await other.operations.create(Print, {}, { deadlineMs: 5000 });
     await clock.advance(10 * 60_000 - 1);

@@ -152,6 +152,15 @@ describe("the next operation of a resource starts", () => {
     expect(ran).toEqual([next]);
   });
 
+  it("when the one before it was driven from outside and is deleted", async () => {
+    const { ran, start, clock, operations, client } = createResourceServer("queue");
+    const external = await operations.create(Print, {}, { resource: "printers/1" });
+    const next = await start();
+    await client.delete(external.name);
+    await clock.advance(0);
+    expect(ran).toEqual([next]);
+  });
+
   it("when the one before it misses its deadline", async () => {
     const { ran, start, clock } = createResourceServer("queue", {}, { deadlineMs: 5000 });
     const one = await start();

@@ -10,7 +10,12 @@ import {
 } from "../../src/server/index.js";
 import { standardDetailsOf } from "../../src/status/index.js";
 import { createManualClock } from "../../src/testing/index.js";
-import { PrintMetadataSchema, type PrintResponse } from "../gen/printing/v1/printing_pb.js";
+import {
+  type PrintMetadata,
+  PrintMetadataSchema,
+  type PrintResponse,
+  PrintResponseSchema,
+} from "../gen/printing/v1/printing_pb.js";
 import { createDeferred } from "../support/deferred.js";
 import { createPrintServer, Print, type PrintWork } from "../support/print-server.js";
 import { rejectionOf } from "../support/rejection.js";
@@ -85,6 +90,31 @@ describe("running the work", () => {
     const { printer, events } = createPrintServer(() => other as unknown as PrintResponse);
     expect((await rejectionOf((await printer.print({})).result())).code).toBe(Code.Unknown);
     expect(events).toMatchObject([{ kind: "work-failed" }]);
+  });
+
+  it("server 4: metadata and responses of another type are refused where they are written", async () => {
+    const response = create(PrintResponseSchema, { pages: 7 });
+    const metadata = create(PrintMetadataSchema, { pagesPrinted: 7 });
+    const refusals: unknown[] = [];
+    const { printer, operations, client } = createPrintServer((operation) => {
+      try {
+        // As work reports it whose method was declared without its types.
+        operation.report(response as unknown as PrintMetadata);
+      } catch (thrown) {
+        refusals.push(thrown);
+      }
+      return { pages: 1 };
+    });
+    await (await printer.print({})).result();
+    const { name } = await operations.create(Print, {});
+    const calls = [
+      operations.report(Print, name, response as unknown as PrintMetadata),
+      operations.succeed(Print, name, metadata as unknown as PrintResponse),
+    ];
+    for (const call of calls) refusals.push(await call.catch((thrown: unknown) => thrown));
+    expect(refusals).toEqual(Array(3).fill(expect.any(TypeError)));
+    expect(await client.get(name)).toMatchObject({ done: false });
+    expect((await client.get(name)).metadata).toBeUndefined();
   });
 
   it("an error that cannot be encoded ends the operation all the same, once", async () => {

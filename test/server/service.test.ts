@@ -376,6 +376,16 @@ describe("ListOperations", () => {
 describe("shutdown", () => {
   const reasonOf = (error: ConnectError) => standardDetailsOf(error).errorInfo?.reason;
 
+  it("is told of by a signal, at once", async () => {
+    const { operations, clock } = createPrintServer(never);
+    expect(operations.draining.aborted).toBe(false);
+    const stopped = operations.shutdown({ graceMs: 0 });
+    expect(operations.draining.aborted).toBe(true);
+    expect(operations.draining.reason).toMatchObject({ code: Code.Unavailable });
+    await clock.advance(0);
+    await stopped;
+  });
+
   it("server 81: refuses starts with UNAVAILABLE and RetryInfo, and answers who waits", async () => {
     const gate = createDeferred<{ pages: number }>();
     const { printer, operations, client, clock } = createPrintServer(() => gate.promise);

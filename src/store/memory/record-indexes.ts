@@ -19,7 +19,10 @@ export interface RecordIndexes {
   readonly done: ListedRows;
   /** Queued or running, hidden or not, without those that are driven from outside; by create time. */
   readonly workable: OrderedIds;
-  /** Not done and with a resource key; by resource and then create time. */
+  /**
+   * Not done and with a resource key, but for the hidden ones that are driven from outside;
+   * by resource and then create time.
+   */
   readonly byResource: OrderedIds;
   /** Not done and with a deadline; by deadline. */
   readonly byDeadline: OrderedIds;
@@ -98,7 +101,11 @@ export function createRecordIndexes(rows: RecordRows): RecordIndexes {
     },
     {
       ids: resources,
-      has: (row) => !isDone(row) && rows.resourceOf(row) !== undefined && !rows.isTombstone(row),
+      has: (row) =>
+        !isDone(row) &&
+        rows.resourceOf(row) !== undefined &&
+        !rows.isTombstone(row) &&
+        !(rows.isHidden(row) && rows.isExternal(row)),
     },
   ];
   /** In these it moves when its times change. */

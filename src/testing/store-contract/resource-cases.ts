@@ -65,6 +65,14 @@ export const resourceCases: readonly ContractCase<OperationStore>[] = [
     await store.finish(first, response);
     assertSame((await store.unblock(resourceKey))?.name, blocked[0]?.name, "what may run then");
   }),
+  storeCase("counts no hidden operation that is driven from outside", async (store) => {
+    const resourceKey = newResourceKey();
+    const outside = await inserted(store, newOperation({ resourceKey, external: true }));
+    const next = await inserted(store, newOperation({ resourceKey }));
+    assertSame(next.state, "blocked", "state");
+    await store.hide(outside.name);
+    assertSame((await store.unblock(resourceKey))?.name, next.name, "what may run");
+  }),
   storeCase("has a hidden operation wait for its turn like any other", async (store) => {
     const { resourceKey, first, blocked } = await inLine(store, 2);
     const [hidden, last] = blocked;
