@@ -26,7 +26,7 @@ export interface HousekeepingParts {
  * process has not seen, as those of a replica that is gone.
  */
 const busySweepIntervalMs = 60_000;
-const idleSweepIntervalMs = 10 * 60_000;
+const idleSweepIntervalMs = 60 * 60_000;
 
 /** How many records are ended, and how many removed, at a time. */
 const overduePageSize = 100;

@@ -95,14 +95,14 @@ describe("an operation's deadline", () => {
     expect(reasonOf(await client.get(name))).toBe("OPERATION_DEADLINE_EXCEEDED");
   });
 
-  it("that another server set is met within ten minutes", async () => {
+  it("that another server set is met within an hour", async () => {
     const clock = createManualClock();
     const store = createMemoryStore({ clock });
     const { client } = createPrintServer(never, { clock, store });
     await clock.advance(60_000);
     const other = createPrintServer(never, { clock: createManualClock(), store });
     const { name } = await other.operations.create(Print, {}, { deadlineMs: 5000 });
-    await clock.advance(10 * 60_000 - 1);
+    await clock.advance(60 * 60_000 - 1);
     expect((await client.get(name)).done).toBe(false);
     await clock.advance(1);
     expect((await client.get(name)).done).toBe(true);

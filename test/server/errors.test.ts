@@ -34,6 +34,7 @@ const errors: Record<keyof typeof factories, ConnectError> = {
   recovering: factories.recovering(),
   partialSuccessUnsupported: factories.partialSuccessUnsupported(),
   cancelledByRequest: factories.cancelledByRequest(),
+  permissionDenied: factories.permissionDenied("longrunning.operations.get", "operations/1"),
   attemptLost: factories.attemptLost("operations/1", 1),
   workerLost: factories.workerLost(3),
   notDispatched: factories.notDispatched(),

@@ -233,23 +233,26 @@ describe("the next operation of a resource starts", () => {
 });
 
 describe("turns", () => {
-  it("one parent's 1,000 starts do not keep another parent's one waiting", async () => {
+  it.each([
+    ["parent", { parent: "printers/1" }, { parent: "printers/2" }],
+    ["principal", { principal: "ann" }, { principal: "bob" }],
+  ])("1,000 starts of one %s do not keep one of another waiting", async (_, many, one) => {
     const ran: string[] = [];
     const gate = createDeferred();
-    const { printer, clock } = createPrintServer(
-      async ({ request }) => {
-        ran.push(request.parent);
+    const { operations, clock } = createPrintServer(
+      async ({ name }) => {
+        ran.push(name);
         if (ran.length === 1) await gate.promise;
         return {};
       },
       { dispatcher: createInProcessDispatcher({ maxConcurrent: 1 }) },
     );
-    for (let count = 0; count < 1000; count += 1) await printer.print({ parent: "printers/1" });
-    await printer.print({ parent: "printers/2" });
+    for (let count = 0; count < 1000; count += 1) await operations.start(Print, {}, many);
+    const { name } = await operations.start(Print, {}, one);
     gate.resolve();
     await clock.advance(0);
     expect(ran).toHaveLength(1001);
-    expect(ran.indexOf("printers/2")).toBeLessThan(3);
+    expect(ran.indexOf(name)).toBeLessThan(3);
   });
 
   it("no more of a method run side by side than it says", async () => {

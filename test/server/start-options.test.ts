@@ -82,6 +82,21 @@ describe("the name of an operation", () => {
     expect((await rpc.listOperations({})).operations).toEqual([]);
   });
 
+  it("server 91: is what the start is authorised for, and not the parent in the request", async () => {
+    const asked: string[] = [];
+    const { binder } = createBindServer(never, {
+      method: { name: ({ bookId }) => `shelves/${bookId}/operations/bind` },
+      authorize({ name }) {
+        asked.push(name);
+        return { allow: name === "shelves/1" };
+      },
+    });
+    await binder.bindBook({ parent: "shelves/1", bookId: "1" });
+    const denied = await rejectionOf(binder.bindBook({ parent: "shelves/1", bookId: "2" }));
+    expect(denied.code).toBe(Code.PermissionDenied);
+    expect(asked).toEqual(["shelves/1", "shelves/2"]);
+  });
+
   it("is refused with ALREADY_EXISTS where it is in use", async () => {
     const { binder, operations } = createBindServer(never, {
       method: { name: () => "operations/one" },
@@ -170,6 +185,12 @@ describe("a request with validate_only", () => {
     }
     expect((await rpc.listOperations({})).operations).toEqual([]);
     expect(runs).toBe(0);
+  });
+
+  it("server 16: is denied to who may not start", async () => {
+    const { binder } = createBindServer(never, { authorize: () => ({ allow: false }) });
+    const error = await rejectionOf(binder.bindBook({ validateOnly: true }));
+    expect(error.code).toBe(Code.PermissionDenied);
   });
 
   it("server 16: shows what the method says, and leaves its request id unused", async () => {

@@ -1,15 +1,12 @@
-import { type Client, createClient, createRouterTransport } from "@connectrpc/connect";
+import { type Client, createClient } from "@connectrpc/connect";
 import { type LongRunningMethod, longRunning } from "../../src/index.js";
 import { Operations } from "../../src/protos.js";
+import type { MethodOptions, Work } from "../../src/server/index.js";
 import {
-  createOperations,
-  type MethodOptions,
-  type OperationsEvent,
-  type OperationsOptions,
-  type OperationsServer,
-  type Work,
-} from "../../src/server/index.js";
-import { createManualClock, type ManualClock } from "../../src/testing/index.js";
+  createTestOperations,
+  type TestOperations,
+  type TestOperationsOptions,
+} from "../../src/testing/index.js";
 import {
   type BindBookRequestSchema,
   BindService,
@@ -35,40 +32,30 @@ type WorkOf<Method> =
 export type BindWork = WorkOf<typeof BindBook>;
 export type MendWork = WorkOf<typeof MendBook>;
 
-/** The server's options, those of BindBook, the work of MendBook, and a clock that the test has at hand. */
-export interface BindServerOptions extends OperationsOptions {
+/** The server's options, those of BindBook, and the work of MendBook. */
+export interface BindServerOptions extends TestOperationsOptions {
   method?: MethodOptions<typeof BindBookRequestSchema, typeof BookSchema>;
   mend?: MendWork;
-  clock?: ManualClock;
 }
 
 /** A server with the bind service in this process, and the bare RPCs to it. */
-export interface BindServer {
-  clock: ManualClock;
-  operations: OperationsServer;
+export interface BindServer extends TestOperations {
   binder: Client<typeof BindService>;
   rpc: Client<typeof Operations>;
-  /** What the log hook heard. */
-  events: OperationsEvent[];
 }
 
 /** Serve `work`, in process and on a manual clock. */
 export function createBindServer(work: BindWork, options: BindServerOptions = {}): BindServer {
-  const events: OperationsEvent[] = [];
-  const { method, mend = () => ({}), clock = createManualClock(), ...rest } = options;
-  const operations = createOperations({ clock, log: (event) => events.push(event), ...rest });
-  const transport = createRouterTransport((router) => {
+  const { method, mend = () => ({}), ...rest } = options;
+  const served = createTestOperations((router, operations) => {
     router.service(BindService, {
       bindBook: operations.handle(BindBook, work, method),
       mendBook: operations.handle(MendBook, mend),
     });
-    router.service(Operations, operations.service);
-  });
+  }, rest);
   return {
-    clock,
-    operations,
-    binder: createClient(BindService, transport),
-    rpc: createClient(Operations, transport),
-    events,
+    ...served,
+    binder: createClient(BindService, served.transport),
+    rpc: createClient(Operations, served.transport),
   };
 }
