@@ -7,7 +7,6 @@ import type {
   OperationRecord,
   OperationStore,
   Report,
-  StoredResult,
   Transaction,
 } from "../store/operation-store.js";
 import type { Signals } from "../store/signals.js";
@@ -20,7 +19,8 @@ import type { MethodPolicy } from "./method-policies.js";
 import type { OperationsObserver, RunObservation } from "./observer.js";
 import { createReportWriter } from "./report-writer.js";
 import type { RetryPolicy } from "./retry-policy.js";
-import { storedError, storedPayload, storedResponse } from "./stored-result.js";
+import { runWork } from "./run-work.js";
+import { storedError, storedPayload } from "./stored-result.js";
 import { createTerminalWrite } from "./terminal-write.js";
 import type { Work } from "./work.js";
 import type { WriteAndPublish } from "./write-and-publish.js";
@@ -279,41 +279,4 @@ export function createRunLoop(parts: RunLoopParts): RunLoop {
     },
     running: () => [...attempts.values()],
   };
-}
-
-type WorkOutcome =
-  | { kind: "response"; result: StoredResult }
-  | { kind: "continue"; continuation: Continuation }
-  | { kind: "error"; thrown: unknown };
-
-async function runWork<I extends DescMessage, R extends DescMessage, M extends DescMessage>(
-  method: LongRunningMethod<I, R, M>,
-  observation: RunObservation | undefined,
-  work: () => ReturnType<Work<I, R, M>>,
-): Promise<WorkOutcome> {
-  try {
-    const response = await calledWithin(observation, work);
-    if (response instanceof Continuation) return { kind: "continue", continuation: response };
-    return { kind: "response", result: storedResponse(method.response, response) };
-  } catch (thrown) {
-    return { kind: "error", thrown };
-  }
-}
-
-/** Call the work in what the observer sets up around it, once, whatever the observer does. */
-function calledWithin<T>(observation: RunObservation | undefined, work: () => T): T {
-  let called: { readonly value: T } | { readonly thrown: unknown } | undefined;
-  const call = () => {
-    if (called !== undefined) return called;
-    try {
-      called = { value: work() };
-    } catch (thrown) {
-      called = { thrown };
-    }
-    return called;
-  };
-  tell(observation, (to) => to.within?.(call));
-  const outcome = call();
-  if ("thrown" in outcome) throw outcome.thrown;
-  return outcome.value;
 }
