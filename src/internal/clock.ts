@@ -28,8 +28,13 @@ export const systemClock: Clock = {
   schedule(delayMs, callback, options) {
     // A longer one would fire at once.
     const timer = setTimeout(callback, Math.min(Math.max(delayMs, 0), longestMs));
-    // Elsewhere than in Node a timer may be a number.
-    if (options?.background) timer.unref?.();
+    if (options?.background) unref(timer);
     return () => clearTimeout(timer);
   },
 };
+
+/** In Node a timer can be told not to keep the program alive; elsewhere it may be a number. */
+function unref(timer: unknown): void {
+  if (typeof timer !== "object" || timer === null || !("unref" in timer)) return;
+  if (typeof timer.unref === "function") timer.unref();
+}

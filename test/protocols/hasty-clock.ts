@@ -1,6 +1,9 @@
 import { type Clock, systemClock } from "../../src/internal/clock.js";
 
-/** A clock on which every delay is over at once, so that a test can let time pass and take none. */
+/**
+ * A clock on which every delay that somebody waits for is over at once, so that a test can
+ * let time pass and take none.
+ */
 export interface HastyClock extends Clock {
   /** The delays that were asked for, in milliseconds. */
   readonly delaysMs: readonly number[];
@@ -11,7 +14,8 @@ export function createHastyClock(): HastyClock {
   return {
     ...systemClock,
     delaysMs,
-    schedule(delayMs, callback) {
+    schedule(delayMs, callback, options) {
+      if (options?.background) return systemClock.schedule(delayMs, callback, options);
       delaysMs.push(delayMs);
       return systemClock.schedule(0, callback);
     },
