@@ -16,9 +16,15 @@ import { rejectionOf } from "../support/rejection.js";
 const { echo, ...ofServer } = serverErrors;
 const factories = { ...ofServer, ...endErrors, ...storeErrors };
 
-/** One error of each function that makes one. */
-const errors: Record<keyof typeof factories, ConnectError> = {
+const filterFault = (reason: serverErrors.FilterFault["reason"]) =>
+  factories.invalidFilter("x = 1", { reason, position: 1, problem: "there is no x" });
+
+/** One error of each function that makes one, and of each reason that a function is given. */
+const errors: Record<keyof typeof factories, ConnectError> & Record<string, ConnectError> = {
   invalidField: factories.invalidField("page_size", "-1", "must not be negative"),
+  invalidFilter: filterFault("INVALID_FILTER"),
+  unknownFilterField: filterFault("UNKNOWN_FILTER_FIELD"),
+  filterTypeMismatch: filterFault("FILTER_TYPE_MISMATCH"),
   operationNotFound: factories.operationNotFound("operations/1"),
   operationExists: factories.operationExists("operations/1"),
   requestIdReused: factories.requestIdReused("id"),
