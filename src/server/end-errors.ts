@@ -1,6 +1,6 @@
 import { Code, type ConnectError } from "@connectrpc/connect";
-import { errorWithInfo } from "../status/error-info.js";
 import { echo } from "../internal/echo.js";
+import { errorWithInfo } from "../status/error-info.js";
 
 /** DEADLINE_EXCEEDED: how an operation ends that was not done by its deadline. */
 export function operationDeadlineExceeded(): ConnectError {
