@@ -2,6 +2,7 @@ import { create, type DescMessage, type MessageInitShape } from "@bufbuild/proto
 import { systemClock } from "../internal/clock.js";
 import { atLeastOne } from "../internal/option-bounds.js";
 import { settlesWithin } from "../internal/settles-within.js";
+import { tell } from "../internal/tell.js";
 import { fullName, type LongRunningMethod } from "../operation/long-running.js";
 import { parseOperationName } from "../operation/name.js";
 import type { Operation } from "../protos.js";
@@ -71,7 +72,9 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
   const publisher = createPublisher(contracts);
   const { writeAndPublish } = publisher;
   const housekeeping = createHousekeeping({ ...contracts, publisher });
-  const waiters = createOperationWaiters(store, signals, clock);
+  const waiters = createOperationWaiters(store, signals, clock, (count) => {
+    tell(options.observer, (to) => to.waitersChanged?.(count));
+  });
   const runLoop = createRunLoop({ ...contracts, writeAndPublish, reportIntervalMs, maxAttempts });
   const starts = createOperationStarts({ ...contracts, publisher, operationFromRecord });
   const external = createExternalOperations(store, writeAndPublish, operationFromRecord);

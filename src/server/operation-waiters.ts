@@ -17,13 +17,20 @@ export interface OperationWaiters {
   drain(): void;
 }
 
+/** @param countChanged Hears how many wait, whenever that changes. */
 export function createOperationWaiters(
   store: OperationStore,
   signals: Signals,
   clock: Clock,
+  countChanged: (count: number) => void = () => undefined,
 ): OperationWaiters {
   const topics = new Map<string, Topic>();
-  const parts: TopicParts = { store, signals, timers: createTimerQueue(clock), topics };
+  let count = 0;
+  const countBy = (difference: number) => {
+    count += difference;
+    countChanged(count);
+  };
+  const parts: TopicParts = { store, signals, timers: createTimerQueue(clock), topics, countBy };
   let draining = false;
   return {
     wait: (name, timeoutMs, signal) =>
@@ -83,6 +90,8 @@ interface TopicParts {
   readonly signals: Signals;
   readonly timers: TimerQueue;
   readonly topics: Map<string, Topic>;
+  /** So many more wait; fewer, where it is negative. */
+  readonly countBy: (difference: number) => void;
 }
 
 /**
@@ -121,6 +130,7 @@ class Topic implements QueuedTimer {
     if (this.first !== undefined) this.first.previous = waiter;
     this.first = waiter;
     waiter.signal.addEventListener("abort", waiter);
+    this.parts.countBy(1);
     if (timeoutMs > 0) this.parts.timers.add(waiter, timeoutMs);
     else this.toAnswer.push(waiter);
     this.look();
@@ -136,6 +146,7 @@ class Topic implements QueuedTimer {
     else this.first = next;
     waiter.signal.removeEventListener("abort", waiter);
     this.parts.timers.remove(waiter);
+    this.parts.countBy(-1);
     if (this.first === undefined) this.close();
     return true;
   }

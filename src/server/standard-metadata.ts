@@ -1,13 +1,6 @@
-import {
-  create,
-  type DescField,
-  type DescMessage,
-  fromBinary,
-  type MessageShape,
-  ScalarType,
-} from "@bufbuild/protobuf";
+import { create, type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import { type Any, AnySchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
+import { type Any, AnySchema } from "@bufbuild/protobuf/wkt";
 import { Code } from "@connectrpc/connect";
 import { typeNameOf } from "../any/any.js";
 import { typeUrlPrefix } from "../internal/type-url.js";
@@ -16,13 +9,10 @@ import { StatusSchema } from "../protos.js";
 import type { OperationRecord } from "../store/operation-store.js";
 import type { MethodOptions } from "./method-options.js";
 import { stringFieldOf } from "./request-fields.js";
+import { standardFieldsOf } from "./standard-fields.js";
 
 /**
- * The fields of a method's metadata that the server keeps by itself. They are those of
- * the OperationMetadata that Google's APIs have in common, known by number, type and
- * name, and `expire_time` (AIP-214) at any number.
- *
- * They are put around what the work reports as serialized fields, so that nothing is
+ * The standard fields of a method's metadata, kept by the server. They are put around what the work reports as serialized fields, so that nothing is
  * decoded: of a field that occurs twice the last one counts. What the work sets counts
  * for target, verb, api_version and the status, which come before it; the times and the
  * request to cancel, which come after it, are the server's alone.
@@ -39,23 +29,10 @@ export function standardMetadataOf<I extends DescMessage>(
   { method, metadata }: LongRunningMethod<I>,
   options: Pick<MethodOptions<I>, "target" | "verb" | "apiVersion">,
 ): StandardMetadata | undefined {
-  const string = (number: number, names: readonly string[]) =>
-    numberOf(metadata, number, names, (field) => isScalar(field, ScalarType.STRING));
-  const target = string(3, ["target"]);
-  const verb = string(4, ["verb"]);
-  const status = string(5, ["status_message", "status_detail", "status"]);
-  const apiVersion = string(7, ["api_version"]);
-  const createTime = numberOf(metadata, 1, ["create_time"], isTimestamp);
-  const endTime = numberOf(metadata, 2, ["end_time"], isTimestamp);
-  const cancelRequested = numberOf(
-    metadata,
-    6,
-    ["requested_cancellation", "cancel_requested"],
-    (field) => isScalar(field, ScalarType.BOOL),
-  );
-  const expireTime = numberOf(metadata, undefined, ["expire_time"], isTimestamp);
-  const all = [target, verb, status, apiVersion, createTime, endTime, cancelRequested, expireTime];
-  if (all.every((number) => number === undefined)) return undefined;
+  const fields = standardFieldsOf(metadata);
+  const { target, verb, status, apiVersion, createTime, endTime, cancelRequested, expireTime } =
+    fields;
+  if (Object.values(fields).every((number) => number === undefined)) return undefined;
 
   const constants = new BinaryWriter();
   writeString(constants, verb, options.verb ?? firstWord(method.name));
@@ -87,34 +64,6 @@ export function standardMetadataOf<I extends DescMessage>(
       return create(AnySchema, { typeUrl, value: writer.finish() });
     },
   };
-}
-
-/** The number of a singular field of no oneof that has one of these names, and this number. */
-function numberOf(
-  schema: DescMessage,
-  number: number | undefined,
-  names: readonly string[],
-  isOfType: (field: DescField) => boolean,
-): number | undefined {
-  return schema.fields.find(
-    (field) =>
-      names.includes(field.name) &&
-      field.number === (number ?? field.number) &&
-      field.oneof === undefined &&
-      isOfType(field),
-  )?.number;
-}
-
-function isScalar(field: DescField, type: ScalarType): boolean {
-  return field.fieldKind === "scalar" && field.scalar === type;
-}
-
-function isTimestamp(field: DescField): boolean {
-  return (
-    field.fieldKind === "message" &&
-    field.message.typeName === TimestampSchema.typeName &&
-    !field.delimitedEncoding
-  );
 }
 
 function writeString(writer: BinaryWriter, number: number | undefined, value: string): void {

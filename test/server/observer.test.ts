@@ -35,6 +35,24 @@ function createListener() {
 }
 
 describe("a server's observer", () => {
+  it("hears how many wait, as they come and go", async () => {
+    const counts: number[] = [];
+    const observer = { waitersChanged: (count: number) => counts.push(count) };
+    const { operations, client, clock } = createPrintServer(never, { observer });
+    const { name } = await operations.create(Print, {});
+    const controller = new AbortController();
+    const left = client.wait(name, 50_000, { signal: controller.signal }).catch(() => undefined);
+    await clock.advance(0);
+    const stayed = client.wait(name, 50_000);
+    await clock.advance(0);
+    controller.abort();
+    await left;
+    await clock.advance(0);
+    await operations.succeed(Print, name, {});
+    await stayed;
+    expect(counts).toEqual([1, 2, 1, 0]);
+  });
+
   it("hears of a start, of the run with its time in the queue, and of the end", async () => {
     const { observer, heard } = createListener();
     const gates = [createDeferred<{ pages: number }>(), createDeferred<{ pages: number }>()];

@@ -24,7 +24,7 @@ import {
 import type { Expression, FilterSyntax, Part, Restriction } from "./filter-syntax.js";
 import { noSuchField, payloadTests, rightReadings } from "./payload-tests.js";
 import { printPath } from "./print-filter.js";
-import { type StandardMetadata, standardMetadataOf } from "./standard-metadata.js";
+import { type StandardColumn, standardColumnOf } from "./standard-column.js";
 
 /** What stands at the beginning of a path. */
 const roots = [
@@ -202,7 +202,7 @@ function inTypedPayload(
   types: readonly PayloadType[],
 ): Checked<OperationFilter> {
   const readings = types.map(({ type, methods }): Checked<readonly Alternative[]> => {
-    const column = payload === "metadata" ? standardMetadataOf(type, member.text) : undefined;
+    const column = payload === "metadata" ? standardColumnOf(type, member.text) : undefined;
     return column !== undefined && condition.path.length === 2
       ? asColumn(column, methods, condition)
       : asPayload(type, condition);
@@ -231,7 +231,7 @@ function asPayload(type: DescMessage, condition: Condition): Checked<readonly Al
 }
 
 function asColumn(
-  column: StandardMetadata,
+  column: StandardColumn,
   methods: readonly string[],
   condition: Condition,
 ): Checked<readonly Alternative[]> {
