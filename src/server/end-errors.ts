@@ -21,11 +21,14 @@ export function cancelGraceExpired(): ConnectError {
   );
 }
 
-/** ABORTED: how an operation ends that a later one of the same resource took the place of. */
-export function preempted(resourceKey: string, by: string): ConnectError {
+/**
+ * ABORTED: how an operation ends that a later one of the same resource took the place of.
+ * The later one is not named: it may be another caller's.
+ */
+export function preempted(resourceKey: string): ConnectError {
   return errorWithInfo(
     Code.Aborted,
-    `operation "${echo(by)}" on "${echo(resourceKey)}" took the place of this one`,
-    { reason: "PREEMPTED", metadata: { resource: echo(resourceKey), name: echo(by) } },
+    `a later operation on "${echo(resourceKey)}" took the place of this one`,
+    { reason: "PREEMPTED", metadata: { resource: echo(resourceKey) } },
   );
 }

@@ -127,18 +127,26 @@ export function requestIdSpent(requestId: string, name: string): ConnectError {
   );
 }
 
-/** ABORTED for a start on a resource that another operation works on (AIP-151). */
-export function resourceBusy(resourceKey: string, name: string): ConnectError {
+/**
+ * ABORTED for a start on a resource that another operation works on (AIP-151).
+ *
+ * @param name The other operation; undefined where the caller must not know of it.
+ */
+export function resourceBusy(resourceKey: string, name: string | undefined): ConnectError {
+  const other = name === undefined ? "another operation" : `operation "${echo(name)}"`;
   return errorWithInfo(
     Code.Aborted,
-    `operation "${echo(name)}" works on "${echo(resourceKey)}"; start again when it is done`,
+    `${other} works on "${echo(resourceKey)}"; start again when it is done`,
     {
       reason: "RESOURCE_BUSY",
-      metadata: { resource: echo(resourceKey), name: echo(name) },
+      metadata: { resource: echo(resourceKey), ...(name !== undefined && { name: echo(name) }) },
       details: [
         {
           desc: ResourceInfoSchema,
-          value: { resourceType: operationType, resourceName: echo(name) },
+          value:
+            name === undefined
+              ? { resourceName: echo(resourceKey) }
+              : { resourceType: operationType, resourceName: echo(name) },
         },
       ],
     },

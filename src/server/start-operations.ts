@@ -93,7 +93,12 @@ export function createOperationStarts(parts: StartParts): OperationStarts {
     if (outcome.kind === "spent") {
       throw requestIdSpent(operation.requestId?.id ?? "", outcome.name);
     }
-    if (outcome.kind === "busy") throw resourceBusy(operation.resourceKey ?? "", outcome.name);
+    if (outcome.kind === "busy") {
+      const other = await store.get(outcome.name, { transaction });
+      // To whom it belongs it is named; nobody else learns of it.
+      const isOwn = other?.principal === operation.principal;
+      throw resourceBusy(operation.resourceKey ?? "", isOwn ? outcome.name : undefined);
+    }
     const { record } = outcome;
     if (outcome.kind === "duplicate") return { record };
     const { name, method } = record;
@@ -164,7 +169,7 @@ export function createOperationStarts(parts: StartParts): OperationStarts {
       };
       const parallel: ParallelPolicy =
         init.parallel === "preempt"
-          ? { kind: "preempt", result: storedError(preempted(resourceKey ?? "", name)) }
+          ? { kind: "preempt", result: storedError(preempted(resourceKey ?? "")) }
           : { kind: init.parallel };
       const { record, preempted: ended } =
         transaction === undefined

@@ -64,6 +64,25 @@ describe("parallel work on one resource", () => {
     expect(ran).toEqual([one, other, two, three]);
   });
 
+  it("names no operation of another caller in the refusal", async () => {
+    const { printer, clock } = createResourceServer("refuse", {
+      authorize: ({ context }) => ({
+        allow: true,
+        principal: context.requestHeader.get("x-user") ?? "",
+        sees: "own",
+      }),
+    });
+    const start = (user: string) =>
+      printer.print({ parent: "printers/1" }, { headers: { "x-user": user } });
+    const { name } = await start("ann");
+    await clock.advance(0);
+    const details = standardDetailsOf(await rejectionOf(start("bob")));
+    expect(details.errorInfo?.metadata).toEqual({ resource: "printers/1" });
+    expect(JSON.stringify(details)).not.toContain(name);
+    const own = standardDetailsOf(await rejectionOf(start("ann")));
+    expect(own.errorInfo?.metadata).toEqual({ resource: "printers/1", name });
+  });
+
   it("server 14: is refused with ABORTED, ErrorInfo and ResourceInfo, until the resource is free", async () => {
     const { ran, start, finish, clock, rpc } = createResourceServer("refuse");
     const name = await start();
@@ -93,7 +112,7 @@ describe("parallel work on one resource", () => {
     expect(errorOf(ended).code).toBe(Code.Aborted);
     expect(standardDetailsOf(errorOf(ended)).errorInfo).toMatchObject({
       reason: "PREEMPTED",
-      metadata: { resource: "printers/1", name: newer },
+      metadata: { resource: "printers/1" },
     });
     await clock.advance(0);
     // Its work was told to stop, and what it threw is written nowhere.
