@@ -10,6 +10,7 @@ const layers = {
   operation: ["protos", "internal", "status", "any"],
   client: ["protos", "internal", "status", "any", "operation"],
   opentelemetry: ["protos", "internal", "status", "any", "operation", "client", "server"],
+  rest: ["protos", "internal", "status"],
   plugin: ["protos", "internal", "status", "any", "operation"],
   store: ["protos", "internal", "status", "any", "operation"],
   server: ["protos", "internal", "status", "any", "operation", "store"],
@@ -26,7 +27,7 @@ const pathOf = (layer) => {
 };
 
 /** What a browser bundle of the root entry point must not reach. */
-const serverOnly = "^src/(health|reflection|node|store|server|testing)/";
+const serverOnly = "^src/(health|reflection|node|rest|store|server|testing)/";
 
 export default {
   forbidden: [

@@ -9,7 +9,7 @@ export default defineConfig({
     alias: [
       { find: /^connect-longrunning$/, replacement: at("./src/index.ts") },
       {
-        find: /^connect-longrunning\/(health|node|opentelemetry|reflection|server|testing)$/,
+        find: /^connect-longrunning\/(health|node|opentelemetry|reflection|rest|server|testing)$/,
         replacement: at("./src/$1/index.ts"),
       },
       { find: /^connect-longrunning\/protos$/, replacement: at("./src/protos.ts") },

@@ -1,0 +1,107 @@
+import { type JsonValue, type Message, toBinary } from "@bufbuild/protobuf";
+import { isMessage } from "@bufbuild/protobuf";
+import { reflect } from "@bufbuild/protobuf/reflect";
+import { HttpBodySchema } from "../protos.js";
+import { invalidParameter, unwritableAnswer } from "./errors.js";
+import { assertSelectable, selectFields } from "./field-mask.js";
+import type { HttpBinding } from "./http-rules.js";
+import { isJsonObject, type MessageJson } from "./message-json.js";
+import type { Presentation } from "./system-parameters.js";
+
+/** Bytes with their content type. */
+export interface AnswerBody {
+  readonly contentType: string;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+const utf8 = new TextEncoder();
+
+/**
+ * Make sure, before the call is made, that its answer can be presented as it is asked for.
+ *
+ * @throws ConnectError 400.
+ */
+export function assertPresentable({ method, responseBody }: HttpBinding, wanted: Presentation) {
+  const { fields, format } = wanted;
+  if (fields === undefined) return;
+  if (format === "proto") throw invalidParameter(fields.parameter, format, "needs alt=json");
+  if (responseBody === undefined) {
+    assertSelectable(fields.parameter, method.output, fields.selection);
+  } else if (responseBody.message !== undefined && responseBody.fieldKind !== "map") {
+    assertSelectable(fields.parameter, responseBody.message, fields.selection);
+  }
+}
+
+/**
+ * Write the answer of a call: JSON as it is asked for, the binary form, or what an HttpBody holds.
+ *
+ * @throws ConnectError 500 for a message that JSON cannot hold.
+ */
+export function answerBodyOf(
+  { method, responseBody }: HttpBinding,
+  message: Message,
+  wanted: Presentation,
+  json: MessageJson,
+): AnswerBody {
+  const desc = method.output;
+  const raw = httpBodyOf(message) ?? httpBodyWithin(responseBody, message, desc);
+  if (raw !== undefined) {
+    return {
+      contentType: raw.contentType || "application/octet-stream",
+      bytes: new Uint8Array(raw.data),
+    };
+  }
+  if (wanted.format === "proto") {
+    return { contentType: "application/x-protobuf", bytes: toBinary(desc, message) };
+  }
+  return jsonBody(selected(written()), wanted);
+
+  function written(): JsonValue {
+    const options = { enumAsInteger: wanted.enumAsInteger };
+    try {
+      if (responseBody === undefined) return json.write(desc, message, options);
+      // A zero is an answer too.
+      const whole = json.write(desc, message, { ...options, alwaysEmitImplicit: true });
+      return (isJsonObject(whole) ? whole[responseBody.jsonName] : undefined) ?? null;
+    } catch (cause) {
+      throw unwritableAnswer(desc.typeName, cause);
+    }
+  }
+  function selected(value: JsonValue): JsonValue {
+    return wanted.fields === undefined ? value : selectFields(value, wanted.fields.selection);
+  }
+}
+
+/** Write JSON as it is asked for, so that it may also stand in a page or a script. */
+export function jsonBody(
+  json: JsonValue,
+  { pretty, callback }: Pick<Presentation, "pretty" | "callback">,
+): AnswerBody {
+  const plain = pretty ? `${JSON.stringify(json, null, 2)}\n` : JSON.stringify(json);
+  const text = plain.replace(/[<>&\u2028\u2029]/g, escaped);
+  if (callback === undefined) {
+    return { contentType: "application/json; charset=UTF-8", bytes: utf8.encode(text) };
+  }
+  return {
+    contentType: "text/javascript; charset=UTF-8",
+    // The comment keeps the name from being the first bytes, which other formats could be made of.
+    bytes: utf8.encode(`// API callback\n${callback}(${text.trimEnd()});\n`),
+  };
+}
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+}
+
+function httpBodyOf(message: Message) {
+  return isMessage(message, HttpBodySchema) ? message : undefined;
+}
+
+function httpBodyWithin(
+  field: HttpBinding["responseBody"],
+  message: Message,
+  desc: HttpBinding["method"]["output"],
+) {
+  if (field?.fieldKind !== "message") return undefined;
+  return httpBodyOf(reflect(desc, message).get(field).message);
+}

@@ -1,0 +1,36 @@
+import type { DescField, DescMessage } from "@bufbuild/protobuf";
+import { AnySchema } from "@bufbuild/protobuf/wkt";
+
+/** A field whose values are messages: itself, the items of a list, the values of a map. */
+export type MessageField = DescField & { readonly message: DescMessage };
+
+const known = new WeakMap<DescMessage, readonly MessageField[]>();
+
+/** The fields of a message that an Any can be below of, at whatever depth. */
+export function anyBearingFields(desc: DescMessage): readonly MessageField[] {
+  const found = known.get(desc);
+  if (found !== undefined) return found;
+  const fields = desc.fields.filter(isMessageField).filter(({ message }) => bearsAny(message));
+  known.set(desc, fields);
+  return fields;
+}
+
+/** Whether a message is an Any. */
+export function isAny(desc: DescMessage): boolean {
+  return desc.typeName === AnySchema.typeName;
+}
+
+/** Whether the values of a field are messages. */
+export function isMessageField(field: DescField): field is MessageField {
+  return field.message !== undefined;
+}
+
+function bearsAny(desc: DescMessage): boolean {
+  const seen = new Set([desc]);
+  // Grows while it is walked: a set gives out what is added on the way.
+  for (const message of seen) {
+    if (isAny(message)) return true;
+    for (const field of message.fields) if (field.message !== undefined) seen.add(field.message);
+  }
+  return false;
+}

@@ -1,0 +1,44 @@
+import { invalidHeader } from "./errors.js";
+
+/** What the unit of a Grpc-Timeout is worth in milliseconds. */
+const grpcUnits: Readonly<Record<string, number>> = {
+  H: 3_600_000,
+  M: 60_000,
+  S: 1000,
+  m: 1,
+  u: 0.001,
+  n: 0.000_001,
+};
+
+/** The longest timeout that Connect's header can say, in milliseconds: some 115 days. */
+const maxTimeoutMs = 9_999_999_999;
+
+/**
+ * The time that a caller gives the call, in whole milliseconds, rounded up: the shorter of
+ * `X-Server-Timeout` (seconds, may be fractional) and `Grpc-Timeout`. Undefined without either.
+ *
+ * @throws ConnectError 400 for a header that is neither.
+ */
+export function callTimeoutMs(header: Headers): number | undefined {
+  const timeouts = [serverTimeoutMs(header), grpcTimeoutMs(header)].filter(
+    (timeout) => timeout !== undefined,
+  );
+  if (timeouts.length === 0) return undefined;
+  return Math.min(maxTimeoutMs, Math.ceil(Math.min(...timeouts)));
+}
+
+function serverTimeoutMs(header: Headers): number | undefined {
+  const value = header.get("X-Server-Timeout");
+  if (value === null) return undefined;
+  if (/^\d{1,10}(\.\d{1,9})?$/.test(value)) return Number(value) * 1000;
+  throw invalidHeader("X-Server-Timeout", value, "a number of seconds");
+}
+
+function grpcTimeoutMs(header: Headers): number | undefined {
+  const value = header.get("Grpc-Timeout");
+  if (value === null) return undefined;
+  const [, amount, unit = ""] = /^(\d{1,8})([HMSmun])$/.exec(value) ?? [];
+  const unitMs = grpcUnits[unit];
+  if (unitMs !== undefined) return Number(amount) * unitMs;
+  throw invalidHeader("Grpc-Timeout", value, "up to eight digits and one of H, M, S, m, u, n");
+}

@@ -1,0 +1,168 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { echo } from "../internal/echo.js";
+import { BadRequestSchema } from "../protos.js";
+import { type ErrorParts, errorWithInfo } from "../status/error-info.js";
+
+/** 400: the path or the query has an escape that is none, or that gives no UTF-8. */
+export function malformedUrl(part: string): ConnectError {
+  return errorWithInfo(Code.InvalidArgument, `"${echo(part)}" is not percent-encoded UTF-8`, {
+    reason: "MALFORMED_URL",
+    metadata: { part: echo(part) },
+  });
+}
+
+/** 404: no rule has this path. */
+export function noSuchPath(path: string): ConnectError {
+  return errorWithInfo(Code.NotFound, `nothing is at ${echo(path)}`, {
+    reason: noSuchPathReason,
+    metadata: { path: echo(path) },
+  });
+}
+
+/** The reason of `noSuchPath`, by which a client tells it from a resource that is missing. */
+export const noSuchPathReason = "NO_SUCH_PATH";
+
+/** 405: rules have this path, but under other HTTP methods, which `Allow` names. */
+export function methodNotAllowed(
+  method: string,
+  path: string,
+  allowed: readonly string[],
+): ConnectError {
+  const allow = allowed.join(", ");
+  const error = errorWithInfo(
+    Code.Unimplemented,
+    `${echo(method)} is not for ${echo(path)}, which takes ${allow}`,
+    {
+      reason: "METHOD_NOT_ALLOWED",
+      metadata: { method: echo(method), path: echo(path), allow },
+    },
+  );
+  error.metadata.set("Allow", allow);
+  return error;
+}
+
+/** 400: `expected` says, after the parameter's name, what it should have been. */
+export function invalidParameter(name: string, value: string, expected: string): ConnectError {
+  return badField(name, `parameter ${echo(name)} ${expected}, not "${echo(value)}"`, {
+    reason: "INVALID_PARAMETER",
+    metadata: { parameter: echo(name), value: echo(value) },
+  });
+}
+
+/** 400: a query parameter that no field may come from; `why` is the rest of the sentence. */
+export function unboundParameter(name: string, why: string): ConnectError {
+  return badField(name, `parameter "${echo(name)}" ${why}`, {
+    reason: "UNKNOWN_PARAMETER",
+    metadata: { parameter: echo(name) },
+  });
+}
+
+/** 400, in the words of Google's servers: a value that its field's type does not have. */
+export function invalidValue(field: string, type: string, value: string): ConnectError {
+  return badField(field, `Invalid value at '${echo(field)}' (${type}), "${echo(value)}"`, {
+    reason: "INVALID_VALUE",
+    metadata: { field: echo(field), type, value: echo(value) },
+  });
+}
+
+/** 400: a body where the rule has none. */
+export function unexpectedBody(method: string): ConnectError {
+  return errorWithInfo(Code.InvalidArgument, `${method} takes no body here`, {
+    reason: "UNEXPECTED_BODY",
+    metadata: { method },
+  });
+}
+
+/** 400: the body is not JSON; `what` says what it is instead. */
+export function bodyNotJson(what: string): ConnectError {
+  return errorWithInfo(Code.InvalidArgument, `the body ${what}`, {
+    reason: "BODY_NOT_JSON",
+    metadata: { fault: what },
+  });
+}
+
+/** 400: the body cannot be decompressed. */
+export function brokenEncoding(encoding: string, cause: unknown): ConnectError {
+  return errorWithInfo(Code.InvalidArgument, `the body is no ${encoding}`, {
+    reason: "BROKEN_ENCODING",
+    metadata: { encoding },
+    cause,
+  });
+}
+
+/** 413: the body, as it came or decompressed, is larger than the limit. */
+export function bodyTooLarge(maxBytes: number): ConnectError {
+  const error = errorWithInfo(
+    Code.InvalidArgument,
+    `the body is larger than the limit of ${maxBytes} bytes`,
+    { reason: "BODY_TOO_LARGE", metadata: { maxBytes: String(maxBytes) } },
+  );
+  // What is left of the body is not read, so that no other request can follow it.
+  error.metadata.set("Connection", "close");
+  return error;
+}
+
+/** 415: a Content-Type that is not JSON in UTF-8. */
+export function unsupportedMediaType(contentType: string): ConnectError {
+  return errorWithInfo(
+    Code.InvalidArgument,
+    `the body must be application/json in UTF-8, not "${echo(contentType)}"`,
+    { reason: "UNSUPPORTED_MEDIA_TYPE", metadata: { contentType: echo(contentType) } },
+  );
+}
+
+/** 415: a Content-Encoding that nothing here can read. */
+export function unsupportedEncoding(encoding: string, known: readonly string[]): ConnectError {
+  const accepted = known.join(", ");
+  const error = errorWithInfo(
+    Code.InvalidArgument,
+    `the body may be encoded as ${accepted || "identity"}, not "${echo(encoding)}"`,
+    { reason: "UNSUPPORTED_ENCODING", metadata: { encoding: echo(encoding), accepted } },
+  );
+  // RFC 9110, section 15.5.16.
+  error.metadata.set("Accept-Encoding", accepted || "identity");
+  return error;
+}
+
+/** 400: a header whose value is not of its form, which `expected` describes. */
+export function invalidHeader(name: string, value: string, expected: string): ConnectError {
+  return errorWithInfo(
+    Code.InvalidArgument,
+    `header ${name} must be ${expected}, not "${echo(value)}"`,
+    { reason: "INVALID_HEADER", metadata: { header: name, value: echo(value) } },
+  );
+}
+
+/** 404: no rule has this version, so that there is nothing to discover. */
+export function noSuchVersion(version: string, versions: readonly string[]): ConnectError {
+  const known = versions.join(", ");
+  return errorWithInfo(
+    Code.NotFound,
+    `there is no version "${echo(version)}"; there are: ${known}`,
+    { reason: "NO_SUCH_VERSION", metadata: { version: echo(version), versions: known } },
+  );
+}
+
+/** 500: the call went well, and its answer cannot be written as JSON. */
+export function unwritableAnswer(typeName: string, cause: unknown): ConnectError {
+  return errorWithInfo(Code.Internal, `the ${typeName} cannot be written as JSON`, {
+    reason: "UNWRITABLE_ANSWER",
+    metadata: { type: typeName },
+    cause,
+  });
+}
+
+/** 500: whatever else goes wrong here. */
+export function internalFault(cause: unknown): ConnectError {
+  if (cause instanceof ConnectError) return cause;
+  return errorWithInfo(Code.Internal, "internal error", { reason: "INTERNAL", cause });
+}
+
+function badField(field: string, description: string, parts: ErrorParts): ConnectError {
+  const { reason } = parts;
+  const violation = { field: echo(field), description, reason };
+  return errorWithInfo(Code.InvalidArgument, description, {
+    ...parts,
+    details: [{ desc: BadRequestSchema, value: { fieldViolations: [violation] } }],
+  });
+}

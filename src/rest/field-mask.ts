@@ -1,0 +1,125 @@
+import type { DescMessage, JsonObject, JsonValue } from "@bufbuild/protobuf";
+import { invalidParameter } from "./errors.js";
+import { hasOwnJson, isJsonObject } from "./message-json.js";
+import { maxJsonDepth } from "./parse-json.js";
+
+/**
+ * Which members of an answer are asked for (partial response): by name, with those below
+ * it; an empty one stands for all. `*` is every name.
+ */
+export interface FieldSelection {
+  readonly members: ReadonlyMap<string, FieldSelection>;
+}
+
+/** Longest text of a selection. */
+const maxLength = 4096;
+
+/**
+ * Parse `a,b(c,d/e),f.g`: names, each with those below it behind a slash, a dot or in
+ * parentheses.
+ *
+ * @throws ConnectError 400, naming the parameter, for anything else, and for more than 4096
+ *   characters.
+ */
+export function parseFieldMask(parameter: string, text: string): FieldSelection {
+  const fault = (expected: string) => invalidParameter(parameter, text, expected);
+  if (text.length > maxLength) throw fault(`must have ${maxLength} characters at most`);
+  const tokens = text.match(/[^\s,()/.]+|[,()/.]/g) ?? [];
+  let at = 0;
+  const parseList = (into: Members, depth: number) => {
+    do {
+      if (depth > maxJsonDepth) throw fault(`must not nest deeper than ${maxJsonDepth} levels`);
+      parseItem(into, depth);
+    } while (tokens[at] === "," && ++at);
+  };
+  const parseItem = (into: Members, depth: number) => {
+    const name = tokens[at];
+    if (name === undefined || /^[,()/.]$/.test(name)) throw fault("must be names and commas");
+    at += 1;
+    const below = membersOf(into, name);
+    switch (tokens[at]) {
+      case "/":
+      case ".":
+        at += 1;
+        if (depth > maxJsonDepth) throw fault(`must not nest deeper than ${maxJsonDepth} levels`);
+        parseItem(below, depth + 1);
+        break;
+      case "(":
+        at += 1;
+        parseList(below, depth + 1);
+        if (tokens[at] !== ")") throw fault("must close its parentheses");
+        at += 1;
+        break;
+      default:
+        wholly.add(below);
+    }
+  };
+  const wholly = new Set<Members>();
+  const root: Members = new Map();
+  parseList(root, 0);
+  if (at < tokens.length) throw fault("must be names and commas");
+  return selectionOf(root, wholly);
+}
+
+type Members = Map<string, Members>;
+
+type Writable = Map<string, FieldSelection>;
+
+function membersOf(parent: Members, name: string): Members {
+  const members: Members = parent.get(name) ?? new Map();
+  parent.set(name, members);
+  return members;
+}
+
+/** A name that is asked for as a whole needs none of those below it. */
+function selectionOf(members: Members, wholly: ReadonlySet<Members>): FieldSelection {
+  const selected: Writable = new Map();
+  if (!wholly.has(members)) {
+    for (const [name, below] of members) selected.set(name, selectionOf(below, wholly));
+  }
+  return { members: selected };
+}
+
+/**
+ * Check that a selection names fields that there are, as far as the descriptors reach: below an
+ * Any, a Struct and the keys of a map every name may be.
+ *
+ * @throws ConnectError 400 that names the first one that is none.
+ */
+export function assertSelectable(
+  parameter: string,
+  desc: DescMessage,
+  { members }: FieldSelection,
+): void {
+  if (hasOwnJson(desc)) return;
+  for (const [name, below] of members) {
+    if (name === "*") continue;
+    const field = desc.fields.find((one) => one.jsonName === name || one.name === name);
+    if (field === undefined) throw invalidParameter(parameter, name, "must name fields");
+    if (field.message !== undefined && field.fieldKind !== "map") {
+      assertSelectable(parameter, field.message, below);
+    }
+  }
+}
+
+/** What a selection leaves of an answer; of a list, of each of its items. */
+export function selectFields(json: JsonValue, selection: FieldSelection): JsonValue {
+  if (selection.members.size === 0) return json;
+  if (Array.isArray(json)) return json.map((item) => selectFields(item, selection));
+  if (!isJsonObject(json)) return json;
+  return Object.fromEntries(
+    Object.entries(json).flatMap(([name, value]): [string, JsonValue][] => {
+      const below = selectionFor(selection, name);
+      return below === undefined ? [] : [[name, selectFields(value, below)]];
+    }),
+  ) satisfies JsonObject;
+}
+
+function selectionFor({ members }: FieldSelection, name: string): FieldSelection | undefined {
+  return members.get(name) ?? members.get(snakeCase(name)) ?? members.get("*");
+}
+
+/** A selection may spell a name as the .proto does. */
+function snakeCase(jsonName: string): string {
+  return jsonName.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}

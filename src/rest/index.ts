@@ -1,0 +1,15 @@
+export {
+  createRestHandler,
+  type RestHandler,
+  type RestHandlerOptions,
+} from "./create-rest-handler.js";
+export { type DiscoveryOptions, discoveryPath } from "./discovery-document.js";
+export type { HttpRuleOptions } from "./http-rules.js";
+export {
+  createNodeListener,
+  type NodeListener,
+  type NodeListenerOptions,
+  type NodeRequest,
+  type NodeResponse,
+} from "./node-listener.js";
+export { type OperationsHttpRulesOptions, operationsHttpRules } from "./operations-http-rules.js";

@@ -1,0 +1,245 @@
+import {
+  create,
+  type DescMessage,
+  fromBinary,
+  fromJson,
+  type JsonObject,
+  type JsonValue,
+  type JsonWriteOptions,
+  type Message,
+  type Registry,
+  toBinary,
+  toJson,
+} from "@bufbuild/protobuf";
+import { reflect } from "@bufbuild/protobuf/reflect";
+import { base64Decode, base64Encode } from "@bufbuild/protobuf/wire";
+import { type Any, AnySchema, anyPack, isWrapperDesc, StructSchema } from "@bufbuild/protobuf/wkt";
+import { typeNameFromUrl } from "../internal/type-url.js";
+import { anyBearingFields, isAny, type MessageField } from "./any-bearing.js";
+import { maxJsonDepth } from "./parse-json.js";
+
+/**
+ * Proto3 JSON that no Any can break. Protobuf-ES refuses a whole message for one Any whose
+ * type it does not know; here the type's URL and the bytes in base64 stand in its place:
+ *
+ *     {"@type": "type.googleapis.com/elsewhere.v1.Thing", "value": "CAE="}
+ *
+ * The same form stands for a known type whose bytes cannot be read, and is understood where
+ * JSON is read, so that nothing is lost on the way through.
+ */
+export interface MessageJson {
+  /** @throws Error for a value that JSON cannot hold, such as a Timestamp of the year 10000. */
+  write(desc: DescMessage, message: Message, options?: Partial<JsonWriteOptions>): JsonValue;
+  /**
+   * Unknown members are ignored.
+   *
+   * @throws Error for JSON that is no such message.
+   */
+  read(desc: DescMessage, json: JsonValue): Message;
+}
+
+export interface MessageJsonOptions {
+  /** The types that an Any may hold. */
+  readonly registry: Registry;
+  /**
+   * What to do with an Any of unknown type whose JSON is not the form above: refuse it, or keep
+   * all of it, `@type` among it, as a google.protobuf.Struct.
+   */
+  readonly unknownAny: "refuse" | "struct";
+}
+
+export function createMessageJson({ registry, unknownAny }: MessageJsonOptions): MessageJson {
+  const writeAny = (any: Any, options: Partial<JsonWriteOptions>, depth: number): JsonObject => {
+    if (any.typeUrl === "") return {};
+    const raw = () => ({ "@type": any.typeUrl, value: base64Encode(any.value) });
+    const schema = registry.getMessage(typeNameFromUrl(any.typeUrl));
+    if (schema === undefined || depth > maxJsonDepth) return raw();
+    try {
+      const json = write(schema, fromBinary(schema, any.value), options, depth + 1);
+      if (hasOwnJson(schema) || !isJsonObject(json)) return { "@type": any.typeUrl, value: json };
+      return { "@type": any.typeUrl, ...json };
+    } catch {
+      return raw();
+    }
+  };
+
+  const write = (
+    desc: DescMessage,
+    message: Message,
+    options: Partial<JsonWriteOptions>,
+    depth: number,
+  ): JsonValue => {
+    if (isAnyMessage(message)) return writeAny(message, options, depth);
+    const whole = reflect(desc, message);
+    const bearing = anyBearingFields(desc).filter((field) => whole.isSet(field));
+    if (bearing.length === 0) return toJson(desc, message, options);
+
+    const values = new Map<string, JsonValue>();
+    const writeOne = (field: MessageField, value: Message) =>
+      write(field.message, value, options, depth);
+    for (const field of bearing) values.set(field.jsonName, writeField(whole, field, writeOne));
+
+    const rest = reflect(desc);
+    for (const field of desc.fields) {
+      if (!values.has(field.jsonName) && whole.isSet(field)) rest.set(field, whole.get(field));
+    }
+    const others = toJson(desc, rest.message, options);
+    for (const [name, value] of Object.entries(isJsonObject(others) ? others : {})) {
+      if (!values.has(name)) values.set(name, value);
+    }
+    return Object.fromEntries(
+      desc.fields.flatMap(({ jsonName }): [string, JsonValue][] => {
+        const value = values.get(jsonName);
+        return value === undefined ? [] : [[jsonName, value]];
+      }),
+    );
+  };
+
+  const readAny = (json: JsonValue): Any => {
+    if (!isJsonObject(json)) throw new Error("an Any is an object");
+    const { "@type": typeUrl, ...members } = json;
+    if (typeUrl === undefined && Object.keys(members).length === 0) return create(AnySchema);
+    if (typeof typeUrl !== "string" || typeUrl === "") throw new Error("an Any has an @type");
+    const schema = registry.getMessage(typeNameFromUrl(typeUrl));
+    const bytes = rawBytesOf(members, schema);
+    if (bytes !== undefined) return create(AnySchema, { typeUrl, value: bytes });
+    if (schema === undefined) {
+      if (unknownAny === "refuse") throw new Error(`the type ${typeUrl} is not known`);
+      return anyPack(StructSchema, fromJson(StructSchema, json));
+    }
+    const message = read(schema, hasOwnJson(schema) ? valueOf(members) : members);
+    return create(AnySchema, { typeUrl, value: toBinary(schema, message) });
+  };
+
+  const read = (desc: DescMessage, json: JsonValue): Message => {
+    if (isAny(desc)) return readAny(json);
+    const fields = anyBearingFields(desc);
+    if (fields.length === 0 || !isJsonObject(json)) {
+      return fromJson(desc, json, { ignoreUnknownFields: true });
+    }
+    const held: [MessageField, JsonValue][] = [];
+    const others: [string, JsonValue][] = [];
+    for (const [name, value] of Object.entries(json)) {
+      const field = fields.find((one) => one.jsonName === name || one.name === name);
+      if (field === undefined || value === null) others.push([name, value]);
+      else held.push([field, value]);
+    }
+    const message = fromJson(desc, Object.fromEntries(others), { ignoreUnknownFields: true });
+    readFields(desc, message, held, read);
+    return message;
+  };
+
+  return {
+    write: (desc, message, options = {}) => write(desc, message, options, 0),
+    read,
+  };
+}
+
+function writeField(
+  whole: ReturnType<typeof reflect>,
+  field: MessageField,
+  writeOne: (field: MessageField, value: Message) => JsonValue,
+): JsonValue {
+  if (field.fieldKind === "message") return writeOne(field, whole.get(field).message);
+  if (field.fieldKind === "list" && field.listKind === "message") {
+    return Array.from(whole.get(field), (item) => writeOne(field, messageOf(item)));
+  }
+  if (field.fieldKind === "map") {
+    return Object.fromEntries(
+      Array.from(whole.get(field), ([key, value]): [string, JsonValue] => [
+        String(key),
+        writeOne(field, messageOf(value)),
+      ]),
+    );
+  }
+  throw new Error(`${field.toString()} holds no messages`);
+}
+
+/** Read the members that may hold an Any, each into its field. */
+function readFields(
+  desc: DescMessage,
+  message: Message,
+  held: readonly [MessageField, JsonValue][],
+  read: (desc: DescMessage, json: JsonValue) => Message,
+): void {
+  const target = reflect(desc, message);
+  const readOne = (field: MessageField, json: JsonValue) =>
+    reflect(field.message, read(field.message, json));
+  for (const [field, json] of held) {
+    if (target.isSet(field)) throw new Error(`${field.name} is set twice`);
+    if (field.oneof !== undefined && target.oneofCase(field.oneof) !== undefined) {
+      throw new Error(`two fields of the oneof ${field.oneof.name} are set`);
+    }
+    if (field.fieldKind === "message") target.set(field, readOne(field, json));
+    else if (field.fieldKind === "list") {
+      if (!Array.isArray(json)) throw new Error(`${field.name} is a list`);
+      for (const item of json) target.get(field).add(readOne(field, item));
+    } else if (field.fieldKind === "map") {
+      if (!isJsonObject(json)) throw new Error(`${field.name} is a map`);
+      for (const [key, value] of Object.entries(json)) {
+        // Protobuf-ES reads the key, whose type may be a number or a boolean.
+        const keyOnly = fromJson(desc, { [field.jsonName]: { [key]: {} } });
+        for (const typedKey of reflect(desc, keyOnly).get(field).keys()) {
+          target.get(field).set(typedKey, readOne(field, value));
+        }
+      }
+    }
+  }
+}
+
+/**
+ * The bytes of an Any in the form for unknown types; undefined where it is in another form.
+ * A type that has a field `value` is taken at its word.
+ */
+function rawBytesOf(members: JsonObject, schema: DescMessage | undefined): Uint8Array | undefined {
+  const { value } = members;
+  if (typeof value !== "string" || Object.keys(members).length !== 1) return undefined;
+  if (schema !== undefined) {
+    if (hasOwnJson(schema)) return undefined;
+    if (schema.fields.some((field) => field.name === "value" || field.jsonName === "value")) {
+      return undefined;
+    }
+  }
+  try {
+    return base64Decode(value);
+  } catch {
+    return undefined;
+  }
+}
+
+function valueOf(members: JsonObject): JsonValue {
+  const { value } = members;
+  if (value === undefined) throw new Error("an Any of this type has its JSON under value");
+  return value;
+}
+
+/** Types whose JSON is not the object of their fields (google.protobuf). */
+const ownJson: ReadonlySet<string> = new Set(
+  ["Any", "Timestamp", "Duration", "FieldMask", "Struct", "Value", "ListValue"].map(
+    (name) => `google.protobuf.${name}`,
+  ),
+);
+
+/** Whether an Any holds the JSON of this type under `value`, and not beside `@type`. */
+export function hasOwnJson(desc: DescMessage): boolean {
+  return ownJson.has(desc.typeName) || isWrapperDesc(desc);
+}
+
+export function isJsonObject(json: JsonValue | undefined): json is JsonObject {
+  return typeof json === "object" && json !== null && !Array.isArray(json);
+}
+
+function isAnyMessage(message: Message): message is Any {
+  return message.$typeName === AnySchema.typeName;
+}
+
+/** Items of lists and maps come wrapped, and as `unknown`. */
+function messageOf(item: unknown): Message {
+  if (typeof item === "object" && item !== null && "message" in item && isMessageLike(item.message))
+    return item.message;
+  throw new Error("not a message");
+}
+
+function isMessageLike(value: unknown): value is Message {
+  return typeof value === "object" && value !== null && "$typeName" in value;
+}

@@ -1,0 +1,113 @@
+import type { JsonValue } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { Compression, UniversalServerRequest } from "@connectrpc/connect/protocol";
+import {
+  bodyTooLarge,
+  brokenEncoding,
+  unexpectedBody,
+  unsupportedEncoding,
+  unsupportedMediaType,
+} from "./errors.js";
+
+/** What bounds the reading of a body. */
+export interface BodyLimits {
+  /** Largest body, as it comes and decompressed, in bytes. */
+  readonly readMaxBytes: number;
+  /** The encodings that are understood. */
+  readonly compressions: readonly Compression[];
+}
+
+/**
+ * The body of a request, decompressed; empty where there is none.
+ *
+ * @throws ConnectError 413 as soon as it is over the limit, 415 for an unknown encoding, 400 for
+ *   bytes that are not of the one it names.
+ */
+export async function readBody(
+  request: UniversalServerRequest,
+  limits: BodyLimits,
+): Promise<Uint8Array> {
+  const compression = compressionOf(request.header, limits);
+  const bytes = await readRaw(request, limits.readMaxBytes);
+  if (compression === undefined || bytes.length === 0) return bytes;
+  try {
+    return await compression.decompress(bytes, limits.readMaxBytes);
+  } catch (cause) {
+    throw asBodyFault(cause, compression.name, limits.readMaxBytes);
+  }
+}
+
+/**
+ * Make sure that there is no body.
+ *
+ * @throws ConnectError 400 at its first byte.
+ */
+export async function assertNoBody(request: UniversalServerRequest): Promise<void> {
+  const { body } = request;
+  if (!isStream(body)) return;
+  for await (const chunk of body) {
+    if (chunk.length > 0) throw unexpectedBody(request.method);
+  }
+}
+
+/**
+ * Make sure that a body is JSON, as far as its Content-Type says; one without is taken for it.
+ *
+ * @throws ConnectError 415 for another type, or another charset than UTF-8.
+ */
+export function assertJsonType(header: Headers): void {
+  const contentType = header.get("Content-Type");
+  if (contentType === null) return;
+  const [type = "", ...parameters] = contentType.toLowerCase().split(";");
+  const isJson = type.trim() === "application/json";
+  const charset = parameters.map((one) => one.trim()).find((one) => one.startsWith("charset="));
+  const isUtf8 = charset === undefined || /^charset="?(utf-8|us-ascii)"?$/.test(charset);
+  if (!isJson || !isUtf8) throw unsupportedMediaType(contentType);
+}
+
+function compressionOf(header: Headers, limits: BodyLimits): Compression | undefined {
+  const encoding = header.get("Content-Encoding")?.trim().toLowerCase();
+  if (encoding === undefined || encoding === "" || encoding === "identity") return undefined;
+  const found = limits.compressions.find(({ name }) => name === encoding);
+  if (found !== undefined) return found;
+  throw unsupportedEncoding(
+    encoding,
+    limits.compressions.map(({ name }) => name),
+  );
+}
+
+async function readRaw(
+  { body, header }: UniversalServerRequest,
+  maxBytes: number,
+): Promise<Uint8Array> {
+  // A framework may have parsed it already.
+  if (!isStream(body)) return new TextEncoder().encode(JSON.stringify(body ?? {}));
+  if (Number(header.get("Content-Length") ?? 0) > maxBytes) throw bodyTooLarge(maxBytes);
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of body) {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length > maxBytes) throw bodyTooLarge(maxBytes);
+  }
+  const [first] = chunks;
+  if (first !== undefined && chunks.length === 1) return first;
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.length;
+  }
+  return whole;
+}
+
+function isStream(
+  body: AsyncIterable<Uint8Array> | JsonValue | undefined,
+): body is AsyncIterable<Uint8Array> {
+  return typeof body === "object" && body !== null && Symbol.asyncIterator in body;
+}
+
+function asBodyFault(cause: unknown, encoding: string, maxBytes: number): ConnectError {
+  const isTooLarge = ConnectError.from(cause).code === Code.ResourceExhausted;
+  return isTooLarge ? bodyTooLarge(maxBytes) : brokenEncoding(encoding, cause);
+}

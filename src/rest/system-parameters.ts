@@ -1,0 +1,162 @@
+import { invalidParameter } from "./errors.js";
+import { type FieldSelection, parseFieldMask } from "./field-mask.js";
+import type { QueryParameter } from "./url-parts.js";
+
+/** How an answer is written: what the system parameters say of it. */
+export interface Presentation {
+  /** Of error bodies. */
+  readonly errorFormat: 1 | 2;
+  readonly format: "json" | "proto";
+  readonly enumAsInteger: boolean;
+  readonly pretty: boolean;
+  /** The function that JSONP calls. */
+  readonly callback: string | undefined;
+  /** What is asked for of the answer, and the parameter or header that asks. */
+  readonly fields: { readonly selection: FieldSelection; readonly parameter: string } | undefined;
+}
+
+/** Where a request has no system parameters. */
+export const plainPresentation: Presentation = {
+  errorFormat: 2,
+  format: "json",
+  enumAsInteger: false,
+  pretty: true,
+  callback: undefined,
+  fields: undefined,
+};
+
+/** A query, its system parameters taken out. */
+export interface SplitQuery {
+  /** By name without `$`; of several the last one. */
+  readonly system: ReadonlyMap<string, string>;
+  /** All others, which belong to fields of the request. */
+  readonly others: readonly QueryParameter[];
+}
+
+/**
+ * The header that tells interceptors of a system parameter, for those that are not about how the
+ * answer looks.
+ */
+const headerByParameter: Readonly<Record<string, string>> = {
+  key: "X-Goog-Api-Key",
+  access_token: "Authorization",
+  oauth_token: "Authorization",
+  quotaUser: "X-Goog-Quota-User",
+  uploadType: "X-Goog-Upload-Type",
+  upload_protocol: "X-Goog-Upload-Protocol",
+};
+
+const presentationParameters = ["alt", ".xgafv", "prettyPrint", "fields", "callback"];
+
+const systemNames: ReadonlySet<string> = new Set([
+  ...presentationParameters,
+  ...Object.keys(headerByParameter),
+]);
+
+/**
+ * Take the system parameters of Google's APIs out of a query, with a `$` before their names or
+ * without. They are never a field of the request, also where it has one of that name.
+ */
+export function splitQuery(parameters: readonly QueryParameter[]): SplitQuery {
+  const system = new Map<string, string>();
+  const others: QueryParameter[] = [];
+  for (const parameter of parameters) {
+    const [name, value] = parameter;
+    const bare = name.startsWith("$") ? name.slice(1) : name;
+    // Only the error format has no form without a dollar sign.
+    if (systemNames.has(bare) && name !== ".xgafv") system.set(bare, value);
+    else others.push(parameter);
+  }
+  return { system, others };
+}
+
+/**
+ * The error format that `$.xgafv` asks for; 2 where nothing does.
+ *
+ * @throws ConnectError 400 for anything but 1 and 2.
+ */
+export function errorFormatOf({ system }: SplitQuery): 1 | 2 {
+  const value = system.get(".xgafv");
+  if (value === undefined || value === "2") return 2;
+  if (value === "1") return 1;
+  throw invalidParameter("$.xgafv", value, "must be 1 or 2");
+}
+
+/**
+ * How the answer is to be written.
+ *
+ * @throws ConnectError 400 for a value that a parameter does not have.
+ */
+export function presentationOf(
+  { system }: SplitQuery,
+  header: Headers,
+  errorFormat: 1 | 2,
+): Presentation {
+  return {
+    errorFormat,
+    ...alternativeOf(system.get("alt")),
+    pretty: prettyOf(system.get("prettyPrint")),
+    callback: callbackOf(system.get("callback")),
+    fields: fieldsOf(system.get("fields"), header.get("X-Goog-FieldMask")),
+  };
+}
+
+/**
+ * Set the headers that tell interceptors of the other system parameters. A header that the request
+ * has itself stays.
+ *
+ * @throws ConnectError 400 for a value that no header can have.
+ */
+export function setSystemHeaders({ system }: SplitQuery, header: Headers): void {
+  for (const [name, value] of system) {
+    const headerName = headerByParameter[name];
+    if (headerName === undefined || header.has(headerName)) continue;
+    if (!/^[\x20-\x7e]*$/.test(value)) throw invalidParameter(name, value, "must be ASCII");
+    header.set(headerName, headerName === "Authorization" ? `Bearer ${value}` : value);
+  }
+}
+
+function alternativeOf(
+  value: string | undefined,
+): Pick<Presentation, "format" | "enumAsInteger"> {
+  switch (value) {
+    case undefined:
+    case "":
+    case "json":
+      return { format: "json", enumAsInteger: false };
+    case "json;enum-encoding=int":
+      return { format: "json", enumAsInteger: true };
+    case "proto":
+      return { format: "proto", enumAsInteger: false };
+    default:
+      throw invalidParameter("alt", value, "must be json, json;enum-encoding=int or proto");
+  }
+}
+
+function prettyOf(value: string | undefined): boolean {
+  switch (value) {
+    case undefined:
+    case "":
+    case "true":
+    case "1":
+      return true;
+    case "false":
+    case "0":
+      return false;
+    default:
+      throw invalidParameter("prettyPrint", value, "must be true or false");
+  }
+}
+
+function callbackOf(value: string | undefined): string | undefined {
+  if (value === undefined || value === "") return undefined;
+  if (/^[A-Za-z0-9_$.[\]]{1,128}$/.test(value)) return value;
+  throw invalidParameter("callback", value, "must be the name of a function");
+}
+
+function fieldsOf(parameter: string | undefined, header: string | null): Presentation["fields"] {
+  const [name, text] =
+    parameter === undefined ? ["X-Goog-FieldMask", header ?? ""] : ["fields", parameter];
+  if (text === "") return undefined;
+  return { selection: parseFieldMask(name, text), parameter: name };
+}

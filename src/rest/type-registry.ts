@@ -1,0 +1,37 @@
+import { createRegistry, type DescFile, type Registry } from "@bufbuild/protobuf";
+import {
+  file_google_protobuf_any,
+  file_google_protobuf_duration,
+  file_google_protobuf_empty,
+  file_google_protobuf_field_mask,
+  file_google_protobuf_struct,
+  file_google_protobuf_timestamp,
+  file_google_protobuf_wrappers,
+} from "@bufbuild/protobuf/wkt";
+import { file_google_rpc_error_details, file_google_rpc_status } from "../protos.js";
+
+/**
+ * The types that may stand in an Any: those of the services' own files and of all that they
+ * import, where `operation_info` has its types from (AIP-4210); the details of google.rpc;
+ * the well-known types; and `own`, which wins where it has a type of the same name.
+ */
+export function typeRegistryOf(files: Iterable<DescFile>, own: Registry | undefined): Registry {
+  const all = new Set<DescFile>([
+    file_google_protobuf_any,
+    file_google_protobuf_duration,
+    file_google_protobuf_empty,
+    file_google_protobuf_field_mask,
+    file_google_protobuf_struct,
+    file_google_protobuf_timestamp,
+    file_google_protobuf_wrappers,
+    file_google_rpc_error_details,
+    file_google_rpc_status,
+  ]);
+  const add = (file: DescFile) => {
+    if (all.has(file)) return;
+    all.add(file);
+    for (const dependency of file.dependencies) add(dependency);
+  };
+  for (const file of files) add(file);
+  return createRegistry(...all, ...(own === undefined ? [] : [own]));
+}
