@@ -1,5 +1,4 @@
-import { type JsonValue, type Message, toBinary } from "@bufbuild/protobuf";
-import { isMessage } from "@bufbuild/protobuf";
+import { isMessage, type JsonValue, type Message, toBinary } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
 import { HttpBodySchema } from "../protos.js";
 import { invalidParameter, unwritableAnswer } from "./errors.js";

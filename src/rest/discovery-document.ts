@@ -139,7 +139,8 @@ function methodDescription(binding: HttpBinding, schemas: DiscoverySchemas): Jso
   const inPath = new Set(
     binding.variables.flatMap(({ fields }) => (fields.length === 1 ? fields : [])),
   );
-  const response = responseBody?.message ?? (responseBody === undefined ? method.output : undefined);
+  const response =
+    responseBody?.message ?? (responseBody === undefined ? method.output : undefined);
   return {
     httpMethod,
     path: path.map(({ text }) => text).join("/") + verb,
@@ -258,9 +259,7 @@ function queryParametersOf({ method, body, variables }: HttpBinding): [string, J
         return [[name, { ...wordSchema(field), location: "query", ...repeated }]];
       }
       const isOpen = field.fieldKind === "message" && !hasOwnJson(field.message);
-      return isOpen && fields.length < maxParameterDepth
-        ? parametersOf(field.message, fields)
-        : [];
+      return isOpen && fields.length < maxParameterDepth ? parametersOf(field.message, fields) : [];
     });
   return parametersOf(method.input, []);
 }

@@ -166,3 +166,54 @@ function badField(field: string, description: string, parts: ErrorParts): Connec
     details: [{ desc: BadRequestSchema, value: { fieldViolations: [violation] } }],
   });
 }
+
+/** Of the client: a message whose fields do not fit the path that its method has. */
+export function noMatchingPath(field: string, value: string, template: string): ConnectError {
+  return badField(field, `${field} "${echo(value)}" does not fit ${template}`, {
+    reason: "NO_MATCHING_PATH",
+    metadata: { field, value: echo(value), template },
+  });
+}
+
+/** Of the client: a value that has no form in this part of a request. */
+export function unsendableField(field: string, part: string): ConnectError {
+  return badField(field, `${echo(field)} cannot be sent in ${part}`, {
+    reason: "UNSENDABLE_FIELD",
+    metadata: { field: echo(field), part },
+  });
+}
+
+/** Of the client: a method that has no HTTP rule, or that streams. */
+export function noHttpRule(method: string, why: string): ConnectError {
+  return errorWithInfo(Code.Unimplemented, `${method} cannot be called over REST: ${why}`, {
+    reason: "NO_HTTP_RULE",
+    metadata: { method },
+  });
+}
+
+/** Of the client: no connection, or one that broke. */
+export function unreachable(baseUrl: string, cause: unknown): ConnectError {
+  return errorWithInfo(Code.Unavailable, `${baseUrl} cannot be reached`, {
+    reason: "UNREACHABLE",
+    metadata: { baseUrl },
+    cause,
+  });
+}
+
+/** Of the client: an answer that went well by its status, and that cannot be read. */
+export function unreadableAnswer(typeName: string, what: string, cause?: unknown): ConnectError {
+  return errorWithInfo(Code.Internal, `the server's answer ${what}, not a ${typeName}`, {
+    reason: "UNREADABLE_ANSWER",
+    metadata: { type: typeName, fault: what },
+    cause,
+  });
+}
+
+/** Of the client: an answer that is larger than the limit. */
+export function answerTooLarge(maxBytes: number): ConnectError {
+  return errorWithInfo(
+    Code.ResourceExhausted,
+    `the server's answer is larger than the limit of ${maxBytes} bytes`,
+    { reason: "ANSWER_TOO_LARGE", metadata: { maxBytes: String(maxBytes) } },
+  );
+}

@@ -1,5 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Compression } from "@connectrpc/connect/protocol";
+import { concatBytes } from "../internal/concat-bytes.js";
 
 /** gzip by the web's own streams, for wherever Node's zlib is not. */
 export const gzip: Compression = {
@@ -21,7 +22,7 @@ async function through(
   // What goes wrong here shows where it is read.
   const written = writer.write(new Uint8Array(bytes)).then(() => writer.close());
   written.catch(() => undefined);
-  const chunks: Uint8Array[] = [];
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
   let length = 0;
   for await (const chunk of stream.readable) {
     chunks.push(chunk);
@@ -30,11 +31,5 @@ async function through(
       throw new ConnectError(`more than ${maxBytes} bytes came out`, Code.ResourceExhausted);
     }
   }
-  const whole = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.length;
-  }
-  return whole;
+  return concatBytes(chunks);
 }

@@ -106,7 +106,11 @@ function bindingOf(method: DescMethodUnary, rule: HttpRule, prefix: string): Htt
       return { ...variable, fields };
     }),
     body:
-      rule.body === "" ? "none" : rule.body === "*" ? "all" : fieldOf(method.input, rule.body, "body"),
+      rule.body === ""
+        ? "none"
+        : rule.body === "*"
+          ? "all"
+          : fieldOf(method.input, rule.body, "body"),
     responseBody:
       rule.responseBody === ""
         ? undefined

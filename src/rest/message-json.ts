@@ -7,6 +7,7 @@ import {
   type JsonValue,
   type JsonWriteOptions,
   type Message,
+  type MessageShape,
   type Registry,
   toBinary,
   toJson,
@@ -35,7 +36,7 @@ export interface MessageJson {
    *
    * @throws Error for JSON that is no such message.
    */
-  read(desc: DescMessage, json: JsonValue): Message;
+  read<Desc extends DescMessage>(desc: Desc, json: JsonValue): MessageShape<Desc>;
 }
 
 export interface MessageJsonOptions {
@@ -107,12 +108,13 @@ export function createMessageJson({ registry, unknownAny }: MessageJsonOptions):
       if (unknownAny === "refuse") throw new Error(`the type ${typeUrl} is not known`);
       return anyPack(StructSchema, fromJson(StructSchema, json));
     }
-    const message = read(schema, hasOwnJson(schema) ? valueOf(members) : members);
+    const message = read(schema, hasOwnJson(schema) ? valueMember(members) : members);
     return create(AnySchema, { typeUrl, value: toBinary(schema, message) });
   };
 
-  const read = (desc: DescMessage, json: JsonValue): Message => {
-    if (isAny(desc)) return readAny(json);
+  const read = <Desc extends DescMessage>(desc: Desc, json: JsonValue): MessageShape<Desc> => {
+    // A descriptor of Any may be a copy of ours; the bytes are the same.
+    if (isAny(desc)) return fromBinary(desc, toBinary(AnySchema, readAny(json)));
     const fields = anyBearingFields(desc);
     if (fields.length === 0 || !isJsonObject(json)) {
       return fromJson(desc, json, { ignoreUnknownFields: true });
@@ -207,7 +209,7 @@ function rawBytesOf(members: JsonObject, schema: DescMessage | undefined): Uint8
   }
 }
 
-function valueOf(members: JsonObject): JsonValue {
+function valueMember(members: JsonObject): JsonValue {
   const { value } = members;
   if (value === undefined) throw new Error("an Any of this type has its JSON under value");
   return value;

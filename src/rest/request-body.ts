@@ -1,6 +1,7 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Compression, UniversalServerRequest } from "@connectrpc/connect/protocol";
+import { concatBytes } from "../internal/concat-bytes.js";
 import {
   bodyTooLarge,
   brokenEncoding,
@@ -90,15 +91,7 @@ async function readRaw(
     length += chunk.length;
     if (length > maxBytes) throw bodyTooLarge(maxBytes);
   }
-  const [first] = chunks;
-  if (first !== undefined && chunks.length === 1) return first;
-  const whole = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.length;
-  }
-  return whole;
+  return concatBytes(chunks);
 }
 
 function isStream(

@@ -46,7 +46,7 @@ export function requestMessageOf(
     setFromText(desc, message, fields, value);
   }
   for (const variable of binding.variables) {
-    setFromText(desc, message, variable.fields, valueOf(variable, content.segments));
+    setFromText(desc, message, variable.fields, pathValue(variable, content.segments));
   }
   return message;
 }
@@ -118,7 +118,7 @@ function queryFieldsOf(
   return found;
 }
 
-function valueOf(variable: BoundVariable, segments: readonly string[]): string {
+function pathValue(variable: BoundVariable, segments: readonly string[]): string {
   const raw = segments.slice(variable.start, variable.end).join("/");
   const value = variable.isSingle ? percentDecode(raw) : percentDecodeReserved(raw);
   if (value === undefined) throw malformedUrl(raw);
@@ -146,7 +146,11 @@ function valueFault(desc: DescMessage, json: JsonValue, codec: MessageJson) {
     current = fault.field.fieldKind === "message" ? fault.field.message : undefined;
   }
   if (path.length === 0) return bodyNotJson(`is no ${desc.typeName}`);
-  return invalidValue(path.join("."), type, typeof value === "string" ? value : JSON.stringify(value));
+  return invalidValue(
+    path.join("."),
+    type,
+    typeof value === "string" ? value : JSON.stringify(value),
+  );
 }
 
 function firstFault(desc: DescMessage, json: Record<string, JsonValue>, codec: MessageJson) {

@@ -1,5 +1,10 @@
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
-import { type HttpBinding, type HttpRuleOptions, httpBindingsOf, selectorOf } from "./http-rules.js";
+import {
+  type HttpBinding,
+  type HttpRuleOptions,
+  httpBindingsOf,
+  selectorOf,
+} from "./http-rules.js";
 import { createRouteTable, type RouteTable } from "./route-table.js";
 
 /** A binding with the handler that its calls go to. */

@@ -116,9 +116,7 @@ export function setSystemHeaders({ system }: SplitQuery, header: Headers): void 
   }
 }
 
-function alternativeOf(
-  value: string | undefined,
-): Pick<Presentation, "format" | "enumAsInteger"> {
+function alternativeOf(value: string | undefined): Pick<Presentation, "format" | "enumAsInteger"> {
   switch (value) {
     case undefined:
     case "":

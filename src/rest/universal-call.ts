@@ -1,4 +1,4 @@
-import { type Message, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import {
   createAsyncIterable,

@@ -31,8 +31,7 @@ export function parseQuery(query: string): QueryParameter[] {
   for (const part of query.split("&")) {
     if (part === "") continue;
     const equals = part.indexOf("=");
-    const [name, value] =
-      equals < 0 ? [part, ""] : [part.slice(0, equals), part.slice(equals + 1)];
+    const [name, value] = equals < 0 ? [part, ""] : [part.slice(0, equals), part.slice(equals + 1)];
     parameters.push([decode(name), decode(value)]);
   }
   return parameters;

@@ -95,8 +95,7 @@ describe("createRouteTable", () => {
     const table = tableOf("/v1/{name=operations/*}");
     assert.throws(() => table.add("GET", parsePathTemplate("/v1/operations/{id}"), "x"), {
       name: "RangeError",
-      message:
-        "GET /v1/operations/{id} matches the same paths as GET /v1/{name=operations/*}",
+      message: "GET /v1/operations/{id} matches the same paths as GET /v1/{name=operations/*}",
     });
   });
 

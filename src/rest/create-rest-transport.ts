@@ -1,0 +1,209 @@
+import type {
+  DescFile,
+  DescMessage,
+  DescMethodUnary,
+  MessageShape,
+  Registry,
+} from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import type { Interceptor, Transport } from "@connectrpc/connect";
+import { createContextValues } from "@connectrpc/connect";
+import { runUnaryCall } from "@connectrpc/connect/protocol";
+import { concatBytes } from "../internal/concat-bytes.js";
+import { atLeastOne } from "../internal/option-bounds.js";
+import { HttpBodySchema } from "../protos.js";
+import { errorFromAnswer } from "./error-from-answer.js";
+import { answerTooLarge, noHttpRule, unreachable, unreadableAnswer } from "./errors.js";
+import { type HttpRequest, httpRequestOf } from "./http-request.js";
+import {
+  type HttpBinding,
+  type HttpRuleOptions,
+  httpBindingsOf,
+  selectorOf,
+} from "./http-rules.js";
+import { createMessageJson, type MessageJson } from "./message-json.js";
+import { parseJson } from "./parse-json.js";
+import { isHttpBody } from "./request-message.js";
+import { typeRegistryOf } from "./type-registry.js";
+
+/** Where a REST server is, and how to call it. Its rules are those of `HttpRuleOptions`. */
+export interface RestTransportOptions extends HttpRuleOptions {
+  /** `https://host`, with a path before those of the rules where the server has one. */
+  baseUrl: string;
+  /** Default: the global one. */
+  fetch?: typeof globalThis.fetch | undefined;
+  /** As of any Connect transport. Default: none. */
+  interceptors?: Interceptor[] | undefined;
+  /** For calls without one of their own, in milliseconds. Default: none. */
+  defaultTimeoutMs?: number | undefined;
+  /** Largest answer, in bytes. Default: 64 MiB. */
+  readMaxBytes?: number | undefined;
+  /**
+   * Types that an Any may hold besides those that the called service's own file brings. Default:
+   * none. An Any of a type that is known nowhere holds all of its JSON as a google.protobuf.Struct,
+   * unless the server sent its bytes.
+   */
+  registry?: Registry | undefined;
+}
+
+/**
+ * A Connect transport that speaks to servers which have nothing but REST and JSON, by the HTTP
+ * rules of the called methods. Unary calls only: what streams, or has no rule, is
+ * UNIMPLEMENTED. Errors are those of the server's body, details included.
+ *
+ * @throws RangeError for an option out of bounds.
+ */
+export function createRestTransport(options: RestTransportOptions): Transport {
+  const { interceptors, defaultTimeoutMs } = options;
+  const baseUrl = options.baseUrl.replace(/\/+$/, "");
+  const readMaxBytes = atLeastOne("readMaxBytes", options.readMaxBytes ?? 64 * 1024 * 1024);
+  const methods = createMethodCache(options);
+
+  const exchange = async (
+    { target, binding, body }: HttpRequest,
+    header: Headers,
+    signal: AbortSignal,
+  ): Promise<Response> => {
+    const fetch = options.fetch ?? globalThis.fetch;
+    try {
+      return await fetch(baseUrl + target, {
+        method: binding.httpMethod === "*" ? "POST" : binding.httpMethod,
+        headers: header,
+        body: typeof body?.content === "string" ? body.content : asBytes(body?.content),
+        signal,
+        redirect: "error",
+      });
+    } catch (cause) {
+      throw unreachable(baseUrl, cause);
+    }
+  };
+
+  return {
+    async unary(method, signal, timeoutMs, headerInit, message, contextValues) {
+      const { bindings, json } = methods(method);
+      if (bindings.length === 0) throw noHttpRule(selectorOf(method), "it has no HTTP rule");
+      const limitMs = timeoutMs ?? defaultTimeoutMs;
+      const request = httpRequestOf(bindings, method.input, create(method.input, message), json);
+      const header = new Headers(headerInit);
+      header.set("Accept", "application/json");
+      if (limitMs !== undefined && limitMs > 0) {
+        header.set("X-Server-Timeout", String(limitMs / 1000));
+      }
+      return runUnaryCall({
+        interceptors,
+        signal,
+        // Connect takes 0 and less for no timeout at all.
+        timeoutMs: limitMs === undefined || limitMs <= 0 ? undefined : limitMs,
+        req: {
+          stream: false,
+          service: method.parent,
+          method,
+          requestMethod: request.binding.httpMethod,
+          url: baseUrl + request.target,
+          header,
+          contextValues: contextValues ?? createContextValues(),
+          message,
+        },
+        async next(call) {
+          // Anew, as an interceptor may have put another message in its place.
+          const sent = httpRequestOf(bindings, method.input, call.message, json);
+          if (sent.body !== undefined) call.header.set("Content-Type", sent.body.contentType);
+          const answer = await exchange(sent, call.header, call.signal);
+          const bytes = await readAnswer(answer, readMaxBytes, baseUrl);
+          if (!answer.ok) throw errorFromAnswer(answer.status, answer.headers, bytes, json);
+          return {
+            stream: false,
+            service: method.parent,
+            method,
+            header: answer.headers,
+            trailer: new Headers(),
+            message: messageOf(sent.binding, method, answer.headers, bytes, json),
+          };
+        },
+      });
+    },
+    async stream(method) {
+      throw noHttpRule(selectorOf(method), "it is a stream");
+    },
+  };
+}
+
+/** What is worked out once per method. */
+interface CallableMethod {
+  readonly bindings: readonly HttpBinding[];
+  readonly json: MessageJson;
+}
+
+function createMethodCache(options: RestTransportOptions) {
+  const methods = new Map<DescMethodUnary, CallableMethod>();
+  const codecs = new Map<DescFile, MessageJson>();
+  const codecOf = (file: DescFile) => {
+    const codec =
+      codecs.get(file) ??
+      createMessageJson({
+        registry: typeRegistryOf([file], options.registry),
+        unknownAny: "struct",
+      });
+    codecs.set(file, codec);
+    return codec;
+  };
+  return (method: DescMethodUnary): CallableMethod => {
+    const callable = methods.get(method) ?? {
+      bindings: httpBindingsOf(method, options),
+      json: codecOf(method.parent.file),
+    };
+    methods.set(method, callable);
+    return callable;
+  };
+}
+
+/** A copy, as a body must not lie in shared memory. */
+function asBytes(content: Uint8Array | undefined): Uint8Array<ArrayBuffer> | undefined {
+  return content && new Uint8Array(content);
+}
+
+async function readAnswer(
+  { body }: Response,
+  maxBytes: number,
+  baseUrl: string,
+): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  try {
+    for await (const chunk of body ?? []) {
+      chunks.push(chunk);
+      length += chunk.length;
+      if (length > maxBytes) break;
+    }
+  } catch (cause) {
+    throw unreachable(baseUrl, cause);
+  }
+  if (length > maxBytes) throw answerTooLarge(maxBytes);
+  return concatBytes(chunks);
+}
+
+function messageOf<O extends DescMessage>(
+  { responseBody }: HttpBinding,
+  { output }: DescMethodUnary<DescMessage, O>,
+  header: Headers,
+  bytes: Uint8Array,
+  json: MessageJson,
+): MessageShape<O> {
+  const contentType = header.get("Content-Type") ?? "";
+  if (isHttpBody(output)) {
+    return fromBinary(
+      output,
+      toBinary(HttpBodySchema, create(HttpBodySchema, { contentType, data: bytes })),
+    );
+  }
+  if (bytes.length === 0) return create(output);
+  if (!/^(application|text)\/([\w.-]+\+)?json\b/i.test(contentType)) {
+    throw unreadableAnswer(output.typeName, `is "${contentType}"`);
+  }
+  try {
+    const parsed = parseJson(bytes);
+    return json.read(output, responseBody ? { [responseBody.jsonName]: parsed } : parsed);
+  } catch (cause) {
+    throw unreadableAnswer(output.typeName, "is other JSON", cause);
+  }
+}
