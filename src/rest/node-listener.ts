@@ -10,7 +10,11 @@ export interface NodeRequest extends AsyncIterable<Uint8Array> {
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
   /** Of HTTP/2: `:authority`. */
   readonly authority?: string | undefined;
-  readonly socket: { readonly encrypted?: boolean | undefined };
+  /** `encrypted` is there with TLS only; the other is for the compiler to know a socket by. */
+  readonly socket: {
+    readonly encrypted?: boolean | undefined;
+    readonly remoteAddress?: string | undefined;
+  };
 }
 
 /** What of a response of node:http or node:http2 is needed; both have it. */
