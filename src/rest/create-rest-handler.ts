@@ -14,19 +14,13 @@ import { callTimeoutMs } from "./call-timeout.js";
 import { negotiateCompression } from "./content-coding.js";
 import { createDiscovery, type DiscoveryOptions, discoveryPath } from "./discovery-document.js";
 import { errorAnswerOf } from "./error-answer.js";
-import {
-  internalFault,
-  invalidParameter,
-  malformedUrl,
-  methodNotAllowed,
-  noSuchPath,
-} from "./errors.js";
+import { internalFault, malformedUrl, methodNotAllowed, noSuchPath } from "./errors.js";
 import { gzip } from "./gzip.js";
 import type { HttpRuleOptions } from "./http-rules.js";
 import { createMessageJson } from "./message-json.js";
 import { isWellEscaped } from "./percent-encoding.js";
 import { assertNoBody, readBody } from "./request-body.js";
-import { requestMessageOf } from "./request-message.js";
+import { requestBytesOf } from "./request-message.js";
 import { type RestRoute, restRoutesOf } from "./rest-routes.js";
 import {
   errorFormatOf,
@@ -117,8 +111,8 @@ export function createRestHandler(
     if (binding.body === "none") await assertNoBody(request);
     const body = binding.body === "none" ? noBytes : await readBody(request, limits);
     const content = { segments, query: split.others, body, header };
-    const message = requestMessageOf(binding, content, json);
-    const called = await callUniversal(handler, message, header, timeoutMs, request);
+    const bytes = requestBytesOf(binding, content, json);
+    const called = await callUniversal(handler, bytes, header, timeoutMs, request);
     const answerBody = answerBodyOf(binding, called.message, presentation, json);
     return { status: 200, header: called.header, body: answerBody };
   };
@@ -126,9 +120,6 @@ export function createRestHandler(
   const answer = async (asked: Asked): Promise<Answer> => {
     const { request, url, split, presentation } = asked;
     const { method } = request;
-    if (presentation.callback !== undefined && method !== "GET" && method !== "HEAD") {
-      throw invalidParameter("callback", presentation.callback, "is for GET");
-    }
     if (!isWellEscaped(url.path)) throw malformedUrl(url.path);
     if (discovery !== undefined && url.path === discoveryPath && isRead(method)) {
       const document = discovery.document(new Map(split.others).get("version"), url.origin);
@@ -183,7 +174,7 @@ export function createRestHandler(
       const errorFormat = errorFormatOf(split);
       // What is read first holds for the faults of what is read next.
       presentation = { ...presentation, errorFormat };
-      presentation = presentationOf(split, request.header, errorFormat);
+      presentation = presentationOf(split, request, errorFormat);
       answered = await answer({ request, url, split, presentation });
     } catch (caught) {
       answered = errorAnswer(caught, presentation);

@@ -6,6 +6,7 @@ import type {
   Registry,
 } from "@bufbuild/protobuf";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { reflect } from "@bufbuild/protobuf/reflect";
 import type { Interceptor, Transport } from "@connectrpc/connect";
 import { createContextValues } from "@connectrpc/connect";
 import { runUnaryCall } from "@connectrpc/connect/protocol";
@@ -190,11 +191,16 @@ function messageOf<O extends DescMessage>(
   json: MessageJson,
 ): MessageShape<O> {
   const contentType = header.get("Content-Type") ?? "";
+  const raw = { contentType, data: bytes };
   if (isHttpBody(output)) {
-    return fromBinary(
-      output,
-      toBinary(HttpBodySchema, create(HttpBodySchema, { contentType, data: bytes })),
-    );
+    // A descriptor of it may be a copy of ours; the bytes are the same.
+    return fromBinary(output, toBinary(HttpBodySchema, create(HttpBodySchema, raw)));
+  }
+  if (responseBody?.message !== undefined && isHttpBody(responseBody.message)) {
+    const desc: DescMessage = output;
+    const whole = reflect(desc);
+    whole.set(responseBody, reflect(HttpBodySchema, create(HttpBodySchema, raw)));
+    return fromBinary(output, toBinary(desc, whole.message));
   }
   if (bytes.length === 0) return create(output);
   if (!/^(application|text)\/([\w.-]+\+)?json\b/i.test(contentType)) {

@@ -22,7 +22,7 @@ export interface NodeResponse {
   readonly writableFinished: boolean;
   readonly destroyed?: boolean | undefined;
   writeHead(status: number, headers: Record<string, string | string[]>): unknown;
-  end(body?: Uint8Array): unknown;
+  end(body: Uint8Array): unknown;
   once(event: "close", listener: () => void): unknown;
 }
 
@@ -54,10 +54,12 @@ export function createNodeListener(
     });
     respond(rest, request, response, controller.signal, contextValues?.(request)).catch(
       // A client that went away is nobody to tell; nothing else rejects.
-      () => response.end(),
+      () => response.end(nothing),
     );
   };
 }
+
+const nothing = new Uint8Array();
 
 async function respond(
   rest: Pick<RestHandler, "handle">,
@@ -74,7 +76,7 @@ async function respond(
     const before = header[name];
     header[name] = before === undefined ? value : [before, value].flat();
   }
-  let body: Uint8Array | undefined;
+  let body: Uint8Array = nothing;
   for await (const chunk of answer.body ?? []) body = chunk;
   if (response.destroyed === true) return;
   response.writeHead(answer.status, header);
@@ -95,17 +97,22 @@ function universalOf(
     else for (const one of value) header.append(name, one);
   }
   const scheme = socket.encrypted === true ? "https" : "http";
-  const authority = request.authority || header.get("Host") || "localhost";
+  const authority = request.authority || header.get("Host") || "";
   return {
     httpVersion: request.httpVersion,
     method: request.method ?? "",
     // A proxy's request has the whole URL there.
-    url: url.startsWith("/") ? `${scheme}://${authority}${url}` : absolute(url),
+    url: url.startsWith("/") ? `${scheme}://${hostOf(authority)}${url}` : absolute(url),
     header,
     body: hasBody(request) ? request : createAsyncIterable<Uint8Array>([]),
     signal,
     contextValues,
   };
+}
+
+/** What could end a host, and so begin another path than the one that was asked for, is none. */
+function hostOf(authority: string): string {
+  return /^[^/?#\\\s]+$/.test(authority) ? authority : "localhost";
 }
 
 function absolute(url: string): string {

@@ -2,8 +2,10 @@ import {
   create,
   type DescField,
   type DescMessage,
+  fromBinary,
   type JsonValue,
   type Message,
+  toBinary,
 } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
 import { type HttpBody, HttpBodySchema } from "../protos.js";
@@ -28,18 +30,18 @@ export interface RequestContent {
 }
 
 /**
- * The request message that an HTTP request stands for: what the body says, then the query, then
- * the path, which wins.
+ * The request message that an HTTP request stands for, in binary: what the body says, then the
+ * query, then the path, which wins.
  *
  * A singular field that the query gives twice has its first value.
  *
  * @throws ConnectError 400 for what does not fit, 415 for a body of another type than JSON.
  */
-export function requestMessageOf(
+export function requestBytesOf(
   binding: HttpBinding,
   content: RequestContent,
   json: MessageJson,
-): Message {
+): Uint8Array {
   const desc = binding.method.input;
   const message = readContent(binding, content, json);
   for (const [fields, value] of queryFieldsOf(binding, content.query)) {
@@ -48,7 +50,18 @@ export function requestMessageOf(
   for (const variable of binding.variables) {
     setFromText(desc, message, variable.fields, pathValue(variable, content.segments));
   }
-  return message;
+  const bytes = toBinary(desc, message);
+  if (content.body.length > 0) assertShallow(desc, bytes);
+  return bytes;
+}
+
+/** A level of JSON in a Struct is three in binary, which has a limit of its own. */
+function assertShallow(desc: DescMessage, bytes: Uint8Array): void {
+  try {
+    fromBinary(desc, bytes);
+  } catch {
+    throw bodyNotJson("nests too deep");
+  }
 }
 
 /** The message with what the body says in it. */

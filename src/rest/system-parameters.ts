@@ -1,3 +1,4 @@
+import type { UniversalServerRequest } from "@connectrpc/connect/protocol";
 import { invalidParameter } from "./errors.js";
 import { type FieldSelection, parseFieldMask } from "./field-mask.js";
 import type { QueryParameter } from "./url-parts.js";
@@ -89,14 +90,14 @@ export function errorFormatOf({ system }: SplitQuery): 1 | 2 {
  */
 export function presentationOf(
   { system }: SplitQuery,
-  header: Headers,
+  { method, header }: Pick<UniversalServerRequest, "method" | "header">,
   errorFormat: 1 | 2,
 ): Presentation {
   return {
     errorFormat,
     ...alternativeOf(system.get("alt")),
     pretty: prettyOf(system.get("prettyPrint")),
-    callback: callbackOf(system.get("callback")),
+    callback: callbackOf(system.get("callback"), method),
     fields: fieldsOf(system.get("fields"), header.get("X-Goog-FieldMask")),
   };
 }
@@ -146,8 +147,10 @@ function prettyOf(value: string | undefined): boolean {
   }
 }
 
-function callbackOf(value: string | undefined): string | undefined {
+function callbackOf(value: string | undefined, method: string): string | undefined {
   if (value === undefined || value === "") return undefined;
+  if (method !== "GET" && method !== "HEAD")
+    throw invalidParameter("callback", value, "is for GET");
   if (/^[A-Za-z0-9_$.[\]]{1,128}$/.test(value)) return value;
   throw invalidParameter("callback", value, "must be the name of a function");
 }

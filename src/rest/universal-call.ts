@@ -1,4 +1,4 @@
-import { fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
+import { fromBinary, type Message } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import {
   createAsyncIterable,
@@ -7,6 +7,8 @@ import {
   type UniversalServerRequest,
 } from "@connectrpc/connect/protocol";
 import { errorFromJsonBytes } from "@connectrpc/connect/protocol-connect";
+
+import { urlParts } from "./url-parts.js";
 
 /** What an RPC answered: its message, and the headers that its handler set. */
 export interface CallAnswer {
@@ -19,18 +21,18 @@ export interface CallAnswer {
  * protocols: interceptors, limits, the deadline, the signal and context values are its own. It is
  * spoken to in Connect's unary protocol, in binary.
  *
+ * @param request In binary.
  * @param header Is changed.
  * @param timeoutMs In whole milliseconds. Default: as long as the handler permits.
  * @throws ConnectError of the call, with the headers of its answer as metadata.
  */
 export async function callUniversal(
   handler: UniversalHandler,
-  request: Message,
+  request: Uint8Array,
   header: Headers,
   timeoutMs: number | undefined,
   { url, httpVersion, signal, contextValues }: Omit<UniversalServerRequest, "body" | "header">,
 ): Promise<CallAnswer> {
-  const { input, output } = handler.method;
   for (const name of ofThisHop) header.delete(name);
   header.set("Content-Type", "application/proto");
   header.set("Connect-Protocol-Version", "1");
@@ -40,7 +42,7 @@ export async function callUniversal(
     method: "POST",
     url: `${originOf(url)}${handler.requestPath}`,
     header,
-    body: createAsyncIterable([toBinary(input, request)]),
+    body: createAsyncIterable([request]),
     signal,
     contextValues,
   });
@@ -51,7 +53,8 @@ export async function callUniversal(
     answerHeader.get("Content-Length"),
   );
   for (const name of ofThisHop) answerHeader.delete(name);
-  if (answer.status === 200) return { message: fromBinary(output, bytes), header: answerHeader };
+  if (answer.status === 200)
+    return { message: fromBinary(handler.method.output, bytes), header: answerHeader };
   const fallback = new ConnectError(`the handler answered ${answer.status}`, Code.Internal);
   throw errorFromJsonBytes(bytes, answerHeader, fallback);
 }
@@ -74,5 +77,6 @@ const ofThisHop = [
 
 /** `http://host` of a URL. A host that no URL can have is not worth failing for. */
 function originOf(url: string): string {
-  return /^https?:\/\/[A-Za-z0-9.\-_:[\]]+(?=[/?#]|$)/.exec(url)?.[0] ?? "http://localhost";
+  const { origin } = urlParts(url);
+  return URL.canParse(origin) ? origin : "http://localhost";
 }

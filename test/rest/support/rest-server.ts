@@ -83,7 +83,8 @@ function send(
   path: string,
   { body, header = {} }: RawRequest = {},
 ): Promise<RawAnswer> {
-  const length = body === undefined ? {} : { "content-length": String(Buffer.byteLength(body)) };
+  const isPlain = body !== undefined && header["transfer-encoding"] === undefined;
+  const length = !isPlain ? {} : { "content-length": String(Buffer.byteLength(body)) };
   const type = body === undefined ? {} : { "content-type": "application/json" };
   return new Promise((resolve, reject) => {
     const headers = { ...length, ...type, ...header };

@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { describe, it } from "vitest";
+import { maxJsonDepth, parseJson } from "../../src/rest/parse-json.js";
+
+const parse = (text: string) => parseJson(new TextEncoder().encode(text));
+
+describe("parseJson", () => {
+  it("parses what JSON.stringify writes", () => {
+    fc.assert(
+      fc.property(
+        fc.jsonValue({ maxDepth: 5, noUnicodeString: false }),
+        fc.nat(3),
+        (value, indent) => {
+          const text = JSON.stringify(value, null, indent);
+          assert.deepEqual(parse(text), JSON.parse(text));
+        },
+      ),
+    );
+  });
+
+  it("refuses what JSON.parse refuses", () => {
+    const someJson = fc.array(
+      fc.constantFrom("{", "}", "[", "]", ":", ",", '"', '"a"', "\\", "1", "null", " "),
+    );
+    fc.assert(
+      fc.property(someJson, (parts) => {
+        const text = parts.join("");
+        let isJson = true;
+        try {
+          JSON.parse(text);
+        } catch {
+          isJson = false;
+        }
+        if (!isJson) assert.throws(() => parse(text), /the body is no JSON/);
+      }),
+      { numRuns: 5000 },
+    );
+  });
+
+  it.each([
+    '{"a":1,"a":1}',
+    '{"a":1,"\\u0061":1}',
+    '[{"x":{"b":[],"c":{},"b":2}}]',
+    '{"__proto__":1,"__proto__":2}',
+    '{"":1,"":2}',
+    '{"\\"":1,"\\"":2}',
+  ])("refuses the same name twice in one object: %s", (text) => {
+    assert.throws(() => parse(text), /same name twice/);
+  });
+
+  it.each([
+    '{"a":{"a":[{"a":1},{"a":2}]},"b":"a"}',
+    '{"a":"{\\"a\\":1,","b":":"}',
+    '{"a\\\\":1,"a\\\\\\\\":2,"a":":"}',
+  ])("lets the same name be in two objects: %s", (text) => {
+    assert.deepEqual(parse(text), JSON.parse(text));
+  });
+
+  it("has __proto__ as a member like any other", () => {
+    const parsed = parse('{"__proto__":{"admin":true}}');
+    assert.deepEqual(Object.keys(Object(parsed)), ["__proto__"]);
+    assert.equal(Object(parsed).admin, undefined);
+  });
+
+  it("refuses what nests deeper than its limit, however deep", () => {
+    const nested = (depth: number) => "[".repeat(depth) + "]".repeat(depth);
+    parse(nested(maxJsonDepth));
+    for (const depth of [maxJsonDepth + 1, 1_000_000]) {
+      assert.throws(() => parse(nested(depth)), /nests deeper|is no JSON/);
+    }
+    assert.throws(() => parse('{"a":'.repeat(1_000_000)), /is no JSON/);
+  });
+
+  it("takes linear time for strings that do not end", () => {
+    const timeOf = (length: number) => {
+      const bytes = new TextEncoder().encode(`"${'\\"'.repeat(length)}`);
+      const startMs = performance.now();
+      assert.throws(() => parseJson(bytes));
+      return performance.now() - startMs;
+    };
+    timeOf(1000);
+    const best = (length: number) => Math.min(...Array.from({ length: 5 }, () => timeOf(length)));
+    assert.ok(best(1_000_000) < 100 * best(100_000) + 50);
+  });
+});
