@@ -1,0 +1,34 @@
+import { callMeasures, callSubject } from "../call-subject.js";
+import type { Question } from "../harness.js";
+
+const module = (name: string) => new URL(`../subjects/${name}.ts`, import.meta.url);
+const { serverCpu } = callMeasures;
+
+export const question: Question = {
+  asks: "How much of the server's time does a GetOperation over REST take, on HTTP/1.1?",
+  baseline: "Connect in JSON",
+  subjects: [
+    callSubject("Connect in JSON", {
+      server: module("rest-server"),
+      client: module("connect-json-client"),
+    }),
+    callSubject("hand-written", {
+      server: module("hand-written-server"),
+      client: module("rest-client"),
+    }),
+    callSubject("REST", { server: module("rest-server"), client: module("rest-client") }),
+  ],
+  cases: { of: "in flight", values: [16, 1] },
+  measures: [serverCpu, callMeasures.throughput],
+  goals: [
+    { measure: serverCpu.key, subject: "REST", bound: "at most", ratio: 1.5 },
+    {
+      measure: serverCpu.key,
+      subject: "REST",
+      against: "hand-written",
+      bound: "at most",
+      ratio: 3,
+    },
+  ],
+  effort: { launches: 7, rounds: 6, warmUpRounds: 6, turns: 10, turnMs: 40 },
+};
