@@ -2,7 +2,6 @@ import type { Registry } from "@bufbuild/protobuf";
 import { Code, type ConnectRouter, type ContextValues } from "@connectrpc/connect";
 import {
   type Compression,
-  createAsyncIterable,
   type UniversalServerRequest,
   type UniversalServerResponse,
   universalServerRequestFromFetch,
@@ -18,6 +17,7 @@ import { internalFault, malformedUrl, methodNotAllowed, noSuchPath } from "./err
 import { gzip } from "./gzip.js";
 import type { HttpRuleOptions } from "./http-rules.js";
 import { createMessageJson } from "./message-json.js";
+import { oneChunk } from "./one-chunk.js";
 import { isWellEscaped } from "./percent-encoding.js";
 import { assertNoBody, readBody } from "./request-body.js";
 import { requestBytesOf } from "./request-message.js";
@@ -67,10 +67,21 @@ export interface RestHandler {
   /** Answer a request. Never rejects: what goes wrong is an answer too. */
   fetch(request: Request, contextValues?: ContextValues): Promise<Response>;
   /**
-   * The same in Connect's own form, for adapters: `url` is absolute, and its path may be as raw as
-   * it came, which the web's Request does not let be.
+   * The same for adapters, from a request in Connect's own form: `url` is absolute, and its path may
+   * be as raw as it came, which the web's Request does not let be. `body` is null where it is
+   * known that there is none.
    */
+  answer(request: UniversalServerRequest): Promise<RestAnswer>;
+  /** The same as a handler of Connect's. */
   handle(request: UniversalServerRequest): Promise<UniversalServerResponse>;
+}
+
+/** An answer, ready to be sent. */
+export interface RestAnswer {
+  readonly status: number;
+  readonly header: Headers;
+  /** Empty for HEAD; undefined where the status has none. */
+  readonly body: Uint8Array | undefined;
 }
 
 /**
@@ -150,9 +161,9 @@ export function createRestHandler(
   const encode = async (
     { status, header, body }: Answer,
     request: UniversalServerRequest,
-  ): Promise<UniversalServerResponse> => {
+  ): Promise<RestAnswer> => {
     header.set("X-Content-Type-Options", "nosniff");
-    if (body === undefined) return { status, header };
+    if (body === undefined) return { status, header, body };
     header.set("Content-Type", body.contentType);
     if (compressions.length > 0) header.append("Vary", "Accept-Encoding");
     const isSmall = body.bytes.length < compressMinBytes;
@@ -162,10 +173,10 @@ export function createRestHandler(
     const bytes = compression === undefined ? body.bytes : await compression.compress(body.bytes);
     if (compression !== undefined) header.set("Content-Encoding", compression.name);
     header.set("Content-Length", String(bytes.length));
-    return { status, header, body: createAsyncIterable(request.method === "HEAD" ? [] : [bytes]) };
+    return { status, header, body: request.method === "HEAD" ? noBytes : bytes };
   };
 
-  const handle = async (request: UniversalServerRequest): Promise<UniversalServerResponse> => {
+  const respond = async (request: UniversalServerRequest): Promise<RestAnswer> => {
     let presentation = plainPresentation;
     let answered: Answer;
     try {
@@ -182,6 +193,11 @@ export function createRestHandler(
     return encode(answered, request);
   };
 
+  const handle = async (request: UniversalServerRequest): Promise<UniversalServerResponse> => {
+    const { status, header, body } = await respond(request);
+    return { status, header, body: body && oneChunk(body) };
+  };
+
   return {
     matches(path) {
       const { path: bare } = urlParts(`http://localhost${path}`);
@@ -192,6 +208,7 @@ export function createRestHandler(
       const universal = universalServerRequestFromFetch(request, {});
       return universalServerResponseToFetch(await handle({ ...universal, contextValues }));
     },
+    answer: respond,
     handle,
   };
 }

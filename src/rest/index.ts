@@ -1,5 +1,6 @@
 export {
   createRestHandler,
+  type RestAnswer,
   type RestHandler,
   type RestHandlerOptions,
 } from "./create-rest-handler.js";

@@ -1,5 +1,5 @@
 import { Code, ConnectError, type ContextValues } from "@connectrpc/connect";
-import { createAsyncIterable, type UniversalServerRequest } from "@connectrpc/connect/protocol";
+import type { UniversalServerRequest } from "@connectrpc/connect/protocol";
 import type { RestHandler } from "./create-rest-handler.js";
 
 /** What of a request of node:http or node:http2 is needed; both have it. */
@@ -43,7 +43,7 @@ export interface NodeListenerOptions {
  * `requestTimeout`, `headersTimeout`, `maxHeaderSize`.
  */
 export function createNodeListener(
-  rest: Pick<RestHandler, "handle">,
+  rest: Pick<RestHandler, "answer">,
   { contextValues }: NodeListenerOptions = {},
 ): NodeListener {
   return (request, response) => {
@@ -62,25 +62,23 @@ export function createNodeListener(
 const nothing = new Uint8Array();
 
 async function respond(
-  rest: Pick<RestHandler, "handle">,
+  rest: Pick<RestHandler, "answer">,
   request: NodeRequest,
   response: NodeResponse,
   signal: AbortSignal,
   contextValues: ContextValues | undefined,
 ): Promise<void> {
-  const answer = await rest.handle(universalOf(request, signal, contextValues));
+  const answer = await rest.answer(universalOf(request, signal, contextValues));
   const header: Record<string, string | string[]> = {};
-  for (const [name, value] of answer.header ?? []) {
+  for (const [name, value] of answer.header) {
     // Of HTTP/1 alone: HTTP/2 has no such header.
     if (name === "connection" && request.httpVersion.startsWith("2")) continue;
     const before = header[name];
     header[name] = before === undefined ? value : [before, value].flat();
   }
-  let body: Uint8Array = nothing;
-  for await (const chunk of answer.body ?? []) body = chunk;
   if (response.destroyed === true) return;
   response.writeHead(answer.status, header);
-  response.end(body);
+  response.end(answer.body ?? nothing);
 }
 
 function universalOf(
@@ -104,7 +102,7 @@ function universalOf(
     // A proxy's request has the whole URL there.
     url: url.startsWith("/") ? `${scheme}://${hostOf(authority)}${url}` : absolute(url),
     header,
-    body: hasBody(request) ? request : createAsyncIterable<Uint8Array>([]),
+    body: hasBody(request) ? request : null,
     signal,
     contextValues,
   };

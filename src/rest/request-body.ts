@@ -45,7 +45,8 @@ export async function readBody(
  */
 export async function assertNoBody(request: UniversalServerRequest): Promise<void> {
   const { body } = request;
-  if (!isStream(body)) return;
+  if (body === null) return;
+  if (!isStream(body)) throw unexpectedBody(request.method);
   for await (const chunk of body) {
     if (chunk.length > 0) throw unexpectedBody(request.method);
   }
@@ -81,8 +82,9 @@ async function readRaw(
   { body, header }: UniversalServerRequest,
   maxBytes: number,
 ): Promise<Uint8Array> {
+  if (body === null) return new Uint8Array();
   // A framework may have parsed it already.
-  if (!isStream(body)) return new TextEncoder().encode(JSON.stringify(body ?? {}));
+  if (!isStream(body)) return new TextEncoder().encode(JSON.stringify(body));
   if (Number(header.get("Content-Length") ?? 0) > maxBytes) throw bodyTooLarge(maxBytes);
   const chunks: Uint8Array[] = [];
   let length = 0;
@@ -94,9 +96,7 @@ async function readRaw(
   return concatBytes(chunks);
 }
 
-function isStream(
-  body: AsyncIterable<Uint8Array> | JsonValue | undefined,
-): body is AsyncIterable<Uint8Array> {
+function isStream(body: AsyncIterable<Uint8Array> | JsonValue): body is AsyncIterable<Uint8Array> {
   return typeof body === "object" && body !== null && Symbol.asyncIterator in body;
 }
 

@@ -1,13 +1,13 @@
 import { fromBinary, type Message } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import {
-  createAsyncIterable,
   readAllBytes,
   type UniversalHandler,
   type UniversalServerRequest,
 } from "@connectrpc/connect/protocol";
 import { errorFromJsonBytes } from "@connectrpc/connect/protocol-connect";
 
+import { oneChunk } from "./one-chunk.js";
 import { urlParts } from "./url-parts.js";
 
 /** What an RPC answered: its message, and the headers that its handler set. */
@@ -42,13 +42,13 @@ export async function callUniversal(
     method: "POST",
     url: `${originOf(url)}${handler.requestPath}`,
     header,
-    body: createAsyncIterable([request]),
+    body: oneChunk(request),
     signal,
     contextValues,
   });
   const answerHeader = answer.header ?? new Headers();
   const bytes = await readAllBytes(
-    answer.body ?? createAsyncIterable([]),
+    answer.body ?? oneChunk(nothing),
     Number.POSITIVE_INFINITY,
     answerHeader.get("Content-Length"),
   );
@@ -58,6 +58,8 @@ export async function callUniversal(
   const fallback = new ConnectError(`the handler answered ${answer.status}`, Code.Internal);
   throw errorFromJsonBytes(bytes, answerHeader, fallback);
 }
+
+const nothing = new Uint8Array();
 
 /**
  * Headers that say something of a body or of a connection. The ones of the HTTP request are not
