@@ -189,7 +189,9 @@ function variablePart(
 ): PathPart {
   const name = fields.map(({ jsonName }) => jsonName).join(".");
   const description = { type: "string", location: "path", required: true };
-  if (isSingle) return { text: `{${name}}`, flat: `{${name}}`, parameter: [name, description] };
+  if (isSingle && segments[0]?.kind === "one") {
+    return { text: `{${name}}`, flat: `{${name}}`, parameter: [name, description] };
+  }
   const pattern = `^${segments.map(patternOf).join("/")}$`;
   return {
     text: `{+${name}}`,
