@@ -52,7 +52,9 @@ def outcome(call):
         return {"answer": call()}
     except errors.HttpError as error:
         body = json.loads(error.content)
-        return {"status": error.status_code, "reason": error.reason, "body": body}
+        # `reason` is newer than the version that Debian 12 has.
+        reason = getattr(error, "reason", None) or error._get_reason().strip()
+        return {"status": int(error.resp.status), "reason": reason, "body": body}
 
 
 main(*(json.loads(sys.argv[1])[key] for key in ("baseUrl", "version", "parent", "name")))
