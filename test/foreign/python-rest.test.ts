@@ -54,8 +54,12 @@ describe.skipIf(python === undefined)("google-api-python-client", () => {
     await server.close();
     await operations.shutdown({ graceMs: 1000 });
 
-    const methods = ["cancel", "close", "delete", "get", "list", "list_next", "wait"];
-    assert.deepEqual(seen.methods, methods);
+    const methods = ["cancel", "delete", "get", "list", "list_next", "wait"];
+    // Newer versions have `close` besides.
+    assert.deepEqual(
+      seen.methods.filter((method: string) => method !== "close"),
+      methods,
+    );
     const metadata = { "@type": "type.googleapis.com/printing.v1.PrintMetadata", pagesPrinted: 3 };
     assert.deepEqual(seen.get, { name, metadata });
     assert.deepEqual(

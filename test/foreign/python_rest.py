@@ -38,7 +38,9 @@ def main(base_url, version, parent, name):
     seen["gone"] = outcome(operations.get(name=name).execute)
     seen["gone1"] = outcome(operations.get(name=name, x__xgafv="1").execute)
     seen["gone2"] = outcome(operations.get(name=name, x__xgafv="2").execute)
-    operations.close()
+    # Newer than the version that Debian 12 has.
+    if hasattr(operations, "close"):
+        operations.close()
     print(json.dumps(seen))
 
 
