@@ -15,3 +15,4 @@ export {
   type NodeResponse,
 } from "./node-listener.js";
 export { type OperationsHttpRulesOptions, operationsHttpRules } from "./operations-http-rules.js";
+export { restCors } from "./rest-cors.js";

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { toJson } from "@bufbuild/protobuf";
+import { cors } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, it } from "vitest";
+import { restCors } from "../../src/rest/index.js";
 import { BookSchema } from "../gen/library/v1/library_pb.js";
 import { type LibraryServer, startLibraryServer } from "./support/library-server.js";
 
@@ -365,5 +367,18 @@ describe("createRestHandler", () => {
     assert.equal(await head.text(), "");
     const options = new Request("http://h/v1/byId/i", { method: "OPTIONS" });
     assert.equal((await library.rest.fetch(options)).status, 204);
+  });
+});
+
+describe("restCors", () => {
+  it("allows what Connect's own allows, and the methods and headers of REST", () => {
+    for (const list of ["allowedMethods", "allowedHeaders", "exposedHeaders"] as const) {
+      for (const one of cors[list]) assert.ok(restCors[list].includes(one), one);
+      assert.equal(new Set(restCors[list]).size, restCors[list].length);
+    }
+    for (const method of ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"]) {
+      assert.ok(restCors.allowedMethods.includes(method), method);
+    }
+    assert.ok(restCors.allowedHeaders.includes("X-Goog-FieldMask"));
   });
 });

@@ -1,0 +1,27 @@
+import { cors } from "@connectrpc/connect";
+
+/**
+ * What a CORS middleware must allow and expose for browsers that speak REST, in the form of
+ * Connect's own `cors`, whose values it contains: one middleware serves both.
+ */
+export const restCors: {
+  readonly allowedMethods: readonly string[];
+  readonly allowedHeaders: readonly string[];
+  readonly exposedHeaders: readonly string[];
+} = {
+  allowedMethods: union(cors.allowedMethods, ["HEAD", "PUT", "PATCH", "DELETE"]),
+  allowedHeaders: union(cors.allowedHeaders, [
+    "Authorization",
+    "X-Server-Timeout",
+    "X-Goog-Api-Client",
+    "X-Goog-Api-Key",
+    "X-Goog-FieldMask",
+    "X-Goog-Request-Params",
+    "X-Goog-User-Project",
+  ]),
+  exposedHeaders: union(cors.exposedHeaders, ["Allow", "Retry-After"]),
+};
+
+function union(some: readonly string[], more: readonly string[]): readonly string[] {
+  return [...new Set([...some, ...more])];
+}
