@@ -1,9 +1,11 @@
 /** Longest echo of what a client sent: errors travel in trailers, which are limited. */
 const maxEchoLength = 256;
 
-/** What a client sent, as an error may repeat it: cut to 256 characters. */
+/**
+ * What a client sent, cut so that it may stand in an error. Halves of surrogate pairs, which JSON can
+ * contain and a cut can make, are replaced: an error with one could not be serialized.
+ */
 export function echo(value: string): string {
-  if (value.length <= maxEchoLength) return value;
-  // Half a surrogate pair cannot be encoded: Connect's gRPC trailers would never be sent.
-  return `${value.slice(0, maxEchoLength).replace(/[\ud800-\udbff]$/, "")}…`;
+  const cut = value.length <= maxEchoLength ? value : `${value.slice(0, maxEchoLength)}…`;
+  return cut.replace(/\p{Surrogate}/gu, "\ufffd");
 }

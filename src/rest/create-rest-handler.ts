@@ -145,12 +145,18 @@ export function createRestHandler(
     return { status: 204, header: new Headers({ Allow: allow.join(", ") }), body: undefined };
   };
 
+  const tell = (cause: unknown) => {
+    try {
+      options.onInternalError?.(cause);
+    } catch {
+      // A hook that throws must not cost the client its answer.
+    }
+  };
+
   const errorAnswer = (caught: unknown, presentation: Presentation): Answer => {
     const error = internalFault(caught);
     // What came over the wire of the call has no cause: its server knows of it.
-    if (error.code === Code.Internal && error.cause !== undefined) {
-      options.onInternalError?.(error.cause);
-    }
+    if (error.code === Code.Internal && error.cause !== undefined) tell(error.cause);
     const { errorFormat } = presentation;
     const { httpStatus, json: body, header } = errorAnswerOf(error, errorFormat, json);
     // A page shows no script whose status is an error (HTML, "fetch a classic script").

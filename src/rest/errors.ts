@@ -67,9 +67,18 @@ export function invalidValue(field: string, type: string, value: string): Connec
 
 /** 400: a body where the rule has none. */
 export function unexpectedBody(method: string): ConnectError {
-  return errorWithInfo(Code.InvalidArgument, `${method} takes no body here`, {
+  const error = errorWithInfo(Code.InvalidArgument, `${echo(method)} takes no body here`, {
     reason: "UNEXPECTED_BODY",
-    metadata: { method },
+    metadata: { method: echo(method) },
+  });
+  return withoutFollower(error);
+}
+
+/** 499: the body ended before its end, as its client went away. */
+export function incompleteBody(cause: unknown): ConnectError {
+  return errorWithInfo(Code.Canceled, "the body is not complete", {
+    reason: "INCOMPLETE_BODY",
+    cause,
   });
 }
 
@@ -97,9 +106,7 @@ export function bodyTooLarge(maxBytes: number): ConnectError {
     `the body is larger than the limit of ${maxBytes} bytes`,
     { reason: "BODY_TOO_LARGE", metadata: { maxBytes: String(maxBytes) } },
   );
-  // What is left of the body is not read, so that no other request can follow it.
-  error.metadata.set("Connection", "close");
-  return error;
+  return withoutFollower(error);
 }
 
 /** 415: a Content-Type that is not JSON in UTF-8. */
@@ -156,6 +163,12 @@ export function unwritableAnswer(typeName: string, cause: unknown): ConnectError
 export function internalFault(cause: unknown): ConnectError {
   if (cause instanceof ConnectError) return cause;
   return errorWithInfo(Code.Internal, "internal error", { reason: "INTERNAL", cause });
+}
+
+/** What is left of the body is not read, so that no other request can follow on its connection. */
+function withoutFollower(error: ConnectError): ConnectError {
+  error.metadata.set("Connection", "close");
+  return error;
 }
 
 function badField(field: string, description: string, parts: ErrorParts): ConnectError {

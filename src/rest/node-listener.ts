@@ -19,6 +19,7 @@ export interface NodeRequest extends AsyncIterable<Uint8Array> {
 
 /** What of a response of node:http or node:http2 is needed; both have it. */
 export interface NodeResponse {
+  readonly headersSent: boolean;
   readonly writableFinished: boolean;
   readonly destroyed?: boolean | undefined;
   writeHead(status: number, headers: Record<string, string | string[]>): unknown;
@@ -52,10 +53,11 @@ export function createNodeListener(
       if (response.writableFinished) return;
       controller.abort(new ConnectError("the client went away", Code.Canceled));
     });
-    respond(rest, request, response, controller.signal, contextValues?.(request)).catch(
-      // A client that went away is nobody to tell; nothing else rejects.
-      () => response.end(nothing),
-    );
+    respond(rest, request, response, controller.signal, contextValues).catch(() => {
+      // `contextValues` threw, or the client went away, which is then nobody to tell.
+      if (!response.headersSent) response.writeHead(500, {});
+      response.end(nothing);
+    });
   };
 }
 
@@ -66,9 +68,9 @@ async function respond(
   request: NodeRequest,
   response: NodeResponse,
   signal: AbortSignal,
-  contextValues: ContextValues | undefined,
+  contextValues: NodeListenerOptions["contextValues"],
 ): Promise<void> {
-  const answer = await rest.answer(universalOf(request, signal, contextValues));
+  const answer = await rest.answer(universalOf(request, signal, contextValues?.(request)));
   const header: Record<string, string | string[]> = {};
   for (const [name, value] of answer.header) {
     // Of HTTP/1 alone: HTTP/2 has no such header.

@@ -5,6 +5,7 @@ import { concatBytes } from "../internal/concat-bytes.js";
 import {
   bodyTooLarge,
   brokenEncoding,
+  incompleteBody,
   unexpectedBody,
   unsupportedEncoding,
   unsupportedMediaType,
@@ -47,7 +48,7 @@ export async function assertNoBody(request: UniversalServerRequest): Promise<voi
   const { body } = request;
   if (body === null) return;
   if (!isStream(body)) throw unexpectedBody(request.method);
-  for await (const chunk of body) {
+  for await (const chunk of withoutReturn(body)) {
     if (chunk.length > 0) throw unexpectedBody(request.method);
   }
 }
@@ -88,12 +89,32 @@ async function readRaw(
   if (Number(header.get("Content-Length") ?? 0) > maxBytes) throw bodyTooLarge(maxBytes);
   const chunks: Uint8Array[] = [];
   let length = 0;
-  for await (const chunk of body) {
+  for await (const chunk of withoutReturn(body)) {
     chunks.push(chunk);
     length += chunk.length;
     if (length > maxBytes) throw bodyTooLarge(maxBytes);
   }
   return concatBytes(chunks);
+}
+
+/**
+ * A stream that a loop may leave without closing it: to close the request of node:http is to cut the
+ * connection, before the answer that says why the rest was not read.
+ *
+ * @throws ConnectError `Code.Canceled` where the client goes away in the middle.
+ */
+function withoutReturn(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  return {
+    [Symbol.asyncIterator]() {
+      const iterator = body[Symbol.asyncIterator]();
+      return {
+        next: () =>
+          iterator.next().catch((cause: unknown) => {
+            throw incompleteBody(cause);
+          }),
+      };
+    },
+  };
 }
 
 function isStream(body: AsyncIterable<Uint8Array> | JsonValue): body is AsyncIterable<Uint8Array> {

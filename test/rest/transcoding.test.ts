@@ -261,6 +261,12 @@ describe("createRestHandler", () => {
     [
       "PUT",
       "/v1/byId/i",
+      '{"name":"\\ud800"}',
+      `400 Invalid value at 'name' (TYPE_STRING), "\ufffd"`,
+    ],
+    [
+      "PUT",
+      "/v1/byId/i",
       '{"shelf":{"number":[]}}',
       `400 Invalid value at 'shelf.number' (TYPE_INT32), "[]"`,
     ],
