@@ -12,6 +12,7 @@ import { createContextValues } from "@connectrpc/connect";
 import { runUnaryCall } from "@connectrpc/connect/protocol";
 import { concatBytes } from "../internal/concat-bytes.js";
 import { atLeastOne } from "../internal/option-bounds.js";
+import { streamChunks } from "../internal/stream-chunks.js";
 import { HttpBodySchema } from "../protos.js";
 import { errorFromAnswer } from "./error-from-answer.js";
 import { answerTooLarge, noHttpRule, unreachable, unreadableAnswer } from "./errors.js";
@@ -171,7 +172,7 @@ async function readAnswer(
   const chunks: Uint8Array[] = [];
   let length = 0;
   try {
-    for await (const chunk of body ?? []) {
+    for await (const chunk of body === null ? [] : streamChunks(body)) {
       chunks.push(chunk);
       length += chunk.length;
       if (length > maxBytes) break;

@@ -1,6 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Compression } from "@connectrpc/connect/protocol";
 import { concatBytes } from "../internal/concat-bytes.js";
+import { streamChunks } from "../internal/stream-chunks.js";
 
 /** gzip by the web's own streams, for wherever Node's zlib is not. */
 export const gzip: Compression = {
@@ -24,7 +25,7 @@ async function through(
   written.catch(() => undefined);
   const chunks: Uint8Array<ArrayBuffer>[] = [];
   let length = 0;
-  for await (const chunk of stream.readable) {
+  for await (const chunk of streamChunks(stream.readable)) {
     chunks.push(chunk);
     length += chunk.length;
     if (length > maxBytes) {
