@@ -17,6 +17,20 @@ const layers = {
   health: ["protos", "internal", "status"],
   reflection: ["protos", "internal"],
   node: ["protos", "internal", "status", "health", "reflection"],
+  cli: [
+    "protos",
+    "internal",
+    "status",
+    "any",
+    "operation",
+    "client",
+    "store",
+    "server",
+    "health",
+    "reflection",
+    "node",
+    "rest",
+  ],
   testing: ["protos", "internal", "status", "any", "operation", "store", "server", "client"],
 };
 
@@ -27,7 +41,7 @@ const pathOf = (layer) => {
 };
 
 /** What a browser bundle of the root entry point must not reach. */
-const serverOnly = "^src/(health|reflection|node|rest|store|server|testing)/";
+const serverOnly = "^src/(cli|health|reflection|node|rest|store|server|testing)/";
 
 export default {
   forbidden: [
@@ -77,17 +91,25 @@ export default {
       to: { path: "^src/plugin/|@bufbuild/protoplugin" },
     },
     {
-      name: "connect-node-is-optional",
-      comment: "all but one entry point works where @connectrpc/connect-node is not installed",
+      name: "commander-is-for-the-command",
+      comment: "no entry point loads the argument parser or the command",
       severity: "error",
-      from: { path: "^src/", pathNot: "^src/node/" },
+      from: { path: "^src/", pathNot: "^src/cli/" },
+      to: { path: "^src/cli/|node_modules/(commander|@commander-js)/" },
+    },
+    {
+      name: "connect-node-is-optional",
+      comment:
+        "all but one entry point and the command work where @connectrpc/connect-node is not installed",
+      severity: "error",
+      from: { path: "^src/", pathNot: "^src/(node|cli)/" },
       to: { path: "^src/node/|@connectrpc/connect-node" },
     },
     {
       name: "no-node-builtins",
-      comment: "only src/node needs Node; all else runs in browsers, Deno and workers",
+      comment: "only src/node and src/cli need Node; all else runs in browsers, Deno and workers",
       severity: "error",
-      from: { path: "^src/", pathNot: "^src/node/" },
+      from: { path: "^src/", pathNot: "^src/(node|cli)/" },
       to: { dependencyTypes: ["core"] },
     },
     {

@@ -1,0 +1,76 @@
+import type { CallOptions } from "@connectrpc/connect";
+import { createOperationsClient, type OperationsClient } from "../client/index.js";
+import type { CommandContext } from "./command-context.js";
+import { openConnection } from "./connection.js";
+import { exitCodes } from "./exit-codes.js";
+import { failureOf } from "./failure.js";
+import { createPayloadTypes, type PayloadTypes } from "./payload-types.js";
+import { readProtoSet } from "./proto-set.js";
+import { createReflectionLookup } from "./reflection-lookup.js";
+import { defaultCallTimeoutMs, type ServerArguments } from "./server-command.js";
+import { styled } from "./terminal.js";
+
+/** A server, as a sub-command has it at hand. */
+export interface ServerCall {
+  readonly client: OperationsClient;
+  readonly types: PayloadTypes;
+  /** Aborts when the command is interrupted. */
+  readonly signal: AbortSignal;
+  /** For single calls: the signal and --timeout. */
+  readonly callOptions: CallOptions;
+}
+
+/**
+ * Do what a sub-command does with a server: connect, work, close. What goes wrong is told on
+ * standard error.
+ *
+ * @param name The operation, or the parent of a list, that it is about.
+ * @returns The exit code: the one that `work` gives, or that of the error that it throws.
+ */
+export async function callServer(
+  context: CommandContext,
+  options: ServerArguments,
+  name: string,
+  work: (call: ServerCall) => Promise<number>,
+): Promise<number> {
+  const interrupted = new AbortController();
+  const off = context.onSignal(() => interrupted.abort());
+  const { signal } = interrupted;
+  let close: () => void = () => undefined;
+  try {
+    const protoSet =
+      options.protoSet === undefined ? undefined : await readProtoSet(options.protoSet);
+    const connection = await openConnection(
+      { ...options, ca: options.ca, insecure: options.insecure === true },
+      name,
+      protoSet,
+    );
+    close = connection.close;
+    const lookUp =
+      options.protocol === "grpc"
+        ? createReflectionLookup(connection.transport, signal)
+        : undefined;
+    return await work({
+      client: createOperationsClient(connection.transport, { clock: context.clock }),
+      types: createPayloadTypes(protoSet, lookUp),
+      signal,
+      callOptions: { signal, timeoutMs: options.timeout ?? defaultCallTimeoutMs },
+    });
+  } catch (error) {
+    const failure = failureOf(error, name);
+    tellFailure(context, failure.message, failure.remedy);
+    return signal.aborted ? exitCodes.interrupted : failure.exitCode;
+  } finally {
+    close();
+    off();
+  }
+}
+
+/** Say on standard error what went wrong and what to do about it. */
+export function tellFailure(
+  { terminal: { err } }: CommandContext,
+  message: string,
+  remedy: string,
+): void {
+  err.write(`${styled(err, "red", "error:")} ${message}\n${remedy === "" ? "" : `  ${remedy}\n`}`);
+}

@@ -1,0 +1,125 @@
+import { Agent as HttpAgent } from "node:http";
+import { Agent as HttpsAgent } from "node:https";
+import type { Registry } from "@bufbuild/protobuf";
+import type { Interceptor, Transport } from "@connectrpc/connect";
+import {
+  createConnectTransport,
+  createGrpcTransport,
+  createGrpcWebTransport,
+  Http2SessionManager,
+} from "@connectrpc/connect-node";
+import { parseListName, parseOperationName } from "../operation/name.js";
+import { createRestTransport, operationsHttpRules } from "../rest/index.js";
+import { tlsForPlaintext } from "./errors.js";
+import { readBoundedFile } from "./read-bounded-file.js";
+import { createTlsFetch } from "./tls-fetch.js";
+
+/** What the command speaks to a server. */
+export const protocols = ["grpc", "grpc-web", "connect", "rest"] as const;
+export type Protocol = (typeof protocols)[number];
+
+/** Which server, and how to speak to it. */
+export interface ConnectionOptions {
+  /** `http://` or `https://`, host and port, and a path where the server is below of one. */
+  readonly server: URL;
+  readonly protocol: Protocol;
+  /** Sent with every call. */
+  readonly header: readonly (readonly [name: string, value: string])[];
+  /** A file of certificates in PEM that are trusted in place of the system's. */
+  readonly ca: string | undefined;
+  /** Trust whatever certificate the server shows. */
+  readonly insecure: boolean;
+  /** First segment of the paths of REST. */
+  readonly restVersion: string;
+}
+
+/** A way to a server; nothing is connected before the first call. */
+export interface Connection {
+  readonly transport: Transport;
+  /** Close what is open; calls under way break off. */
+  close(): void;
+}
+
+/** What TLS is told; nothing where the system's authorities are to be trusted. */
+interface Trust {
+  readonly ca?: Buffer;
+  readonly rejectUnauthorized?: false;
+}
+
+/**
+ * Make the way to a server.
+ *
+ * @param name The name that the calls will be about, an operation's or a list's: REST has its
+ *   segments in the pattern of the path.
+ * @param registry Types that JSON may hold, for REST.
+ * @throws CommanderError for certificates that cannot be read, or that plaintext has no use for.
+ */
+export async function openConnection(
+  options: ConnectionOptions,
+  name: string,
+  registry: Registry | undefined,
+): Promise<Connection> {
+  const { server, protocol } = options;
+  const trust = await trustOf(options);
+  const baseUrl = server.href.replace(/\/+$/, "");
+  const interceptors = [withHeader(options.header)];
+  if (protocol === "grpc") {
+    const sessionManager = new Http2SessionManager(baseUrl, {}, trust);
+    return {
+      transport: createGrpcTransport({ baseUrl, interceptors, sessionManager }),
+      close: () => sessionManager.abort(),
+    };
+  }
+  const isTls = server.protocol === "https:";
+  if (protocol === "rest") {
+    const tls = isTls && Object.keys(trust).length > 0 ? createTlsFetch(trust) : undefined;
+    const parent = parentPatternOf(name);
+    const rules = operationsHttpRules({ version: options.restVersion, parent });
+    return {
+      transport: createRestTransport({ baseUrl, interceptors, rules, registry, fetch: tls?.fetch }),
+      close: () => tls?.close(),
+    };
+  }
+  const agent = isTls
+    ? new HttpsAgent({ keepAlive: true, ...trust })
+    : new HttpAgent({ keepAlive: true });
+  const createTransport = protocol === "connect" ? createConnectTransport : createGrpcWebTransport;
+  return {
+    transport: createTransport({
+      baseUrl,
+      interceptors,
+      httpVersion: "1.1",
+      nodeOptions: { agent },
+      useBinaryFormat: true,
+    }),
+    close: () => agent.destroy(),
+  };
+}
+
+async function trustOf({ server, ca, insecure }: ConnectionOptions): Promise<Trust> {
+  if (server.protocol !== "https:") {
+    if (ca !== undefined) throw tlsForPlaintext("--ca");
+    if (insecure) throw tlsForPlaintext("--insecure");
+  }
+  return {
+    ...(ca !== undefined && { ca: await readBoundedFile(ca) }),
+    ...(insecure && { rejectUnauthorized: false as const }),
+  };
+}
+
+/**
+ * The pattern of as many segments as the parent in this name has: REST's rules have one, and all
+ * that is known of the server is the name. Empty for names that begin with their collection.
+ */
+function parentPatternOf(name: string): string {
+  const parent = parseOperationName(name)?.parent ?? parseListName(name) ?? "";
+  if (parent === "" || parent.startsWith("operations/")) return "";
+  return parent.replace(/[^/]+/g, "*");
+}
+
+function withHeader(header: ConnectionOptions["header"]): Interceptor {
+  return (next) => (request) => {
+    for (const [name, value] of header) request.header.append(name, value);
+    return next(request);
+  };
+}

@@ -1,0 +1,93 @@
+import type { FileRegistry } from "@bufbuild/protobuf";
+import {
+  Code,
+  ConnectError,
+  type ConnectRouter,
+  createConnectRouter,
+  type ServiceImpl,
+} from "@connectrpc/connect";
+import { createServer, type Server, type ServerOptions } from "../node/index.js";
+import { Operations } from "../protos.js";
+import {
+  createRestHandler,
+  type OperationsHttpRulesOptions,
+  operationsHttpRules,
+} from "../rest/index.js";
+import { cancelledByRequest } from "../server/errors.js";
+import { createOperations, type OperationStore, type OperationsServer } from "../server/index.js";
+
+/** What an emulator serves, and how. */
+export interface EmulatorOptions {
+  readonly store: OperationStore;
+  /** Types that JSON and reflection know besides those of google.rpc. Undefined: none. */
+  readonly protoSet: FileRegistry | undefined;
+  readonly rest: OperationsHttpRulesOptions;
+  /** Undefined: plaintext. */
+  readonly tls: ServerOptions["tls"];
+  /** Hears, on one line, of what went wrong on this side. */
+  readonly log: (line: string) => void;
+}
+
+/**
+ * Make a server of google.longrunning.Operations whose operations have no work here: what is
+ * running stays so until somebody cancels it, and is CANCELLED then. It speaks gRPC, gRPC-Web,
+ * Connect and REST on one port.
+ *
+ * @throws RangeError for a REST version or parent that makes no HTTP rule; what Node throws for
+ *   a certificate that TLS does not take.
+ */
+export function createEmulator(options: EmulatorOptions): Server {
+  const { store, protoSet, tls } = options;
+  const log = (event: { readonly kind: string; readonly cause?: unknown }) => {
+    const { kind, cause } = event;
+    // Any client can break a connection off, as often as it likes.
+    if (kind === "connection-failed") return;
+    options.log(cause instanceof Error ? `${kind}: ${cause.message}` : kind);
+  };
+  const operations = createOperations({ store, log });
+  const service = withCancellation(operations);
+  const routes = (router: ConnectRouter) => void router.service(Operations, service);
+  const files = protoSet === undefined ? [] : [...protoSet.files];
+  const jsonOptions = protoSet === undefined ? {} : { registry: protoSet };
+  const rest = createRestHandler(routed(routes), {
+    rules: operationsHttpRules(options.rest),
+    registry: protoSet,
+    onInternalError: (cause) => log({ kind: "handler-failed", cause }),
+  });
+  return createServer({
+    routes,
+    jsonOptions,
+    reflection: { files },
+    operations,
+    tls,
+    log,
+    // A gRPC client that asks for what is not here wants its answer in gRPC.
+    fetch: (request) =>
+      request.headers.get("content-type")?.startsWith("application/grpc")
+        ? undefined
+        : rest.fetch(request),
+  });
+}
+
+function routed(routes: (router: ConnectRouter) => void): ConnectRouter {
+  const router = createConnectRouter();
+  routes(router);
+  return router;
+}
+
+/** Nobody works on these operations, so whoever cancels one ends it. */
+function withCancellation(operations: OperationsServer): ServiceImpl<typeof Operations> {
+  return {
+    ...operations.service,
+    async cancelOperation(request, context) {
+      const answer = await operations.service.cancelOperation(request, context);
+      try {
+        await operations.fail(request.name, cancelledByRequest());
+      } catch (error) {
+        // It was done already, which a cancellation does not change.
+        if (ConnectError.from(error).code !== Code.FailedPrecondition) throw error;
+      }
+      return answer;
+    },
+  };
+}

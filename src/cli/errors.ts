@@ -1,0 +1,127 @@
+import { CommanderError } from "commander";
+import { echo } from "../internal/echo.js";
+import { exitCodes } from "./exit-codes.js";
+import { printable } from "./printable.js";
+
+/**
+ * An error in what the command was given, with what to do about it on a line of its own. It ends
+ * the command with the exit code for that.
+ */
+function usageError(code: string, what: string, remedy: string): CommanderError {
+  const message = `${printable(what)}\n  ${remedy}`;
+  return new CommanderError(exitCodes.usage, `longrunning.${code}`, message);
+}
+
+/** A file that cannot be read; Node's code says why. */
+export function unreadableFile(path: string, cause: unknown): CommanderError {
+  return usageError(
+    "unreadableFile",
+    `${path} cannot be read: ${systemReason(cause)}`,
+    "check the path and its permissions",
+  );
+}
+
+export function fileTooLarge(path: string, maxBytes: number): CommanderError {
+  return usageError(
+    "fileTooLarge",
+    `${path} is larger than the limit of ${maxBytes / 1024 / 1024} MiB`,
+    "give a smaller file",
+  );
+}
+
+/** A file of --proto-set that is none. */
+export function notAProtoSet(path: string, why: string): CommanderError {
+  return usageError(
+    "notAProtoSet",
+    `${path} is no google.protobuf.FileDescriptorSet with all imports: ${echo(why)}`,
+    "write one with: buf build -o FILE.binpb (or protoc --include_imports --descriptor_set_out=FILE)",
+  );
+}
+
+/** A file of --load that is no list of operations. `where` is a path in it, or empty. */
+export function notLoadable(path: string, where: string, why: string): CommanderError {
+  const place = where === "" ? "" : ` ${where}`;
+  return usageError(
+    "notLoadable",
+    `${path}:${place} ${why}`,
+    "the file must be a google.longrunning.ListOperationsResponse as JSON; `longrunning list --json` writes one",
+  );
+}
+
+/** An Any in a file of --load whose type is not known here. */
+export function unknownPayloadType(path: string, where: string, typeUrl: string): CommanderError {
+  return usageError(
+    "unknownPayloadType",
+    `${path}: ${where} is of type "${echo(typeUrl)}", which is not known here`,
+    'give its descriptors with --proto-set, or its bytes: {"@type": "…", "value": "BASE64"}',
+  );
+}
+
+/** An address that a server cannot have. */
+export function cannotListen(host: string, port: number, cause: unknown): CommanderError {
+  const isTaken = codeOf(cause) === "EADDRINUSE";
+  return usageError(
+    "cannotListen",
+    `cannot listen on ${host} port ${port}: ${systemReason(cause)}`,
+    isTaken
+      ? "end what uses the port, or give another --port (0 for any free one)"
+      : "give another --host or --port",
+  );
+}
+
+/** A certificate or a key that TLS does not take. */
+export function badCertificate(cause: unknown): CommanderError {
+  return usageError(
+    "badCertificate",
+    `the certificate and its key cannot be used: ${messageOf(cause)}`,
+    "give both in PEM, with --tls-cert and --tls-key",
+  );
+}
+
+export function incompleteTls(): CommanderError {
+  return usageError(
+    "incompleteTls",
+    "--tls-cert and --tls-key go together",
+    "give both, or neither for plaintext",
+  );
+}
+
+/** A parent pattern or a version that makes no HTTP rule. */
+export function badRestRule(cause: unknown): CommanderError {
+  return usageError(
+    "badRestRule",
+    messageOf(cause),
+    "give --rest-version as v1 and --rest-parent as projects/*/locations/*",
+  );
+}
+
+export function tlsForPlaintext(option: string): CommanderError {
+  return usageError(
+    "tlsForPlaintext",
+    `${option} is for servers with TLS, and this server's address begins with http://`,
+    "give the address as https://…, or leave the option out",
+  );
+}
+
+/** What the system says of a file or an address, without Node's syscall and path. */
+function systemReason(cause: unknown): string {
+  const reasons: Readonly<Record<string, string>> = {
+    ENOENT: "there is no such file",
+    EACCES: "no permission",
+    EISDIR: "it is a folder",
+    EADDRINUSE: "the address is in use",
+    EADDRNOTAVAIL: "this machine has no such address",
+    ENOTFOUND: "there is no such host",
+  };
+  const code = codeOf(cause);
+  return reasons[code] ?? (code || messageOf(cause));
+}
+
+function codeOf(cause: unknown): string {
+  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+  return typeof code === "string" ? code : "";
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? echo(cause.message) : "unknown reason";
+}

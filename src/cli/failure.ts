@@ -1,0 +1,86 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { CommanderError } from "commander";
+import { OperationError } from "../client/index.js";
+import { codeName } from "../status/code.js";
+import { standardDetailsOf } from "../status/standard-details.js";
+import { exitCodeOfError, exitCodes } from "./exit-codes.js";
+import { printable } from "./printable.js";
+
+/** How a command that went wrong ends: what it says on standard error, and its exit code. */
+export interface Failure {
+  readonly exitCode: number;
+  /** Why; on one line, but for errors in what the command was given. */
+  readonly message: string;
+  /** What to do about it; empty where nobody knows. */
+  readonly remedy: string;
+}
+
+/**
+ * Say what an error means for who typed the command. No stack trace: what is not expected shows
+ * its message only.
+ *
+ * @param name The operation that the command is about; empty for none.
+ */
+export function failureOf(error: unknown, name: string): Failure {
+  if (error instanceof CommanderError) {
+    return { exitCode: error.exitCode, message: error.message, remedy: "" };
+  }
+  const exitCode = exitCodeOfError(error);
+  if (!(error instanceof ConnectError)) {
+    const message = error instanceof Error ? error.message : String(error);
+    return { exitCode, message: `unexpected fault: ${printable(message)}`, remedy: "" };
+  }
+  return {
+    exitCode,
+    message: printable(messageOf(error)),
+    remedy: remedyOf(error, exitCode, name),
+  };
+}
+
+function messageOf(error: ConnectError): string {
+  if (error instanceof OperationError && error.kind === "aborted") return "stopped waiting";
+  const reason = standardDetailsOf(error).errorInfo?.reason;
+  const message = error.rawMessage === "" ? "the server gave no message" : error.rawMessage;
+  return `${codeName(error.code)}: ${message}${reason === undefined ? "" : ` (${reason})`}`;
+}
+
+function remedyOf(error: ConnectError, exitCode: number, name: string): string {
+  const goesOn = `it goes on: \`longrunning wait ${printable(name)}\` takes the wait up again, \`longrunning cancel\` stops it`;
+  if (isAboutCertificate(error)) {
+    return "give the authority that signed it with --ca FILE, or trust it blindly with --insecure";
+  }
+  switch (exitCode) {
+    case exitCodes.interrupted:
+      return goesOn;
+    case exitCodes.timeout:
+      return error instanceof OperationError
+        ? goesOn
+        : "the server did not answer in time; give it longer with --timeout";
+    case exitCodes.notFound:
+      return "check the name and the server, or see `longrunning list`: it may have been deleted, or have expired";
+    case exitCodes.unreachable:
+      return "check that the server runs, its address in --server, and the --protocol";
+  }
+  switch (error.code) {
+    case Code.Unauthenticated:
+      return "give credentials, as --header 'Authorization: Bearer TOKEN'";
+    case Code.PermissionDenied:
+      return "ask for the permission, or give other credentials with --header";
+    case Code.Unimplemented:
+      return "the server may not have this method, or speak another --protocol";
+    case Code.Internal:
+    case Code.Unknown:
+    case Code.Aborted:
+      return "if the server speaks another protocol, say which with --protocol";
+    default:
+      return "";
+  }
+}
+
+/** Whether TLS refused the server, by OpenSSL's words for a certificate that nobody vouches for. */
+function isAboutCertificate(error: ConnectError): boolean {
+  const isOfTransport = error.details.length === 0 || error.cause !== undefined;
+  if (!isOfTransport) return false;
+  const cause = error.cause instanceof Error ? error.cause.message : "";
+  return /certificate|altnames/i.test(`${error.rawMessage} ${cause}`);
+}

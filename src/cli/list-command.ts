@@ -1,0 +1,105 @@
+import { InvalidArgumentError } from "commander";
+import type { ListOperationsResponse } from "../protos.js";
+import { OperationSchema } from "../protos.js";
+import { callServer, type ServerCall } from "./call-server.js";
+import type { CommandContext } from "./command-context.js";
+import { exitCodes } from "./exit-codes.js";
+import { createOperationTable } from "./operation-table.js";
+import { viewOf } from "./operation-view.js";
+import { printable, printableJson } from "./printable.js";
+import { serverCommand } from "./server-command.js";
+import type { Output } from "./terminal.js";
+
+/** Where the pages of a list are written. */
+interface ListWriter {
+  page(page: ListOperationsResponse): Promise<void>;
+  /** @param nextPageToken Where the list goes on; empty at its end. */
+  end(nextPageToken: string): void;
+}
+
+/** `longrunning list`: the operations of a parent. */
+export function listCommand(context: CommandContext, exit: (code: number) => void) {
+  const { out, err } = context.terminal;
+  return serverCommand("list", "how long the call for one page may take (default: 30s)")
+    .summary("list operations")
+    .description(
+      "List the operations of a parent, one page of them or, with --all, every page. With " +
+        "--json it is a google.longrunning.ListOperationsResponse, which `serve --load` takes.",
+    )
+    .argument("[name]", "the parent, as projects/p/locations/l; none for operations/…", "")
+    .option("--filter <filter>", "which ones (AIP-160), as 'done = true'", "")
+    .option("--page-size <number>", "most operations in a page (default: the server's)", pageSize)
+    .option("--page-token <token>", "where to go on", "")
+    .option("--all", "all pages")
+    .addHelpText(
+      "after",
+      "\nExample:\n  longrunning list --server http://localhost:8080 --filter 'done = false' --all\n",
+    )
+    .action(async (name, options) => {
+      const code = await callServer(context, options, name, async (call) => {
+        const { filter, pageSize, pageToken } = options;
+        const writer = options.json
+          ? jsonWriter(out, call)
+          : tableWriter(out, err, call, context.clock.nowMs());
+        const list = call.client.list({ name, filter, pageSize, pageToken }, call.callOptions);
+        let nextPageToken = "";
+        for await (const page of list.pages()) {
+          await writer.page(page);
+          ({ nextPageToken } = page);
+          if (!options.all) break;
+        }
+        writer.end(nextPageToken);
+        return exitCodes.success;
+      });
+      exit(code);
+    });
+}
+
+function tableWriter(out: Output, err: Output, { types }: ServerCall, nowMs: number): ListWriter {
+  const table = createOperationTable(out);
+  return {
+    async page({ operations, unreachable }) {
+      table.add(await Promise.all(operations.map((one) => viewOf(one, types))), nowMs);
+      for (const place of unreachable) err.write(`not reached: ${printable(place)}\n`);
+    },
+    end(nextPageToken) {
+      if (nextPageToken === "") return;
+      err.write(`there are more: --all, or --page-token '${printable(nextPageToken)}'\n`);
+    },
+  };
+}
+
+/** One JSON object for the whole list, written while it comes in, so that it may be long. */
+function jsonWriter(out: Output, { types }: ServerCall): ListWriter {
+  let separator = "";
+  const unreachable: string[] = [];
+  out.write('{\n  "operations": [');
+  return {
+    async page(page) {
+      unreachable.push(...page.unreachable);
+      for (const operation of page.operations) {
+        const text = printableJson(await types.json(OperationSchema, operation), 2);
+        out.write(`${separator}\n    ${text.replaceAll("\n", "\n    ")}`);
+        separator = ",";
+      }
+    },
+    end(nextPageToken) {
+      out.write(separator === "" ? "]" : "\n  ]");
+      if (nextPageToken !== "") {
+        out.write(`,\n  "nextPageToken": ${printableJson(nextPageToken, 0)}`);
+      }
+      if (unreachable.length > 0) {
+        out.write(`,\n  "unreachable": ${printableJson(unreachable, 0)}`);
+      }
+      out.write("\n}\n");
+    },
+  };
+}
+
+function pageSize(text: string): number {
+  const size = Number(text);
+  if (!Number.isInteger(size) || size < 1 || size > 2 ** 31 - 1) {
+    throw new InvalidArgumentError("It must be a whole number of at least 1.");
+  }
+  return size;
+}

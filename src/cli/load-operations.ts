@@ -1,0 +1,167 @@
+import {
+  create,
+  type DescMessage,
+  type JsonObject,
+  type JsonValue,
+  type MessageShape,
+  type Registry,
+} from "@bufbuild/protobuf";
+import { type Any, AnySchema } from "@bufbuild/protobuf/wkt";
+import { ConnectError } from "@connectrpc/connect";
+import { echo } from "../internal/echo.js";
+import { parseOperationName } from "../operation/name.js";
+import {
+  ListOperationsResponseSchema,
+  type Operation,
+  OperationSchema,
+  StatusSchema,
+} from "../protos.js";
+import { createMessageJson, isJsonObject } from "../rest/message-json.js";
+import { parseJson } from "../rest/parse-json.js";
+import { codeFromNumber } from "../status/code.js";
+import { standardDetailsOf } from "../status/standard-details.js";
+import { notLoadable, unknownPayloadType } from "./errors.js";
+import { noticingRegistry } from "./noticing-registry.js";
+import { readBoundedFile } from "./read-bounded-file.js";
+
+/** Operations from a file. */
+export interface LoadedOperations {
+  /** In the order of the file; no name comes twice. */
+  readonly operations: readonly Operation[];
+  /** Whether the file says that it is one page of a longer list. */
+  readonly isPage: boolean;
+}
+
+/**
+ * Read the operations of a google.longrunning.ListOperationsResponse in proto JSON, and check
+ * that a server can serve each as it is: a name of the usual form, a result if it is done and
+ * none if it is not. The bytes of an Any of unknown type are taken from
+ * `{"@type": "…", "value": "BASE64"}`.
+ *
+ * @param registry The types that an Any may hold.
+ * @throws CommanderError that names the file, the index and the field at fault.
+ */
+export async function loadOperations(path: string, registry: Registry): Promise<LoadedOperations> {
+  const json = parse(path, await readBoundedFile(path));
+  if (!isJsonObject(json)) throw notLoadable(path, "", "is no JSON object");
+  assertFields(path, "", json, ListOperationsResponseSchema);
+  const { operations: items = [], nextPageToken } = json;
+  if (!Array.isArray(items)) throw notLoadable(path, "operations", "must be a list");
+  const read = createReader(path, registry);
+  const operations = items.map((item, index) =>
+    operationFrom(path, `operations[${index}]`, item, read),
+  );
+  const indexByName = new Map<string, number>();
+  for (const [index, { name }] of operations.entries()) {
+    const earlier = indexByName.get(name);
+    if (earlier !== undefined) {
+      const why = `"${echo(name)}" is the name of operations[${earlier}] already`;
+      throw notLoadable(path, `operations[${index}].name`, why);
+    }
+    indexByName.set(name, index);
+  }
+  return { operations, isPage: nextPageToken !== undefined && nextPageToken !== "" };
+}
+
+function parse(path: string, bytes: Uint8Array): JsonValue {
+  try {
+    return parseJson(bytes);
+  } catch (cause) {
+    const fault = standardDetailsOf(ConnectError.from(cause)).errorInfo?.metadata.fault;
+    throw notLoadable(path, "", fault ?? "is no JSON");
+  }
+}
+
+/** Reads one message of a file; `where` is its place there. */
+type Reader = <Desc extends DescMessage>(
+  desc: Desc,
+  where: string,
+  json: JsonValue,
+) => MessageShape<Desc>;
+
+function createReader(path: string, registry: Registry): Reader {
+  let missed: string | undefined;
+  const { read } = createMessageJson({
+    registry: noticingRegistry(registry, (typeName) => {
+      missed = typeName;
+    }),
+    unknownAny: "refuse",
+  });
+  return (desc, where, json) => {
+    missed = undefined;
+    try {
+      return read(desc, json);
+    } catch (cause) {
+      if (missed !== undefined) throw unknownPayloadType(path, where, missed);
+      const why = cause instanceof Error ? cause.message : "unknown reason";
+      throw notLoadable(path, where, `is no ${desc.typeName}: ${echo(why)}`);
+    }
+  };
+}
+
+function operationFrom(path: string, where: string, json: JsonValue, read: Reader): Operation {
+  const fault = (field: string, why: string) => notLoadable(path, `${where}${field}`, why);
+  if (!isJsonObject(json)) throw fault("", "must be an object");
+  assertFields(path, where, json, OperationSchema);
+  const { name, done = false, metadata, response, error } = json;
+  if (typeof name !== "string" || parseOperationName(name) === undefined) {
+    const given = typeof name === "string" ? `"${echo(name)}"` : JSON.stringify(name ?? null);
+    throw fault(".name", `must have the form "{parent/}operations/{id}", not ${echo(given)}`);
+  }
+  if (typeof done !== "boolean") throw fault(".done", "must be true or false");
+  if (isGiven(response) && isGiven(error)) {
+    throw fault(".error", "and response exclude each other");
+  }
+  const result = isGiven(response)
+    ? { case: "response" as const, value: anyFrom(`${where}.response`, response, read) }
+    : isGiven(error)
+      ? { case: "error" as const, value: statusFrom(path, `${where}.error`, error, read) }
+      : { case: undefined };
+  if (done && result.case === undefined) {
+    throw fault(
+      ".done",
+      'is true, so there must be a response (as {"@type": "type.googleapis.com/google.protobuf.Empty"}) or an error',
+    );
+  }
+  if (!done && result.case !== undefined) {
+    throw fault(`.${result.case}`, "must not be there while done is not true");
+  }
+  return create(OperationSchema, {
+    name,
+    done,
+    metadata: isGiven(metadata) ? anyFrom(`${where}.metadata`, metadata, read) : undefined,
+    result,
+  });
+}
+
+function anyFrom(where: string, json: JsonValue, read: Reader): Any {
+  return read(AnySchema, where, json);
+}
+
+function statusFrom(path: string, where: string, json: JsonValue, read: Reader) {
+  if (!isJsonObject(json)) throw notLoadable(path, where, "must be an object");
+  assertFields(path, where, json, StatusSchema);
+  const { details = [], ...rest } = json;
+  if (!Array.isArray(details)) throw notLoadable(path, `${where}.details`, "must be a list");
+  const status = read(StatusSchema, where, rest);
+  if (codeFromNumber(status.code) === undefined) {
+    const why = `must be the number of an error in google.rpc.Code, from 1 to 16, not ${status.code}`;
+    throw notLoadable(path, `${where}.code`, why);
+  }
+  status.details = details.map((detail, at) => anyFrom(`${where}.details[${at}]`, detail, read));
+  return status;
+}
+
+/** A misspelt field must not be passed over: what it says would be missing. */
+function assertFields(path: string, where: string, json: JsonObject, desc: DescMessage): void {
+  for (const name of Object.keys(json)) {
+    if (desc.fields.some((field) => field.jsonName === name || field.name === name)) continue;
+    const place = where === "" ? echo(name) : `${where}.${echo(name)}`;
+    throw notLoadable(path, place, `is no field of ${desc.typeName}`);
+  }
+}
+
+/** `null` stands for a field that is not set (proto3 JSON). */
+function isGiven(json: JsonValue | undefined): json is JsonValue {
+  return json !== undefined && json !== null;
+}

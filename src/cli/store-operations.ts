@@ -1,0 +1,51 @@
+import { toBinary } from "@bufbuild/protobuf";
+import { AnySchema } from "@bufbuild/protobuf/wkt";
+import { parseOperationName } from "../operation/name.js";
+import { type Operation, StatusSchema } from "../protos.js";
+import type { OperationStore, StoredResult } from "../store/operation-store.js";
+
+/** How long operations that are done are kept, in milliseconds: a hundred years. */
+const retentionMs = 100 * 365 * 24 * 60 * 60 * 1000;
+
+/**
+ * Put operations into a store as they are, driven from outside, so that a list shows them in
+ * this order: stores list the newest first.
+ *
+ * @returns Those whose name the store has already; they were left out.
+ */
+export async function storeOperations(
+  store: OperationStore,
+  operations: readonly Operation[],
+): Promise<Operation[]> {
+  const leftOut: Operation[] = [];
+  for (const operation of [...operations].reverse()) {
+    const { name, metadata } = operation;
+    const outcome = await store.insert({
+      name,
+      parent: parseOperationName(name)?.parent ?? "",
+      method: "",
+      principal: "",
+      external: true,
+      request: new Uint8Array(),
+      metadata: metadata && toBinary(AnySchema, metadata),
+      result: storedResultOf(operation),
+      retentionMs,
+      deadlineMs: undefined,
+      resourceKey: undefined,
+      requestId: undefined,
+    });
+    if (outcome.kind !== "inserted") leftOut.push(operation);
+  }
+  return leftOut;
+}
+
+function storedResultOf({ result }: Operation): StoredResult | undefined {
+  switch (result.case) {
+    case "response":
+      return { kind: "response", value: toBinary(AnySchema, result.value) };
+    case "error":
+      return { kind: "error", value: toBinary(StatusSchema, result.value) };
+    case undefined:
+      return undefined;
+  }
+}

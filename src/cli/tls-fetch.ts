@@ -1,0 +1,66 @@
+import type { IncomingMessage } from "node:http";
+import { Agent, request } from "node:https";
+
+/** `fetch` with our own idea of whom TLS may trust, which Node's has no option for. */
+export interface TlsFetch {
+  readonly fetch: typeof globalThis.fetch;
+  /** Close the connections that are kept. */
+  close(): void;
+}
+
+/** Make one for whole requests, with a text or bytes as their body, that follow no redirect. */
+export function createTlsFetch(trust: {
+  readonly ca?: Buffer;
+  readonly rejectUnauthorized?: false;
+}): TlsFetch {
+  const agent = new Agent({ keepAlive: true, ...trust });
+  return {
+    async fetch(input, init) {
+      // Node's own Request reads the parts; the connection is all that differs.
+      const asked = new Request(input, init);
+      const body = Buffer.from(await asked.arrayBuffer());
+      return new Promise<Response>((resolve, reject) => {
+        const sent = request(
+          asked.url,
+          {
+            agent,
+            method: asked.method,
+            headers: {
+              ...Object.fromEntries(asked.headers),
+              ...(body.length > 0 && { "content-length": body.length }),
+            },
+            signal: asked.signal,
+          },
+          (answer) => {
+            const { statusCode: status = 500 } = answer;
+            const headers = new Headers();
+            for (const [name, values] of Object.entries(answer.headersDistinct)) {
+              for (const value of values ?? []) headers.append(name, value);
+            }
+            // The web's Response refuses a body with these.
+            const hasNoBody = status === 204 || status === 304;
+            if (hasNoBody) answer.resume();
+            resolve(new Response(hasNoBody ? null : bodyOf(answer), { status, headers }));
+          },
+        );
+        sent.on("error", reject);
+        sent.end(body);
+      });
+    },
+    close: () => agent.destroy(),
+  };
+}
+
+function bodyOf(answer: IncomingMessage): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const chunks: AsyncIterator<Buffer> = answer[Symbol.asyncIterator]();
+  return new ReadableStream({
+    async pull(controller) {
+      const { done, value } = await chunks.next();
+      if (done) controller.close();
+      else controller.enqueue(new Uint8Array(value));
+    },
+    async cancel() {
+      await chunks.return?.();
+    },
+  });
+}
