@@ -77,10 +77,17 @@ function remedyOf(error: ConnectError, exitCode: number, name: string): string {
   }
 }
 
+/** How deep the cause of an error is looked for; `fetch` wraps what TLS says. */
+const maxCauses = 4;
+
 /** Whether TLS refused the server, by OpenSSL's words for a certificate that nobody vouches for. */
 function isAboutCertificate(error: ConnectError): boolean {
-  const isOfTransport = error.details.length === 0 || error.cause !== undefined;
-  if (!isOfTransport) return false;
-  const cause = error.cause instanceof Error ? error.cause.message : "";
-  return /certificate|altnames/i.test(`${error.rawMessage} ${cause}`);
+  const messages = [error.rawMessage];
+  let { cause } = error;
+  for (let depth = 0; depth < maxCauses && cause instanceof Error; depth += 1) {
+    messages.push(cause.message);
+    ({ cause } = cause);
+  }
+  // An error that a server sent has no cause, and may speak of certificates of its own.
+  return messages.length > 1 && messages.some((text) => /certificate|altnames/i.test(text));
 }

@@ -47,29 +47,33 @@ export function createPayloadTypes(
   lookUp: TypeLookup | undefined,
 ): PayloadTypes {
   const found = new Set<DescFile>();
-  const asked = new Set<string>();
+  const asked = new Map<string, Promise<void>>();
   let registry = typeRegistryOf(found, own);
 
-  const learn = async (typeName: string) => {
-    if (lookUp === undefined || asked.has(typeName)) return false;
-    asked.add(typeName);
-    const files = await lookUp(typeName);
+  /** Those who ask for one type at a time share one look. */
+  const learn = (typeName: string): Promise<void> => {
+    const learnt = asked.get(typeName) ?? lookUpAndKeep(typeName);
+    asked.set(typeName, learnt);
+    return learnt;
+  };
+  const lookUpAndKeep = async (typeName: string) => {
+    const files = (await lookUp?.(typeName)) ?? [];
+    if (files.length === 0) return;
     for (const file of files) found.add(file);
-    if (files.length > 0) registry = typeRegistryOf(found, own);
-    return files.length > 0;
+    registry = typeRegistryOf(found, own);
   };
 
   return {
     async json(desc, message) {
       for (let round = 0; ; round += 1) {
         const missing = new Set<string>();
+        const known = registry;
         const json = createMessageJson({
-          registry: noticingRegistry(registry, (typeName) => missing.add(typeName)),
+          registry: noticingRegistry(known, (typeName) => missing.add(typeName)),
           unknownAny: "refuse",
         }).write(desc, message);
-        let hasLearnt = false;
-        for (const typeName of missing) hasLearnt = (await learn(typeName)) || hasLearnt;
-        if (!hasLearnt || round === maxLookupRounds) return json;
+        for (const typeName of missing) await learn(typeName);
+        if (registry === known || round === maxLookupRounds) return json;
       }
     },
 

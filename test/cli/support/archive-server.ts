@@ -1,0 +1,62 @@
+import { createRegistry } from "@bufbuild/protobuf";
+import { type ConnectRouter, createConnectRouter } from "@connectrpc/connect";
+import {
+  ArchiveService,
+  CompressMetadataSchema,
+  CompressResponseSchema,
+  file_archive_v1_archive,
+} from "../../../examples/archive/gen/archive/v1/archive_pb.js";
+import { longRunning } from "../../../src/index.js";
+import { createServer, type ServerOptions } from "../../../src/node/index.js";
+import { Operations } from "../../../src/protos.js";
+import { createRestHandler, operationsHttpRules } from "../../../src/rest/index.js";
+import { createOperations, type OperationsServer } from "../../../src/server/index.js";
+
+export const Compress = longRunning(ArchiveService.method.compress, {
+  response: CompressResponseSchema,
+  metadata: CompressMetadataSchema,
+});
+
+/** A server whose operations a test drives, in every protocol. */
+export interface ArchiveServer {
+  readonly url: string;
+  readonly operations: OperationsServer;
+  /** Start an operation below of `archives/a`, with so many of four files done. */
+  create(filesDone?: number): Promise<string>;
+  close(): Promise<void>;
+}
+
+/** @param reflection Whether the server tells of its types. */
+export async function startArchiveServer(
+  options: Partial<ServerOptions> = {},
+): Promise<ArchiveServer> {
+  const operations = createOperations();
+  const routes = (router: ConnectRouter) => {
+    router.service(Operations, operations.service);
+    router.service(ArchiveService, { compress: operations.handle(Compress, async () => ({})) });
+  };
+  const router = createConnectRouter();
+  router.service(Operations, operations.service);
+  const registry = createRegistry(file_archive_v1_archive);
+  const rest = createRestHandler(router, {
+    registry,
+    rules: operationsHttpRules({ parent: "archives/*" }),
+  });
+  const server = createServer({
+    routes,
+    fetch: (request) => rest.fetch(request),
+    operations,
+    ...options,
+  });
+  const { url } = await server.listen();
+  return {
+    url,
+    operations,
+    async create(filesDone = 0) {
+      const { name } = await operations.create(Compress, {}, { parent: "archives/a" });
+      await operations.report(Compress, name, { filesDone, filesTotal: 4 });
+      return name;
+    },
+    close: () => server.close({ graceMs: 0 }),
+  };
+}
