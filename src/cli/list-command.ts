@@ -71,20 +71,21 @@ function tableWriter(out: Output, err: Output, { types }: ServerCall, nowMs: num
 
 /** One JSON object for the whole list, written while it comes in, so that it may be long. */
 function jsonWriter(out: Output, { types }: ServerCall): ListWriter {
-  let separator = "";
+  // Nothing is written before the first page is there: the call for it may fail.
+  const opening = '{\n  "operations": [';
+  let before = opening;
   const unreachable: string[] = [];
-  out.write('{\n  "operations": [');
   return {
     async page(page) {
       unreachable.push(...page.unreachable);
       for (const operation of page.operations) {
         const text = printableJson(await types.json(OperationSchema, operation), 2);
-        out.write(`${separator}\n    ${text.replaceAll("\n", "\n    ")}`);
-        separator = ",";
+        out.write(`${before}\n    ${text.replaceAll("\n", "\n    ")}`);
+        before = ",";
       }
     },
     end(nextPageToken) {
-      out.write(separator === "" ? "]" : "\n  ]");
+      out.write(before === opening ? `${opening}]` : "\n  ]");
       if (nextPageToken !== "") {
         out.write(`,\n  "nextPageToken": ${printableJson(nextPageToken, 0)}`);
       }

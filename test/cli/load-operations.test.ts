@@ -117,7 +117,11 @@ describe("loadOperations", () => {
       { name: "operations/a", done: true, error: {} },
       "operations[1].error.code must be the number of an error",
     ],
-    ["an error of no code", { name: "operations/a", done: true, error: { code: 17 } }, "not 17"],
+    [
+      "an error of no code",
+      { name: "operations/a", done: true, error: { code: 17 } },
+      "operations[1].error.code must be the number of an error in google.rpc.Code, from 1 to 16, not 17",
+    ],
     [
       "an error with a wrong field",
       { name: "operations/a", done: true, error: { code: 5, detail: 1 } },
