@@ -2,8 +2,7 @@ import type { CallOptions } from "@connectrpc/connect";
 import { createOperationsClient, type OperationsClient } from "../client/index.js";
 import type { CommandContext } from "./command-context.js";
 import { openConnection } from "./connection.js";
-import { exitCodes } from "./exit-codes.js";
-import { failureOf } from "./failure.js";
+import { type Failure, failureOf, interruption } from "./failure.js";
 import { createPayloadTypes, type PayloadTypes } from "./payload-types.js";
 import { readProtoSet } from "./proto-set.js";
 import { createReflectionLookup } from "./reflection-lookup.js";
@@ -57,9 +56,9 @@ export async function callServer(
       callOptions: { signal, timeoutMs: options.timeout ?? defaultCallTimeoutMs },
     });
   } catch (error) {
-    const failure = failureOf(error, name);
-    tellFailure(context, failure.message, failure.remedy);
-    return signal.aborted ? exitCodes.interrupted : failure.exitCode;
+    const failure = signal.aborted ? interruption(name) : failureOf(error, name);
+    tellFailure(context, failure);
+    return failure.exitCode;
   } finally {
     close();
     off();
@@ -69,8 +68,7 @@ export async function callServer(
 /** Say on standard error what went wrong and what to do about it. */
 export function tellFailure(
   { terminal: { err } }: CommandContext,
-  message: string,
-  remedy: string,
+  { message, remedy }: Failure,
 ): void {
   err.write(`${styled(err, "red", "error:")} ${message}\n${remedy === "" ? "" : `  ${remedy}\n`}`);
 }

@@ -47,7 +47,6 @@ export function exitCodeOfVerdict(verdict: OperationVerdict): number {
 export function exitCodeOfError(error: unknown): number {
   if (error instanceof OperationError) {
     if (error.kind === "timeout") return exitCodes.timeout;
-    if (error.kind === "aborted") return exitCodes.interrupted;
     if (error.kind === "gone") return exitCodes.notFound;
   }
   if (!(error instanceof ConnectError)) return exitCodes.fault;

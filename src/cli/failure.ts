@@ -37,24 +37,30 @@ export function failureOf(error: unknown, name: string): Failure {
   };
 }
 
+/** How a command ends that was interrupted, whatever its calls made of that. */
+export function interruption(name: string): Failure {
+  return { exitCode: exitCodes.interrupted, message: "interrupted", remedy: goesOn(name) };
+}
+
+function goesOn(name: string): string {
+  if (name === "") return "";
+  return `the operation goes on: \`longrunning wait ${printable(name)}\` takes the wait up again, \`longrunning cancel\` stops it`;
+}
+
 function messageOf(error: ConnectError): string {
-  if (error instanceof OperationError && error.kind === "aborted") return "stopped waiting";
   const reason = standardDetailsOf(error).errorInfo?.reason;
   const message = error.rawMessage === "" ? "the server gave no message" : error.rawMessage;
   return `${codeName(error.code)}: ${message}${reason === undefined ? "" : ` (${reason})`}`;
 }
 
 function remedyOf(error: ConnectError, exitCode: number, name: string): string {
-  const goesOn = `it goes on: \`longrunning wait ${printable(name)}\` takes the wait up again, \`longrunning cancel\` stops it`;
   if (isAboutCertificate(error)) {
     return "give the authority that signed it with --ca FILE, or trust it blindly with --insecure";
   }
   switch (exitCode) {
-    case exitCodes.interrupted:
-      return goesOn;
     case exitCodes.timeout:
       return error instanceof OperationError
-        ? goesOn
+        ? goesOn(name)
         : "the server did not answer in time; give it longer with --timeout";
     case exitCodes.notFound:
       return "check the name and the server, or see `longrunning list`: it may have been deleted, or have expired";

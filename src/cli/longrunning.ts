@@ -5,6 +5,7 @@ import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { systemClock } from "../internal/clock.js";
 import type { CommandContext } from "./command-context.js";
+import { exitCodes } from "./exit-codes.js";
 import { createTerminal } from "./terminal.js";
 
 const context: CommandContext = {
@@ -35,7 +36,7 @@ try {
     "error: the package @connectrpc/connect-node is not installed\n" +
       "  npm install @connectrpc/connect-node, in the version of @connectrpc/connect\n",
   );
-  process.exitCode = 70;
+  process.exitCode = exitCodes.fault;
 }
 
 /** Whether an import failed because a package is not installed. */

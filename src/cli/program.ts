@@ -64,7 +64,7 @@ export async function runProgram(
       return error.exitCode === 0 ? exitCodes.success : exitCodes.usage;
     }
     const failure = failureOf(error, "");
-    tellFailure(context, failure.message, failure.remedy);
+    tellFailure(context, failure);
     return failure.exitCode;
   }
 }

@@ -2,7 +2,7 @@ import { type Operation, OperationSchema } from "../protos.js";
 import { callServer } from "./call-server.js";
 import type { CommandContext } from "./command-context.js";
 import { exitCodeOfVerdict } from "./exit-codes.js";
-import { followOperation } from "./follow-operation.js";
+import { operationStates } from "./operation-states.js";
 import { operationTree } from "./operation-tree.js";
 import { verdictOf } from "./operation-verdict.js";
 import { viewOf } from "./operation-view.js";
@@ -33,7 +33,7 @@ export function waitCommand(context: CommandContext, exit: (code: number) => voi
         const display = isShown ? createProgressDisplay(err, clock) : undefined;
         let final: Operation | undefined;
         try {
-          const states = followOperation(client, name, {
+          const states = operationStates(client, name, {
             clock,
             signal,
             timeoutMs: options.timeout,

@@ -2,7 +2,7 @@ import { OperationSchema } from "../protos.js";
 import { callServer } from "./call-server.js";
 import type { CommandContext } from "./command-context.js";
 import { exitCodeOfVerdict, exitCodes } from "./exit-codes.js";
-import { followOperation } from "./follow-operation.js";
+import { operationStates } from "./operation-states.js";
 import { verdictStyles } from "./operation-tree.js";
 import { type OperationView, viewOf } from "./operation-view.js";
 import { printable, printableJson } from "./printable.js";
@@ -28,7 +28,7 @@ export function watchCommand(context: CommandContext, exit: (code: number) => vo
       const code = await callServer(context, options, name, async ({ client, types, signal }) => {
         const { clock } = context;
         let exitCode: number = exitCodes.success;
-        const states = followOperation(client, name, { clock, signal, timeoutMs: options.timeout });
+        const states = operationStates(client, name, { clock, signal, timeoutMs: options.timeout });
         for await (const operation of states) {
           const view = await viewOf(operation, types);
           out.write(

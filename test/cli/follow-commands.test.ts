@@ -210,7 +210,40 @@ describe.each(protocols)("longrunning over %s", (protocol) => {
       ...["--header", "Authorization: Bearer abc:def"],
     );
     await guarded.close();
-    // The REST face of this test's server has no interceptors.
-    expect(seen).toEqual(protocol === "rest" ? [] : ["Bearer abc:def"]);
+    expect(seen).toEqual(["Bearer abc:def"]);
+  });
+});
+
+describe("longrunning wait", () => {
+  it("exits with 130 when it is interrupted, and the operation goes on", async () => {
+    const name = await server.create(1);
+    const wait = command.start("wait", name, ...over("grpc"));
+    await wait.wrote("stderr", /25%/);
+    wait.process.kill("SIGINT");
+    const { exitCode, stdout, stderr } = await wait.ended;
+    expect([exitCode, stdout]).toEqual([exitCodes.interrupted, ""]);
+    expect(stderr).toContain("error: interrupted\n  the operation goes on: ");
+    expect((await server.operations.report(Compress, name, {})).cancelRequested).toBe(false);
+  });
+
+  it("shows a payload of a type that nobody knows as its type and base64", async () => {
+    const silent = await startArchiveServer({ reflection: false });
+    const name = await silent.create(1);
+    const { stdout } = await command.run("get", name, "--server", silent.url);
+    expect(stdout).toContain("  metadata: archive.v1.CompressMetadata\n    value: CAEQBA==\n");
+    await silent.operations.succeed(Compress, name, {});
+    const wait = await command.run("wait", name, "--server", silent.url, "--json");
+    await silent.close();
+    expect(wait).toMatchObject({ exitCode: exitCodes.success, stderr: "" });
+    expect(JSON.parse(wait.stdout)).toMatchObject({ done: true, metadata: { value: "CAEQBA==" } });
+  });
+
+  it("ends quietly where nobody reads on", async () => {
+    const name = await server.create(1);
+    const watch = command.start("watch", name, ...over("grpc"));
+    await watch.wrote("stdout", /25%/);
+    watch.process.stdout.destroy();
+    await server.operations.succeed(Compress, name, {});
+    expect(await watch.ended).toMatchObject({ exitCode: 0, stderr: "" });
   });
 });

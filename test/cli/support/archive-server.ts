@@ -26,7 +26,6 @@ export interface ArchiveServer {
   close(): Promise<void>;
 }
 
-/** @param reflection Whether the server tells of its types. */
 export async function startArchiveServer(
   options: Partial<ServerOptions> = {},
 ): Promise<ArchiveServer> {
@@ -35,7 +34,7 @@ export async function startArchiveServer(
     router.service(Operations, operations.service);
     router.service(ArchiveService, { compress: operations.handle(Compress, async () => ({})) });
   };
-  const router = createConnectRouter();
+  const router = createConnectRouter({ interceptors: options.interceptors });
   router.service(Operations, operations.service);
   const registry = createRegistry(file_archive_v1_archive);
   const rest = createRestHandler(router, {

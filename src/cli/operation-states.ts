@@ -18,7 +18,7 @@ const anyMethod: LongRunningMethod = {
 };
 
 /** Limits of following one operation. */
-export interface FollowOptions {
+export interface StatesOptions {
   readonly clock: Clock;
   /** Aborts the following; the operation goes on. */
   readonly signal: AbortSignal;
@@ -32,10 +32,10 @@ export interface FollowOptions {
  * @throws ConnectError where the first look fails; then OperationError of kind `gone`, `poll`,
  *   `timeout` or `aborted`.
  */
-export async function* followOperation(
+export async function* operationStates(
   client: OperationsClient,
   name: string,
-  { clock, signal, timeoutMs }: FollowOptions,
+  { clock, signal, timeoutMs }: StatesOptions,
 ): AsyncGenerator<Operation, void> {
   const startMs = clock.nowMs();
   const handle = await client.resume(anyMethod, name, {
