@@ -67,6 +67,11 @@ describe.concurrent("a project that uses the package", { timeout: timeoutMs }, (
     expect(await outputOf(old)).toEqual(filledOrders);
   });
 
+  it("has the longrunning command", async () => {
+    const { version } = JSON.parse(await readFile(join(installed, "package.json"), "utf8"));
+    expect(await run(project, "longrunning", "--version")).toBe(`${version}\n`);
+  });
+
   it("may have a copy of google's types of its own", async () => {
     const own = await createProject("own-copy", directory);
     // It asks for the same packages, and installing them takes longer than all the rest.
