@@ -1,0 +1,33 @@
+import { numberOf } from "../sql/row.js";
+import type { SqliteDatabase } from "./sqlite-database.js";
+
+/** Tells when the file is as large as it may be. */
+export interface FileBound {
+  /** Whether a start has to be refused. It looks only now and then. */
+  isReached(): boolean;
+}
+
+/** How many starts there are between two looks, while there is room. */
+const startsBetweenLooks = 100;
+
+/** Pages that were freed count as room: SQLite writes to them before the file grows. */
+export function createFileBound(database: SqliteDatabase, maxBytes: number): FileBound {
+  let startsToNextLook = 0;
+  const read = (name: string) => {
+    const [row] = database.rows(`pragma ${name}`);
+    return row === undefined ? 0 : numberOf(row, name);
+  };
+  return {
+    isReached() {
+      if (maxBytes === Number.POSITIVE_INFINITY) return false;
+      if (startsToNextLook > 0) {
+        startsToNextLook -= 1;
+        return false;
+      }
+      const usedPages = read("page_count") - read("freelist_count");
+      const isReached = usedPages * read("page_size") >= maxBytes;
+      startsToNextLook = isReached ? 0 : startsBetweenLooks - 1;
+      return isReached;
+    },
+  };
+}

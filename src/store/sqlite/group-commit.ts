@@ -1,0 +1,258 @@
+import { Code, type ConnectError } from "@connectrpc/connect";
+import type { Clock } from "../../internal/clock.js";
+import { storeClosed, transactionUnsupported } from "../errors.js";
+import type { StoreOptions, Transaction } from "../operation-store.js";
+import { executeSql } from "./execute-sql.js";
+import type { SqliteDatabase } from "./sqlite-database.js";
+import {
+  databaseError,
+  databaseUnavailable,
+  transactionOver,
+  transactionTimedOut,
+} from "./sqlite-errors.js";
+import { turnEnd } from "./turn-end.js";
+
+/** What a group commit stands on. */
+export interface GroupCommitParts {
+  database: SqliteDatabase;
+  /** Longest time that the work of a transaction may take, in milliseconds. */
+  maxTransactionMs: number;
+  clock: Clock;
+}
+
+/**
+ * Brings what many callers want at once through one connection, one after the other, and
+ * to the disk with one flush: the writes of a group are one transaction of the database,
+ * and nobody hears of a write, his own or another's, before that is committed.
+ */
+export interface GroupCommit {
+  /**
+   * Run `work`, which does not wait, or in the caller's transaction where there is one.
+   * It rejects with what `work` throws, as a ConnectError; of a single statement nothing
+   * is written then.
+   */
+  run<T>(work: () => T, options: StoreOptions | undefined): Promise<T>;
+  /** The same for work that writes nothing: at once, where nobody writes. */
+  read<T>(work: () => T, options: StoreOptions | undefined): Promise<T>;
+  /**
+   * Run `work` with the connection to itself; it is undone if it rejects. What else is
+   * called meanwhile waits, so that what `work` awaits must not wait for such a call.
+   */
+  transaction<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>;
+  /** Refuse what comes from now on. Resolves when what came before is done. */
+  close(): Promise<void>;
+}
+
+/** One caller's part of a group. */
+interface Member {
+  /** Do it, and keep the outcome. Throws if the transaction of the whole group is lost. */
+  perform(): Promise<void> | void;
+  /** The group is committed: tell the outcome. */
+  tell(): void;
+  /** The group is lost. */
+  fail(cause: unknown): void;
+}
+
+/** How many members a group has at most: how long one may wait for the others. */
+const maxMembers = 500;
+
+type Outcome<T> = { readonly value: T } | { readonly thrown: unknown };
+
+export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
+  const { database, maxTransactionMs, clock } = parts;
+  const waiting: Member[] = [];
+  /** What is handed out to `work` of a transaction, while it runs. */
+  const open = new Set<Transaction>();
+  /** Those that were, so that they are told from another store's. */
+  const known = new WeakSet<Transaction>();
+  let isClosed = false;
+  /** Whether the connection would show what is not committed. */
+  let isGroupOpen = false;
+  let pumping: Promise<void> | undefined;
+
+  const enqueue = <T>(
+    perform: () => Promise<Outcome<T>> | Outcome<T>,
+    committed: () => void = () => undefined,
+  ): Promise<T> =>
+    new Promise((resolve, reject) => {
+      let outcome: Outcome<T> | undefined;
+      const keep = (kept: Outcome<T>) => {
+        outcome = kept;
+      };
+      waiting.push({
+        perform() {
+          const performed = perform();
+          return performed instanceof Promise ? performed.then(keep) : keep(performed);
+        },
+        tell() {
+          if (outcome === undefined || "thrown" in outcome) {
+            reject(outcome?.thrown);
+            return;
+          }
+          committed();
+          resolve(outcome.value);
+        },
+        fail: (cause) =>
+          reject(outcome && "thrown" in outcome ? outcome.thrown : groupError(cause)),
+      });
+      pumping ??= pump();
+    });
+
+  const pump = async () => {
+    do {
+      // What other connections have sent meanwhile belongs to the same group.
+      await turnEnd();
+      await commitGroup();
+    } while (waiting.length > 0);
+    pumping = undefined;
+  };
+
+  const commitGroup = async () => {
+    const members: Member[] = [];
+    try {
+      database.write("begin immediate");
+      isGroupOpen = true;
+      while (members.length < maxMembers) {
+        const member = waiting.shift();
+        if (member === undefined) break;
+        members.push(member);
+        const performed = member.perform();
+        if (performed !== undefined) await performed;
+      }
+      database.write("commit");
+    } catch (cause) {
+      // Nobody began, if the database could not even do that.
+      if (members.length === 0) members.push(...waiting.splice(0));
+      rollBack();
+      for (const member of members) member.fail(cause);
+      return;
+    } finally {
+      isGroupOpen = false;
+    }
+    for (const member of members) member.tell();
+  };
+
+  const rollBack = () => {
+    try {
+      database.write("rollback");
+    } catch {
+      // SQLite did it by itself.
+    }
+  };
+
+  /** Some failures undo the whole transaction; what came before is lost with it then. */
+  const assertInTransaction = (cause: unknown) => {
+    try {
+      // It is refused within a transaction.
+      database.write("begin immediate");
+    } catch {
+      return;
+    }
+    throw cause;
+  };
+
+  const perform = <T>(work: () => T): Outcome<T> => {
+    try {
+      return { value: work() };
+    } catch (cause) {
+      assertInTransaction(cause);
+      return { thrown: databaseError(cause) };
+    }
+  };
+
+  /** Run `work` in a transaction that was handed out. */
+  const within = async <T>(transaction: Transaction, work: () => T): Promise<T> => {
+    if (!known.has(transaction)) throw transactionUnsupported("SQLite store");
+    if (!open.has(transaction)) throw transactionOver();
+    try {
+      return work();
+    } catch (cause) {
+      throw databaseError(cause);
+    }
+  };
+
+  const performTransaction = async <T>(
+    work: (transaction: Transaction) => Promise<T>,
+    callbacks: (() => void)[],
+  ): Promise<Outcome<T>> => {
+    const transaction: Transaction = {
+      executeSql: (text, values) =>
+        within(transaction, () => ({ rows: executeSql(database, text, values) })),
+      afterCommit: (callback) => callbacks.push(callback),
+    };
+    known.add(transaction);
+    open.add(transaction);
+    database.write("savepoint member");
+    // Async, so that it rejects also where the work throws before it returns.
+    const begin = async () => work(transaction);
+    const outcome = await outcomeWithin(begin(), maxTransactionMs, clock);
+    open.delete(transaction);
+    if ("thrown" in outcome) database.write("rollback to member");
+    database.write("release member");
+    return outcome;
+  };
+
+  return {
+    async run(work, options) {
+      const { transaction } = options ?? {};
+      if (transaction !== undefined) return within(transaction, work);
+      if (isClosed) throw storeClosed();
+      return enqueue(() => perform(work));
+    },
+    async read(work, options) {
+      const { transaction } = options ?? {};
+      if (transaction !== undefined) return within(transaction, work);
+      if (isClosed) throw storeClosed();
+      if (isGroupOpen) return enqueue(() => perform(work));
+      try {
+        return work();
+      } catch (cause) {
+        throw databaseError(cause);
+      }
+    },
+    async transaction(work) {
+      if (isClosed) throw storeClosed();
+      const callbacks: (() => void)[] = [];
+      return enqueue(
+        () => performTransaction(work, callbacks),
+        () => {
+          // Apart, so that one that throws stands in nobody's way.
+          for (const callback of callbacks) queueMicrotask(callback);
+        },
+      );
+    },
+    async close() {
+      isClosed = true;
+      await pumping;
+    },
+  };
+}
+
+/** What a member is told whose own part went well, when the group did not: to try again. */
+function groupError(cause: unknown): ConnectError {
+  const error = databaseError(cause);
+  return error.code === Code.DataLoss ? error : databaseUnavailable(cause);
+}
+
+/** What becomes of a promise within this time; what becomes of it later does not matter. */
+function outcomeWithin<T>(
+  promise: Promise<T>,
+  maxTransactionMs: number,
+  clock: Clock,
+): Promise<Outcome<T>> {
+  return new Promise((resolve) => {
+    const unschedule = clock.schedule(maxTransactionMs, () =>
+      resolve({ thrown: transactionTimedOut(maxTransactionMs) }),
+    );
+    promise.then(
+      (value) => {
+        unschedule();
+        resolve({ value });
+      },
+      (thrown: unknown) => {
+        unschedule();
+        resolve({ thrown });
+      },
+    );
+  });
+}

@@ -1,0 +1,8 @@
+export type {
+  OpenSqlite,
+  SqliteConnection,
+  SqliteDriver,
+  SqliteStatement,
+  SqliteValue,
+} from "./sqlite-driver.js";
+export { createSqliteStore, type SqliteStoreOptions } from "./sqlite-store.js";

@@ -1,0 +1,114 @@
+import { ConnectError } from "@connectrpc/connect";
+import { isRow, textOf } from "../sql/row.js";
+import { migrate } from "./migrate.js";
+import { prepareFile } from "./prepare-file.js";
+import type { OpenSqlite, SqliteConnection } from "./sqlite-driver.js";
+import {
+  databaseDamaged,
+  databaseForeign,
+  databaseInUse,
+  databaseUnopenable,
+  resultCodeOf,
+  resultCodes,
+} from "./sqlite-errors.js";
+
+/** A connection that nobody else has, to a database of this version. */
+export interface OpenDatabase {
+  readonly connection: SqliteConnection;
+  /** Close it, and let others in this process open the file. */
+  close(): void;
+}
+
+/**
+ * What this process has open. SQLite's locks are the operating system's, which do not keep
+ * a process from itself: a second library, or a second copy of it, would get in.
+ */
+const openPaths = new Set<string>();
+
+/**
+ * Open a database file for this process alone, and make it if there is none, readable by
+ * its owner only.
+ *
+ * @throws ConnectError `FailedPrecondition` for a file that is open elsewhere, cannot be
+ *   opened, or is not ours; `DataLoss` for one that is damaged.
+ */
+export async function openDatabase(
+  path: string,
+  open: OpenSqlite,
+  isChecked: boolean,
+): Promise<OpenDatabase> {
+  const file = await prepareFile(path).catch((cause: unknown) => {
+    throw databaseUnopenable(path, cause);
+  });
+  if (openPaths.has(file)) throw databaseInUse(path);
+  openPaths.add(file);
+  let connection: SqliteConnection | undefined;
+  try {
+    connection = open(file);
+    takeHold(connection);
+    migrate(connection, path);
+    if (isChecked) check(connection, path);
+  } catch (cause) {
+    closeQuietly(connection);
+    openPaths.delete(file);
+    throw openError(path, cause);
+  }
+  const opened = connection;
+  return {
+    connection: opened,
+    close() {
+      opened.close();
+      openPaths.delete(file);
+    },
+  };
+}
+
+/**
+ * One flush to the disk for each commit, and none before it is over: WAL with
+ * `synchronous=FULL`. The lock is held as long as the connection is open; set before the
+ * journal mode, it also spares the file of shared memory.
+ */
+function takeHold(connection: SqliteConnection): void {
+  connection.exec(`
+    pragma locking_mode = exclusive;
+    pragma journal_mode = wal;
+    pragma synchronous = full;
+    pragma journal_size_limit = ${64 * 1024 * 1024};
+    pragma cache_size = -${32 * 1024};
+    pragma trusted_schema = off;
+    begin immediate;
+    commit;
+  `);
+  // The first statement that writes takes the lock; an empty transaction is enough for WAL.
+  const [row] = connection.prepare("pragma journal_mode").all();
+  const mode = isRow(row) ? textOf(row, "journal_mode") : "unknown";
+  if (mode !== "wal") throw new Error(`the journal mode is ${mode}: WAL is not possible here`);
+}
+
+function check(connection: SqliteConnection, path: string): void {
+  const [row] = connection.prepare("pragma quick_check(1)").all();
+  const fault = isRow(row) ? textOf(row, "quick_check") : "no answer";
+  if (fault !== "ok") throw databaseDamaged(path, fault);
+}
+
+function openError(path: string, cause: unknown): Error {
+  if (cause instanceof ConnectError) return cause;
+  switch (resultCodeOf(cause)) {
+    case resultCodes.busy:
+      return databaseInUse(path, cause);
+    case resultCodes.notADatabase:
+      return databaseForeign(path, "something else than a SQLite database", cause);
+    case resultCodes.corrupt:
+      return databaseDamaged(path, "SQLITE_CORRUPT");
+    default:
+      return databaseUnopenable(path, cause);
+  }
+}
+
+function closeQuietly(connection: SqliteConnection | undefined): void {
+  try {
+    connection?.close();
+  } catch {
+    // It was not open.
+  }
+}

@@ -1,0 +1,193 @@
+import type {
+  Claim,
+  OperationRecord,
+  Report,
+  StoredRequestId,
+  StoredResult,
+} from "../operation-store.js";
+import { escapeNul, unescapeNul } from "../sql/nul-escape.js";
+import { booleanOf, numberOf, optionalNumberOf, type Row, textOf } from "../sql/row.js";
+import {
+  changeStatement,
+  changeValues,
+  insertStatement,
+  insertValues,
+  operationColumns,
+  progressStatement,
+  progressValues,
+  recordFromRow,
+} from "./operation-row.js";
+import type { SqliteDatabase } from "./sqlite-database.js";
+import type { SqliteValue } from "./sqlite-driver.js";
+import { later, type StoreTime } from "./store-time.js";
+
+/** What an earlier start with the same request id left. */
+export type EarlierStart =
+  | { readonly kind: "duplicate"; readonly record: OperationRecord }
+  | { readonly kind: "spent"; readonly name: string };
+
+/**
+ * The rows of operations, one statement or a few at a time. Nothing here waits; what it
+ * throws is the driver's.
+ */
+export interface OperationTable {
+  /** Whatever state it is in, but not what is gone. */
+  find(name: string): OperationRecord | undefined;
+  findVisible(name: string): OperationRecord | undefined;
+  /** Whether a record has the name, or what is left of one. */
+  isTaken(name: string): boolean;
+  /** The record that a claim may write to. */
+  findClaimed(claim: Claim): OperationRecord | undefined;
+  findStarted(requestId: StoredRequestId): EarlierStart | undefined;
+  /** Those of a resource that are not done, oldest first. */
+  openOfResource(resourceKey: string): OperationRecord[];
+  overdue(limit: number): OperationRecord[];
+  nextDeadlineMicros(): number | undefined;
+  /** Not done, neither blocked nor driven from outside, oldest first. */
+  unfinished(afterMicros: number, limit: number): OperationRecord[];
+  /** False where the name is in use, and then nothing is written. */
+  insert(record: OperationRecord): boolean;
+  /** Write a change that touches no time but the update time. */
+  progress(record: OperationRecord, changes: Partial<OperationRecord>): OperationRecord;
+  change(record: OperationRecord, changes: Partial<OperationRecord>): OperationRecord;
+  /** The terminal write. */
+  end(record: OperationRecord, result: StoredResult, report: Report): OperationRecord;
+  /** Remove what nobody can find any more, and return how many rows that were. */
+  expire(limit: number): number;
+}
+
+export function createOperationTable(database: SqliteDatabase, time: StoreTime): OperationTable {
+  const records = (where: string, ...values: SqliteValue[]) =>
+    database
+      .rows(`select ${operationColumns} from operations where ${where}`, ...values)
+      .map(recordFromRow);
+
+  const find = (name: string) => {
+    const [record] = records("name = ? and state <> 'gone'", escapeNul(name));
+    return record;
+  };
+
+  const change = (record: OperationRecord, changes: Partial<OperationRecord>) => {
+    const updateTimeMicros = time.next(record.updateTimeMicros);
+    const changed = { ...record, updateTimeMicros, ...changes };
+    database.write(changeStatement, ...changeValues(changed));
+    return changed;
+  };
+
+  return {
+    find,
+    findVisible(name) {
+      const record = find(name);
+      return record !== undefined && isVisible(record, time.now()) ? record : undefined;
+    },
+    isTaken: (name) =>
+      database.rows("select 1 from operations where name = ?", escapeNul(name)).length > 0,
+    findClaimed({ name, attempt }) {
+      const record = find(name);
+      return record?.state === "running" && record.attempt === attempt ? record : undefined;
+    },
+    findStarted({ scope, id }) {
+      const key = [escapeNul(scope), escapeNul(id)];
+      const where = "request_scope = ? and request_id = ?";
+      const [row] = database.rows(
+        `select name, state = 'gone' as is_gone, request_window_end_time
+        from operations where ${where}`,
+        ...key,
+      );
+      if (row === undefined) return undefined;
+      if (!booleanOf(row, "is_gone")) {
+        const [record] = records(where, ...key);
+        if (record !== undefined && isVisible(record, time.now())) {
+          return { kind: "duplicate", record };
+        }
+      } else if (numberOf(row, "request_window_end_time") <= time.now()) {
+        database.write(`delete from operations where ${where}`, ...key);
+        return undefined;
+      }
+      return { kind: "spent", name: unescapeNul(textOf(row, "name")) };
+    },
+    openOfResource: (resourceKey) =>
+      records("resource_key = ? and end_time is null order by create_time", escapeNul(resourceKey)),
+    overdue: (limit) =>
+      records(
+        "end_time is null and deadline_time <= ? order by deadline_time limit ?",
+        time.now(),
+        limit,
+      ),
+    nextDeadlineMicros() {
+      const [row] = database.rows(
+        `select min(deadline_time) as next from operations
+        where end_time is null and deadline_time is not null`,
+      );
+      return row && optionalNumberOf(row, "next");
+    },
+    unfinished: (afterMicros, limit) =>
+      records(
+        `external = 0 and end_time is null and state <> 'blocked' and create_time > ?
+        order by create_time limit ?`,
+        afterMicros,
+        limit,
+      ),
+    insert(record) {
+      const { requestId, createTimeMicros } = record;
+      const windowEnd = requestId && later(createTimeMicros, requestId.windowMs);
+      return database.write(insertStatement, ...insertValues(record, windowEnd)) === 1;
+    },
+    progress(record, changes) {
+      const updateTimeMicros = time.next(record.updateTimeMicros);
+      const changed = { ...record, updateTimeMicros, ...changes };
+      database.write(progressStatement, ...progressValues(changed));
+      return changed;
+    },
+    change,
+    end(record, result, report) {
+      const updateTimeMicros = time.next(record.updateTimeMicros);
+      return change(record, {
+        metadata: report.metadata ?? record.metadata,
+        checkpoint: undefined,
+        state: "done",
+        result,
+        updateTimeMicros,
+        endTimeMicros: updateTimeMicros,
+        expireTimeMicros: later(updateTimeMicros, record.retentionMs),
+      });
+    },
+    expire(limit) {
+      const now = time.now();
+      const due = database.rows(
+        `select create_time, state <> 'gone' and coalesce(request_window_end_time > ?, 0) as stays
+        from operations where purge_time <= ? order by purge_time limit ?`,
+        now,
+        now,
+        limit,
+      );
+      for (const row of due) purge(database, row, now);
+      return due.length;
+    },
+  };
+}
+
+/** Remove a row, or leave of it what tells of its request id while that has its window. */
+function purge(database: SqliteDatabase, row: Row, now: number): void {
+  const createTime = numberOf(row, "create_time");
+  if (!booleanOf(row, "stays")) {
+    database.write("delete from operations where create_time = ?", createTime);
+    return;
+  }
+  database.write(
+    `update operations set state = 'gone', request = x'', metadata = null, checkpoint = null,
+      result_kind = null, result = null, end_time = coalesce(end_time, ?),
+      expire_time = coalesce(expire_time, ?), delete_time = coalesce(delete_time, ?)
+    where create_time = ?`,
+    now,
+    now,
+    now,
+    createTime,
+  );
+}
+
+function isVisible(record: OperationRecord, nowMicros: number): boolean {
+  const { deleteTimeMicros, expireTimeMicros } = record;
+  if (deleteTimeMicros !== undefined) return false;
+  return expireTimeMicros === undefined || expireTimeMicros > nowMicros;
+}

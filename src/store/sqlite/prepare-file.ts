@@ -1,0 +1,36 @@
+/** What is needed of node:fs/promises. */
+interface FileSystem {
+  open(path: string, flags: string, mode: number): Promise<{ close(): Promise<void> }>;
+  realpath(path: string): Promise<string>;
+}
+
+/**
+ * Make the file if it does not exist, readable and writable by its owner alone, as SQLite
+ * then makes the files beside it; and give its one path.
+ *
+ * One that exists is not opened here: to close it again would drop the locks that another
+ * connection of this process has on it (POSIX advisory locks).
+ *
+ * @throws Error of the file system.
+ */
+export async function prepareFile(path: string): Promise<string> {
+  const { open, realpath } = await loadFileSystem();
+  try {
+    const created = await open(path, "wx", 0o600);
+    await created.close();
+  } catch (cause) {
+    if (!isExisting(cause)) throw cause;
+  }
+  return realpath(path);
+}
+
+/** By a name that is no literal: this package is checked and bundled without Node. */
+async function loadFileSystem(): Promise<FileSystem> {
+  const name = "node:fs/promises";
+  const module: FileSystem = await import(/* @vite-ignore */ `${name}`);
+  return module;
+}
+
+function isExisting(cause: unknown): boolean {
+  return typeof cause === "object" && cause !== null && "code" in cause && cause.code === "EEXIST";
+}

@@ -1,0 +1,162 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { errorWithInfo, retryDetail } from "../../status/error-info.js";
+
+/** Primary result codes (sqlite.org/rescode.html). */
+export const resultCodes = {
+  busy: 5,
+  noMemory: 7,
+  ioError: 10,
+  corrupt: 11,
+  full: 13,
+  cannotOpen: 14,
+  notADatabase: 26,
+} as const;
+
+/** What may pass by itself: a lock, a full disk, a disk that fails. */
+const passingCodes: ReadonlySet<number> = new Set([
+  resultCodes.busy,
+  resultCodes.noMemory,
+  resultCodes.ioError,
+  resultCodes.full,
+]);
+
+/** When a client may try again that the database did not answer, in milliseconds. */
+const retryDelayMs = 1000;
+
+/** The primary result code in what a driver threw; undefined where there is none. */
+export function resultCodeOf(thrown: unknown): number | undefined {
+  if (typeof thrown !== "object" || thrown === null) return undefined;
+  // The upper bits of an extended code say more than is asked for.
+  if ("errcode" in thrown && typeof thrown.errcode === "number") return thrown.errcode & 0xff;
+  if ("rawCode" in thrown && typeof thrown.rawCode === "number") return thrown.rawCode & 0xff;
+  return undefined;
+}
+
+/**
+ * What a driver threw, as an error of ours: a ConnectError is passed on as it is. What the
+ * driver says stays on this side, as the `cause`.
+ */
+export function databaseError(cause: unknown): ConnectError {
+  if (cause instanceof ConnectError) return cause;
+  const code = resultCodeOf(cause);
+  if (code === undefined) return databaseFailed("none", cause);
+  if (passingCodes.has(code)) return databaseUnavailable(cause);
+  const isBroken = code === resultCodes.corrupt || code === resultCodes.notADatabase;
+  return isBroken ? databaseCorrupt(cause) : databaseFailed(String(code), cause);
+}
+
+/** UNAVAILABLE for a database that cannot write or read now. */
+export function databaseUnavailable(cause?: unknown): ConnectError {
+  return errorWithInfo(Code.Unavailable, "the database cannot be reached now", {
+    reason: "DATABASE_UNAVAILABLE",
+    details: [retryDetail(retryDelayMs)],
+    cause,
+  });
+}
+
+/** RESOURCE_EXHAUSTED for a start that meets a file as large as it may be, or a full disk. */
+export function databaseFull(maxBytes: number, cause?: unknown): ConnectError {
+  return errorWithInfo(
+    Code.ResourceExhausted,
+    `the server keeps at most ${maxBytes} bytes of operations and can take no more until some expire or are deleted`,
+    {
+      reason: "STORE_FULL",
+      metadata: { maxBytes: String(maxBytes) },
+      details: [retryDetail(60_000)],
+      cause,
+    },
+  );
+}
+
+/** ABORTED for a transaction whose work took too long; nothing of it was written. */
+export function transactionTimedOut(maxTransactionMs: number): ConnectError {
+  return errorWithInfo(
+    Code.Aborted,
+    `the transaction was not over within ${maxTransactionMs} ms, and was rolled back`,
+    {
+      reason: "TRANSACTION_TIMED_OUT",
+      metadata: { maxTransactionMs: String(maxTransactionMs) },
+      details: [retryDetail(retryDelayMs)],
+    },
+  );
+}
+
+/** FAILED_PRECONDITION for a call under a transaction that is over. */
+export function transactionOver(): ConnectError {
+  return errorWithInfo(Code.FailedPrecondition, "the transaction is over", {
+    reason: "TRANSACTION_OVER",
+  });
+}
+
+/** DATA_LOSS for a file that is damaged. */
+export function databaseCorrupt(cause: unknown): ConnectError {
+  return errorWithInfo(Code.DataLoss, "the database is damaged", {
+    reason: "DATABASE_CORRUPT",
+    cause,
+  });
+}
+
+/** INTERNAL for a statement that the database refuses, whenever it is tried. */
+function databaseFailed(resultCode: string, cause: unknown): ConnectError {
+  return errorWithInfo(Code.Internal, "the database refused a statement", {
+    reason: "DATABASE_FAILED",
+    metadata: { resultCode },
+    cause,
+  });
+}
+
+/** For the operator: neither Node nor an installed package has SQLite. */
+export function driverMissing(cause: unknown): Error {
+  return new Error(
+    'a SQLite store needs Node 22.13 or newer, or the package "libsql": npm install libsql',
+    { cause },
+  );
+}
+
+/** For the operator: FAILED_PRECONDITION, since one process alone may have the file. */
+export function databaseInUse(path: string, cause?: unknown): ConnectError {
+  return errorWithInfo(
+    Code.FailedPrecondition,
+    `${path} is open elsewhere: stop the server or the tool that has it, or give each server a file of its own`,
+    { reason: "DATABASE_IN_USE", metadata: { path }, cause },
+  );
+}
+
+/** For the operator: FAILED_PRECONDITION for a file that is no database of ours. */
+export function databaseForeign(path: string, what: string, cause?: unknown): ConnectError {
+  return errorWithInfo(
+    Code.FailedPrecondition,
+    `${path} holds no operations but ${what}: name another file, or one that does not exist yet`,
+    { reason: "DATABASE_FOREIGN", metadata: { path, what }, cause },
+  );
+}
+
+/** For the operator: FAILED_PRECONDITION for a file that a newer version wrote. */
+export function databaseTooNew(path: string, version: number, known: number): ConnectError {
+  return errorWithInfo(
+    Code.FailedPrecondition,
+    `${path} has schema version ${version}, and this version of connect-longrunning knows ${known}: install a newer one`,
+    {
+      reason: "DATABASE_TOO_NEW",
+      metadata: { path, version: String(version), known: String(known) },
+    },
+  );
+}
+
+/** For the operator: FAILED_PRECONDITION for a path that cannot be opened or written. */
+export function databaseUnopenable(path: string, cause: unknown): ConnectError {
+  return errorWithInfo(
+    Code.FailedPrecondition,
+    `${path} cannot be opened: its folder must exist, and this process must be allowed to write both`,
+    { reason: "DATABASE_UNOPENABLE", metadata: { path }, cause },
+  );
+}
+
+/** For the operator: DATA_LOSS for a file whose check found damage; `fault` is the first. */
+export function databaseDamaged(path: string, fault: string): ConnectError {
+  return errorWithInfo(
+    Code.DataLoss,
+    `${path} is damaged (${fault}): put a backup in its place, or save what can be read by the sqlite3 tool's .recover`,
+    { reason: "DATABASE_CORRUPT", metadata: { path, fault } },
+  );
+}
