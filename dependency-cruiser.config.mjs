@@ -106,6 +106,13 @@ export default {
       to: { path: "^src/node/|@connectrpc/connect-node" },
     },
     {
+      name: "sqlite-is-optional",
+      comment: "all but one entry point works where there is no SQLite",
+      severity: "error",
+      from: { path: "^src/", pathNot: "^src/store/sqlite/" },
+      to: { path: "^src/store/sqlite/|^(node_modules/)?libsql(/|$)" },
+    },
+    {
       name: "no-node-builtins",
       comment: "only src/node and src/cli need Node; all else runs in browsers, Deno and workers",
       severity: "error",
@@ -135,7 +142,7 @@ export default {
       severity: "error",
       from: {
         path: "^src/",
-        pathNot: ["^src/index\\.ts$", "^src/[a-z]+/index\\.ts$", "^src/protos\\.ts$"],
+        pathNot: ["^src/index\\.ts$", "^src/[a-z/]+/index\\.ts$", "^src/protos\\.ts$"],
         orphan: true,
       },
       to: {},

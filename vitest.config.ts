@@ -8,11 +8,11 @@ export default defineConfig({
     // The examples name the package as its users do; here that is the sources.
     alias: [
       { find: /^connect-longrunning$/, replacement: at("./src/index.ts") },
+      { find: /^connect-longrunning\/protos$/, replacement: at("./src/protos.ts") },
       {
-        find: /^connect-longrunning\/(health|node|opentelemetry|reflection|rest|server|testing)$/,
+        find: /^connect-longrunning\/((?:store\/)?[a-z]+)$/,
         replacement: at("./src/$1/index.ts"),
       },
-      { find: /^connect-longrunning\/protos$/, replacement: at("./src/protos.ts") },
       { find: /^connect-longrunning\/gen\/(.*)\.js$/, replacement: at("./gen/$1.ts") },
     ],
   },

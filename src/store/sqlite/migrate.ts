@@ -10,12 +10,12 @@ const migrations: readonly string[] = [operationsTable];
 const applicationId = 0x4c524f50;
 
 /**
- * Bring the schema to this version. A file that has none yet gets it, all or nothing.
+ * Refuse what another program wrote, or a newer version of this one, before anything in it
+ * is changed.
  *
- * @throws ConnectError `FailedPrecondition` for a database of something else, and for one
- *   of a newer version.
+ * @throws ConnectError `FailedPrecondition`.
  */
-export function migrate(connection: SqliteConnection, path: string): void {
+export function assertOurs(connection: SqliteConnection, path: string): void {
   const owner = pragma(connection, "application_id");
   const version = pragma(connection, "user_version");
   if (owner !== applicationId) {
@@ -24,6 +24,11 @@ export function migrate(connection: SqliteConnection, path: string): void {
     if (owner !== 0 || version !== 0) throw databaseForeign(path, `application id ${owner}`);
   }
   if (version > migrations.length) throw databaseTooNew(path, version, migrations.length);
+}
+
+/** Bring the schema of our own file to this version, all or nothing. */
+export function migrate(connection: SqliteConnection): void {
+  const version = pragma(connection, "user_version");
   if (version === migrations.length) return;
   connection.exec("begin immediate");
   try {

@@ -1,6 +1,6 @@
 import { ConnectError } from "@connectrpc/connect";
 import { isRow, textOf } from "../sql/row.js";
-import { migrate } from "./migrate.js";
+import { assertOurs, migrate } from "./migrate.js";
 import { prepareFile } from "./prepare-file.js";
 import type { OpenSqlite, SqliteConnection } from "./sqlite-driver.js";
 import {
@@ -45,8 +45,10 @@ export async function openDatabase(
   let connection: SqliteConnection | undefined;
   try {
     connection = open(file);
+    connection.exec("pragma locking_mode = exclusive");
+    assertOurs(connection, path);
     takeHold(connection);
-    migrate(connection, path);
+    migrate(connection);
     if (isChecked) check(connection, path);
   } catch (cause) {
     closeQuietly(connection);
@@ -57,7 +59,7 @@ export async function openDatabase(
   return {
     connection: opened,
     close() {
-      opened.close();
+      letGo(opened);
       openPaths.delete(file);
     },
   };
@@ -65,13 +67,15 @@ export async function openDatabase(
 
 /**
  * One flush to the disk for each commit, and none before it is over: WAL with
- * `synchronous=FULL`. The lock is held as long as the connection is open; set before the
- * journal mode, it also spares the file of shared memory.
+ * `synchronous=FULL`. In exclusive mode the lock is held as long as the connection is open;
+ * it also spares the file of shared memory.
  */
 function takeHold(connection: SqliteConnection): void {
+  connection.exec("pragma journal_mode = wal");
+  const [row] = connection.prepare("pragma journal_mode").all();
+  const mode = isRow(row) ? textOf(row, "journal_mode") : "unknown";
+  if (mode !== "wal") throw new Error(`the journal mode is ${mode}: WAL is not possible here`);
   connection.exec(`
-    pragma locking_mode = exclusive;
-    pragma journal_mode = wal;
     pragma synchronous = full;
     pragma journal_size_limit = ${64 * 1024 * 1024};
     pragma cache_size = -${32 * 1024};
@@ -79,10 +83,22 @@ function takeHold(connection: SqliteConnection): void {
     begin immediate;
     commit;
   `);
-  // The first statement that writes takes the lock; an empty transaction is enough for WAL.
-  const [row] = connection.prepare("pragma journal_mode").all();
-  const mode = isRow(row) ? textOf(row, "journal_mode") : "unknown";
-  if (mode !== "wal") throw new Error(`the journal mode is ${mode}: WAL is not possible here`);
+}
+
+/**
+ * Close a connection that may hold the lock. libsql leaves the file open, and locked, until
+ * its statements are collected as garbage; out of WAL the lock can be given back before.
+ */
+function letGo(connection: SqliteConnection): void {
+  try {
+    connection.exec(`
+      pragma journal_mode = delete;
+      pragma locking_mode = normal;
+      select 1 from sqlite_schema;
+    `);
+  } finally {
+    connection.close();
+  }
 }
 
 function check(connection: SqliteConnection, path: string): void {
@@ -105,7 +121,13 @@ function openError(path: string, cause: unknown): Error {
   }
 }
 
+/** As it is, where it may be another's file. */
 function closeQuietly(connection: SqliteConnection | undefined): void {
+  try {
+    connection?.exec("pragma locking_mode = normal; select 1 from sqlite_schema");
+  } catch {
+    // There is no lock to give back.
+  }
   try {
     connection?.close();
   } catch {

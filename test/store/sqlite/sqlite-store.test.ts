@@ -1,0 +1,292 @@
+import { spawnSync } from "node:child_process";
+import { readdir, stat, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Code } from "@connectrpc/connect";
+import { describe, expect, it, onTestFinished } from "vitest";
+import type { NewOperation, OperationStore } from "../../../src/server/index.js";
+import { standardDetailsOf } from "../../../src/status/index.js";
+import { loadDriver } from "../../../src/store/sqlite/load-driver.js";
+import { createSqliteStore, type SqliteStoreOptions } from "../../../src/store/sqlite/index.js";
+import { createManualClock } from "../../../src/testing/index.js";
+import { rejectionOf } from "../../support/rejection.js";
+import { createTemporaryFolder } from "../../support/temporary-folder.js";
+import { drivers } from "./drivers.js";
+
+let count = 0;
+
+function anInsert(init: Partial<NewOperation> = {}): NewOperation {
+  count += 1;
+  return {
+    name: `operations/${count}`,
+    parent: "",
+    method: "printing.v1.PrintService/Print",
+    principal: "",
+    external: false,
+    request: new Uint8Array(),
+    metadata: undefined,
+    result: undefined,
+    retentionMs: 1000,
+    deadlineMs: undefined,
+    resourceKey: undefined,
+    requestId: undefined,
+    ...init,
+  };
+}
+
+const response = { kind: "response", value: Uint8Array.of(1) } as const;
+const failure = { kind: "error", value: Uint8Array.of(2) } as const;
+
+async function newPath(): Promise<string> {
+  return join(await createTemporaryFolder(), "operations.db");
+}
+
+/** A store that is closed with the test. */
+async function openStore(options: SqliteStoreOptions): Promise<OperationStore> {
+  const store = await createSqliteStore(options);
+  onTestFinished(() => store.close());
+  return store;
+}
+
+/** The error of a file that is refused: its code, its reason and what it says. */
+async function refusalOf(options: SqliteStoreOptions) {
+  const error = await rejectionOf(createSqliteStore(options));
+  const { reason } = standardDetailsOf(error).errorInfo ?? {};
+  return { code: error.code, reason, message: error.message };
+}
+
+async function listNames(store: OperationStore, parent: string): Promise<string[]> {
+  const all = { parent, principal: undefined, filter: undefined, after: undefined, limit: 100 };
+  return (await store.list(all)).records.map(({ name }) => name);
+}
+
+describe.each(drivers)("a SQLite store by %s", (driver) => {
+  it("finds all as it was after it was closed and opened again", async () => {
+    const path = await newPath();
+    const requestId = { scope: "a\u0000b\\0", id: "1", fingerprint: Uint8Array.of(3), windowMs: 5 };
+    const operation = anInsert({
+      principal: "users/\u0000\\ann",
+      metadata: Uint8Array.of(9),
+      deadlineMs: 60_000,
+      resourceKey: "printers/1",
+      requestId,
+    });
+    const first = await createSqliteStore({ path, driver });
+    await first.insert(operation);
+    await first.claim(operation.name);
+    await first.report({ name: operation.name, attempt: 1 }, { checkpoint: Uint8Array.of(7) });
+    await first.requestCancel(operation.name, failure);
+    const before = await first.get(operation.name);
+    await first.close();
+    const second = await openStore({ path, driver });
+    expect(await second.get(operation.name)).toEqual(before);
+    expect(before).toMatchObject({ ...operation, state: "running", attempt: 1 });
+    expect(before?.checkpoint).toEqual(Uint8Array.of(7));
+  });
+
+  it("stamps strictly growing times although the clock is set back, also over a restart", async () => {
+    const path = await newPath();
+    let nowMs = 5000;
+    const clock = { ...createManualClock(), nowMs: () => nowMs };
+    const times: number[] = [];
+    for (const at of [5000, 5000, 4000, 5001]) {
+      nowMs = at;
+      const store = await createSqliteStore({ path, driver, clock });
+      const outcome = await store.insert(anInsert());
+      if (outcome.kind === "inserted") times.push(outcome.record.createTimeMicros);
+      await store.close();
+    }
+    expect(times).toEqual([5_000_000, 5_000_001, 5_000_002, 5_001_000]);
+  });
+
+  it("expires a done operation when its retention is over, by its clock", async () => {
+    const clock = createManualClock();
+    const store = await openStore({ path: await newPath(), driver, clock });
+    const { name } = anInsert();
+    await store.insert({ ...anInsert(), name, result: response });
+    await clock.advance(999);
+    expect((await store.get(name))?.state).toBe("done");
+    expect(await store.expire(10)).toBe(0);
+    await clock.advance(1);
+    expect(await store.get(name)).toBeUndefined();
+    expect(await store.expire(10)).toBe(1);
+  });
+
+  it("forgets a request id when its window is over, and its name then is free", async () => {
+    const clock = createManualClock();
+    const store = await openStore({ path: await newPath(), driver, clock });
+    const requestId = { scope: "s", id: "1", fingerprint: new Uint8Array(), windowMs: 2000 };
+    const operation = anInsert({ requestId, result: response });
+    await store.insert(operation);
+    await clock.advance(1500);
+    expect(await store.expire(10)).toBe(1);
+    expect(await store.insert(anInsert({ requestId }))).toEqual({
+      kind: "spent",
+      name: operation.name,
+    });
+    expect((await store.insert({ ...operation, requestId: undefined })).kind).toBe("name-taken");
+    await clock.advance(500);
+    await store.expire(10);
+    expect((await store.insert(operation)).kind).toBe("inserted");
+  });
+
+  it("makes a file that its owner alone can read, and no other beside it once it is closed", async () => {
+    const path = await newPath();
+    const store = await createSqliteStore({ path, driver });
+    await store.insert(anInsert());
+    for (const file of await readdir(join(path, ".."))) {
+      const { mode } = await stat(join(path, "..", file));
+      expect((mode & 0o777).toString(8), file).toBe("600");
+    }
+    await store.close();
+    expect(await readdir(join(path, ".."))).toEqual(["operations.db"]);
+  });
+
+  it("refuses a file that this process has open, and opens it once that is closed", async () => {
+    const path = await newPath();
+    const first = await createSqliteStore({ path, driver });
+    for (const second of drivers) {
+      expect(await refusalOf({ path, driver: second })).toMatchObject({
+        code: Code.FailedPrecondition,
+        reason: "DATABASE_IN_USE",
+      });
+    }
+    await first.insert(anInsert({ name: "operations/kept" }));
+    await first.close();
+    const second = await openStore({ path, driver });
+    expect(await second.get("operations/kept")).toBeDefined();
+  });
+
+  it("keeps another process out, which then says what to do", async () => {
+    const path = await newPath();
+    await openStore({ path, driver });
+    const script = `
+      const { createSqliteStore } = await import(${JSON.stringify(
+        new URL("../../../src/store/sqlite/index.ts", import.meta.url).href,
+      )});
+      await createSqliteStore(${JSON.stringify({ path, driver })}).catch((error) => console.log(error.message));`;
+    const { stdout } = spawnSync(
+      process.execPath,
+      ["--import", import.meta.resolve("tsx"), "--input-type=module", "-e", script],
+      { encoding: "utf8" },
+    );
+    expect(stdout).toContain("operations.db is open elsewhere: stop the server or the tool");
+  });
+
+  it("refuses what is no database, one of somebody else, and one of a newer version", async () => {
+    const folder = await createTemporaryFolder();
+    const open = await loadDriver(driver);
+    const junk = join(folder, "junk");
+    await writeFile(junk, "this is no database. ".repeat(100));
+    const foreign = join(folder, "foreign.db");
+    const theirs = open(foreign);
+    theirs.exec("create table albums (title text)");
+    theirs.close();
+    const newer = join(folder, "newer.db");
+    await (await createSqliteStore({ path: newer, driver })).close();
+    const later = open(newer);
+    later.exec("pragma user_version = 99");
+    later.close();
+    expect(await refusalOf({ path: junk, driver })).toMatchObject({ reason: "DATABASE_FOREIGN" });
+    expect(await refusalOf({ path: foreign, driver })).toMatchObject({
+      code: Code.FailedPrecondition,
+      reason: "DATABASE_FOREIGN",
+      message: expect.stringContaining("the table albums"),
+    });
+    expect(await refusalOf({ path: newer, driver })).toMatchObject({ reason: "DATABASE_TOO_NEW" });
+    const opened = open(foreign);
+    expect(opened.prepare("select name from sqlite_schema").all()).toHaveLength(1);
+    opened.close();
+  });
+
+  it("refuses a path that cannot be a file's, and says what it needs", async () => {
+    const path = join(await createTemporaryFolder(), "missing", "operations.db");
+    expect(await refusalOf({ path, driver })).toMatchObject({
+      code: Code.FailedPrecondition,
+      reason: "DATABASE_UNOPENABLE",
+    });
+    for (const none of ["", ":memory:", "file:operations.db"]) {
+      await expect(createSqliteStore({ path: none, driver })).rejects.toThrow(RangeError);
+    }
+  });
+
+  it("refuses a damaged file, unless it is told not to look", async () => {
+    const path = await newPath();
+    const store = await createSqliteStore({ path, driver });
+    for (let at = 0; at < 50; at += 1) {
+      await store.insert(anInsert({ parent: "damaged", request: new Uint8Array(4000) }));
+    }
+    await store.close();
+    const { size } = await stat(path);
+    // The last pages are gone, and with them rows that the indexes still name.
+    await truncate(path, Math.floor(size / 2 / 4096) * 4096);
+    expect(await refusalOf({ path, driver })).toMatchObject({
+      code: Code.DataLoss,
+      reason: "DATABASE_CORRUPT",
+    });
+  });
+
+  it("takes no start beyond maxBytes but still ends what runs, and goes on when there is room", async () => {
+    const clock = createManualClock();
+    const maxBytes = 1024 * 1024;
+    const store = await openStore({ path: await newPath(), driver, clock, maxBytes });
+    const { name } = anInsert();
+    await store.insert({ ...anInsert(), name });
+    await store.claim(name);
+    const request = new Uint8Array(20_000);
+    let error: unknown;
+    for (let at = 0; at < 300 && error === undefined; at += 1) {
+      error = await store.insert(anInsert({ request, result: response })).then(
+        () => undefined,
+        (thrown: unknown) => thrown,
+      );
+    }
+    expect(error).toMatchObject({ code: Code.ResourceExhausted });
+    expect((await store.finish({ name, attempt: 1 }, response))?.state).toBe("done");
+    await clock.advance(2000);
+    expect((await store.insert(anInsert({ request }))).kind).toBe("inserted");
+  });
+
+  it("server 44: pages through more rows than one page may look at", async () => {
+    const store = await openStore({ path: await newPath(), driver });
+    await store.transaction(async (transaction) => {
+      for (let at = 0; at < 10_050; at += 1) {
+        const principal = at < 20 ? "users/ann" : "users/bob";
+        await store.insert(anInsert({ parent: "p", principal }), { transaction });
+      }
+    });
+    const query = { parent: "p", principal: "users/ann", filter: undefined, limit: 50 };
+    const first = await store.list({ ...query, after: undefined });
+    expect(first.records).toHaveLength(0);
+    const second = await store.list({ ...query, after: first.next });
+    expect(second.records).toHaveLength(20);
+    expect(second.next).toBeUndefined();
+  });
+
+  it("tells a - in a list's parent from the pattern letters of SQLite", async () => {
+    const store = await openStore({ path: await newPath(), driver });
+    const parents = ["a*/x", "ab/x", "a?/x", "[a]/x", "a\\/x", "a*/x/y"];
+    const names = new Map<string, string>();
+    for (const parent of parents) {
+      const operation = anInsert({ parent });
+      await store.insert(operation);
+      names.set(parent, operation.name);
+    }
+    for (const first of ["a*", "a?", "[a]", "a\\"]) {
+      expect(await listNames(store, `${first}/-`), first).toEqual([names.get(`${first}/x`)]);
+    }
+    expect(await listNames(store, "-/x")).toHaveLength(5);
+  });
+});
+
+describe("the drivers of a SQLite store", () => {
+  it("are named where neither is there", async () => {
+    await expect(
+      createSqliteStore({
+        path: await newPath(),
+        driver: () => {
+          throw Object.assign(new Error("no"), { errcode: 14 });
+        },
+      }),
+    ).rejects.toMatchObject({ code: Code.FailedPrecondition });
+  });
+});
