@@ -160,10 +160,14 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
     }
   };
 
-  /** Run `work` in a transaction that was handed out. */
-  const within = async <T>(transaction: Transaction, work: () => T): Promise<T> => {
+  const assertOpen = (transaction: Transaction) => {
     if (!known.has(transaction)) throw transactionUnsupported("SQLite store");
     if (!open.has(transaction)) throw transactionOver();
+  };
+
+  /** Run `work` in a transaction that was handed out. */
+  const within = async <T>(transaction: Transaction, work: () => T): Promise<T> => {
+    assertOpen(transaction);
     try {
       return work();
     } catch (cause) {
@@ -176,8 +180,11 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
     callbacks: (() => void)[],
   ): Promise<Outcome<T>> => {
     const transaction: Transaction = {
-      executeSql: (text, values) =>
-        within(transaction, () => ({ rows: executeSql(database, text, values) })),
+      // It is the caller's statement, and so he gets what the driver throws.
+      async executeSql(text, values) {
+        assertOpen(transaction);
+        return { rows: executeSql(database, text, values) };
+      },
       afterCommit: (callback) => callbacks.push(callback),
     };
     known.add(transaction);

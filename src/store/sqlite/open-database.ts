@@ -43,15 +43,21 @@ export async function openDatabase(
   if (openPaths.has(file)) throw databaseInUse(path);
   openPaths.add(file);
   let connection: SqliteConnection | undefined;
+  let isHeld = false;
   try {
     connection = open(file);
     connection.exec("pragma locking_mode = exclusive");
     assertOurs(connection, path);
     takeHold(connection);
+    isHeld = true;
     migrate(connection);
     if (isChecked) check(connection, path);
   } catch (cause) {
-    closeQuietly(connection);
+    try {
+      if (connection !== undefined) (isHeld ? letGo : leaveAlone)(connection);
+    } catch {
+      // It was not open, or cannot be written; what failed first is what counts.
+    }
     openPaths.delete(file);
     throw openError(path, cause);
   }
@@ -121,16 +127,11 @@ function openError(path: string, cause: unknown): Error {
   }
 }
 
-/** As it is, where it may be another's file. */
-function closeQuietly(connection: SqliteConnection | undefined): void {
+/** Close a connection to what may be another's file, which stays as it is. */
+function leaveAlone(connection: SqliteConnection): void {
   try {
-    connection?.exec("pragma locking_mode = normal; select 1 from sqlite_schema");
-  } catch {
-    // There is no lock to give back.
-  }
-  try {
-    connection?.close();
-  } catch {
-    // It was not open.
+    connection.exec("pragma locking_mode = normal; select 1 from sqlite_schema");
+  } finally {
+    connection.close();
   }
 }
