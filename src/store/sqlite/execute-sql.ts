@@ -3,15 +3,29 @@ import type { SqliteDatabase } from "./sqlite-database.js";
 import type { SqliteValue } from "./sqlite-driver.js";
 
 /**
+ * What a user's statement may begin with: all that reads and writes. What begins and ends
+ * transactions would end that of others with it, and after an EXPLAIN libsql refuses the
+ * commit.
+ */
+const allowedStart =
+  /^\s*(select|with|values|insert|replace|update|delete|create|drop|alter)(?![a-z0-9_])/i;
+
+/**
  * Run a statement of the user's own in his transaction.
  *
- * @throws TypeError for a value that SQLite has no type for.
+ * @throws TypeError for a statement that does not belong in a transaction of the store, and
+ *   for a value that SQLite has no type for.
  */
 export function executeSql(
   database: SqliteDatabase,
   text: string,
   values: readonly unknown[],
 ): Row[] {
+  if (!allowedStart.test(text)) {
+    throw new TypeError(
+      "a statement here must read or write rows, or make, change or drop a table",
+    );
+  }
   return database.rows(text, ...values.map(sqliteValue));
 }
 

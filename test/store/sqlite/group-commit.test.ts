@@ -281,6 +281,26 @@ describe("a transaction of a SQLite store", () => {
     expect(await store.get(name)).toBeDefined();
   });
 
+  it.each([
+    "begin",
+    " COMMIT",
+    "rollback",
+    "savepoint s",
+    "release member",
+    "pragma user_version = 9",
+    "explain select 1",
+    "vacuum",
+    "attach 'x' as x",
+    "selection",
+    "-- c\nselect 1",
+  ])("takes no statement that is not of a transaction's inside: %s", async (text) => {
+    const { store } = await openFaultyStore();
+    const others = store.insert(anInsert());
+    const refused = store.transaction((transaction) => present(transaction).executeSql(text, []));
+    await expect(refused).rejects.toThrow(TypeError);
+    expect((await others).kind).toBe("inserted");
+  });
+
   it("hands the user what the driver throws at his statement, and values that no column takes back", async () => {
     const { store, driver } = await openFaultyStore();
     driver.failNext("select 5", sqliteIoError);
