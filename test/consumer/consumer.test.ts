@@ -207,6 +207,14 @@ describe("the installed package", { timeout: timeoutMs }, () => {
     await expect(failed).rejects.toThrow("Cannot find package '@opentelemetry/api'");
   });
 
+  it("names the package that a store wants and does not find", async () => {
+    const script = `
+      const { createSqliteStore } = await import("connect-longrunning/store/sqlite");
+      await createSqliteStore({ path: "operations.db", driver: "libsql" });`;
+    const failed = run(project, "node", "--input-type=module", "--eval", script);
+    await expect(failed).rejects.toThrow("npm install libsql");
+  });
+
   it("bundles for a browser at its root, without the server and without node", async () => {
     const { metafile } = await build({
       stdin: { contents: `export * from "connect-longrunning";`, resolveDir: project },
