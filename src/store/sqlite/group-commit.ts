@@ -53,8 +53,9 @@ interface Member {
   fail(cause: unknown): void;
 }
 
-/** How many members a group has at most: how long one may wait for the others. */
+/** How many members a group takes at most, and how long: nobody is to wait long for the others. */
 const maxMembers = 500;
+const maxGroupMs = 50;
 
 type Outcome<T> = { readonly value: T } | { readonly thrown: unknown };
 
@@ -68,6 +69,8 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
   let isClosed = false;
   /** Whether the connection would show what is not committed. */
   let isGroupOpen = false;
+  /** Why the transaction of the present group is lost. */
+  let lost: { readonly cause: unknown } | undefined;
   let pumping: Promise<void> | undefined;
 
   const enqueue = <T>(
@@ -109,10 +112,12 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
 
   const commitGroup = async () => {
     const members: Member[] = [];
+    const endMs = clock.nowMs() + maxGroupMs;
+    lost = undefined;
     try {
       database.write("begin immediate");
       isGroupOpen = true;
-      while (members.length < maxMembers) {
+      while (members.length < maxMembers && clock.nowMs() <= endMs) {
         const member = waiting.shift();
         if (member === undefined) break;
         members.push(member);
@@ -140,22 +145,30 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
     }
   };
 
-  /** Some failures undo the whole transaction; what came before is lost with it then. */
-  const assertInTransaction = (cause: unknown) => {
+  /**
+   * Some failures undo the whole transaction, and what came before is lost with it. What
+   * comes after must not be written without one: it goes to a new one, which is undone.
+   */
+  const noteFailure = (cause: unknown) => {
     try {
       // It is refused within a transaction.
       database.write("begin immediate");
     } catch {
       return;
     }
-    throw cause;
+    lost ??= { cause };
+  };
+
+  const assertNotLost = () => {
+    if (lost !== undefined) throw lost.cause;
   };
 
   const perform = <T>(work: () => T): Outcome<T> => {
     try {
       return { value: work() };
     } catch (cause) {
-      assertInTransaction(cause);
+      noteFailure(cause);
+      assertNotLost();
       return { thrown: databaseError(cause) };
     }
   };
@@ -171,6 +184,7 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
     try {
       return work();
     } catch (cause) {
+      noteFailure(cause);
       throw databaseError(cause);
     }
   };
@@ -183,7 +197,12 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
       // It is the caller's statement, and so he gets what the driver throws.
       async executeSql(text, values) {
         assertOpen(transaction);
-        return { rows: executeSql(database, text, values) };
+        try {
+          return { rows: executeSql(database, text, values) };
+        } catch (cause) {
+          noteFailure(cause);
+          throw cause;
+        }
       },
       afterCommit: (callback) => callbacks.push(callback),
     };
@@ -194,6 +213,7 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
     const begin = async () => work(transaction);
     const outcome = await outcomeWithin(begin(), maxTransactionMs, clock);
     open.delete(transaction);
+    assertNotLost();
     if ("thrown" in outcome) database.write("rollback to member");
     database.write("release member");
     return outcome;

@@ -5,6 +5,7 @@ import { prepareFile } from "./prepare-file.js";
 import type { OpenSqlite, SqliteConnection } from "./sqlite-driver.js";
 import {
   databaseDamaged,
+  databaseError,
   databaseForeign,
   databaseInUse,
   databaseUnopenable,
@@ -15,7 +16,11 @@ import {
 /** A connection that nobody else has, to a database of this version. */
 export interface OpenDatabase {
   readonly connection: SqliteConnection;
-  /** Close it, and let others in this process open the file. */
+  /**
+   * Close it, and let others in this process open the file.
+   *
+   * @throws ConnectError if the file cannot be left as it should be; it is closed all the same.
+   */
   close(): void;
 }
 
@@ -65,8 +70,13 @@ export async function openDatabase(
   return {
     connection: opened,
     close() {
-      letGo(opened);
-      openPaths.delete(file);
+      try {
+        letGo(opened);
+      } catch (cause) {
+        throw databaseError(cause);
+      } finally {
+        openPaths.delete(file);
+      }
     },
   };
 }

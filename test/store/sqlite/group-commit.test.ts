@@ -258,6 +258,24 @@ describe("a transaction of a SQLite store", () => {
     expect(heard).toEqual(["commit"]);
   });
 
+  it("writes nothing after SQLite has undone it, whatever its work makes of that", async () => {
+    const { driver, store } = await openFaultyStore();
+    const kept = anInsert();
+    await store.insert(kept);
+    let late = "";
+    const error = await rejectionOf(
+      store.transaction(async (transaction) => {
+        driver.failNext("update operations", sqliteIoError, true);
+        await rejectionOf(store.claim(kept.name, { transaction }));
+        late = await insertIn(store, transaction);
+        return "as if nothing had been";
+      }),
+    );
+    expect(error.code).toBe(Code.Unavailable);
+    expect(await store.get(late)).toBeUndefined();
+    expect((await store.get(kept.name))?.state).toBe("queued");
+  });
+
   it("carries the user's own rows in the same commit", async () => {
     const { store } = await openFaultyStore();
     const values = ["a", 1, 2n, null, undefined, true, Uint8Array.of(7)];
