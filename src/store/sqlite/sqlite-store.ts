@@ -36,7 +36,8 @@ export interface SqliteStoreOptions {
   /**
    * About how large the file may grow, in bytes, at least 1 MiB; a start beyond that is
    * refused with RESOURCE_EXHAUSTED, and what was started can still end. What expires or is
-   * deleted makes room, though no smaller file. Default: no bound but the disk's.
+   * deleted makes room, though no smaller file. Infinity is no bound but the disk's. Default:
+   * 16 GiB.
    */
   maxBytes?: number | undefined;
   /**
@@ -58,6 +59,7 @@ const maxExpiredWhenFull = 1000;
 
 /** The least that `maxBytes` can be: below it the tables alone do not fit. */
 const leastMaxBytes = 1024 * 1024;
+const defaultMaxBytes = 16 * 1024 ** 3;
 
 /**
  * Open a store in one SQLite file, for one process, which has it alone until `close`. What
@@ -75,7 +77,7 @@ const leastMaxBytes = 1024 * 1024;
  */
 export async function createSqliteStore(options: SqliteStoreOptions): Promise<OperationStore> {
   const path = filePath(options.path);
-  const maxBytes = inRange("maxBytes", options.maxBytes ?? Number.POSITIVE_INFINITY, leastMaxBytes);
+  const maxBytes = inRange("maxBytes", options.maxBytes ?? defaultMaxBytes, leastMaxBytes);
   const maxTransactionMs = inRange(
     "maxTransactionMs",
     options.maxTransactionMs ?? 5000,

@@ -189,6 +189,20 @@ describe.each(drivers)("a SQLite store by %s", (driver) => {
     }
   });
 
+  it("refuses bounds that are none, by their names", async () => {
+    const path = await newPath();
+    for (const [option, value] of [
+      ["maxBytes", 1000],
+      ["maxBytes", Number.NaN],
+      ["maxTransactionMs", 0],
+      ["maxTransactionMs", 2 ** 31],
+    ] as const) {
+      const store = createSqliteStore({ path, driver, [option]: value });
+      await expect(store).rejects.toThrow(new RegExp(`^${option} must be .* not ${value}$`));
+    }
+    expect(await readdir(join(path, ".."))).toEqual([]);
+  });
+
   it("refuses a damaged file, unless it is told not to look", async () => {
     const path = await newPath();
     const store = await createSqliteStore({ path, driver });
