@@ -54,18 +54,13 @@ export function databaseUnavailable(cause?: unknown): ConnectError {
   });
 }
 
-/** RESOURCE_EXHAUSTED for a start that meets a file as large as it may be, or a full disk. */
-export function databaseFull(maxBytes: number, cause?: unknown): ConnectError {
-  return errorWithInfo(
-    Code.ResourceExhausted,
-    `the server keeps at most ${maxBytes} bytes of operations and can take no more until some expire or are deleted`,
-    {
-      reason: "STORE_FULL",
-      metadata: { maxBytes: String(maxBytes) },
-      details: [retryDetail(60_000)],
-      cause,
-    },
-  );
+/** RESOURCE_EXHAUSTED for a start that the disk has no room for. */
+export function diskFull(cause: unknown): ConnectError {
+  return errorWithInfo(Code.ResourceExhausted, "the server's disk is full", {
+    reason: "DISK_FULL",
+    details: [retryDetail(60_000)],
+    cause,
+  });
 }
 
 /** ABORTED for a transaction whose work took too long; nothing of it was written. */

@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from "../../internal/clock.js";
 import { inRange, longestMs } from "../../internal/option-bounds.js";
+import { storeFull } from "../errors.js";
 import type {
   InsertOptions,
   InsertOutcome,
@@ -20,7 +21,7 @@ import { openDatabase } from "./open-database.js";
 import { createOperationTable } from "./operation-table.js";
 import { createSqliteDatabase } from "./sqlite-database.js";
 import type { SqliteDriver } from "./sqlite-driver.js";
-import { databaseFull, resultCodeOf, resultCodes } from "./sqlite-errors.js";
+import { diskFull, resultCodeOf, resultCodes } from "./sqlite-errors.js";
 import { createStoreTime, later } from "./store-time.js";
 
 /** Where a SQLite store keeps its operations, and what bounds it. */
@@ -108,7 +109,7 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Op
         : { kind: "busy", name: oldest.name };
     }
     if (bound.isReached() && (table.expire(maxExpiredWhenFull) === 0 || bound.isReached())) {
-      throw databaseFull(maxBytes);
+      throw storeFull({ maxBytes });
     }
     const isBlocked = policy.kind === "queue" && oldest !== undefined;
     const record = newRecord(operation, isBlocked, time.next());
@@ -125,7 +126,7 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Op
         ? insert(operation, insertOptions)
         : database.atomically(() => insert(operation, insertOptions));
     } catch (cause) {
-      if (resultCodeOf(cause) === resultCodes.full) throw databaseFull(maxBytes, cause);
+      if (resultCodeOf(cause) === resultCodes.full) throw diskFull(cause);
       throw cause;
     }
   };

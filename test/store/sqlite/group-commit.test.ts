@@ -92,7 +92,7 @@ describe("group commit", () => {
       store.insert(anInsert()),
     ]);
     expect(first.code).toBe(Code.ResourceExhausted);
-    expect(reasonOf(first)).toBe("STORE_FULL");
+    expect(reasonOf(first)).toBe("DISK_FULL");
     expect(second.kind).toBe("inserted");
   });
 

@@ -238,7 +238,10 @@ describe.each(drivers)("a SQLite store by %s", (driver) => {
         (thrown: unknown) => thrown,
       );
     }
-    expect(error).toMatchObject({ code: Code.ResourceExhausted });
+    expect(error).toMatchObject({
+      code: Code.ResourceExhausted,
+      rawMessage: expect.stringContaining("at most 1048576 bytes"),
+    });
     expect((await store.finish({ name, attempt: 1 }, response))?.state).toBe("done");
     await clock.advance(2000);
     expect((await store.insert(anInsert({ request }))).kind).toBe("inserted");
