@@ -39,7 +39,10 @@ export interface OperationTable {
   /** The record that a claim may write to. */
   findClaimed(claim: Claim): OperationRecord | undefined;
   findStarted(requestId: StoredRequestId): EarlierStart | undefined;
-  /** Those of a resource that are not done, oldest first. */
+  /**
+   * Those of a resource that are not done, oldest first; without the hidden ones that are
+   * driven from outside, which nobody can end any more.
+   */
   openOfResource(resourceKey: string): OperationRecord[];
   overdue(limit: number): OperationRecord[];
   nextDeadlineMicros(): number | undefined;
@@ -107,7 +110,11 @@ export function createOperationTable(database: SqliteDatabase, time: StoreTime):
       return { kind: "spent", name: unescapeNul(textOf(row, "name")) };
     },
     openOfResource: (resourceKey) =>
-      records("resource_key = ? and end_time is null order by create_time", escapeNul(resourceKey)),
+      records(
+        `resource_key = ? and end_time is null
+          and not (external and delete_time is not null) order by create_time`,
+        escapeNul(resourceKey),
+      ),
     overdue: (limit) =>
       records(
         "end_time is null and deadline_time <= ? order by deadline_time limit ?",
