@@ -93,6 +93,25 @@ export default {
     {
       name: "commander-is-for-the-command",
       comment: "no entry point loads the argument parser or the command",
+      name: "postgres-is-optional",
+      comment: "all but one entry point works where pg and pg-boss are not installed",
+      severity: "error",
+      from: { path: "^src/", pathNot: "^src/store/postgres/" },
+      to: { path: "^src/store/postgres/|^(node_modules/)?(@types/pg|pg|pg-boss)(/|$)" },
+    },
+    {
+      name: "drivers-on-demand",
+      comment: "pg and pg-boss are loaded when they are wanted, so that each can be missing",
+      severity: "error",
+      from: { path: "^src/" },
+      to: {
+        path: "^(node_modules/)?(@types/pg|pg|pg-boss)(/|$)",
+        dependencyTypesNot: ["type-only", "dynamic-import"],
+      },
+    },
+    {
+      name: "commander-is-for-the-command",
+      comment: "the command alone parses arguments, and nothing imports it",
       severity: "error",
       from: { path: "^src/", pathNot: "^src/cli/" },
       to: { path: "^src/cli/|node_modules/(commander|@commander-js)/" },
@@ -126,7 +145,12 @@ export default {
       from: { path: "^src/" },
       to: {
         dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown"],
-        pathNot: ["@bufbuild/(protobuf|protoplugin)/", "@connectrpc/connect", "@opentelemetry/api"],
+        pathNot: [
+          "@bufbuild/(protobuf|protoplugin)/",
+          "@connectrpc/connect",
+          "@opentelemetry/api",
+          "^(node_modules/)?(@types/pg|pg|pg-boss)(/|$)",
+        ],
       },
     },
     {

@@ -3,6 +3,9 @@ import { defineConfig } from "vitest/config";
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
+/** Tests that need a PostgreSQL server, which is started for them alone. */
+const onPostgres = ["test/**/postgres/**/*.test.ts"];
+
 export default defineConfig({
   resolve: {
     // The examples name the package as its users do; here that is the sources.
@@ -17,8 +20,21 @@ export default defineConfig({
     ],
   },
   test: {
-    include: ["test/**/*.test.ts"],
     testTimeout: 20_000,
     reporters: ["default", ["json", { outputFile: ".cache/test-results.json" }]],
+    projects: [
+      {
+        extends: true,
+        test: { name: "main", include: ["test/**/*.test.ts"], exclude: onPostgres },
+      },
+      {
+        extends: true,
+        test: {
+          name: "postgres",
+          include: onPostgres,
+          globalSetup: "test/support/postgres/postgres-server.ts",
+        },
+      },
+    ],
   },
 });

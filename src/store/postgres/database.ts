@@ -1,0 +1,96 @@
+import { storeClosed } from "../errors.js";
+import type { StoreOptions, Transaction } from "../operation-store.js";
+import { databaseError } from "./database-errors.js";
+import type { PostgresClient, PostgresPool } from "./postgres-pool.js";
+import { isRow, type Row } from "./row.js";
+
+/** Statements and transactions over a pool, with errors that a client may see. */
+export interface Database {
+  /** The rows of one statement, in the caller's transaction where there is one. */
+  rows(text: string, values: readonly unknown[], options: StoreOptions | undefined): Promise<Row[]>;
+  /**
+   * Run `work` in a transaction of its own: committed once it resolves, and rolled back
+   * if it rejects, with what it rejected with.
+   */
+  transaction<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>;
+  /** Refuse everything from now on. */
+  close(): void;
+}
+
+/** Each method rejects with a ConnectError, but for what `work` rejects with. */
+export function createDatabase(pool: PostgresPool): Database {
+  let isClosed = false;
+  return {
+    async rows(text, values, options) {
+      if (isClosed) throw storeClosed();
+      const { transaction } = options ?? {};
+      try {
+        const result =
+          transaction === undefined
+            ? await pool.query(text, [...values])
+            : await transaction.executeSql(text, values);
+        return result.rows.filter(isRow);
+      } catch (cause) {
+        throw databaseError(cause);
+      }
+    },
+    async transaction(work) {
+      if (isClosed) throw storeClosed();
+      const client = await connect(pool);
+      const callbacks: (() => void)[] = [];
+      const transaction: Transaction = {
+        executeSql: (text, values) => client.query(text, [...values]),
+        afterCommit: (callback) => callbacks.push(callback),
+      };
+      const result = await runWithin(client, () => work(transaction));
+      for (const callback of callbacks) callback();
+      return result;
+    },
+    close() {
+      isClosed = true;
+    },
+  };
+}
+
+async function connect(pool: PostgresPool): Promise<PostgresClient> {
+  try {
+    return await pool.connect();
+  } catch (cause) {
+    throw databaseError(cause);
+  }
+}
+
+/** Gives the client back, whatever happens; closed, where its transaction may be open still. */
+async function runWithin<T>(client: PostgresClient, work: () => Promise<T>): Promise<T> {
+  let isOver = false;
+  try {
+    // What waits for a lock reads afterwards, and must see what the other has committed.
+    await execute(client, "begin isolation level read committed");
+    let result: T;
+    try {
+      result = await work();
+    } catch (cause) {
+      await client.query("rollback", []).then(
+        () => {
+          isOver = true;
+        },
+        // The connection is lost, and its transaction with it.
+        () => undefined,
+      );
+      throw cause;
+    }
+    await execute(client, "commit");
+    isOver = true;
+    return result;
+  } finally {
+    client.release(!isOver);
+  }
+}
+
+async function execute(client: PostgresClient, text: string): Promise<void> {
+  try {
+    await client.query(text, []);
+  } catch (cause) {
+    throw databaseError(cause);
+  }
+}

@@ -1,0 +1,282 @@
+import type {
+  Claim,
+  OperationRecord,
+  OperationStore,
+  Report,
+  StoreOptions,
+  Transaction,
+} from "../operation-store.js";
+import { createDatabase } from "./database.js";
+import { createOperationInserts } from "./insert-operation.js";
+import { listOperations } from "./list-operations.js";
+import { escapeNul } from "./nul-escape.js";
+import { operationColumns, recordFromRow } from "./operation-row.js";
+import type { PostgresPool } from "./postgres-pool.js";
+import { numberOf, optionalNumberOf } from "./row.js";
+import { defaultSchema, schemaName } from "./schema-name.js";
+import {
+  createParameters,
+  interval,
+  isVisible,
+  nextUpdateTime,
+  type Parameters,
+  statementTime,
+} from "./statement.js";
+import { resultSql, terminalWrite, terminalWriteIf } from "./terminal-write.js";
+
+/** Where a PostgreSQL store keeps its table. */
+export interface PostgresStoreOptions {
+  /** Connections; the store never closes it. */
+  pool: PostgresPool;
+  /** The schema that `migrate` made. Default: `longrunning`. */
+  schema?: string | undefined;
+  /** Called by `close`, once. Default: nothing. */
+  onClose?: (() => Promise<void>) | undefined;
+}
+
+/**
+ * A store in a PostgreSQL table (14 or newer), for any number of processes. Its clock is
+ * the database's. Every call may take part in a caller's transaction, whose isolation
+ * should be READ COMMITTED; in a stricter one a start may be refused for what came in
+ * between.
+ *
+ * @throws RangeError for a name that no schema can have here.
+ */
+export function createPostgresStore(options: PostgresStoreOptions): OperationStore {
+  const schema = `"${schemaName(options.schema ?? defaultSchema)}"`;
+  const table = `${schema}.operations`;
+  const columns = operationColumns(schema);
+  const database = createDatabase(options.pool);
+  const inserts = createOperationInserts({ database, table, columns });
+  let closing: Promise<void> | undefined;
+
+  const records = async (
+    text: string,
+    { values }: Parameters,
+    callOptions: StoreOptions | undefined,
+  ): Promise<OperationRecord[]> =>
+    (await database.rows(text, values, callOptions)).map(recordFromRow);
+
+  /** One record, changed where it meets the condition; undefined where it does not. */
+  const update = async (
+    assignments: string,
+    condition: string,
+    parameters: Parameters,
+    callOptions: StoreOptions | undefined,
+  ): Promise<OperationRecord | undefined> => {
+    const [record] = await records(
+      `update ${table} o set ${assignments} from ${statementTime}
+      where ${condition} returning ${columns}`,
+      parameters,
+      callOptions,
+    );
+    return record;
+  };
+
+  const get = async (
+    name: string,
+    callOptions: StoreOptions | undefined,
+  ): Promise<OperationRecord | undefined> => {
+    const parameters = createParameters();
+    const [record] = await records(
+      `select ${columns} from ${table} o
+      where o.name = ${parameters.add(escapeNul(name))} and ${isVisible}`,
+      parameters,
+      callOptions,
+    );
+    return record;
+  };
+
+  const unblock = async (resourceKey: string, transaction: Transaction) => {
+    await inserts.lockResource(resourceKey, transaction);
+    const parameters = createParameters();
+    const key = parameters.add(escapeNul(resourceKey));
+    return update(
+      `state = 'queued', update_time = ${nextUpdateTime}`,
+      `o.state = 'blocked' and o.name = (
+        select name from ${table}
+        where md5(resource_key) = md5(${key}) and resource_key = ${key} and end_time is null
+        order by create_time, name limit 1)`,
+      parameters,
+      { transaction },
+    );
+  };
+
+  return {
+    transaction: (work) => database.transaction(work),
+    insert: (operation, insertOptions) => inserts.insert(operation, insertOptions ?? {}),
+    get,
+    claim(name, callOptions) {
+      const parameters = createParameters();
+      return update(
+        `state = 'running', attempt = o.attempt + 1, update_time = ${nextUpdateTime}`,
+        `o.name = ${parameters.add(escapeNul(name))} and not o.external
+          and o.state in ('queued', 'running')`,
+        parameters,
+        callOptions,
+      );
+    },
+    report(claim, report, callOptions) {
+      const parameters = createParameters();
+      const assignments = [...reported(report, parameters), `update_time = ${nextUpdateTime}`];
+      return update(assignments.join(", "), claimed(claim, parameters), parameters, callOptions);
+    },
+    async look(claim, callOptions) {
+      const parameters = createParameters();
+      const [record] = await records(
+        `select ${columns} from ${table} o where ${claimed(claim, parameters)}`,
+        parameters,
+        callOptions,
+      );
+      return record;
+    },
+    release(claim, handover, whenCancelled, callOptions) {
+      const parameters = createParameters();
+      const isCancelled = "o.cancel_request_time is not null";
+      const result = resultSql(whenCancelled, parameters);
+      const ended = terminalWriteIf(isCancelled, result, "'queued'");
+      const handovers = `handovers = o.handovers + case when ${isCancelled} then 0
+        else ${parameters.add(handover ? 1 : 0)}::integer end`;
+      const condition = `${claimed(claim, parameters)} and not o.external`;
+      return update(`${ended}, ${handovers}`, condition, parameters, callOptions);
+    },
+    finish(claim, result, report, callOptions) {
+      const parameters = createParameters();
+      const metadata = reported({ metadata: report?.metadata }, parameters);
+      const assignments = [...metadata, terminalWrite(resultSql(result, parameters))];
+      return update(assignments.join(", "), claimed(claim, parameters), parameters, callOptions);
+    },
+    async requestCancel(name, whenQueued, cancelOptions) {
+      const parameters = createParameters();
+      const { graceMs } = cancelOptions ?? {};
+      const firstTime = `coalesce(o.cancel_request_time, ${nextUpdateTime})`;
+      const assignments = [
+        terminalWriteIf("o.state <> 'running'", resultSql(whenQueued, parameters), "o.state"),
+        `cancel_request_time = ${firstTime}`,
+      ];
+      if (graceMs !== undefined) {
+        const graceEnd = `${firstTime} + ${interval(parameters.add(graceMs))}`;
+        assignments.push(`deadline_time = least(o.deadline_time, ${graceEnd})`);
+      }
+      const record = await update(
+        assignments.join(", "),
+        `o.name = ${parameters.add(escapeNul(name))} and o.end_time is null and ${isVisible}`,
+        parameters,
+        cancelOptions,
+      );
+      // A done one stays as it is; also one that was ended while the update waited for it.
+      return record ?? get(name, cancelOptions);
+    },
+    async hide(name, hideOptions) {
+      const parameters = createParameters();
+      const onlyDone = hideOptions?.onlyDone === true;
+      const record = await update(
+        "delete_time = t.now",
+        `o.name = ${parameters.add(escapeNul(name))} and ${isVisible}
+          ${onlyDone ? "and o.end_time is not null" : ""}`,
+        parameters,
+        hideOptions,
+      );
+      return record ?? (onlyDone ? get(name, hideOptions) : undefined);
+    },
+    unblock(resourceKey, callOptions) {
+      const { transaction } = callOptions ?? {};
+      const within = (given: Transaction) => unblock(resourceKey, given);
+      return transaction === undefined ? database.transaction(within) : within(transaction);
+    },
+    async endOverdue({ deadlineExceeded, cancelled }, limit, callOptions) {
+      const parameters = createParameters();
+      const { add } = parameters;
+      const inTime = resultSql(deadlineExceeded, parameters);
+      const asked = resultSql(cancelled, parameters);
+      const either = (one: string, other: string) =>
+        `case when o.cancel_request_time is null then ${one} else ${other} end`;
+      const result = {
+        kind: either(inTime.kind, asked.kind),
+        value: either(inTime.value, asked.value),
+      };
+      const ended = await records(
+        `update ${table} o set ${terminalWrite(result)} from ${statementTime} where o.name in (
+          select name from ${table}
+          where end_time is null and deadline_time <= (select clock_timestamp())
+          order by deadline_time limit ${add(limit)} for update skip locked
+        ) returning ${columns}`,
+        parameters,
+        callOptions,
+      );
+      const [row] = await database.rows(
+        `select ${schema}.micros(min(deadline_time)) as next from ${table} where end_time is null`,
+        [],
+        callOptions,
+      );
+      return { ended, nextDeadlineMicros: row && optionalNumberOf(row, "next") };
+    },
+    list: (query, callOptions) => listOperations({ database, schema, columns }, query, callOptions),
+    async unfinished({ after, limit }, callOptions) {
+      const parameters = createParameters();
+      const { add } = parameters;
+      const later =
+        after === undefined
+          ? "true"
+          : `(o.create_time, o.name) >
+            (${schema}.time_of(${add(after.createTimeMicros)}), ${add(escapeNul(after.name))})`;
+      const found = await records(
+        `select ${columns} from ${table} o
+        where o.state in ('queued', 'running') and not o.external and ${later}
+        order by o.create_time, o.name limit ${add(limit + 1)}`,
+        parameters,
+        callOptions,
+      );
+      if (found.length <= limit) return { records: found, next: undefined };
+      return { records: found.slice(0, limit), next: found[limit - 1] };
+    },
+    async expire(limit, callOptions) {
+      const [removed] = await database.rows(expiry(table), [limit], callOptions);
+      return removed === undefined ? 0 : numberOf(removed, "count");
+    },
+    close() {
+      database.close();
+      closing ??= options.onClose?.() ?? Promise.resolve();
+      return closing;
+    },
+  };
+}
+
+/** The record that a worker's claim may write to. */
+function claimed({ name, attempt }: Claim, { add }: Parameters): string {
+  return `o.name = ${add(escapeNul(name))} and o.attempt = ${add(attempt)}::integer
+    and o.state = 'running'`;
+}
+
+function reported(report: Report, { add }: Parameters): string[] {
+  const assignments: string[] = [];
+  if (report.metadata !== undefined) assignments.push(`metadata = ${add(report.metadata)}::bytea`);
+  if (report.checkpoint !== undefined) {
+    assignments.push(`checkpoint = ${add(report.checkpoint)}::bytea`);
+  }
+  return assignments;
+}
+
+/**
+ * Removes what nobody can find any more: wholly, or leaving what tells of its request id
+ * while that has its window. Counts what was there to see; what is left over of others is
+ * cleared away besides. Rows that another process is at are left to it.
+ */
+function expiry(table: string): string {
+  return `with due as materialized (
+    select o.name, o.state = 'gone' as was_gone,
+      o.state <> 'gone' and o.request_window_end_time > t.now as stays
+    from ${table} o, ${statementTime}
+    where o.purge_time <= (select clock_timestamp())
+    order by o.purge_time limit $1::integer for update of o skip locked
+  ), removed as (
+    delete from ${table} o using due where o.name = due.name and due.stays is not true
+  ), emptied as (
+    update ${table} o set state = 'gone', request = '', metadata = null, checkpoint = null,
+      result_kind = null, result = null,
+      end_time = coalesce(o.end_time, t.now), expire_time = coalesce(o.expire_time, t.now),
+      delete_time = coalesce(o.delete_time, t.now)
+    from due, ${statementTime} where o.name = due.name and due.stays
+  )
+  select count(*) filter (where not was_gone) as count from due`;
+}

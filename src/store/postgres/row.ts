@@ -1,0 +1,61 @@
+/** A row, as drivers give it: by column. */
+export type Row = Readonly<Record<string, unknown>>;
+
+export function isRow(value: unknown): value is Row {
+  return typeof value === "object" && value !== null;
+}
+
+/** @throws TypeError if the column holds no text. */
+export function textOf(row: Row, column: string): string {
+  const value = row[column];
+  if (typeof value !== "string") throw unexpected(column, "text", value);
+  return value;
+}
+
+export function optionalTextOf(row: Row, column: string): string | undefined {
+  return isNull(row[column]) ? undefined : textOf(row, column);
+}
+
+/**
+ * Drivers give 64-bit integers as text, as bigints or as numbers.
+ *
+ * @throws TypeError if the column holds no number.
+ */
+export function numberOf(row: Row, column: string): number {
+  const value = row[column];
+  const isNumeric = typeof value === "number" || typeof value === "bigint";
+  const number = isNumeric || typeof value === "string" ? Number(value) : Number.NaN;
+  if (Number.isNaN(number)) throw unexpected(column, "a number", value);
+  return number;
+}
+
+export function optionalNumberOf(row: Row, column: string): number | undefined {
+  return isNull(row[column]) ? undefined : numberOf(row, column);
+}
+
+/** @throws TypeError if the column holds no truth value. */
+export function booleanOf(row: Row, column: string): boolean {
+  const value = row[column];
+  if (typeof value !== "boolean") throw unexpected(column, "true or false", value);
+  return value;
+}
+
+/** @throws TypeError if the column holds no bytes. */
+export function bytesOf(row: Row, column: string): Uint8Array {
+  const value = row[column];
+  if (!(value instanceof Uint8Array)) throw unexpected(column, "bytes", value);
+  // Without the methods of Node's Buffer, whose `slice` shares memory.
+  return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+}
+
+export function optionalBytesOf(row: Row, column: string): Uint8Array | undefined {
+  return isNull(row[column]) ? undefined : bytesOf(row, column);
+}
+
+function isNull(value: unknown): boolean {
+  return value === null || value === undefined;
+}
+
+function unexpected(column: string, expected: string, value: unknown): TypeError {
+  return new TypeError(`column ${column}: expected ${expected}, but it is ${typeof value}`);
+}

@@ -1,0 +1,35 @@
+/** Collects the values of one statement, and says how the text refers to each. */
+export interface Parameters {
+  /** `$n` for a value; the statement casts it where its type does not show. */
+  add(value: unknown): string;
+  readonly values: readonly unknown[];
+}
+
+export function createParameters(): Parameters {
+  const values: unknown[] = [];
+  return {
+    add(value) {
+      values.push(value);
+      return `$${values.length}`;
+    },
+    values,
+  };
+}
+
+/**
+ * The database's time of one statement, as table `t`: read once, as the subquery of a
+ * volatile function is never taken apart.
+ */
+export const statementTime = "(select clock_timestamp() as now) t";
+
+/** The next update time of row `o`: later than the one before, also where the clock was set back. */
+export const nextUpdateTime = "greatest(t.now, o.update_time + interval '1 microsecond')";
+
+/** Whether somebody may still find row `o`. */
+export const isVisible = `(o.state <> 'gone' and o.delete_time is null
+  and (o.expire_time is null or o.expire_time > (select clock_timestamp())))`;
+
+/** A length of time in milliseconds as an interval. */
+export function interval(milliseconds: string): string {
+  return `(${milliseconds}::double precision * interval '1 millisecond')`;
+}
