@@ -1,9 +1,17 @@
 export { migrate } from "./migrate.js";
 export { type Migration, migrationScript, migrations, type SchemaOptions } from "./migrations.js";
+export {
+  type ChannelListener,
+  createNotificationListener,
+  type NotificationListener,
+  type NotificationListenerOptions,
+} from "./notification-listener.js";
+export type { PostgresObserver, StaleWrite } from "./postgres-observer.js";
 export type {
   PostgresClient,
   PostgresListenClient,
   PostgresPool,
   QueryResult,
 } from "./postgres-pool.js";
+export { createPostgresSignals, type PostgresSignalsOptions } from "./postgres-signals.js";
 export { createPostgresStore, type PostgresStoreOptions } from "./postgres-store.js";

@@ -1,0 +1,172 @@
+import { callWithin } from "../../internal/call-within.js";
+import { type Clock, systemClock } from "../../internal/clock.js";
+import { inRange, longestMs } from "../../internal/option-bounds.js";
+import { observe, type PostgresObserver } from "./postgres-observer.js";
+import type { PostgresListenClient } from "./postgres-pool.js";
+
+/** How a listener connects, and shows itself that it still is. */
+export interface NotificationListenerOptions {
+  /**
+   * A client that is not connected yet, for one session of its own: behind PgBouncer, one
+   * that goes past it or to a pool in session mode.
+   */
+  newClient: () => PostgresListenClient;
+  /**
+   * How often the connection is tried out, in milliseconds, at least 1. Default: 10,000.
+   * A client's TCP keep-alive is too slow to notice a partition.
+   */
+  keepAliveIntervalMs?: number | undefined;
+  /** How long connecting and each try may take, in milliseconds, at least 1. Default: 5000. */
+  answerTimeoutMs?: number | undefined;
+  observer?: PostgresObserver | undefined;
+  /** Default: the machine's clock. */
+  clock?: Clock | undefined;
+}
+
+/** Who hears one channel. */
+export interface ChannelListener {
+  notified(payload: string): void;
+  /** The connection is back, or there for the first time: what came before was not heard. */
+  missed(): void;
+}
+
+/** The one connection on which a process hears notifications. */
+export interface NotificationListener {
+  /**
+   * Hear a channel from when this resolves, also after the connection was lost and is
+   * back. Where it cannot be made now this resolves all the same, and `missed` is called
+   * once it can.
+   */
+  listen(channel: string, listener: ChannelListener): Promise<void>;
+  /** Close the connection and make no other. */
+  close(): Promise<void>;
+}
+
+/** Delays before the connection is made again: from the first to the last, doubled each time. */
+const firstReconnectDelayMs = 100;
+const lastReconnectDelayMs = 5000;
+
+/**
+ * @throws RangeError for an option out of its bounds.
+ */
+export function createNotificationListener(
+  options: NotificationListenerOptions,
+): NotificationListener {
+  const { newClient, observer } = options;
+  const clock = options.clock ?? systemClock;
+  const bounded = (option: string, value: number) => inRange(option, value, 1, longestMs);
+  const keepAliveIntervalMs = bounded("keepAliveIntervalMs", options.keepAliveIntervalMs ?? 10_000);
+  const answerTimeoutMs = bounded("answerTimeoutMs", options.answerTimeoutMs ?? 5000);
+  const listeners = new Map<string, Set<ChannelListener>>();
+  const closing = new AbortController();
+  let client: PostgresListenClient | undefined;
+  /** The connecting that is under way or has ended; undefined before the first. */
+  let connecting: Promise<void> | undefined;
+  let unschedule: (() => void) | undefined;
+  let failures = 0;
+  let lostAtMs: number | undefined;
+
+  const bound = <T>(call: () => Promise<T>) =>
+    callWithin(clock, answerTimeoutMs, closing.signal, call);
+
+  const connect = async () => {
+    const candidate = newClient();
+    candidate.on("error", (cause) => lose(candidate, cause));
+    candidate.on("end", () => lose(candidate, new Error("the connection has ended")));
+    candidate.on("notification", ({ channel, payload }) => {
+      if (candidate !== client) return;
+      for (const listener of listeners.get(channel) ?? []) listener.notified(payload ?? "");
+    });
+    client = candidate;
+    try {
+      await bound(() => candidate.connect());
+      await bound(() => listenTo(candidate, [...listeners.keys()]));
+    } catch (cause) {
+      lose(candidate, cause);
+      return;
+    }
+    if (candidate !== client) return;
+    failures = 0;
+    scheduleKeepAlive(candidate);
+    if (lostAtMs === undefined) return;
+    const lostMs = Math.max(0, clock.nowMs() - lostAtMs);
+    lostAtMs = undefined;
+    observe(() => observer?.listenerRestored?.({ lostMs }));
+    for (const channel of listeners.values()) for (const listener of channel) listener.missed();
+  };
+
+  /** Let a connection go, and make another after a while. */
+  const lose = (lost: PostgresListenClient, cause: unknown) => {
+    if (lost !== client) return;
+    client = undefined;
+    unschedule?.();
+    end(lost);
+    if (closing.signal.aborted) return;
+    if (lostAtMs === undefined) observe(() => observer?.listenerLost?.({ cause }));
+    lostAtMs ??= clock.nowMs();
+    const delayMs = Math.min(firstReconnectDelayMs * 2 ** failures, lastReconnectDelayMs);
+    failures += 1;
+    // Spread, so that not all processes come back to a restarted server at once.
+    unschedule = clock.schedule(delayMs * (0.5 + Math.random() / 2), () => {
+      connecting = connect();
+    });
+  };
+
+  const scheduleKeepAlive = (target: PostgresListenClient) => {
+    unschedule = clock.schedule(keepAliveIntervalMs, () => {
+      bound(() => assertListening(target, [...listeners.keys()])).then(
+        () => {
+          if (target === client) scheduleKeepAlive(target);
+        },
+        (cause: unknown) => lose(target, cause),
+      );
+    });
+  };
+
+  return {
+    async listen(channel, listener) {
+      const isNew = !listeners.has(channel);
+      const ofChannel = listeners.get(channel) ?? new Set();
+      listeners.set(channel, ofChannel.add(listener));
+      if (closing.signal.aborted) return;
+      const isFirst = connecting === undefined;
+      connecting ??= connect();
+      await connecting;
+      const target = client;
+      if (isFirst || !isNew || target === undefined) return;
+      await bound(() => listenTo(target, [channel])).catch((cause: unknown) => lose(target, cause));
+    },
+    async close() {
+      closing.abort();
+      unschedule?.();
+      const target = client;
+      client = undefined;
+      listeners.clear();
+      await target?.end().catch(() => undefined);
+    },
+  };
+}
+
+async function listenTo(client: PostgresListenClient, channels: readonly string[]): Promise<void> {
+  for (const channel of channels) await client.query(`listen "${channel}"`, []);
+}
+
+/**
+ * A pooler between this and the server may have put the session's statements on
+ * different connections: then it answers, and hears nothing.
+ */
+async function assertListening(
+  client: PostgresListenClient,
+  channels: readonly string[],
+): Promise<void> {
+  const { rows } = await client.query(
+    "select from pg_listening_channels() as listening (channel) where channel = any($1::text[])",
+    [channels],
+  );
+  if (rows.length < channels.length) throw new Error("the session does not listen any more");
+}
+
+/** Closing a broken connection may fail, or take for ever. */
+function end(client: PostgresListenClient): void {
+  client.end().catch(() => undefined);
+}

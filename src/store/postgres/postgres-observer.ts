@@ -1,0 +1,41 @@
+/**
+ * Hears what an operator wants to count. All of it is on the way anyway and needs no
+ * reaction; a function that throws does not matter.
+ */
+export interface PostgresObserver {
+  /** The connection that notifications come by was lost, or could not be made. Polling goes on. */
+  listenerLost?(event: { readonly cause: unknown }): void;
+  /** It is there again, after this time; whoever waits is told to look. */
+  listenerRestored?(event: { readonly lostMs: number }): void;
+  /** A worker wrote with an attempt that is not the present one, or to what is done: nothing changed. */
+  staleWrite?(event: StaleWrite): void;
+  /**
+   * This process could not show in time that it lives, and gave a delivery up, or another
+   * has it by now.
+   */
+  leaseLost?(event: { readonly name: string; readonly method: string }): void;
+  /** An operation was taken over whose last delivery was lost; for the how manieth time. */
+  recovered?(event: {
+    readonly name: string;
+    readonly method: string;
+    readonly deliveries: number;
+  }): void;
+  /** The queue could not be reached; it is tried again. */
+  queueFailed?(event: { readonly action: string; readonly cause: unknown }): void;
+}
+
+/** A write that came too late. */
+export interface StaleWrite {
+  readonly name: string;
+  readonly attempt: number;
+  readonly action: "report" | "release" | "finish";
+}
+
+/** Call one function of an observer, if it is there; what it throws is dropped. */
+export function observe(call: () => void): void {
+  try {
+    call();
+  } catch {
+    // Whoever counts must not stand in the way of the work.
+  }
+}

@@ -1,0 +1,112 @@
+import { inRange, longestMs } from "../../internal/option-bounds.js";
+import { afterCommit } from "../memory/after-commit.js";
+import type { SignalKind, Signals } from "../signals.js";
+import { createDatabase } from "./database.js";
+import type { NotificationListener } from "./notification-listener.js";
+import { escapeNul, unescapeNul } from "./nul-escape.js";
+import type { PostgresPool } from "./postgres-pool.js";
+import { defaultSchema, schemaName } from "./schema-name.js";
+
+/** How signals travel between the processes of a database. */
+export interface PostgresSignalsOptions {
+  /** Connections for publishing outside of a transaction. */
+  pool: PostgresPool;
+  /** What hears; `close` closes it. */
+  listener: NotificationListener;
+  /** The channel is named after it. Default: `longrunning`. */
+  schema?: string | undefined;
+  /**
+   * How often whoever waits looks without a signal, in milliseconds, at least 1. Default:
+   * 5000.
+   */
+  pollIntervalMs?: number | undefined;
+  /**
+   * False: send no NOTIFY. A transaction with one takes a lock at its commit that all
+   * others with one wait for, which very many ends a second can feel. Then processes hear
+   * of each other by polling alone. Default: true.
+   */
+  notify?: boolean | undefined;
+}
+
+/**
+ * Signals by LISTEN and NOTIFY. One that is published in a transaction is sent when that
+ * commits. After the connection was lost all subscribers hear `missed`.
+ *
+ * @throws RangeError for an option out of its bounds.
+ */
+export function createPostgresSignals(options: PostgresSignalsOptions): Signals {
+  const { listener } = options;
+  const channel = `${schemaName(options.schema ?? defaultSchema)}_signals`;
+  const pollIntervalMs = inRange("pollIntervalMs", options.pollIntervalMs ?? 5000, 1, longestMs);
+  const notify = options.notify ?? true;
+  const database = createDatabase(options.pool);
+  const subscribers = new Map<string, Set<(kind: SignalKind) => void>>();
+  let listening: Promise<void> | undefined;
+  let isClosed = false;
+
+  const tell = (name: string, kind: SignalKind) => {
+    for (const subscriber of [...(subscribers.get(name) ?? [])]) subscriber(kind);
+  };
+  const listen = () =>
+    listener.listen(channel, {
+      notified(payload) {
+        const signal = parseSignal(payload);
+        if (signal !== undefined) tell(signal.name, signal.kind);
+      },
+      missed() {
+        for (const name of [...subscribers.keys()]) tell(name, "missed");
+      },
+    });
+
+  return {
+    pollIntervalMs,
+    async subscribe(name, subscriber) {
+      const ofName = subscribers.get(name) ?? new Set();
+      // A function of its own, so that one listener can be subscribed twice.
+      const own = (kind: SignalKind) => subscriber(kind);
+      if (!isClosed) subscribers.set(name, ofName.add(own));
+      if (notify && !isClosed) {
+        listening ??= listen();
+        await listening;
+      }
+      return () => {
+        ofName.delete(own);
+        if (ofName.size === 0 && subscribers.get(name) === ofName) subscribers.delete(name);
+      };
+    },
+    async publish(name, kind, publishOptions) {
+      if (notify) {
+        const payload = `${kind} ${escapeNul(name)}`;
+        await database.rows("select pg_notify($1, $2)", [channel, payload], publishOptions);
+        return;
+      }
+      const { transaction } = publishOptions ?? {};
+      // Here it costs nothing; a transaction that tells nobody when it commits is left to polling.
+      if (transaction === undefined || transaction.afterCommit !== undefined) {
+        afterCommit(publishOptions, "signals", () => tell(name, kind));
+      }
+    },
+    async close() {
+      isClosed = true;
+      subscribers.clear();
+      database.close();
+      await listener.close();
+    },
+  };
+}
+
+/** Undefined for what is not of our making: anybody may notify a channel. */
+function parseSignal(payload: string): { kind: SignalKind; name: string } | undefined {
+  const at = payload.indexOf(" ");
+  const kind = payload.slice(0, Math.max(at, 0));
+  const name = unescapeNul(payload.slice(at + 1));
+  switch (kind) {
+    case "done":
+    case "cancel-requested":
+    case "deleted":
+    case "missed":
+      return { kind, name };
+    default:
+      return undefined;
+  }
+}
