@@ -74,6 +74,13 @@ function schemaMissing(state: string, cause: unknown): ConnectError {
   });
 }
 
+/** ABORTED: why the signal of a delivery aborts that this process could not keep. */
+export function leaseLost(): ConnectError {
+  return errorWithInfo(Code.Aborted, "this process could not show in time that it lives", {
+    reason: "LEASE_LOST",
+  });
+}
+
 /** A start-up error, for the operator: a package that is not installed. */
 export function packageMissing(name: string, cause: unknown): Error {
   return new Error(`this needs the package "${name}": npm install ${name}`, { cause });

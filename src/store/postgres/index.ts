@@ -6,6 +6,12 @@ export {
   type NotificationListener,
   type NotificationListenerOptions,
 } from "./notification-listener.js";
+export {
+  createPgBossDispatcher,
+  type PgBossDispatcher,
+  type PgBossDispatcherOptions,
+} from "./pg-boss-dispatcher.js";
+export type { QueueDepth } from "./pg-boss-queue.js";
 export type { PostgresObserver, StaleWrite } from "./postgres-observer.js";
 export type {
   PostgresClient,

@@ -1,0 +1,105 @@
+import { callWithin } from "../../internal/call-within.js";
+import type { Clock } from "../../internal/clock.js";
+import { leaseLost } from "./database-errors.js";
+
+/** Something that this process has for as long as it shows in time that it lives. */
+export interface Lease<Key> {
+  readonly key: Key;
+  /** Aborted when it is lost, and while it may not be another's yet. */
+  readonly signal: AbortSignal;
+  /** Renew it no more. */
+  end(): void;
+}
+
+/** What a lease keeper stands on. */
+export interface LeaseKeeperOptions<Key> {
+  /** How long a lease lasts after it was renewed, in milliseconds. */
+  leaseMs: number;
+  /** Renew these, and resolve with those among them that are held no more. */
+  renew: (keys: readonly Key[]) => Promise<readonly Key[]>;
+  onLost: (key: Key) => void;
+  onFailed: (cause: unknown) => void;
+  clock: Clock;
+  /** A time in milliseconds that is never set. */
+  monotonicMs: () => number;
+}
+
+/** Keeps leases, many with one call. */
+export interface LeaseKeeper<Key> {
+  /**
+   * Keep what was taken by a call that was sent at this monotonic time: the other side
+   * counts from a later one.
+   */
+  keep(key: Key, sentAtMs: number): Lease<Key>;
+}
+
+interface Held<Key> {
+  readonly key: Key;
+  readonly controller: AbortController;
+  /** Monotonic, from before the last successful renewal was sent. */
+  renewedAtMs: number;
+}
+
+/**
+ * A lease is renewed each third of its time. One that was not renewed for four fifths of
+ * it is given up: by this process's own clock, so that also one that was stopped or cut off
+ * knows it before another can have it.
+ */
+export function createLeaseKeeper<Key>(options: LeaseKeeperOptions<Key>): LeaseKeeper<Key> {
+  const { leaseMs, clock, monotonicMs } = options;
+  const renewAfterMs = leaseMs / 3;
+  const giveUpAfterMs = leaseMs * 0.8;
+  const tickMs = leaseMs / 20;
+  const held = new Set<Held<Key>>();
+  const { signal: never } = new AbortController();
+  let isTicking = false;
+  let isRenewing = false;
+
+  const lose = (lease: Held<Key>) => {
+    if (!held.delete(lease)) return;
+    lease.controller.abort(leaseLost());
+    options.onLost(lease.key);
+  };
+
+  const renewDue = async () => {
+    const sentAtMs = monotonicMs();
+    const due = [...held].filter((lease) => sentAtMs - lease.renewedAtMs >= renewAfterMs);
+    if (isRenewing || due.length === 0) return;
+    isRenewing = true;
+    try {
+      const keys = due.map((lease) => lease.key);
+      const lost = await callWithin(clock, renewAfterMs, never, () => options.renew(keys));
+      for (const lease of due) {
+        if (lost.includes(lease.key)) lose(lease);
+        else lease.renewedAtMs = sentAtMs;
+      }
+    } catch (cause) {
+      options.onFailed(cause);
+    } finally {
+      isRenewing = false;
+    }
+  };
+
+  const tick = () => {
+    const nowMs = monotonicMs();
+    for (const lease of [...held]) if (nowMs - lease.renewedAtMs >= giveUpAfterMs) lose(lease);
+    if (held.size === 0) {
+      isTicking = false;
+      return;
+    }
+    void renewDue();
+    clock.schedule(tickMs, tick);
+  };
+
+  return {
+    keep(key, sentAtMs) {
+      const lease = { key, controller: new AbortController(), renewedAtMs: sentAtMs };
+      held.add(lease);
+      if (!isTicking) {
+        isTicking = true;
+        clock.schedule(tickMs, tick);
+      }
+      return { key, signal: lease.controller.signal, end: () => held.delete(lease) };
+    },
+  };
+}

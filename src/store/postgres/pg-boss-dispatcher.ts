@@ -1,0 +1,320 @@
+import { type Clock, systemClock } from "../../internal/clock.js";
+import { atLeastOne, inRange, longestMs } from "../../internal/option-bounds.js";
+import { sleep } from "../../internal/sleep.js";
+import type { Delivery, Dispatcher, Settlement } from "../dispatcher.js";
+import type { Transaction } from "../operation-store.js";
+import { createDatabase } from "./database.js";
+import { databaseError } from "./database-errors.js";
+import { createLeaseKeeper, type Lease } from "./lease-keeper.js";
+import type { NotificationListener } from "./notification-listener.js";
+import { type PgBossQueue, type QueueDepth, type QueuedJob, startPgBoss } from "./pg-boss-queue.js";
+import { observe, type PostgresObserver } from "./postgres-observer.js";
+import type { PostgresPool } from "./postgres-pool.js";
+import { schemaName } from "./schema-name.js";
+
+/** How a pg-boss dispatcher reaches its queues, and how much of them it takes. */
+export interface PgBossDispatcherOptions {
+  /** Connections: two at the least, besides those for the store. */
+  pool: PostgresPool;
+  /**
+   * Wakes it as soon as something is dispatched; it is not closed here. Absent: it finds
+   * out by polling alone.
+   */
+  listener?: NotificationListener | undefined;
+  /**
+   * pg-boss's schema, ours alone, so that an application's own pg-boss is untouched.
+   * Default: `longrunning_queue`.
+   */
+  schema?: string | undefined;
+  /** False: the schema is there, as pg-boss's own command makes it. Default: true. */
+  migrate?: boolean | undefined;
+  /** How many operations run side by side in this process, at least 1. Default: 100. */
+  maxConcurrent?: number | undefined;
+  /**
+   * How often each method's queue is looked at without being woken, in milliseconds, at
+   * least 1: also what a lost process left is found by it. Default: 500.
+   */
+  pollIntervalMs?: number | undefined;
+  /**
+   * How long after its last sign of life a process loses what it runs, in whole seconds,
+   * at least 10, which is pg-boss's least. Default: 10.
+   */
+  leaseSeconds?: number | undefined;
+  /** False: send no NOTIFY when something is dispatched. Default: true. */
+  notify?: boolean | undefined;
+  observer?: PostgresObserver | undefined;
+  /** Default: the machine's clock. */
+  clock?: Clock | undefined;
+}
+
+/** A dispatcher that many processes share. */
+export interface PgBossDispatcher extends Dispatcher {
+  /** How much waits and runs in the queues that this process knows, some seconds ago. */
+  depths(): Promise<QueueDepth[]>;
+}
+
+/** How many operations are taken with one call: the rest is left to other processes. */
+const maxFetched = 10;
+
+/** When a run that broke its contract, or the settling of one, is tried again. */
+const retryDelayMs = 1000;
+
+/** What becomes of a delivery that arrives when this process takes no more. */
+const handOver = async (): Promise<Settlement> => ({ kind: "handover" });
+
+/** One method that is served here. */
+interface ServedMethod {
+  readonly run: (delivery: Delivery) => Promise<Settlement>;
+  /** Whether there may be something in its queue. */
+  isDue: boolean;
+}
+
+/**
+ * A dispatcher on pg-boss 12, a queue for each method. What is dispatched in a
+ * transaction is there when that commits. A process that dies, stops or is cut off loses
+ * what it runs after `leaseSeconds`, and another gets it a second or two later; the
+ * signal of a delivery aborts before that.
+ *
+ * One attempt lasts 24 hours at most, which is pg-boss's limit: then it is lost.
+ *
+ * @throws RangeError for an option out of its bounds.
+ */
+export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBossDispatcher {
+  const { pool, observer } = options;
+  const schema = schemaName(options.schema ?? "longrunning_queue");
+  const maxConcurrent = atLeastOne("maxConcurrent", options.maxConcurrent ?? 100);
+  const pollIntervalMs = inRange("pollIntervalMs", options.pollIntervalMs ?? 500, 1, longestMs);
+  const heartbeatSeconds = atLeastOne("leaseSeconds", options.leaseSeconds ?? 10);
+  inRange("leaseSeconds", heartbeatSeconds, 10, longestMs / 1000);
+  const notify = options.notify ?? true;
+  const clock = options.clock ?? systemClock;
+  const channel = `${schema}_dispatch`;
+  const database = createDatabase(pool);
+  const methods = new Map<string, ServedMethod>();
+  const ensured = new Map<string, Promise<void>>();
+  const underWay = new Set<Promise<void>>();
+  const pollStopped = new AbortController();
+  let starting: Promise<PgBossQueue> | undefined;
+  /** The fetching that is under way. */
+  let fetching: Promise<void> | undefined;
+  let isPolling = false;
+  let stopping: Promise<void> | undefined;
+
+  const failed = (action: string, cause: unknown) =>
+    observe(() => observer?.queueFailed?.({ action, cause }));
+
+  /** pg-boss, started; where that failed it is tried again. */
+  const started = (): Promise<PgBossQueue> => {
+    starting ??= startPgBoss({
+      pool,
+      schema,
+      heartbeatSeconds,
+      migrate: options.migrate ?? true,
+      onError: (cause) => failed("supervise", cause),
+    }).catch((cause: unknown) => {
+      starting = undefined;
+      throw cause;
+    });
+    return starting;
+  };
+
+  /** The queue of a method, which is there when this resolves. */
+  const queueOf = async (method: string): Promise<PgBossQueue> => {
+    const queue = await started();
+    let ensuring = ensured.get(method);
+    if (ensuring === undefined) {
+      ensuring = queue.ensure(method);
+      ensured.set(method, ensuring);
+      ensuring.catch(() => ensured.delete(method));
+    }
+    await ensuring;
+    return queue;
+  };
+
+  const leases = createLeaseKeeper<QueuedJob>({
+    leaseMs: heartbeatSeconds * 1000,
+    renew: async (jobs) => {
+      const queue = await started();
+      const names = new Set(jobs.map((job) => job.queue));
+      const lost = [...names].map((name) =>
+        queue.renew(
+          name,
+          jobs.filter((job) => job.queue === name),
+        ),
+      );
+      return (await Promise.all(lost)).flat();
+    },
+    onLost: ({ name, queue }) => observe(() => observer?.leaseLost?.({ name, method: queue })),
+    onFailed: (cause) => failed("renew", cause),
+    clock,
+    monotonicMs: () => performance.now(),
+  });
+
+  /** The next method in turn that may have something. */
+  const nextDue = (): [method: string, served: ServedMethod] | undefined => {
+    for (const [method, served] of methods) {
+      if (!served.isDue) continue;
+      // To the end of the line, so that a busy method does not keep the others waiting.
+      methods.delete(method);
+      methods.set(method, served);
+      return [method, served];
+    }
+    return undefined;
+  };
+
+  /** Take what there is, as long as there is room for it. */
+  const fetchDue = () => {
+    fetching ??= fetchWhileDue().finally(() => {
+      fetching = undefined;
+    });
+  };
+
+  const fetchWhileDue = async (): Promise<void> => {
+    while (stopping === undefined && underWay.size < maxConcurrent) {
+      const next = nextDue();
+      if (next === undefined) return;
+      await fetchFrom(...next);
+    }
+  };
+
+  const fetchFrom = async (method: string, served: ServedMethod): Promise<void> => {
+    // Before the look, so that word of what comes meanwhile is not lost.
+    served.isDue = false;
+    const limit = Math.min(maxConcurrent - underWay.size, maxFetched);
+    try {
+      const queue = await queueOf(method);
+      const sentAtMs = performance.now();
+      const jobs = await queue.fetch(method, limit);
+      if (jobs.length === limit) served.isDue = true;
+      for (const job of jobs) begin(job, stopping === undefined ? served.run : handOver, sentAtMs);
+    } catch (cause) {
+      // The next poll tries again.
+      failed(`fetch ${method}`, cause);
+    }
+  };
+
+  const begin = (job: QueuedJob, run: ServedMethod["run"], sentAtMs: number) => {
+    const { name, queue: method, retryCount } = job;
+    if (retryCount > 0) {
+      observe(() => observer?.recovered?.({ name, method, deliveries: retryCount + 1 }));
+    }
+    const lease = leases.keep(job, sentAtMs);
+    const delivered = deliver(lease, run).finally(() => {
+      lease.end();
+      underWay.delete(delivered);
+      fetchDue();
+    });
+    underWay.add(delivered);
+  };
+
+  const deliver = async (lease: Lease<QueuedJob>, run: ServedMethod["run"]): Promise<void> => {
+    const { key: job, signal } = lease;
+    let settlement: Settlement;
+    try {
+      settlement = await run({ name: job.name, method: job.queue, signal });
+    } catch (cause) {
+      failed(`run ${job.name}`, cause);
+      settlement = { kind: "retry", delayMs: retryDelayMs };
+    }
+    // One that was lost is not ours to settle: without this, a process that gave up a little
+    // early would take the operation away from whom it is about to be given to.
+    while (!signal.aborted) {
+      try {
+        if (!(await settle(job, settlement))) {
+          observe(() => observer?.leaseLost?.({ name: job.name, method: job.queue }));
+        }
+        return;
+      } catch (cause) {
+        failed(`settle ${job.name}`, cause);
+        await sleep(clock, retryDelayMs, signal).catch(() => undefined);
+      }
+    }
+  };
+
+  /** False where the delivery is held no more. */
+  const settle = async (job: QueuedJob, settlement: Settlement): Promise<boolean> => {
+    const queue = await started();
+    if (settlement.kind === "settled") return queue.remove(job, poolExecutor);
+    const delayMs = settlement.kind === "retry" ? settlement.delayMs : 0;
+    return database.transaction(async (transaction) => {
+      // A new job and not a failed one: pg-boss counts those, and delays them in its own way.
+      if (!(await queue.remove(job, transaction))) return false;
+      await enqueue(queue, job.queue, job.name, delayMs, transaction);
+      return true;
+    });
+  };
+
+  const enqueue = async (
+    queue: PgBossQueue,
+    method: string,
+    name: string,
+    delayMs: number,
+    transaction: Transaction | undefined,
+  ) => {
+    await queue.send(method, name, delayMs, transaction ?? poolExecutor);
+    if (!notify || delayMs > 0) return;
+    await database.rows("select pg_notify($1, $2)", [channel, method], { transaction });
+  };
+
+  const poolExecutor = {
+    executeSql: (text: string, values: readonly unknown[]) => pool.query(text, [...values]),
+  };
+
+  const wake = (method: string) => {
+    const served = methods.get(method);
+    if (served === undefined) return;
+    served.isDue = true;
+    fetchDue();
+  };
+
+  const wakeAll = () => {
+    for (const served of methods.values()) served.isDue = true;
+    fetchDue();
+  };
+
+  const poll = async () => {
+    await options.listener?.listen(channel, { notified: wake, missed: wakeAll });
+    while (!pollStopped.signal.aborted) {
+      wakeAll();
+      // Spread, so that replicas do not all look at the same moment.
+      const delayMs = pollIntervalMs * (0.8 + 0.4 * Math.random());
+      await sleep(clock, delayMs, pollStopped.signal).catch(() => undefined);
+    }
+  };
+
+  return {
+    isDurable: true,
+    async dispatch({ name, method }, dispatchOptions) {
+      try {
+        const queue = await queueOf(method);
+        await enqueue(queue, method, name, 0, dispatchOptions?.transaction);
+      } catch (cause) {
+        throw databaseError(cause);
+      }
+    },
+    serve(method, run) {
+      methods.set(method, { run, isDue: true });
+      if (isPolling) fetchDue();
+      else void poll();
+      isPolling = true;
+    },
+    async depths() {
+      try {
+        return await (await started()).depths();
+      } catch (cause) {
+        throw databaseError(cause);
+      }
+    },
+    stop() {
+      stopping ??= (async () => {
+        pollStopped.abort();
+        // What it brings is handed on.
+        await fetching;
+        await Promise.all(underWay);
+        const queue = await starting?.catch(() => undefined);
+        await queue?.stop();
+      })();
+      return stopping;
+    },
+  };
+}
