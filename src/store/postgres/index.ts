@@ -1,3 +1,8 @@
+export {
+  type ConnectPostgresOptions,
+  connectPostgres,
+  type PostgresParts,
+} from "./connect-postgres.js";
 export { migrate } from "./migrate.js";
 export { type Migration, migrationScript, migrations, type SchemaOptions } from "./migrations.js";
 export {

@@ -11,8 +11,8 @@ import { defaultSchema, schemaName } from "./schema-name.js";
 export interface PostgresSignalsOptions {
   /** Connections for publishing outside of a transaction. */
   pool: PostgresPool;
-  /** What hears; `close` closes it. */
-  listener: NotificationListener;
+  /** What hears; `close` closes it. Absent: nothing is heard of other processes. */
+  listener?: NotificationListener | undefined;
   /** The channel is named after it. Default: `longrunning`. */
   schema?: string | undefined;
   /**
@@ -47,8 +47,8 @@ export function createPostgresSignals(options: PostgresSignalsOptions): Signals 
   const tell = (name: string, kind: SignalKind) => {
     for (const subscriber of [...(subscribers.get(name) ?? [])]) subscriber(kind);
   };
-  const listen = () =>
-    listener.listen(channel, {
+  const listen = (by: NotificationListener) =>
+    by.listen(channel, {
       notified(payload) {
         const signal = parseSignal(payload);
         if (signal !== undefined) tell(signal.name, signal.kind);
@@ -65,8 +65,8 @@ export function createPostgresSignals(options: PostgresSignalsOptions): Signals 
       // A function of its own, so that one listener can be subscribed twice.
       const own = (kind: SignalKind) => subscriber(kind);
       if (!isClosed) subscribers.set(name, ofName.add(own));
-      if (notify && !isClosed) {
-        listening ??= listen();
+      if (listener !== undefined && !isClosed) {
+        listening ??= listen(listener);
         await listening;
       }
       return () => {
@@ -90,7 +90,7 @@ export function createPostgresSignals(options: PostgresSignalsOptions): Signals 
       isClosed = true;
       subscribers.clear();
       database.close();
-      await listener.close();
+      await listener?.close();
     },
   };
 }

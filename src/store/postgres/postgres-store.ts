@@ -11,6 +11,7 @@ import { createOperationInserts } from "./insert-operation.js";
 import { listOperations } from "./list-operations.js";
 import { escapeNul } from "./nul-escape.js";
 import { operationColumns, recordFromRow } from "./operation-row.js";
+import { observe, type PostgresObserver, type StaleWrite } from "./postgres-observer.js";
 import type { PostgresPool } from "./postgres-pool.js";
 import { numberOf, optionalNumberOf } from "./row.js";
 import { defaultSchema, schemaName } from "./schema-name.js";
@@ -30,6 +31,7 @@ export interface PostgresStoreOptions {
   pool: PostgresPool;
   /** The schema that `migrate` made. Default: `longrunning`. */
   schema?: string | undefined;
+  observer?: PostgresObserver | undefined;
   /** Called by `close`, once. Default: nothing. */
   onClose?: (() => Promise<void>) | undefined;
 }
@@ -70,6 +72,24 @@ export function createPostgresStore(options: PostgresStoreOptions): OperationSto
       parameters,
       callOptions,
     );
+    return record;
+  };
+
+  /** What a worker writes: it changes the record that its claim holds, or nothing. */
+  const updateClaimed = async (
+    action: StaleWrite["action"],
+    assignments: string,
+    claim: Claim,
+    parameters: Parameters,
+    callOptions: StoreOptions | undefined,
+  ): Promise<OperationRecord | undefined> => {
+    const condition =
+      claimed(claim, parameters) + (action === "release" ? " and not o.external" : "");
+    const record = await update(assignments, condition, parameters, callOptions);
+    if (record === undefined) {
+      const { name, attempt } = claim;
+      observe(() => options.observer?.staleWrite?.({ name, attempt, action }));
+    }
     return record;
   };
 
@@ -119,7 +139,7 @@ export function createPostgresStore(options: PostgresStoreOptions): OperationSto
     report(claim, report, callOptions) {
       const parameters = createParameters();
       const assignments = [...reported(report, parameters), `update_time = ${nextUpdateTime}`];
-      return update(assignments.join(", "), claimed(claim, parameters), parameters, callOptions);
+      return updateClaimed("report", assignments.join(", "), claim, parameters, callOptions);
     },
     async look(claim, callOptions) {
       const parameters = createParameters();
@@ -137,14 +157,13 @@ export function createPostgresStore(options: PostgresStoreOptions): OperationSto
       const ended = terminalWriteIf(isCancelled, result, "'queued'");
       const handovers = `handovers = o.handovers + case when ${isCancelled} then 0
         else ${parameters.add(handover ? 1 : 0)}::integer end`;
-      const condition = `${claimed(claim, parameters)} and not o.external`;
-      return update(`${ended}, ${handovers}`, condition, parameters, callOptions);
+      return updateClaimed("release", `${ended}, ${handovers}`, claim, parameters, callOptions);
     },
     finish(claim, result, report, callOptions) {
       const parameters = createParameters();
       const metadata = reported({ metadata: report?.metadata }, parameters);
       const assignments = [...metadata, terminalWrite(resultSql(result, parameters))];
-      return update(assignments.join(", "), claimed(claim, parameters), parameters, callOptions);
+      return updateClaimed("finish", assignments.join(", "), claim, parameters, callOptions);
     },
     async requestCancel(name, whenQueued, cancelOptions) {
       const parameters = createParameters();

@@ -1,0 +1,141 @@
+import { atLeastOne } from "../../internal/option-bounds.js";
+import type { Dispatcher } from "../dispatcher.js";
+import type { OperationStore } from "../operation-store.js";
+import type { Signals } from "../signals.js";
+import { databaseError, packageMissing } from "./database-errors.js";
+import { migrate } from "./migrate.js";
+import { createNotificationListener } from "./notification-listener.js";
+import { createPgBossDispatcher, type PgBossDispatcher } from "./pg-boss-dispatcher.js";
+import type { PostgresObserver } from "./postgres-observer.js";
+import { createPostgresSignals } from "./postgres-signals.js";
+import { createPostgresStore } from "./postgres-store.js";
+import { schemaName } from "./schema-name.js";
+
+/** How operations live in a PostgreSQL database. */
+export interface ConnectPostgresOptions {
+  /** `postgres://user:password@host:port/database?sslmode=…`, as `pg` reads it. */
+  connectionString: string;
+  /** Schema of the operations. Default: `longrunning`. */
+  schema?: string | undefined;
+  /** pg-boss's schema. Default: that of the operations with `_queue` behind it. */
+  queueSchema?: string | undefined;
+  /**
+   * False: both schemas were migrated by other means (`migrationScript`, pg-boss's own
+   * command). Default: true.
+   */
+  migrate?: boolean | undefined;
+  /**
+   * How many connections this process has at most, besides the one that listens; at
+   * least 3. Default: 20.
+   */
+  maxConnections?: number | undefined;
+  /** As in `PgBossDispatcherOptions`. */
+  maxConcurrent?: number | undefined;
+  /** As in `PgBossDispatcherOptions`. */
+  leaseSeconds?: number | undefined;
+  /**
+   * False: neither LISTEN nor NOTIFY, for poolers in transaction mode and for very many
+   * ends a second. Everything works by polling then, only slower. Default: true.
+   */
+  notify?: boolean | undefined;
+  /** As in `PostgresSignalsOptions`. */
+  pollIntervalMs?: number | undefined;
+  observer?: PostgresObserver | undefined;
+}
+
+/** What `createOperations` takes, to be spread into its options. */
+export interface PostgresParts {
+  readonly store: OperationStore;
+  readonly dispatcher: Dispatcher & Pick<PgBossDispatcher, "depths">;
+  readonly signals: Signals;
+}
+
+/** How long a connection may take, and a statement on both sides, in milliseconds. */
+const connectionTimeoutMillis = 5000;
+const statementTimeoutMs = 60_000;
+
+/**
+ * Keep and run operations in a PostgreSQL database (14 or newer), shared by any number of
+ * processes:
+ *
+ *     const operations = createOperations({
+ *       ...(await connectPostgres({ connectionString })),
+ *       pageTokenKey, // the same in all processes
+ *     });
+ *
+ * Migrates the schemas first. `operations.shutdown()` closes all of it.
+ *
+ * @throws Error if `pg` is not installed; RangeError for an option out of its bounds;
+ *   ConnectError `Unavailable` where the database cannot be reached.
+ */
+export async function connectPostgres(options: ConnectPostgresOptions): Promise<PostgresParts> {
+  const { connectionString, observer } = options;
+  const schema = schemaName(options.schema ?? "longrunning");
+  const queueSchema = schemaName(options.queueSchema ?? `${schema}_queue`);
+  const max = atLeastOne("maxConnections", options.maxConnections ?? 20);
+  if (max < 3) throw new RangeError(`maxConnections must be at least 3, not ${max}`);
+  const notify = options.notify ?? true;
+  const { default: pg } = await import("pg").catch((cause: unknown) => {
+    throw packageMissing("pg", cause);
+  });
+  const common = {
+    connectionString,
+    connectionTimeoutMillis,
+    keepAlive: true,
+    application_name: "connect-longrunning",
+  };
+
+  if (options.migrate ?? true) {
+    // On its own, as making an index may take longer than any other statement.
+    const migrator = new pg.Pool({ ...common, max: 1 });
+    migrator.on("error", () => undefined);
+    try {
+      await migrate(migrator, { schema });
+    } finally {
+      await migrator.end();
+    }
+  }
+
+  const pool = new pg.Pool({
+    ...common,
+    max,
+    statement_timeout: statementTimeoutMs,
+    query_timeout: statementTimeoutMs + connectionTimeoutMillis,
+  });
+  // An idle connection that is cut is replaced; without a listener it would end the program.
+  pool.on("error", () => undefined);
+  try {
+    const listener = notify
+      ? createNotificationListener({
+          newClient: () =>
+            new pg.Client({ ...common, application_name: "connect-longrunning-listen" }),
+          observer,
+        })
+      : undefined;
+    const dispatcher = createPgBossDispatcher({
+      pool,
+      listener,
+      schema: queueSchema,
+      migrate: options.migrate,
+      maxConcurrent: options.maxConcurrent,
+      leaseSeconds: options.leaseSeconds,
+      notify,
+      observer,
+    });
+    const signals = createPostgresSignals({
+      pool,
+      listener,
+      schema,
+      pollIntervalMs: options.pollIntervalMs,
+      notify,
+    });
+    const store = createPostgresStore({ pool, schema, observer, onClose: () => pool.end() });
+    await pool.query("select 1").catch((cause: unknown) => {
+      throw databaseError(cause);
+    });
+    return { store, dispatcher, signals };
+  } catch (cause) {
+    await pool.end();
+    throw cause;
+  }
+}

@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import { Code } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
+import { afterAll, beforeAll, describe, it } from "vitest";
+import { createLongRunningClient, OperationError } from "../../../src/index.js";
+import { migrate } from "../../../src/store/postgres/index.js";
+import { type Replica, startReplica } from "../../support/postgres/replica.js";
+import { createTestDatabase, type TestDatabase } from "../../support/postgres/test-database.js";
+import { Print } from "../../support/print-server.js";
+
+/** How long it may take until another process has what a dead one ran. */
+const takeoverMs = 12_000;
+
+// One process that runs no work, through which all is started and waited for, and three
+// that run one operation at a time each. The tests use them up, one after the other.
+describe.sequential("replicas on one PostgreSQL", () => {
+  let database: TestDatabase;
+  let workers: Replica[] = [];
+  const all: Replica[] = [];
+
+  const start = async () => {
+    const [api] = all;
+    assert.ok(api !== undefined);
+    const { baseUrl } = api;
+    const transport = createConnectTransport({ baseUrl, httpVersion: "2" });
+    return createLongRunningClient({ print: Print }, transport).print({ pages: 1 });
+  };
+
+  /** The first of these workers to have the operation, and the attempt that it makes. */
+  const claimed = (among: readonly Replica[], name: string) =>
+    Promise.race(
+      among.map(async (worker) => {
+        const { attempt } = await worker.heard("claimed", name);
+        return { worker, attempt };
+      }),
+    );
+
+  const rowOf = async (name: string) => {
+    const { rows } = await database.pool.query(
+      "select state, attempt, handovers from longrunning.operations where name = $1",
+      [name],
+    );
+    return rows[0];
+  };
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    await migrate(database.pool);
+    const { url } = database;
+    const started = await Promise.all([
+      startReplica(url, "api"),
+      startReplica(url, "worker"),
+      startReplica(url, "worker"),
+      startReplica(url, "worker"),
+    ]);
+    all.push(...started);
+    workers = started.slice(1);
+  }, 60_000);
+
+  afterAll(async () => {
+    await Promise.all(all.map((replica) => replica[Symbol.asyncDispose]()));
+  });
+
+  it("durability I5: a cancellation by one replica stops the work in another", async () => {
+    const handle = await start();
+    const { worker } = await claimed(workers, handle.name);
+    await handle.cancel();
+    assert.equal((await worker.heard("aborted", handle.name)).code, Code.Canceled);
+    await assert.rejects(handle.result(), (error) => {
+      assert.ok(error instanceof OperationError);
+      assert.equal(error.code, Code.Canceled);
+      return true;
+    });
+  });
+
+  it("durability I2, I3: another takes over from a killed replica and from one that stands still, and waiters on a third get the results", async () => {
+    const [toKill, toPause] = [await start(), await start()];
+    const { worker: killed } = await claimed(workers, toKill.name);
+    const { worker: paused } = await claimed(workers, toPause.name);
+    assert.notEqual(killed, paused);
+    const results = Promise.all([toKill.result(), toPause.result()]);
+    killed.kill("SIGKILL");
+    paused.kill("SIGSTOP");
+    const stoppedAtMs = performance.now();
+    workers = workers.filter((worker) => worker !== killed);
+    const standby = workers.filter((worker) => worker !== paused);
+
+    const { attempt } = await claimed(standby, toKill.name);
+    const tookMs = performance.now() - stoppedAtMs;
+    assert.equal(attempt, 2);
+    assert.ok(tookMs <= takeoverMs, `it took ${tookMs} ms`);
+    const responses = await results;
+    assert.deepEqual(
+      responses.map(({ pages }) => pages),
+      [2, 2],
+    );
+
+    paused.kill("SIGCONT");
+    assert.equal((await paused.heard("aborted", toPause.name)).code, Code.Aborted);
+    await paused.heard("attempt-lost", toPause.name);
+    assert.deepEqual(await rowOf(toPause.name), { state: "done", attempt: 2, handovers: 0 });
+  }, 40_000);
+
+  it("durability 12: a replica that shuts down hands its work over, which uses up no attempt", async () => {
+    const handle = await start();
+    const { worker } = await claimed(workers, handle.name);
+    assert.equal(await worker.shutdown(), 0);
+    assert.equal((await worker.heard("aborted", handle.name)).code, Code.Unavailable);
+    assert.equal((await handle.result()).pages, 2);
+    assert.deepEqual(await rowOf(handle.name), { state: "done", attempt: 2, handovers: 1 });
+  });
+});
