@@ -63,6 +63,9 @@ async function connect(pool: PostgresPool): Promise<PostgresClient> {
 /** Gives the client back, whatever happens; closed, where its transaction may be open still. */
 async function runWithin<T>(client: PostgresClient, work: () => Promise<T>): Promise<T> {
   let isOver = false;
+  // The next statement fails then, and that is what counts.
+  const onError = () => undefined;
+  client.on("error", onError);
   try {
     // What waits for a lock reads afterwards, and must see what the other has committed.
     await execute(client, "begin isolation level read committed");
@@ -84,6 +87,7 @@ async function runWithin<T>(client: PostgresClient, work: () => Promise<T>): Pro
     return result;
   } finally {
     client.release(!isOver);
+    client.removeListener("error", onError);
   }
 }
 

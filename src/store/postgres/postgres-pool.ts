@@ -8,6 +8,9 @@ export interface PostgresClient {
   query(text: string, values: unknown[]): Promise<QueryResult>;
   /** Give it back; with true it is closed, as nobody knows what state it is in. */
   release(destroy?: boolean): void;
+  /** Without a listener, a connection that is cut between two statements ends the program. */
+  on(event: "error", listener: (cause: Error) => void): unknown;
+  removeListener(event: "error", listener: (cause: Error) => void): unknown;
 }
 
 /**
