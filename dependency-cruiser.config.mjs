@@ -91,8 +91,6 @@ export default {
       to: { path: "^src/plugin/|@bufbuild/protoplugin" },
     },
     {
-      name: "commander-is-for-the-command",
-      comment: "no entry point loads the argument parser or the command",
       name: "postgres-is-optional",
       comment: "all but one entry point works where pg and pg-boss are not installed",
       severity: "error",
@@ -111,7 +109,7 @@ export default {
     },
     {
       name: "commander-is-for-the-command",
-      comment: "the command alone parses arguments, and nothing imports it",
+      comment: "no entry point loads the argument parser or the command",
       severity: "error",
       from: { path: "^src/", pathNot: "^src/cli/" },
       to: { path: "^src/cli/|node_modules/(commander|@commander-js)/" },

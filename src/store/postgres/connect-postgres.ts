@@ -1,8 +1,7 @@
 import { atLeastOne } from "../../internal/option-bounds.js";
-import type { Dispatcher } from "../dispatcher.js";
 import type { OperationStore } from "../operation-store.js";
 import type { Signals } from "../signals.js";
-import { databaseError, packageMissing } from "./database-errors.js";
+import { packageMissing } from "./database-errors.js";
 import { migrate } from "./migrate.js";
 import { createNotificationListener } from "./notification-listener.js";
 import { createPgBossDispatcher, type PgBossDispatcher } from "./pg-boss-dispatcher.js";
@@ -46,7 +45,7 @@ export interface ConnectPostgresOptions {
 /** What `createOperations` takes, to be spread into its options. */
 export interface PostgresParts {
   readonly store: OperationStore;
-  readonly dispatcher: Dispatcher & Pick<PgBossDispatcher, "depths">;
+  readonly dispatcher: PgBossDispatcher;
   readonly signals: Signals;
 }
 
@@ -65,8 +64,9 @@ const statementTimeoutMs = 60_000;
  *
  * Migrates the schemas first. `operations.shutdown()` closes all of it.
  *
- * @throws Error if `pg` is not installed; RangeError for an option out of its bounds;
- *   ConnectError `Unavailable` where the database cannot be reached.
+ * @throws RangeError for an option out of its bounds; ConnectError `Unavailable` where the
+ *   database cannot be reached, `Internal` where it refuses a statement or where `pg` or
+ *   `pg-boss` is not installed.
  */
 export async function connectPostgres(options: ConnectPostgresOptions): Promise<PostgresParts> {
   const { connectionString, observer } = options;
@@ -104,6 +104,7 @@ export async function connectPostgres(options: ConnectPostgresOptions): Promise<
   });
   // An idle connection that is cut is replaced; without a listener it would end the program.
   pool.on("error", () => undefined);
+  const undo: (() => Promise<void>)[] = [() => pool.end()];
   try {
     const listener = notify
       ? createNotificationListener({
@@ -122,6 +123,7 @@ export async function connectPostgres(options: ConnectPostgresOptions): Promise<
       notify,
       observer,
     });
+    undo.unshift(() => dispatcher.stop());
     const signals = createPostgresSignals({
       pool,
       listener,
@@ -130,12 +132,11 @@ export async function connectPostgres(options: ConnectPostgresOptions): Promise<
       notify,
     });
     const store = createPostgresStore({ pool, schema, observer, onClose: () => pool.end() });
-    await pool.query("select 1").catch((cause: unknown) => {
-      throw databaseError(cause);
-    });
+    // Sets pg-boss up, so that it is here that a fault shows and not at the first start.
+    await dispatcher.depths();
     return { store, dispatcher, signals };
   } catch (cause) {
-    await pool.end();
+    for (const step of undo) await step();
     throw cause;
   }
 }

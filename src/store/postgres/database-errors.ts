@@ -81,7 +81,11 @@ export function leaseLost(): ConnectError {
   });
 }
 
-/** A start-up error, for the operator: a package that is not installed. */
-export function packageMissing(name: string, cause: unknown): Error {
-  return new Error(`this needs the package "${name}": npm install ${name}`, { cause });
+/** INTERNAL for a package that has to be installed besides: an error for the operator. */
+export function packageMissing(name: string, cause: unknown): ConnectError {
+  return errorWithInfo(Code.Internal, `this needs the package "${name}": npm install ${name}`, {
+    reason: "PACKAGE_MISSING",
+    metadata: { package: name },
+    cause,
+  });
 }

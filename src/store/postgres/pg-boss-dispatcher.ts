@@ -49,7 +49,10 @@ export interface PgBossDispatcherOptions {
 
 /** A dispatcher that many processes share. */
 export interface PgBossDispatcher extends Dispatcher {
-  /** How much waits and runs in the queues that this process knows, some seconds ago. */
+  /**
+   * How much waits and runs in the queues that this process knows, some seconds ago. Sets
+   * pg-boss up, if nothing has yet.
+   */
   depths(): Promise<QueueDepth[]>;
 }
 
@@ -235,7 +238,7 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
   const settle = async (job: QueuedJob, settlement: Settlement): Promise<boolean> => {
     const queue = await started();
     if (settlement.kind === "settled") return queue.remove(job, poolExecutor);
-    const delayMs = settlement.kind === "retry" ? settlement.delayMs : 0;
+    const delayMs = "delayMs" in settlement ? settlement.delayMs : 0;
     return database.transaction(async (transaction) => {
       // A new job and not a failed one: pg-boss counts those, and delays them in its own way.
       if (!(await queue.remove(job, transaction))) return false;

@@ -62,7 +62,7 @@ const expireInSeconds = 24 * 60 * 60;
 /**
  * Start pg-boss on our pool.
  *
- * @throws Error if the package is not installed; what the driver throws.
+ * @throws ConnectError `Internal` if the package is not installed; what the driver throws.
  */
 export async function startPgBoss(options: PgBossQueueOptions): Promise<PgBossQueue> {
   const { pool, schema, heartbeatSeconds } = options;

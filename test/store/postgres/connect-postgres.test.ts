@@ -1,0 +1,126 @@
+import assert from "node:assert/strict";
+import { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
+import { describe, it } from "vitest";
+import { createLongRunningClient } from "../../../src/index.js";
+import { Operations } from "../../../src/protos.js";
+import { createOperations, type OperationsServer } from "../../../src/server/index.js";
+import { type ConnectPostgresOptions, connectPostgres } from "../../../src/store/postgres/index.js";
+import { PrintService } from "../../gen/printing/v1/printing_pb.js";
+import { createDeferred } from "../../support/deferred.js";
+import { createTestDatabase } from "../../support/postgres/test-database.js";
+import { Print, type PrintWork } from "../../support/print-server.js";
+
+async function aServer(options: ConnectPostgresOptions, work: PrintWork) {
+  const operations = createOperations({ ...(await connectPostgres(options)) });
+  return { operations, printer: aPrinter(operations, work) };
+}
+
+function aPrinter(operations: OperationsServer, work: PrintWork) {
+  const transport = createRouterTransport((router) => {
+    router.service(PrintService, { print: operations.handle(Print, work) });
+    router.service(Operations, operations.service);
+  });
+  return createLongRunningClient({ print: Print }, transport);
+}
+
+describe("connectPostgres", () => {
+  it("serves operations on an empty database, and leaves no connection behind", async () => {
+    const { url, pool } = await createTestDatabase();
+    const { operations, printer } = await aServer({ connectionString: url }, (op) => {
+      op.report({ pagesPrinted: 1 });
+      return { pages: op.request.pages };
+    });
+    const handle = await printer.print({ pages: 3 });
+    assert.equal((await handle.result()).pages, 3);
+    await operations.shutdown();
+    const { rows } = await pool.query(
+      `select application_name, query from pg_stat_activity
+      where datname = current_database() and pid <> pg_backend_pid() and application_name <> ''`,
+    );
+    assert.deepEqual(rows, []);
+  });
+
+  it("durability 13: works without LISTEN and NOTIFY, by polling", async () => {
+    const { url } = await createTestDatabase();
+    const options = { connectionString: url, notify: false, pollIntervalMs: 20 };
+    const worker = await aServer(options, (op) => ({ pages: op.request.pages }));
+    const starter = createOperations({ ...(await connectPostgres(options)) });
+    const { name } = await starter.start(Print, { pages: 4 });
+    const transport = createRouterTransport((router) =>
+      router.service(Operations, starter.service),
+    );
+    const client = createLongRunningClient({ print: Print }, transport);
+    const handle = await client.print.resume(name);
+    assert.equal((await handle.result()).pages, 4);
+    await Promise.all([worker.operations.shutdown(), starter.shutdown()]);
+  });
+
+  it("durability I6: many starts with one request id, on two replicas, are one operation", async () => {
+    const { url } = await createTestDatabase();
+    const runs: string[] = [];
+    const work: PrintWork = (op) => {
+      runs.push(op.name);
+      return { pages: 1 };
+    };
+    const [one, other] = [
+      await aServer({ connectionString: url }, work),
+      await aServer({ connectionString: url }, work),
+    ];
+    const requestId = crypto.randomUUID();
+    const handles = await Promise.all(
+      Array.from({ length: 10 }, (_, at) =>
+        (at % 2 === 0 ? one : other).printer.print({ pages: 1, requestId }),
+      ),
+    );
+    const names = new Set(handles.map(({ name }) => name));
+    assert.equal(names.size, 1);
+    await Promise.all(handles.map((handle) => handle.result()));
+    await Promise.all([one.operations.shutdown(), other.operations.shutdown()]);
+    assert.deepEqual(runs, [...names]);
+  });
+
+  it("tells how much waits and runs", async () => {
+    const { url } = await createTestDatabase();
+    const parts = await connectPostgres({ connectionString: url, maxConcurrent: 1 });
+    const operations = createOperations(parts);
+    const [running, ended] = [createDeferred(), createDeferred()];
+    const printer = aPrinter(operations, async () => {
+      running.resolve();
+      await ended.promise;
+      return { pages: 1 };
+    });
+    const handles = [await printer.print({ pages: 1 }), await printer.print({ pages: 1 })];
+    await running.promise;
+    const method = "printing.v1.PrintService/Print";
+    // The engine counts about once a second.
+    for (;;) {
+      const [depth] = await parts.dispatcher.depths();
+      if (depth?.running === 1 && depth.queued === 1) {
+        assert.equal(depth.method, method);
+        break;
+      }
+    }
+    ended.resolve();
+    await Promise.all(handles.map((handle) => handle.result()));
+    await operations.shutdown();
+  });
+
+  it("rejects with UNAVAILABLE where there is no database", async () => {
+    const connectionString = "postgres://postgres@127.0.0.1:1/none";
+    await assert.rejects(connectPostgres({ connectionString }), (error) => {
+      assert.ok(error instanceof ConnectError);
+      assert.equal(error.code, Code.Unavailable);
+      return true;
+    });
+    const rejected = connectPostgres({ connectionString, migrate: false });
+    await assert.rejects(rejected, { message: "[unavailable] the database cannot be reached now" });
+  });
+
+  it("refuses fewer connections than it needs", async () => {
+    const rejected = connectPostgres({ connectionString: "", maxConnections: 2 });
+    await assert.rejects(rejected, {
+      name: "RangeError",
+      message: "maxConnections must be at least 3, not 2",
+    });
+  });
+});
