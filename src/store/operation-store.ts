@@ -2,11 +2,12 @@ import type { OperationFilter } from "./operation-filter.js";
 
 /**
  * A transaction that the caller has open, in the smallest form that database
- * drivers and query builders can be brought to. Whatever is done under it
+ * drivers and query builders can be brought to; what pg-boss's adapters for those make is
+ * one. Whatever is done under it
  * becomes visible when the caller commits, or never.
  */
 export interface Transaction {
-  executeSql(text: string, values: readonly unknown[]): Promise<{ rows: unknown[] }>;
+  executeSql(text: string, values: unknown[]): Promise<{ rows: unknown[] }>;
   /**
    * Call back once it has committed, and never if it has not. What is no database
    * and lives in this process, a queue or a listener, needs it to take part; absent,

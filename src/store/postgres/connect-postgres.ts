@@ -14,6 +14,11 @@ import { schemaName } from "./schema-name.js";
 export interface ConnectPostgresOptions {
   /** `postgres://user:password@host:port/database?sslmode=…`, as `pg` reads it. */
   connectionString: string;
+  /**
+   * For the one connection that listens: past a pooler in transaction mode, which loses
+   * what is listened to. Default: `connectionString`.
+   */
+  listenConnectionString?: string | undefined;
   /** Schema of the operations. Default: `longrunning`. */
   schema?: string | undefined;
   /** pg-boss's schema. Default: that of the operations with `_queue` behind it. */
@@ -109,7 +114,11 @@ export async function connectPostgres(options: ConnectPostgresOptions): Promise<
     const listener = notify
       ? createNotificationListener({
           newClient: () =>
-            new pg.Client({ ...common, application_name: "connect-longrunning-listen" }),
+            new pg.Client({
+              ...common,
+              connectionString: options.listenConnectionString ?? connectionString,
+              application_name: "connect-longrunning-listen",
+            }),
           observer,
         })
       : undefined;

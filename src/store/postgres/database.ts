@@ -28,7 +28,7 @@ export function createDatabase(pool: PostgresPool): Database {
         const result =
           transaction === undefined
             ? await pool.query(text, [...values])
-            : await transaction.executeSql(text, values);
+            : await transaction.executeSql(text, [...values]);
         return result.rows.filter(isRow);
       } catch (cause) {
         throw databaseError(cause);
@@ -39,7 +39,7 @@ export function createDatabase(pool: PostgresPool): Database {
       const client = await connect(pool);
       const callbacks: (() => void)[] = [];
       const transaction: Transaction = {
-        executeSql: (text, values) => client.query(text, [...values]),
+        executeSql: (text, values) => client.query(text, values),
         afterCommit: (callback) => callbacks.push(callback),
       };
       const result = await runWithin(client, () => work(transaction));

@@ -260,7 +260,7 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
   };
 
   const poolExecutor = {
-    executeSql: (text: string, values: readonly unknown[]) => pool.query(text, [...values]),
+    executeSql: (text: string, values: unknown[]) => pool.query(text, values),
   };
 
   const wake = (method: string) => {

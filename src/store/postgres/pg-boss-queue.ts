@@ -13,7 +13,7 @@ export interface QueuedJob {
 
 /** Whatever statements are run by: the pool, or a transaction. */
 export interface Executor {
-  executeSql(text: string, values: readonly unknown[]): Promise<{ rows: unknown[] }>;
+  executeSql(text: string, values: unknown[]): Promise<{ rows: unknown[] }>;
 }
 
 /** What is asked of pg-boss, in our words. Each rejects with what the driver throws. */

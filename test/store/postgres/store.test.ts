@@ -63,7 +63,7 @@ describe("createPostgresStore", () => {
         await client.query("begin");
         await client.query("insert into orders values ($1)", [operation.name]);
         const transaction = {
-          executeSql: (text: string, values: readonly unknown[]) => client.query(text, [...values]),
+          executeSql: (text: string, values: unknown[]) => client.query(text, values),
         };
         await store.insert(operation, { transaction });
         await client.query(outcome);
