@@ -1,13 +1,19 @@
 import { type Clock, systemClock } from "../../internal/clock.js";
 import { atLeastOne, inRange, longestMs } from "../../internal/option-bounds.js";
 import { sleep } from "../../internal/sleep.js";
-import type { Delivery, Dispatcher, Settlement } from "../dispatcher.js";
-import type { Transaction } from "../operation-store.js";
+import type { Delivery, DispatchedOperation, Dispatcher, Settlement } from "../dispatcher.js";
+import type { StoreOptions, Transaction } from "../operation-store.js";
 import { createDatabase } from "./database.js";
 import { databaseError } from "./database-errors.js";
 import { createLeaseKeeper, type Lease } from "./lease-keeper.js";
 import type { NotificationListener } from "./notification-listener.js";
-import { type PgBossQueue, type QueueDepth, type QueuedJob, startPgBoss } from "./pg-boss-queue.js";
+import {
+  type NewJob,
+  type PgBossQueue,
+  type QueueDepth,
+  type QueuedJob,
+  startPgBoss,
+} from "./pg-boss-queue.js";
 import { observe, type PostgresObserver } from "./postgres-observer.js";
 import type { PostgresPool } from "./postgres-pool.js";
 import { schemaName } from "./schema-name.js";
@@ -49,6 +55,14 @@ export interface PgBossDispatcherOptions {
 
 /** A dispatcher that many processes share. */
 export interface PgBossDispatcher extends Dispatcher {
+  /** With a tenant: where many wait, those of different tenants take turns. */
+  dispatch(operation: TenantOperation, options?: StoreOptions): Promise<void>;
+  /** `maxConcurrent`: how many of this method run side by side in this process, at least 1. */
+  serve(
+    method: string,
+    run: (delivery: Delivery) => Promise<Settlement>,
+    options?: MethodOptions,
+  ): void;
   /**
    * How much waits and runs in the queues that this process knows, some seconds ago. Sets
    * pg-boss up, if nothing has yet.
@@ -59,6 +73,9 @@ export interface PgBossDispatcher extends Dispatcher {
 /** How many operations are taken with one call: the rest is left to other processes. */
 const maxFetched = 10;
 
+/** How many tenants are remembered to have had their turn. */
+const maxServedTenants = 1000;
+
 /** When a run that broke its contract, or the settling of one, is tried again. */
 const retryDelayMs = 1000;
 
@@ -68,9 +85,22 @@ const handOver = async (): Promise<Settlement> => ({ kind: "handover" });
 /** One method that is served here. */
 interface ServedMethod {
   readonly run: (delivery: Delivery) => Promise<Settlement>;
+  /** How many of it run side by side at most. */
+  readonly maxConcurrent: number;
+  running: number;
   /** Whether there may be something in its queue. */
   isDue: boolean;
+  /** Who has had a turn since everybody had one: the others come first. */
+  readonly servedTenants: Set<string>;
 }
+
+/** What may be said of a method that is served. */
+interface MethodOptions {
+  maxConcurrent?: number | undefined;
+}
+
+/** What is dispatched, and for whom: those of different tenants take turns. */
+type TenantOperation = DispatchedOperation & { readonly tenant?: string | undefined };
 
 /**
  * A dispatcher on pg-boss 12, a queue for each method. What is dispatched in a
@@ -156,7 +186,7 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
   /** The next method in turn that may have something. */
   const nextDue = (): [method: string, served: ServedMethod] | undefined => {
     for (const [method, served] of methods) {
-      if (!served.isDue) continue;
+      if (!served.isDue || served.running >= served.maxConcurrent) continue;
       // To the end of the line, so that a busy method does not keep the others waiting.
       methods.delete(method);
       methods.set(method, served);
@@ -183,27 +213,48 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
   const fetchFrom = async (method: string, served: ServedMethod): Promise<void> => {
     // Before the look, so that word of what comes meanwhile is not lost.
     served.isDue = false;
-    const limit = Math.min(maxConcurrent - underWay.size, maxFetched);
+    const free = Math.min(maxConcurrent - underWay.size, served.maxConcurrent - served.running);
+    const limit = Math.min(free, maxFetched);
     try {
       const queue = await queueOf(method);
       const sentAtMs = performance.now();
-      const jobs = await queue.fetch(method, limit);
+      const jobs = await fetchInTurn(queue, method, served, limit);
       if (jobs.length === limit) served.isDue = true;
-      for (const job of jobs) begin(job, stopping === undefined ? served.run : handOver, sentAtMs);
+      for (const job of jobs) begin(job, served, sentAtMs);
     } catch (cause) {
       // The next poll tries again.
       failed(`fetch ${method}`, cause);
     }
   };
 
-  const begin = (job: QueuedJob, run: ServedMethod["run"], sentAtMs: number) => {
+  const fetchInTurn = async (
+    queue: PgBossQueue,
+    method: string,
+    { servedTenants }: ServedMethod,
+    limit: number,
+  ): Promise<QueuedJob[]> => {
+    let jobs = await queue.fetch(method, limit, [...servedTenants]);
+    if (jobs.length === 0 && servedTenants.size > 0) {
+      // Nobody else waits, so a new round begins.
+      servedTenants.clear();
+      jobs = await queue.fetch(method, limit, []);
+    }
+    if (servedTenants.size > maxServedTenants) servedTenants.clear();
+    for (const { tenant } of jobs) if (tenant !== "") servedTenants.add(tenant);
+    return jobs;
+  };
+
+  const begin = (job: QueuedJob, served: ServedMethod, sentAtMs: number) => {
     const { name, queue: method, retryCount } = job;
     if (retryCount > 0) {
       observe(() => observer?.recovered?.({ name, method, deliveries: retryCount + 1 }));
     }
     const lease = leases.keep(job, sentAtMs);
+    served.running += 1;
+    const run = stopping === undefined ? served.run : handOver;
     const delivered = deliver(lease, run).finally(() => {
       lease.end();
+      served.running -= 1;
       underWay.delete(delivered);
       fetchDue();
     });
@@ -242,21 +293,20 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
     return database.transaction(async (transaction) => {
       // A new job and not a failed one: pg-boss counts those, and delays them in its own way.
       if (!(await queue.remove(job, transaction))) return false;
-      await enqueue(queue, job.queue, job.name, delayMs, transaction);
+      await enqueue(queue, job, delayMs, transaction);
       return true;
     });
   };
 
   const enqueue = async (
     queue: PgBossQueue,
-    method: string,
-    name: string,
+    job: NewJob,
     delayMs: number,
     transaction: Transaction | undefined,
   ) => {
-    await queue.send(method, name, delayMs, transaction ?? poolExecutor);
+    await queue.send(job, delayMs, transaction ?? poolExecutor);
     if (!notify || delayMs > 0) return;
-    await database.rows("select pg_notify($1, $2)", [channel, method], { transaction });
+    await database.rows("select pg_notify($1, $2)", [channel, job.queue], { transaction });
   };
 
   const poolExecutor = {
@@ -287,16 +337,22 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
 
   return {
     isDurable: true,
-    async dispatch({ name, method }, dispatchOptions) {
+    async dispatch({ name, method, tenant = "" }: TenantOperation, dispatchOptions) {
       try {
         const queue = await queueOf(method);
-        await enqueue(queue, method, name, 0, dispatchOptions?.transaction);
+        await enqueue(queue, { queue: method, name, tenant }, 0, dispatchOptions?.transaction);
       } catch (cause) {
         throw databaseError(cause);
       }
     },
-    serve(method, run) {
-      methods.set(method, { run, isDue: true });
+    serve(method, run, { maxConcurrent: ofMethod }: MethodOptions = {}) {
+      methods.set(method, {
+        run,
+        maxConcurrent: atLeastOne("maxConcurrent", ofMethod ?? maxConcurrent),
+        running: 0,
+        isDue: true,
+        servedTenants: new Set(),
+      });
       if (isPolling) fetchDue();
       else void poll();
       isPolling = true;

@@ -1,4 +1,5 @@
 import { packageMissing } from "./database-errors.js";
+import { escapeNul, unescapeNul } from "./nul-escape.js";
 import type { PostgresPool } from "./postgres-pool.js";
 import { isRow } from "./row.js";
 
@@ -9,7 +10,12 @@ export interface QueuedJob {
   readonly retryCount: number;
   /** The operation that it stands for. */
   readonly name: string;
+  /** For whom; empty for nobody in particular. */
+  readonly tenant: string;
 }
+
+/** What is put in a queue. */
+export type NewJob = Pick<QueuedJob, "queue" | "name" | "tenant">;
 
 /** Whatever statements are run by: the pool, or a transaction. */
 export interface Executor {
@@ -21,9 +27,9 @@ export interface PgBossQueue {
   /** Make a queue, or bring one that is there to the present options. */
   ensure(queue: string): Promise<void>;
   /** Have a job delivered after this delay, in milliseconds. */
-  send(queue: string, name: string, delayMs: number, executor: Executor): Promise<void>;
-  /** Take at most this many jobs. */
-  fetch(queue: string, limit: number): Promise<QueuedJob[]>;
+  send(job: NewJob, delayMs: number, executor: Executor): Promise<void>;
+  /** Take at most this many jobs, none of these tenants. */
+  fetch(queue: string, limit: number, exceptTenants: readonly string[]): Promise<QueuedJob[]>;
   /** Show that these deliveries of one queue live; resolves with those that are held no more. */
   renew(queue: string, jobs: readonly QueuedJob[]): Promise<QueuedJob[]>;
   /** End a job. False where the delivery is held no more. */
@@ -105,15 +111,17 @@ export async function startPgBoss(options: PgBossQueueOptions): Promise<PgBossQu
       await boss.updateQueue(queue, queueOptions);
       queues.add(queue);
     },
-    async send(queue, name, delayMs, executor) {
-      const seconds = Math.max(0, Math.round(delayMs)) / 1000;
-      await boss.send(queue, { name }, { startAfter: seconds, db: adapted(executor) });
+    async send({ queue, name, tenant }, delayMs, executor) {
+      const startAfter = Math.max(0, Math.round(delayMs)) / 1000;
+      const group = tenant === "" ? {} : { group: { id: escapeNul(tenant) } };
+      await boss.send(queue, { name }, { startAfter, ...group, db: adapted(executor) });
     },
-    async fetch(queue, limit) {
-      const jobs = await boss.fetch<unknown>(queue, { batchSize: limit });
-      return jobs.map(({ id, retryCount, data }) => {
+    async fetch(queue, limit, exceptTenants) {
+      const ignoreGroups = exceptTenants.map(escapeNul);
+      const jobs = await boss.fetch<unknown>(queue, { batchSize: limit, ignoreGroups });
+      return jobs.map(({ id, retryCount, data, groupId }) => {
         const name = isRow(data) && typeof data.name === "string" ? data.name : "";
-        return { queue, id, retryCount, name };
+        return { queue, id, retryCount, name, tenant: unescapeNul(groupId ?? "") };
       });
     },
     async renew(queue, jobs) {

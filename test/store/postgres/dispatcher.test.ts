@@ -128,6 +128,62 @@ describe("Dispatcher on pg-boss", () => {
     assert.equal(most, 2);
   });
 
+  it("runs no more of one method side by side than that may", async () => {
+    const dispatcher = aDispatcher();
+    const method = "test.v1.Service/Narrow";
+    const gate = createDeferred();
+    const [first, last] = [createDeferred(), createDeferred()];
+    const counts: number[] = [];
+    let running = 0;
+    dispatcher.serve(
+      method,
+      async () => {
+        running += 1;
+        counts.push(running);
+        (counts.length === 1 ? first : counts.length === 3 ? last : createDeferred()).resolve();
+        await gate.promise;
+        running -= 1;
+        return settled;
+      },
+      { maxConcurrent: 1 },
+    );
+    for (const at of [0, 1, 2]) await dispatcher.dispatch({ name: `operations/${at}`, method });
+    await first.promise;
+    gate.resolve();
+    await last.promise;
+    await dispatcher.stop();
+    assert.deepEqual(counts, [1, 1, 1]);
+  });
+
+  it("has tenants take turns, however much one of them has queued", async () => {
+    const dispatcher = aDispatcher({ maxConcurrent: 1 });
+    const method = "test.v1.Service/Fair";
+    const queued: [tenant: string, name: string][] = [
+      ["many", "operations/many-1"],
+      ["many", "operations/many-2"],
+      ["many", "operations/many-3"],
+      ["few", "operations/few-1"],
+      ["other", "operations/other-1"],
+    ];
+    for (const [tenant, name] of queued) await dispatcher.dispatch({ name, method, tenant });
+    const names: string[] = [];
+    const all = createDeferred();
+    dispatcher.serve(method, async ({ name }) => {
+      names.push(name);
+      if (names.length === queued.length) all.resolve();
+      return settled;
+    });
+    await all.promise;
+    await dispatcher.stop();
+    assert.deepEqual(names, [
+      "operations/many-1",
+      "operations/few-1",
+      "operations/other-1",
+      "operations/many-2",
+      "operations/many-3",
+    ]);
+  });
+
   it("keeps no job of an operation that is settled", async () => {
     const dispatcher = aDispatcher();
     const method = "test.v1.Service/Removed";
