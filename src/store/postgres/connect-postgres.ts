@@ -1,10 +1,10 @@
 import { atLeastOne } from "../../internal/option-bounds.js";
 import type { OperationStore } from "../operation-store.js";
 import type { Signals } from "../signals.js";
-import { packageMissing } from "./database-errors.js";
 import { migrate } from "./migrate.js";
 import { createNotificationListener } from "./notification-listener.js";
 import { createPgBossDispatcher, type PgBossDispatcher } from "./pg-boss-dispatcher.js";
+import { packageMissing } from "./postgres-errors.js";
 import type { PostgresObserver } from "./postgres-observer.js";
 import { createPostgresSignals } from "./postgres-signals.js";
 import { createPostgresStore } from "./postgres-store.js";

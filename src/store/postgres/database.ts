@@ -1,6 +1,6 @@
 import { storeClosed } from "../errors.js";
 import type { StoreOptions, Transaction } from "../operation-store.js";
-import { databaseError } from "./database-errors.js";
+import { databaseError } from "./database-error.js";
 import type { PostgresClient, PostgresPool } from "./postgres-pool.js";
 import { isRow, type Row } from "./row.js";
 

@@ -9,9 +9,9 @@ import type {
   Transaction,
 } from "../operation-store.js";
 import type { Database } from "./database.js";
-import { startContended } from "./database-errors.js";
 import { escapeNul } from "./nul-escape.js";
 import { recordFromRow } from "./operation-row.js";
+import { startContended } from "./postgres-errors.js";
 import { booleanOf, textOf } from "./row.js";
 import { createParameters, interval, isVisible, statementTime } from "./statement.js";
 import { resultSql, terminalWrite } from "./terminal-write.js";

@@ -1,6 +1,6 @@
 import { callWithin } from "../../internal/call-within.js";
 import type { Clock } from "../../internal/clock.js";
-import { leaseLost } from "./database-errors.js";
+import { leaseLost } from "./postgres-errors.js";
 
 /** Something that this process has for as long as it shows in time that it lives. */
 export interface Lease<Key> {

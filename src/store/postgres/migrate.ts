@@ -1,5 +1,5 @@
 import { createDatabase } from "./database.js";
-import { databaseError } from "./database-errors.js";
+import { databaseError } from "./database-error.js";
 import { type Migration, migrationLock, migrations, migrationsTable } from "./migrations.js";
 import type { PostgresPool } from "./postgres-pool.js";
 import { numberOf } from "./row.js";

@@ -4,7 +4,7 @@ import { sleep } from "../../internal/sleep.js";
 import type { Delivery, DispatchedOperation, Dispatcher, Settlement } from "../dispatcher.js";
 import type { StoreOptions, Transaction } from "../operation-store.js";
 import { createDatabase } from "./database.js";
-import { databaseError } from "./database-errors.js";
+import { databaseError } from "./database-error.js";
 import { createLeaseKeeper, type Lease } from "./lease-keeper.js";
 import type { NotificationListener } from "./notification-listener.js";
 import {

@@ -1,5 +1,5 @@
-import { packageMissing } from "./database-errors.js";
 import { escapeNul, unescapeNul } from "./nul-escape.js";
+import { packageMissing } from "./postgres-errors.js";
 import type { PostgresPool } from "./postgres-pool.js";
 import { isRow } from "./row.js";
 
