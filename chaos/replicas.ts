@@ -1,0 +1,68 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+
+/** A process of the run that can be killed, paused and started again. */
+export interface ReplicaProcess {
+  readonly port: number;
+  isPaused(): boolean;
+  /** Kill it, and have another in its place when this resolves. */
+  killAndRestart(): Promise<void>;
+  pause(): void;
+  resume(): void;
+  end(): Promise<void>;
+}
+
+const program = fileURLToPath(new URL("./replica.ts", import.meta.url));
+
+export async function startReplicaProcess(
+  databaseUrl: string,
+  role: "worker" | "api",
+): Promise<ReplicaProcess> {
+  let isPaused = false;
+  let { child, port } = await start(databaseUrl, role);
+  const kill = async () => {
+    const exited = once(child, "exit");
+    child.kill("SIGKILL");
+    await exited;
+  };
+  return {
+    get port() {
+      return port;
+    },
+    isPaused: () => isPaused,
+    async killAndRestart() {
+      await kill();
+      ({ child, port } = await start(databaseUrl, role));
+    },
+    pause() {
+      isPaused = true;
+      child.kill("SIGSTOP");
+    },
+    resume() {
+      isPaused = false;
+      child.kill("SIGCONT");
+    },
+    end: kill,
+  };
+}
+
+/** Fork until one listens: the database may be away just then. */
+async function start(
+  databaseUrl: string,
+  role: string,
+): Promise<{ child: ChildProcess; port: number }> {
+  for (;;) {
+    const child = fork(program, [databaseUrl, role], {
+      execArgv: ["--import", import.meta.resolve("tsx")],
+      stdio: ["ignore", "ignore", "ignore", "ipc"],
+    });
+    const [message] = await Promise.race([
+      once(child, "message"),
+      once(child, "exit").then(() => [undefined]),
+    ]);
+    if (typeof message === "object" && message !== null && "port" in message) {
+      return { child, port: Number(message.port) };
+    }
+  }
+}

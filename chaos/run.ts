@@ -1,0 +1,124 @@
+import { randomInt, randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
+import pg from "pg";
+import { createLongRunningClient, OperationError } from "../src/index.js";
+import { migrate } from "../src/store/postgres/index.js";
+import { startPostgres } from "../test/support/postgres/start-postgres.js";
+import { Print } from "../test/support/print-server.js";
+import { installAudit, readAudit } from "./audit.js";
+import { makeFaults } from "./faults.js";
+import { createRandom } from "./random.js";
+import { startReplicaProcess } from "./replicas.js";
+
+// npm run chaos [-- --short] [-- --seed 7]: operations on PostgreSQL under faults.
+const { values } = parseArgs({ options: { short: { type: "boolean" }, seed: { type: "string" } } });
+const seed = values.seed === undefined ? randomInt(2 ** 32) : Number(values.seed);
+const plan = values.short
+  ? { operations: 100, kills: 4, pauses: 4, restarts: 1, startsWithinMs: 15_000 }
+  : { operations: 500, kills: 20, pauses: 20, restarts: 3, startsWithinMs: 120_000 };
+/** How long what is left may take once the faults have ended, in milliseconds. */
+const settleMs = 60_000;
+console.log(`seed ${seed}: ${JSON.stringify(plan)}`);
+
+const random = createRandom(seed);
+const server = await startPostgres(true);
+const pool = new pg.Pool({ connectionString: server.url, max: 5 });
+// They are cut on purpose.
+pool.on("error", () => undefined);
+await migrate(pool);
+await installAudit(pool);
+const api = await startReplicaProcess(server.url, "api");
+const workers = await Promise.all([1, 2, 3].map(() => startReplicaProcess(server.url, "worker")));
+
+const transport = createConnectTransport({
+  baseUrl: `http://127.0.0.1:${api.port}`,
+  httpVersion: "2",
+});
+const printer = createLongRunningClient({ print: Print }, transport, {
+  poll: { initialDelayMs: 200, maxDelayMs: 2000 },
+});
+
+const passingCodes: ReadonlySet<Code> = new Set([
+  Code.Unavailable,
+  Code.DeadlineExceeded,
+  Code.Aborted,
+]);
+
+/** How an operation ended for the one who waited for it through the API process. */
+type Answer = "response" | "cancelled" | "wrong";
+
+async function follow(
+  delayMs: number,
+  pages: number,
+  cancelAfterMs: number | undefined,
+): Promise<Answer> {
+  await sleep(delayMs);
+  const requestId = randomUUID();
+  const handle = await patiently(() => printer.print({ pages, requestId }));
+  const result = patiently(() => handle.result());
+  if (cancelAfterMs !== undefined) {
+    await sleep(cancelAfterMs);
+    await patiently(() => handle.cancel());
+  }
+  try {
+    return (await result).pages === pages ? "response" : "wrong";
+  } catch (error) {
+    const isCancelled = error instanceof OperationError && error.code === Code.Canceled;
+    return isCancelled && cancelAfterMs !== undefined ? "cancelled" : "wrong";
+  }
+}
+
+/** Try a call again while the database is away. The request id keeps a start from counting twice. */
+async function patiently<T>(call: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await call();
+    } catch (error) {
+      const isPassing =
+        error instanceof OperationError
+          ? error.kind === "poll"
+          : passingCodes.has(ConnectError.from(error).code);
+      if (!isPassing) throw error;
+      await sleep(500);
+    }
+  }
+}
+
+const started = performance.now();
+const followed = Array.from({ length: plan.operations }, () =>
+  follow(
+    random.between(0, plan.startsWithinMs),
+    random.between(5, 60),
+    random.fraction() < 0.15 ? random.between(0, 1500) : undefined,
+  ),
+);
+const answers = Promise.all(followed.map((answer) => answer.catch((): Answer => "wrong")));
+const faults = await makeFaults({ server, pool, workers }, random, plan);
+const answered = await Promise.race([answers, sleep(settleMs).then(() => undefined)]);
+const audit = await readAudit(pool);
+const count = (kind: Answer) => answered?.filter((answer) => answer === kind).length ?? 0;
+
+const failures = [
+  [answered === undefined, "not every waiter was answered"],
+  [count("wrong") > 0, `${count("wrong")} waiters got a wrong answer`],
+  [audit.operations !== plan.operations, `there are ${audit.operations} operations`],
+  [audit.ends !== plan.operations, `there were ${audit.ends} ends`],
+  [audit.endedTwice > 0, `${audit.endedTwice} operations ended twice`],
+  [audit.open > 0, `${audit.open} operations are open`],
+  [audit.staleEnds > 0, `${audit.staleEnds} ends were written by a stale attempt`],
+  [audit.cancelsIgnored > 0, `${audit.cancelsIgnored} cancellations were ignored`],
+].filter(([isBroken]) => isBroken);
+
+console.log("faults:", faults);
+console.log("audit:", audit);
+console.log("answers:", { responses: count("response"), cancelled: count("cancelled") });
+console.log(`took ${Math.round((performance.now() - started) / 1000)} s`);
+for (const [, what] of failures) console.error(`FAILED with seed ${seed}: ${what}`);
+
+await Promise.all([api, ...workers].map((replica) => replica.end()));
+await pool.end();
+await server.stop();
+process.exit(failures.length === 0 ? 0 : 1);
