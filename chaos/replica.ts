@@ -4,7 +4,7 @@ import { createOperations } from "../src/server/index.js";
 import { connectPostgres } from "../src/store/postgres/index.js";
 import { type PrintRequest, PrintService } from "../test/gen/printing/v1/printing_pb.js";
 import { Print, type PrintWork } from "../test/support/print-server.js";
-import { startHttp2Server } from "../test/support/servers.js";
+import { startServer } from "../test/support/servers.js";
 
 // One process of the run, to be forked: replica.ts DATABASE_URL worker|api
 const [connectionString = "", role] = process.argv.slice(2);
@@ -25,7 +25,7 @@ const work: PrintWork = async (op) => {
   return { pages: op.request.pages };
 };
 
-const server = await startHttp2Server({
+const server = await startServer({
   routes: (router) => {
     const print =
       role === "worker"

@@ -1,5 +1,5 @@
+import { loadPgBoss } from "./load-pg-boss.js";
 import { escapeNul, unescapeNul } from "./nul-escape.js";
-import { packageMissing } from "./postgres-errors.js";
 import type { PostgresPool } from "./postgres-pool.js";
 import { isRow } from "./row.js";
 
@@ -72,11 +72,9 @@ const expireInSeconds = 24 * 60 * 60;
  */
 export async function startPgBoss(options: PgBossQueueOptions): Promise<PgBossQueue> {
   const { pool, schema, heartbeatSeconds } = options;
-  const { PgBoss } = await import("pg-boss").catch((cause: unknown) => {
-    throw packageMissing("pg-boss", cause);
-  });
+  const PgBoss = await loadPgBoss();
   const boss = new PgBoss({
-    db: { executeSql: (text, values) => pool.query(text, values ?? []) },
+    db: adapted({ executeSql: (text, values) => pool.query(text, values) }),
     schema,
     migrate: options.migrate,
     createSchema: options.migrate,
@@ -118,7 +116,7 @@ export async function startPgBoss(options: PgBossQueueOptions): Promise<PgBossQu
     },
     async fetch(queue, limit, exceptTenants) {
       const ignoreGroups = exceptTenants.map(escapeNul);
-      const jobs = await boss.fetch<unknown>(queue, { batchSize: limit, ignoreGroups });
+      const jobs = await boss.fetch(queue, { batchSize: limit, ignoreGroups });
       return jobs.map(({ id, retryCount, data, groupId }) => {
         const name = isRow(data) && typeof data.name === "string" ? data.name : "";
         return { queue, id, retryCount, name, tenant: unescapeNul(groupId ?? "") };

@@ -5,7 +5,7 @@ import { createOperations } from "../../../src/server/index.js";
 import { connectPostgres } from "../../../src/store/postgres/index.js";
 import { type PrintRequest, PrintService } from "../../gen/printing/v1/printing_pb.js";
 import { Print, type PrintWork } from "../print-server.js";
-import { startHttp2Server } from "../servers.js";
+import { startServer } from "../servers.js";
 import type { ReplicaMessage } from "./replica.js";
 
 // One replica of a print service, to be forked: replica-program.ts DATABASE_URL worker|api
@@ -31,7 +31,7 @@ const work: PrintWork = async (op) => {
   throw signal.reason;
 };
 
-const server = await startHttp2Server({
+const server = await startServer({
   routes: (router) => {
     // An API process starts operations and runs none.
     const print =

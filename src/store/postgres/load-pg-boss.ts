@@ -1,0 +1,63 @@
+import { packageMissing } from "./postgres-errors.js";
+
+/** What is used of a `PgBoss` of pg-boss 12. */
+export interface PgBossInstance {
+  on(event: "error", listener: (cause: unknown) => void): unknown;
+  start(): Promise<unknown>;
+  stop(options: { graceful: boolean; close: boolean }): Promise<void>;
+  createQueue(queue: string, options: object): Promise<void>;
+  updateQueue(queue: string, options: object): Promise<void>;
+  getQueues(queues: string[]): Promise<PgBossQueueState[]>;
+  send(queue: string, data: object, options: object): Promise<unknown>;
+  fetch(queue: string, options: object): Promise<PgBossJob[]>;
+  touch(queue: string, attempts: PgBossAttempt | PgBossAttempt[]): Promise<object>;
+  deleteJob(queue: string, attempt: PgBossAttempt, options: object): Promise<object>;
+}
+
+/** A job as `fetch` gives it. */
+export interface PgBossJob extends PgBossAttempt {
+  readonly data: unknown;
+  readonly groupId?: string | null;
+}
+
+/** The fence of the calls that renew and end a delivery. */
+export interface PgBossAttempt {
+  readonly id: string;
+  readonly retryCount: number;
+}
+
+/** How much there is in a queue. */
+export interface PgBossQueueState {
+  readonly name: string;
+  readonly queuedCount: number;
+  readonly activeCount: number;
+}
+
+type PgBossConstructor = new (options: object) => PgBossInstance;
+
+/**
+ * The class of pg-boss, which is loaded when it is wanted.
+ *
+ * @throws ConnectError `Internal` if the package is not installed.
+ */
+export async function loadPgBoss(): Promise<PgBossConstructor> {
+  // Not a literal: the declarations of pg-boss compile under `skipLibCheck` alone.
+  const name: string = "pg-boss";
+  let cause: unknown;
+  try {
+    const loaded: unknown = await import(/* @vite-ignore */ name);
+    if (hasPgBoss(loaded)) return loaded.PgBoss;
+  } catch (thrown) {
+    cause = thrown;
+  }
+  throw packageMissing("pg-boss", cause);
+}
+
+function hasPgBoss(loaded: unknown): loaded is { PgBoss: PgBossConstructor } {
+  return (
+    typeof loaded === "object" &&
+    loaded !== null &&
+    "PgBoss" in loaded &&
+    typeof loaded.PgBoss === "function"
+  );
+}
