@@ -35,4 +35,6 @@ const server = await startServer({
     router.service(Operations, operations.service);
   },
 });
+// The run has ended, in whichever way.
+process.on("disconnect", () => process.exit());
 process.send?.({ port: server.port });

@@ -58,17 +58,18 @@ async function follow(
   await sleep(delayMs);
   const requestId = randomUUID();
   const handle = await patiently(() => printer.print({ pages, requestId }));
-  const result = patiently(() => handle.result());
+  const answer = patiently(() => handle.result()).then(
+    (response): Answer => (response.pages === pages ? "response" : "wrong"),
+    (error: unknown): Answer => {
+      const isCancelled = error instanceof OperationError && error.code === Code.Canceled;
+      return isCancelled && cancelAfterMs !== undefined ? "cancelled" : "wrong";
+    },
+  );
   if (cancelAfterMs !== undefined) {
     await sleep(cancelAfterMs);
     await patiently(() => handle.cancel());
   }
-  try {
-    return (await result).pages === pages ? "response" : "wrong";
-  } catch (error) {
-    const isCancelled = error instanceof OperationError && error.code === Code.Canceled;
-    return isCancelled && cancelAfterMs !== undefined ? "cancelled" : "wrong";
-  }
+  return answer;
 }
 
 /** Try a call again while the database is away. The request id keeps a start from counting twice. */

@@ -49,4 +49,6 @@ process.on("message", (message) => {
     process.disconnect();
   });
 });
+// The test has ended, in whichever way.
+process.on("disconnect", () => process.exit());
 tell({ kind: "listening", port: server.port });
