@@ -26,6 +26,8 @@ export interface AttemptSignal {
   see(record: OperationRecord): void;
   /** Whether the work was asked to stop for this cause. */
   stoppedBy(cause: StopCause): boolean;
+  /** From now on an end of the operation is this attempt's own, and no reason to stop. */
+  expectEnd(): void;
   /** Listen no more. Calling it again does nothing. */
   close(): void;
 }
@@ -46,6 +48,7 @@ export async function createAttemptSignal(
   let claim: OperationRecord | undefined;
   let unschedule: (() => void) | undefined;
   let closed = false;
+  let isEndExpected = false;
 
   const stop = (cause: StopCause, reason: ConnectError) => {
     causes.add(cause);
@@ -69,6 +72,7 @@ export async function createAttemptSignal(
       see(found.record);
       return;
     }
+    if (isEndExpected) return;
     const end = await endOf(store, name);
     if (!closed) stop("loss", end ?? attemptLost(name, attempt));
   };
@@ -89,6 +93,9 @@ export async function createAttemptSignal(
     stop,
     see,
     stoppedBy: (cause) => causes.has(cause),
+    expectEnd() {
+      isEndExpected = true;
+    },
     close() {
       if (closed) return;
       closed = true;

@@ -75,7 +75,13 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
   const waiters = createOperationWaiters(store, signals, clock, (count) => {
     tell(options.observer, (to) => to.waitersChanged?.(count));
   });
-  const runLoop = createRunLoop({ ...contracts, writeAndPublish, reportIntervalMs, maxAttempts });
+  const runLoop = createRunLoop({
+    ...contracts,
+    publisher,
+    writeAndPublish,
+    reportIntervalMs,
+    maxAttempts,
+  });
   const starts = createOperationStarts({ ...contracts, publisher, operationFromRecord });
   const external = createExternalOperations(store, writeAndPublish, operationFromRecord);
   const served = new Set<string>();

@@ -5,6 +5,8 @@ import type { Claim, OperationRecord, OperationStore, Report } from "../store/op
 export interface ReportWriter {
   /** Have this written when its turn comes; a later one takes its place. */
   put(report: Report): void;
+  /** What has not been written yet. */
+  pending(): Report | undefined;
   /**
    * Write no more, and return the report that has not been written yet, if there
    * is one: it belongs in the terminal write.
@@ -80,6 +82,7 @@ export function createReportWriter(
       pending = report;
       next();
     },
+    pending: () => pending,
     async close() {
       closed = true;
       unschedule?.();

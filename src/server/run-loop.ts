@@ -20,16 +20,17 @@ import type { OperationsObserver, RunObservation } from "./observer.js";
 import { createReportWriter } from "./report-writer.js";
 import type { RetryPolicy } from "./retry-policy.js";
 import { runWork } from "./run-work.js";
-import { storedError, storedPayload } from "./stored-result.js";
+import { storedError, storedPayload, storedResponse } from "./stored-result.js";
 import { createTerminalWrite } from "./terminal-write.js";
 import type { Work } from "./work.js";
-import type { WriteAndPublish } from "./write-and-publish.js";
+import type { Publisher, WriteAndPublish } from "./write-and-publish.js";
 
 /** What the run loop stands on. */
 export interface RunLoopParts {
   store: OperationStore;
   signals: Signals;
   dispatcher: Dispatcher;
+  publisher: Pick<Publisher, "tellOfEnds" | "observeEnds">;
   writeAndPublish: WriteAndPublish;
   clock: Clock;
   log: (event: OperationsEvent) => void;
@@ -76,7 +77,8 @@ const claimRetryDelayMs = 1000;
 const settled: Settlement = { kind: "settled" };
 
 export function createRunLoop(parts: RunLoopParts): RunLoop {
-  const { store, signals, dispatcher, writeAndPublish, clock, log, observer, watch } = parts;
+  const { store, signals, dispatcher, publisher, writeAndPublish, clock, log, observer, watch } =
+    parts;
   const attempts = new Map<AttemptSignal, string>();
   let isDraining = false;
   const closed = new AbortController();
@@ -163,7 +165,11 @@ export function createRunLoop(parts: RunLoopParts): RunLoop {
     attemptSignal: AttemptSignal,
   ): Promise<Settlement> => {
     const { name } = record;
-    const stopLost = () => attemptSignal.stop("loss", attemptLost(name, record.attempt));
+    /** The end that the work itself has written, in a transaction that may be open still. */
+    let completed: OperationRecord | undefined;
+    const stopLost = () => {
+      if (completed === undefined) attemptSignal.stop("loss", attemptLost(name, record.attempt));
+    };
     const reports = createReportWriter(record, store, clock, parts.reportIntervalMs, {
       written: attemptSignal.see,
       lost: stopLost,
@@ -189,6 +195,15 @@ export function createRunLoop(parts: RunLoopParts): RunLoop {
           throw attemptLost(name, record.attempt);
         },
         continueLater: (options = {}) => new Continuation(options),
+        async complete(response, transaction) {
+          const result = storedResponse(method.response, response);
+          attemptSignal.expectEnd();
+          const done = await store.finish(record, result, reports.pending(), { transaction });
+          if (done === undefined) throw attemptLost(name, record.attempt);
+          completed = done;
+          await publisher.tellOfEnds([done], transaction);
+          return response;
+        },
       });
     });
     const runMs = Math.max(0, clock.nowMs() - startMs);
@@ -198,6 +213,11 @@ export function createRunLoop(parts: RunLoopParts): RunLoop {
     // Its own end is not to be heard as another's.
     attemptSignal.close();
 
+    // Where the claim still holds, the transaction was rolled back.
+    if (completed !== undefined && (await store.look(record)) === undefined) {
+      publisher.observeEnds([completed]);
+      return settled;
+    }
     if (outcome.kind === "continue") return goOnLater(record, outcome.continuation, lastReport);
     if (outcome.kind === "error") {
       // What work throws because it was stopped is no end of the operation.

@@ -1,4 +1,5 @@
 import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
+import type { Transaction } from "../store/operation-store.js";
 import type { Continuation, ContinueOptions } from "./continuation.js";
 
 /**
@@ -11,13 +12,14 @@ import type { Continuation, ContinueOptions } from "./continuation.js";
  * method's options have it tried again, and when it returns `continueLater(…)`.
  */
 export type Work<I extends DescMessage, R extends DescMessage, M extends DescMessage> = (
-  operation: RunningOperation<I, M>,
+  operation: RunningOperation<I, M, R>,
 ) => Promise<MessageInitShape<R> | Continuation> | MessageInitShape<R> | Continuation;
 
 /** One attempt at an operation, as its work sees it. */
 export interface RunningOperation<
   I extends DescMessage = DescMessage,
   M extends DescMessage = DescMessage,
+  R extends DescMessage = DescMessage,
 > {
   /** `{parent/}operations/{id}`. */
   readonly name: string;
@@ -62,4 +64,17 @@ export interface RunningOperation<
    * @throws RangeError for a checkpoint or a delay out of its bounds.
    */
   continueLater(options?: ContinueOptions): Continuation;
+  /**
+   * End the operation with this response in a transaction of the work's own database, so
+   * that its rows and the end are committed together: what exists once, although the work may
+   * run twice. Resolves with the response, for the work to return.
+   *
+   * Call it last in the transaction: until that is over, whoever cancels the operation
+   * waits. If it is rolled back nothing has happened, and what the work returns or throws
+   * counts.
+   *
+   * @throws ConnectError `Aborted` where this attempt has lost its operation, or that has
+   *   ended: roll back then. `FailedPrecondition` where the store is in no database.
+   */
+  complete(response: MessageInitShape<R>, transaction: Transaction): Promise<MessageInitShape<R>>;
 }
