@@ -8,12 +8,13 @@ import * as endErrors from "../../src/server/end-errors.js";
 import * as serverErrors from "../../src/server/errors.js";
 import { codeName, errorFromStatus, standardDetailsOf } from "../../src/status/index.js";
 import * as storeErrors from "../../src/store/errors.js";
+import * as postgresErrors from "../../src/store/postgres/postgres-errors.js";
 import { errorOf } from "../support/operation-end.js";
 import { createPrintServer } from "../support/print-server.js";
 import { never } from "../support/print-work.js";
 import { rejectionOf } from "../support/rejection.js";
 
-const factories = { ...serverErrors, ...endErrors, ...storeErrors };
+const factories = { ...serverErrors, ...endErrors, ...storeErrors, ...postgresErrors };
 
 const filterFault = (reason: serverErrors.FilterFault["reason"]) =>
   factories.invalidFilter("x = 1", { reason, position: 1, problem: "there is no x" });
@@ -53,6 +54,12 @@ const errors: Record<keyof typeof factories, ConnectError> & Record<string, Conn
   storeFullOfBytes: factories.storeFull({ maxBytes: 5 }),
   storeClosed: factories.storeClosed(),
   queueFull: factories.queueFull(5),
+  databaseUnavailable: factories.databaseUnavailable(),
+  databaseFailed: factories.databaseFailed("22008", new Error("x")),
+  schemaMissing: factories.schemaMissing("42P01", new Error("x")),
+  startContended: factories.startContended(),
+  leaseLost: factories.leaseLost(),
+  packageMissing: factories.packageMissing("pg", new Error("x")),
 };
 
 /** The rows of the tables in docs/errors.md: code and metadata keys by reason. */
