@@ -1,8 +1,8 @@
 import { storeClosed } from "../errors.js";
 import type { StoreOptions, Transaction } from "../operation-store.js";
+import { isRow, type Row } from "../sql/row.js";
 import { databaseError } from "./database-error.js";
 import type { PostgresClient, PostgresPool } from "./postgres-pool.js";
-import { isRow, type Row } from "./row.js";
 
 /** Statements and transactions over a pool, with errors that a client may see. */
 export interface Database {

@@ -1,6 +1,6 @@
 import type { ColumnCondition, OperationFilter } from "../operation-filter.js";
 import type { PayloadCondition } from "../payload-condition.js";
-import { escapeNul } from "./nul-escape.js";
+import { escapeNul } from "../sql/nul-escape.js";
 import type { Parameters } from "./statement.js";
 
 /** What of a filter a database can decide. */

@@ -8,12 +8,12 @@ import type {
   StoredResult,
   Transaction,
 } from "../operation-store.js";
+import { escapeNul } from "../sql/nul-escape.js";
+import { booleanOf, textOf } from "../sql/row.js";
 import type { Database } from "./database.js";
-import { escapeNul } from "./nul-escape.js";
 import { recordFromRow } from "./operation-row.js";
 import { startContended } from "./postgres-errors.js";
-import { booleanOf, textOf } from "./row.js";
-import { createParameters, interval, isVisible, statementTime } from "./statement.js";
+import { createParameters, interval, isOpen, isVisible, statementTime } from "./statement.js";
 import { resultSql, terminalWrite } from "./terminal-write.js";
 
 /** What inserts stand on. */
@@ -166,7 +166,7 @@ export function createOperationInserts({
   const openOf = async (resourceKey: string, options: InsertOptions): Promise<string[]> => {
     const rows = await database.rows(
       `select o.name from ${table} o
-      where md5(o.resource_key) = md5($1) and o.resource_key = $1 and o.end_time is null
+      where md5(o.resource_key) = md5($1) and o.resource_key = $1 and ${isOpen}
       order by o.create_time, o.name`,
       [escapeNul(resourceKey)],
       options,
@@ -212,7 +212,7 @@ export function createOperationInserts({
       // too the rows come first: in the other order the two would block each other.
       await database.rows(
         `select 1 from ${table} o
-        where md5(o.resource_key) = md5($1) and o.resource_key = $1 and o.end_time is null
+        where md5(o.resource_key) = md5($1) and o.resource_key = $1 and ${isOpen}
         order by o.create_time, o.name for update`,
         [escapeNul(resourceKey)],
         within,

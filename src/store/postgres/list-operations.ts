@@ -7,11 +7,11 @@ import type {
   OperationRecord,
   StoreOptions,
 } from "../operation-store.js";
+import { escapeNul, unescapeNul } from "../sql/nul-escape.js";
+import { numberOf, optionalTextOf, type Row, textOf } from "../sql/row.js";
 import type { Database } from "./database.js";
 import { filterSql } from "./filter-sql.js";
-import { escapeNul, unescapeNul } from "./nul-escape.js";
 import { recordFromRow } from "./operation-row.js";
-import { numberOf, optionalTextOf, type Row, textOf } from "./row.js";
 import { createParameters, isVisible, type Parameters } from "./statement.js";
 
 /** What lists stand on. */

@@ -1,8 +1,8 @@
+import { numberOf } from "../sql/row.js";
 import { createDatabase } from "./database.js";
 import { databaseError } from "./database-error.js";
 import { type Migration, migrationLock, migrations, migrationsTable } from "./migrations.js";
 import type { PostgresPool } from "./postgres-pool.js";
-import { numberOf } from "./row.js";
 import { defaultSchema, schemaName } from "./schema-name.js";
 
 /** How long the lock that another migration holds is waited for. */

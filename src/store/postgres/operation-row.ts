@@ -4,7 +4,7 @@ import type {
   StoredRequestId,
   StoredResult,
 } from "../operation-store.js";
-import { unescapeNul } from "./nul-escape.js";
+import { unescapeNul } from "../sql/nul-escape.js";
 import {
   booleanOf,
   bytesOf,
@@ -14,7 +14,7 @@ import {
   optionalTextOf,
   type Row,
   textOf,
-} from "./row.js";
+} from "../sql/row.js";
 
 /** Columns that are read as they are. */
 const plainColumns = [

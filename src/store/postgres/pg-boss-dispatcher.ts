@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from "../../internal/clock.js";
 import { atLeastOne, inRange, longestMs } from "../../internal/option-bounds.js";
 import { sleep } from "../../internal/sleep.js";
-import type { Delivery, DispatchedOperation, Dispatcher, Settlement } from "../dispatcher.js";
+import type { Delivery, Dispatcher, Settlement } from "../dispatcher.js";
 import type { StoreOptions, Transaction } from "../operation-store.js";
 import { createDatabase } from "./database.js";
 import { databaseError } from "./database-error.js";
@@ -55,14 +55,6 @@ export interface PgBossDispatcherOptions {
 
 /** A dispatcher that many processes share. */
 export interface PgBossDispatcher extends Dispatcher {
-  /** With a tenant: where many wait, those of different tenants take turns. */
-  dispatch(operation: TenantOperation, options?: StoreOptions): Promise<void>;
-  /** `maxConcurrent`: how many of this method run side by side in this process, at least 1. */
-  serve(
-    method: string,
-    run: (delivery: Delivery) => Promise<Settlement>,
-    options?: MethodOptions,
-  ): void;
   /**
    * How much waits and runs in the queues that this process knows, some seconds ago. Sets
    * pg-boss up, if nothing has yet.
@@ -93,14 +85,6 @@ interface ServedMethod {
   /** Who has had a turn since everybody had one: the others come first. */
   readonly servedTenants: Set<string>;
 }
-
-/** What may be said of a method that is served. */
-interface MethodOptions {
-  maxConcurrent?: number | undefined;
-}
-
-/** What is dispatched, and for whom: those of different tenants take turns. */
-type TenantOperation = DispatchedOperation & { readonly tenant?: string | undefined };
 
 /**
  * A dispatcher on pg-boss 12, a queue for each method. What is dispatched in a
@@ -337,7 +321,7 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
 
   return {
     isDurable: true,
-    async dispatch({ name, method, tenant = "" }: TenantOperation, dispatchOptions) {
+    async dispatch({ name, method, tenant = "" }, dispatchOptions) {
       try {
         const queue = await queueOf(method);
         await enqueue(queue, { queue: method, name, tenant }, 0, dispatchOptions?.transaction);
@@ -345,7 +329,7 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
         throw databaseError(cause);
       }
     },
-    serve(method, run, { maxConcurrent: ofMethod }: MethodOptions = {}) {
+    serve(method, run, { maxConcurrent: ofMethod } = {}) {
       methods.set(method, {
         run,
         maxConcurrent: atLeastOne("maxConcurrent", ofMethod ?? maxConcurrent),

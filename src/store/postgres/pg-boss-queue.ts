@@ -1,7 +1,7 @@
+import { escapeNul, unescapeNul } from "../sql/nul-escape.js";
+import { isRow } from "../sql/row.js";
 import { loadPgBoss } from "./load-pg-boss.js";
-import { escapeNul, unescapeNul } from "./nul-escape.js";
 import type { PostgresPool } from "./postgres-pool.js";
-import { isRow } from "./row.js";
 
 /** One delivery of a job: pg-boss's own fence, as the count grows with each. */
 export interface QueuedJob {

@@ -1,9 +1,9 @@
 import { inRange, longestMs } from "../../internal/option-bounds.js";
 import { afterCommit } from "../memory/after-commit.js";
 import type { SignalKind, Signals } from "../signals.js";
+import { escapeNul, unescapeNul } from "../sql/nul-escape.js";
 import { createDatabase } from "./database.js";
 import type { NotificationListener } from "./notification-listener.js";
-import { escapeNul, unescapeNul } from "./nul-escape.js";
 import type { PostgresPool } from "./postgres-pool.js";
 import { defaultSchema, schemaName } from "./schema-name.js";
 

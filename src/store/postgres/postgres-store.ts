@@ -6,18 +6,19 @@ import type {
   StoreOptions,
   Transaction,
 } from "../operation-store.js";
+import { escapeNul } from "../sql/nul-escape.js";
+import { numberOf, optionalNumberOf } from "../sql/row.js";
 import { createDatabase } from "./database.js";
 import { createOperationInserts } from "./insert-operation.js";
 import { listOperations } from "./list-operations.js";
-import { escapeNul } from "./nul-escape.js";
 import { operationColumns, recordFromRow } from "./operation-row.js";
 import { observe, type PostgresObserver, type StaleWrite } from "./postgres-observer.js";
 import type { PostgresPool } from "./postgres-pool.js";
-import { numberOf, optionalNumberOf } from "./row.js";
 import { defaultSchema, schemaName } from "./schema-name.js";
 import {
   createParameters,
   interval,
+  isOpen,
   isVisible,
   nextUpdateTime,
   type Parameters,
@@ -114,9 +115,9 @@ export function createPostgresStore(options: PostgresStoreOptions): OperationSto
     return update(
       `state = 'queued', update_time = ${nextUpdateTime}`,
       `o.state = 'blocked' and o.name = (
-        select name from ${table}
-        where md5(resource_key) = md5(${key}) and resource_key = ${key} and end_time is null
-        order by create_time, name limit 1)`,
+        select o.name from ${table} o
+        where md5(o.resource_key) = md5(${key}) and o.resource_key = ${key} and ${isOpen}
+        order by o.create_time, o.name limit 1)`,
       parameters,
       { transaction },
     );

@@ -29,6 +29,13 @@ export const nextUpdateTime = "greatest(t.now, o.update_time + interval '1 micro
 export const isVisible = `(o.state <> 'gone' and o.delete_time is null
   and (o.expire_time is null or o.expire_time > (select clock_timestamp())))`;
 
+/**
+ * Whether row `o` keeps its resource busy: not done, and not one that is hidden and driven
+ * from outside, which nobody can end any more.
+ */
+export const isOpen = `(o.end_time is null
+  and not (o.external and o.delete_time is not null))`;
+
 /** A length of time in milliseconds as an interval. */
 export function interval(milliseconds: string): string {
   return `(${milliseconds}::double precision * interval '1 millisecond')`;
