@@ -2,7 +2,7 @@ import { type Clock, systemClock } from "../../internal/clock.js";
 import { atLeastOne, inRange, longestMs } from "../../internal/option-bounds.js";
 import { sleep } from "../../internal/sleep.js";
 import type { Delivery, Dispatcher, Settlement } from "../dispatcher.js";
-import type { StoreOptions, Transaction } from "../operation-store.js";
+import type { Transaction } from "../operation-store.js";
 import { createDatabase } from "./database.js";
 import { databaseError } from "./database-error.js";
 import { createLeaseKeeper, type Lease } from "./lease-keeper.js";
