@@ -188,5 +188,5 @@ describe.each(drivers)("a server over SQLite by %s that is killed", (driver) => 
     const [integrity] = connection.prepare("pragma integrity_check").all();
     expect(integrity).toMatchObject({ integrity_check: "ok" });
     connection.close();
-  }, 60_000);
+  }, 180_000);
 });
