@@ -25,7 +25,7 @@ const grpcContentType = /^application\/grpc(-web)?(-text)?(\+\w+)?$/;
 export function answerError(exchange: Exchange, error: ConnectError, httpStatus: number): void {
   const contentType = exchange.request.headers["content-type"] ?? "";
   if (contentType.startsWith("application/grpc")) {
-    answer(exchange, 200, grpcHeaders(error, contentType));
+    answer(exchange, 200, trailersOnly(error, contentType));
     return;
   }
   const isRpc = exchange.request.method === "POST" && rpcPath.test(pathOf(exchange));
@@ -34,7 +34,7 @@ export function answerError(exchange: Exchange, error: ConnectError, httpStatus:
 }
 
 /** gRPC's "Trailers-Only" (PROTOCOL-HTTP2.md), which gRPC-Web takes as headers too. */
-function grpcHeaders(error: ConnectError, contentType: string): Record<string, string> {
+export function trailersOnly(error: ConnectError, contentType: string): Record<string, string> {
   return {
     "content-type": grpcContentType.test(contentType) ? contentType : "application/grpc",
     "grpc-status": String(error.code),

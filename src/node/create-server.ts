@@ -1,6 +1,11 @@
 import { once, setMaxListeners } from "node:events";
 import { createServer as createHttp1Server, type ServerResponse } from "node:http";
-import { createServer as createHttp2Server } from "node:http2";
+import {
+  constants,
+  createServer as createHttp2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from "node:http2";
 import { createHealth } from "../health/create-health.js";
 import { systemClock } from "../internal/clock.js";
 import { inRange, longestMs } from "../internal/option-bounds.js";
@@ -9,11 +14,15 @@ import { createDispatch } from "./dispatch.js";
 import { portClosing } from "./errors.js";
 import { cutOff, type Exchange, pathOf, wasCutOff } from "./exchange.js";
 import { createHttp2Sessions } from "./http2-sessions.js";
+import { createLeanGrpcServer } from "./lean-grpc-server.js";
 import { createPort } from "./port.js";
 import { createRoutes } from "./routes.js";
 import { logToConsole, type RequestRecord, type ServerEvent } from "./server-events.js";
 import { resolveLimits } from "./server-limits.js";
 import type { ListenOptions, Server, ServerAddress, ServerOptions } from "./server-options.js";
+
+/** What Node says of a new stream besides its headers: the types leave the second out. */
+type StreamRest = [flags: number, rawHeaders?: readonly string[]];
 
 /** How long calls have, in milliseconds, to end once their signals have aborted. */
 const afterAbortMs = 500;
@@ -71,18 +80,28 @@ export function createServer(options: ServerOptions): Server {
   );
   // Node starts the clock of the headers' timeout when a server begins to listen.
   http1.emit("listening");
-  const http2 = createHttp2Server(
-    {
-      maxSessionInvalidFrames: 100,
-      maxSessionMemory: Math.ceil(limits.maxSessionBytes / 1_000_000),
-      settings: {
-        enablePush: false,
-        maxConcurrentStreams: limits.maxStreams,
-        maxHeaderListSize: limits.maxHeaderBytes,
-      },
+  const http2 = createHttp2Server({
+    maxSessionInvalidFrames: 100,
+    maxSessionMemory: Math.ceil(limits.maxSessionBytes / 1_000_000),
+    settings: {
+      enablePush: false,
+      maxConcurrentStreams: limits.maxStreams,
+      maxHeaderListSize: limits.maxHeaderBytes,
     },
-    (request, response) => serve({ version: 2, request, response }),
+  });
+  // Makes a request and a response of a stream that is not answered as it is. It does not listen.
+  const http2Requests = createHttp2Server((request, response) =>
+    serve({ version: 2, request, response }),
   );
+  const leanGrpc =
+    options.leanGrpc === false ? () => false : createLeanGrpcServer(options, limits, routes, log);
+  http2.on("stream", (stream, headers, ...rest: StreamRest) => {
+    if (!leanGrpc(stream, headers, rest[1])) {
+      http2Requests.emit("stream", stream, headers, ...rest);
+    } else if (onRequest !== undefined) {
+      recordStream(stream, headers, (record) => quietly(() => onRequest(record)));
+    }
+  });
   http2.on("session", (session) => {
     if (isClosing) session.close();
     else sessions.add(session);
@@ -165,6 +184,28 @@ function record(exchange: Exchange, onRequest: (record: RequestRecord) => void):
       status: response.statusCode,
       durationMs: performance.now() - startMs,
       aborted: wasCutOff(exchange),
+      remoteAddress,
+    });
+  });
+}
+
+/** As `record`, for a stream that was answered without a request and a response. */
+function recordStream(
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  onRequest: (record: RequestRecord) => void,
+): void {
+  const startMs = performance.now();
+  const remoteAddress = stream.session?.socket.remoteAddress;
+  stream.once("close", () => {
+    onRequest({
+      method: headers[":method"] ?? "",
+      path: headers[":path"] ?? "",
+      httpVersion: "2.0",
+      // gRPC has its own status, in the trailers.
+      status: 200,
+      durationMs: performance.now() - startMs,
+      aborted: stream.aborted || stream.rstCode !== constants.NGHTTP2_NO_ERROR,
       remoteAddress,
     });
   });

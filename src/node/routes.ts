@@ -1,16 +1,25 @@
 import type { DescService } from "@bufbuild/protobuf";
-import { type ConnectRouter, createConnectRouter } from "@connectrpc/connect";
+import {
+  type ConnectRouter,
+  type ConnectRouterOptions,
+  createConnectRouter,
+} from "@connectrpc/connect";
 import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
 import type { Health } from "../health/create-health.js";
 import { Health as HealthService, ServerReflection } from "../protos.js";
 import { createReflection } from "../reflection/create-reflection.js";
 import type { ServerOptions } from "./server-options.js";
+import { recordingRouter, type UnaryRoute } from "./unary-route.js";
 
 const defaultReadMaxBytes = 4 * 1024 * 1024;
 
 /** All methods that a server serves. */
 export interface Routes {
   readonly handlers: ConnectRouter["handlers"];
+  /** The unary methods among them that gRPC serves, by path. */
+  readonly unary: ReadonlyMap<string, UnaryRoute>;
+  /** What the router was made with: the options, with our defaults. */
+  readonly routerOptions: ConnectRouterOptions;
   readonly readMaxBytes: number;
 }
 
@@ -25,12 +34,9 @@ export function createRoutes(
 ): Routes {
   const readMaxBytes = options.readMaxBytes ?? defaultReadMaxBytes;
   const acceptCompression = options.acceptCompression ?? [compressionGzip, compressionBrotli];
-  const router = createConnectRouter({
-    ...options,
-    readMaxBytes,
-    acceptCompression,
-    shutdownSignal,
-  });
+  const routerOptions = { ...options, readMaxBytes, acceptCompression, shutdownSignal };
+  const unary = new Map<string, UnaryRoute>();
+  const router = recordingRouter(createConnectRouter(routerOptions), unary);
   options.routes(router);
   for (const { typeName } of servicesOf(router)) health?.set(typeName, "SERVING");
   if (health !== undefined && !serves(router, HealthService)) {
@@ -41,7 +47,7 @@ export function createRoutes(
     const services = [...servicesOf(router), ServerReflection];
     router.service(ServerReflection, createReflection(services, reflection));
   }
-  return { handlers: router.handlers, readMaxBytes };
+  return { handlers: router.handlers, unary, routerOptions, readMaxBytes };
 }
 
 function servicesOf(router: ConnectRouter): Set<DescService> {

@@ -45,6 +45,12 @@ export interface ServerOptions extends Omit<ConnectRouterOptions, "shutdownSigna
   limits?: ServerLimits | undefined;
   /** Values for the handlers' and interceptors' contexts, per request. Default: none. */
   contextValues?: ((request: Exchange["request"]) => ContextValues) | undefined;
+  /**
+   * Answer unary gRPC calls straight from the events of their streams, which takes a fraction of
+   * the time; `false` has Connect's own handlers answer them as they do all other calls.
+   * docs/lean-grpc.md lists what differs. Default: true.
+   */
+  leanGrpc?: boolean | undefined;
   /** Hears of what went wrong on this side. Default: prints it to standard error. */
   log?: ((event: ServerEvent) => void) | undefined;
   /** Hears of each request when its answer has ended. Default: nobody does. */

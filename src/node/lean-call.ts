@@ -1,0 +1,396 @@
+import {
+  constants,
+  Http2ServerRequest,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+  type ServerHttp2Stream,
+} from "node:http2";
+import { create, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
+import { Code, ConnectError, type ContextValues, createContextValues } from "@connectrpc/connect";
+import { invokeUnaryImplementation } from "@connectrpc/connect/protocol";
+import { grpcStatusOk, parseTimeout, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
+import { longestMs } from "../internal/option-bounds.js";
+import { trailersOnly } from "./answer-error.js";
+import { createEnvelopeReader, type Envelope, encodeEnvelope } from "./envelope.js";
+import { internalError, requestTimedOut } from "./errors.js";
+import type { Exchange } from "./exchange.js";
+import { type LazyParts, LeanContext } from "./lean-context.js";
+import type { LeanFormat, LeanMethod } from "./lean-method.js";
+import { answerHeaders, webHeaders } from "./node-headers.js";
+import { errorFromReset } from "./reset-error.js";
+import type { ServerEvent } from "./server-events.js";
+import type { ResolvedLimits } from "./server-limits.js";
+
+/** What all lean calls of a server share. */
+export interface LeanServer {
+  readonly limits: ResolvedLimits;
+  readonly contextValues: ((request: Exchange["request"]) => ContextValues) | undefined;
+  /** Headers of every answer, besides its own. */
+  readonly extraHeaders: OutgoingHttpHeaders;
+  log(event: ServerEvent): void;
+}
+
+/** A request as it came: its stream and what its headers say. */
+export interface LeanRequest {
+  readonly stream: ServerHttp2Stream;
+  readonly headers: IncomingHttpHeaders;
+  readonly rawHeaders: readonly string[] | undefined;
+  readonly path: string;
+  readonly url: string;
+  readonly isBinary: boolean;
+}
+
+/** Why the signal of a call is aborted that has ended well: one for all, as its stack costs most. */
+const callEnded = new DOMException("This operation was aborted", "AbortError");
+
+const okTrailers: OutgoingHttpHeaders = { "grpc-status": grpcStatusOk };
+const withTrailers = { waitForTrailers: true };
+const noTimeout = () => undefined;
+
+/**
+ * Answer one unary gRPC call from the events of its stream. It does what Connect's handler and
+ * adapter do together, without a pipeline of async iterables, and makes headers, signals and
+ * timers only where somebody asks for them.
+ */
+export function answerLeanCall(server: LeanServer, method: LeanMethod, request: LeanRequest): void {
+  new LeanCall(server, method, request).begin();
+}
+
+class LeanCall implements LazyParts {
+  readonly #server: LeanServer;
+  readonly #method: LeanMethod;
+  readonly #request: LeanRequest;
+  readonly #format: LeanFormat;
+  readonly #compression: ReturnType<LeanMethod["negotiate"]>;
+  readonly #timeout: ReturnType<typeof parseTimeout>;
+  readonly #startMs = Date.now();
+  readonly #reader: ReturnType<typeof createEnvelopeReader>;
+  /** What the client still has to do: send all of its request, then take all of its answer. */
+  #phase: "receiving" | "running" | "answered" | "closed" = "receiving";
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #message: MessageShape<DescMessage> | undefined;
+  #isDecompressing = false;
+  #hasEnded = false;
+  #context: LeanContext | undefined;
+  #controller: AbortController | undefined;
+  /** Why the signal is aborted, once it is; also where nobody has asked for the signal yet. */
+  #endReason: unknown;
+  #deadline: ReturnType<typeof setTimeout> | undefined;
+  #requestHeader: Headers | undefined;
+  #responseHeader: Headers | undefined;
+  #responseTrailer: Headers | undefined;
+
+  constructor(server: LeanServer, method: LeanMethod, request: LeanRequest) {
+    const { headers } = request;
+    this.#server = server;
+    this.#method = method;
+    this.#request = request;
+    this.#format = request.isBinary ? method.binary : method.json;
+    this.#compression = method.negotiate(
+      textOf(headers["grpc-encoding"]),
+      textOf(headers["grpc-accept-encoding"]),
+    );
+    this.#timeout = parseTimeout(textOf(headers["grpc-timeout"]), method.options.maxTimeoutMs);
+    this.#reader = createEnvelopeReader(method.options.readMaxBytes);
+  }
+
+  begin(): void {
+    const { stream } = this.#request;
+    const { bodyTimeoutMs } = this.#server.limits;
+    // What an error does to the call, the close after it tells.
+    stream.on("error", ignore);
+    stream.once("close", () => this.#close());
+    const refusal = this.#compression.error ?? this.#timeout.error;
+    try {
+      this.#context = this.#createContext();
+    } catch (cause) {
+      this.#refuse(cause);
+      return;
+    }
+    if (refusal !== undefined) {
+      this.#fail(refusal);
+      return;
+    }
+    this.#timer = setTimeout(() => this.#fail(requestTimedOut(bodyTimeoutMs)), bodyTimeoutMs);
+    stream.on("data", (chunk: Uint8Array) => this.#receive(chunk));
+    stream.once("end", () => {
+      this.#hasEnded = true;
+      if (!this.#isDecompressing) this.#received();
+    });
+  }
+
+  #createContext(): LeanContext {
+    const { stream, headers, rawHeaders, url } = this.#request;
+    const { contextValues } = this.#server;
+    const { timeoutMs } = this.#timeout;
+    const endMs = timeoutMs === undefined ? undefined : Math.trunc(this.#startMs + timeoutMs);
+    return new LeanContext(
+      this.#method.spec.method,
+      this,
+      endMs === undefined ? noTimeout : () => endMs - Date.now(),
+      url,
+      contextValues?.(new Http2ServerRequest(stream, headers, {}, rawHeaders ?? [])) ??
+        createContextValues(),
+    );
+  }
+
+  #receive(chunk: Uint8Array): void {
+    if (this.#phase !== "receiving") return;
+    let envelopes: readonly Envelope[];
+    try {
+      envelopes = this.#reader.read(chunk);
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    if (envelopes.some(({ isCompressed }) => isCompressed)) void this.#decompress(envelopes);
+    else for (const { data } of envelopes) this.#parse(data);
+  }
+
+  async #decompress(envelopes: readonly Envelope[]): Promise<void> {
+    const { stream } = this.#request;
+    const { request: compression } = this.#compression;
+    this.#isDecompressing = true;
+    stream.pause();
+    try {
+      for (const { data, isCompressed } of envelopes) {
+        if (isCompressed && compression === null) throw noCompression();
+        const { readMaxBytes } = this.#method.options;
+        this.#parse(
+          isCompressed && compression !== null
+            ? await compression.decompress(asArrayBuffer(data), readMaxBytes)
+            : data,
+        );
+      }
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#isDecompressing = false;
+    stream.resume();
+    if (this.#hasEnded) this.#received();
+  }
+
+  #parse(data: Uint8Array): void {
+    if (this.#phase !== "receiving") return;
+    try {
+      const message = this.#format.input.parse(data);
+      if (this.#message !== undefined) throw extraMessage();
+      this.#message = message;
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #received(): void {
+    if (this.#phase !== "receiving") return;
+    clearTimeout(this.#timer);
+    if (this.#reader.isIncomplete()) this.#fail(incompleteMessage());
+    else if (this.#message === undefined) this.#fail(noMessage());
+    else void this.#run(this.#message);
+  }
+
+  async #run(message: MessageShape<DescMessage>): Promise<void> {
+    this.#phase = "running";
+    let answer: Buffer;
+    try {
+      const output = await this.#invoke(message);
+      const data = this.#format.output.serialize(output);
+      const { response: compression } = this.#compression;
+      const isCompressed =
+        compression !== null && data.byteLength >= this.#method.options.compressMinBytes;
+      answer = encodeEnvelope({
+        isCompressed,
+        data: isCompressed ? await compression.compress(data) : data,
+      });
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    this.#answer(answer, undefined);
+  }
+
+  async #invoke(message: MessageShape<DescMessage>): Promise<MessageShape<DescMessage>> {
+    const { spec, options } = this.#method;
+    const context = this.#context ?? this.#createContext();
+    if (options.interceptors.length > 0) {
+      return invokeUnaryImplementation(spec, context, message, options.interceptors);
+    }
+    return create(spec.method.output, await spec.impl(message, context));
+  }
+
+  /** Answer with an error; whatever is no ConnectError is shown as INTERNAL and nothing else. */
+  #fail(error: unknown): void {
+    this.#answer(
+      undefined,
+      error instanceof ConnectError
+        ? error
+        : new ConnectError("internal error", Code.Internal, undefined, undefined, error),
+    );
+  }
+
+  #answer(answer: Buffer | undefined, error: ConnectError | undefined): void {
+    clearTimeout(this.#timer);
+    const isGone = this.#phase === "closed";
+    if (this.#phase === "answered") return;
+    this.#phase = isGone ? "closed" : "answered";
+    this.#endSignal(error ?? callEnded);
+    const { stream } = this.#request;
+    if (isGone || stream.destroyed || stream.closed) return;
+    const trailers = this.#trailers(error);
+    stream.once("wantTrailers", () => {
+      stream.sendTrailers(trailers);
+      // Not at once: a reset overtakes trailers that are still to be written.
+      if (!this.#hasReceivedAll()) setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR));
+    });
+    try {
+      stream.respond(this.#headers(), withTrailers);
+    } catch (cause) {
+      this.#refuse(cause);
+      return;
+    }
+    this.#timer = setTimeout(
+      () => stream.close(constants.NGHTTP2_CANCEL),
+      this.#server.limits.sendTimeoutMs,
+    );
+    if (answer === undefined) stream.end();
+    else stream.end(answer);
+  }
+
+  /** Answer with nothing but an error, where the headers of the call itself cannot be sent. */
+  #refuse(cause: unknown): void {
+    const { stream, headers, path } = this.#request;
+    this.#phase = "answered";
+    this.#endSignal(cause);
+    if (!(cause instanceof ConnectError)) {
+      this.#server.log({ kind: "handler-failed", path, cause });
+    }
+    if (stream.destroyed || stream.closed) return;
+    const error = cause instanceof ConnectError ? cause : internalError(cause);
+    const contentType = textOf(headers["content-type"]) ?? "";
+    const answer = { ...this.#server.extraHeaders, ...trailersOnly(error, contentType) };
+    stream.respond(answer, { endStream: true });
+    if (!this.#hasReceivedAll()) setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR));
+  }
+
+  #headers(): OutgoingHttpHeaders {
+    const { extraHeaders } = this.#server;
+    if (this.#responseHeader !== undefined) {
+      return { ...extraHeaders, ...answerHeaders(this.#responseHeader) };
+    }
+    const headers: OutgoingHttpHeaders = {
+      ...extraHeaders,
+      "content-type": this.#format.contentType,
+    };
+    const { response } = this.#compression;
+    if (response !== null) headers["grpc-encoding"] = response.name;
+    return headers;
+  }
+
+  #trailers(error: ConnectError | undefined): OutgoingHttpHeaders {
+    if (error !== undefined) setTrailerStatus(this.responseTrailer(), error);
+    return this.#responseTrailer === undefined ? okTrailers : answerHeaders(this.#responseTrailer);
+  }
+
+  /** Where it has not, the end of the answer must end the stream: nobody reads the rest. */
+  #hasReceivedAll(): boolean {
+    return this.#hasEnded || this.#request.stream.endAfterHeaders;
+  }
+
+  #close(): void {
+    clearTimeout(this.#timer);
+    if (this.#phase === "answered") return;
+    this.#phase = "closed";
+    this.#endSignal(errorFromReset(this.#request.stream.rstCode ?? 0) ?? callEnded);
+  }
+
+  signal(): AbortSignal {
+    this.#controller ??= this.#createController();
+    return this.#controller.signal;
+  }
+
+  #createController(): AbortController {
+    const controller = new AbortController();
+    if (this.#endReason !== undefined) {
+      controller.abort(this.#endReason);
+      return controller;
+    }
+    const { timeoutMs } = this.#timeout;
+    if (timeoutMs !== undefined) {
+      const leftMs = this.#startMs + timeoutMs - Date.now();
+      // A longer one would fire at once.
+      this.#deadline = setTimeout(() => this.#abort(timedOut()), Math.min(leftMs, longestMs));
+    }
+    this.#controller = controller;
+    this.#method.shutdown.add(this.#abort);
+    return controller;
+  }
+
+  readonly #abort = (reason: unknown): void => {
+    clearTimeout(this.#deadline);
+    this.#method.shutdown.delete(this.#abort);
+    this.#controller?.abort(reason);
+  };
+
+  #endSignal(reason: unknown): void {
+    if (this.#endReason !== undefined) return;
+    this.#endReason = reason;
+    if (this.#controller !== undefined) this.#abort(reason);
+  }
+
+  requestHeader(): Headers {
+    this.#requestHeader ??= webHeaders(this.#request.headers);
+    return this.#requestHeader;
+  }
+
+  responseHeader(): Headers {
+    if (this.#responseHeader === undefined) {
+      this.#responseHeader = new Headers({ "content-type": this.#format.contentType });
+      const { response } = this.#compression;
+      if (response !== null) this.#responseHeader.set("grpc-encoding", response.name);
+    }
+    return this.#responseHeader;
+  }
+
+  responseTrailer(): Headers {
+    this.#responseTrailer ??= new Headers({ "grpc-status": grpcStatusOk });
+    return this.#responseTrailer;
+  }
+}
+
+function ignore(): void {}
+
+function textOf(header: string | string[] | undefined): string | null {
+  if (header === undefined) return null;
+  return typeof header === "string" ? header : header.join(", ");
+}
+
+function asArrayBuffer(data: Uint8Array): Uint8Array<ArrayBuffer> {
+  return data.buffer instanceof ArrayBuffer
+    ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+    : new Uint8Array(data);
+}
+
+// In the words of Connect, whose handlers refuse the same requests in the other protocols.
+
+function incompleteMessage(): ConnectError {
+  return new ConnectError("protocol error: incomplete envelope", Code.InvalidArgument);
+}
+
+function noMessage(): ConnectError {
+  const message = "protocol error: missing input message for unary method";
+  return new ConnectError(message, Code.Unimplemented);
+}
+
+function extraMessage(): ConnectError {
+  const message = "protocol error: received extra input message for unary method";
+  return new ConnectError(message, Code.Unimplemented);
+}
+
+function noCompression(): ConnectError {
+  const message = "received compressed envelope, but do not know how to decompress";
+  return new ConnectError(message, Code.Internal);
+}
+
+function timedOut(): ConnectError {
+  return new ConnectError("the operation timed out", Code.DeadlineExceeded);
+}

@@ -1,0 +1,59 @@
+import type { DescMethod, DescService } from "@bufbuild/protobuf";
+import type { ContextValues, HandlerContext } from "@connectrpc/connect";
+
+/** What a context makes only when somebody asks for it. */
+export interface LazyParts {
+  signal(): AbortSignal;
+  requestHeader(): Headers;
+  responseHeader(): Headers;
+  responseTrailer(): Headers;
+}
+
+const parts = Symbol("parts");
+
+/**
+ * Connect's HandlerContext, whose expensive parts most handlers never look at. They are
+ * properties of the object itself, so that `{ ...context }` has them as well; accessors that all
+ * contexts share cost a tenth of what those of an object literal do.
+ */
+export class LeanContext implements HandlerContext {
+  declare readonly signal: AbortSignal;
+  declare readonly requestHeader: Headers;
+  declare readonly responseHeader: Headers;
+  declare readonly responseTrailer: Headers;
+  readonly method: DescMethod;
+  readonly service: DescService;
+  readonly protocolName = "grpc";
+  readonly requestMethod = "POST";
+  readonly [parts]: LazyParts;
+
+  constructor(
+    method: DescMethod,
+    lazyParts: LazyParts,
+    readonly timeoutMs: () => number | undefined,
+    readonly url: string,
+    readonly values: ContextValues,
+  ) {
+    this.method = method;
+    this.service = method.parent;
+    this[parts] = lazyParts;
+    Object.defineProperties(this, accessors);
+  }
+}
+
+const accessors = {
+  signal: accessor((lazy) => lazy.signal()),
+  requestHeader: accessor((lazy) => lazy.requestHeader()),
+  responseHeader: accessor((lazy) => lazy.responseHeader()),
+  responseTrailer: accessor((lazy) => lazy.responseTrailer()),
+};
+
+function accessor<Part>(partOf: (lazy: LazyParts) => Part): PropertyDescriptor {
+  return {
+    get(this: LeanContext) {
+      return partOf(this[parts]);
+    },
+    enumerable: true,
+    configurable: true,
+  };
+}

@@ -1,0 +1,70 @@
+import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import { parseContentType } from "@connectrpc/connect/protocol-grpc";
+import { answerLeanCall, type LeanServer } from "./lean-call.js";
+import { createLeanMethod, type LeanMethod } from "./lean-method.js";
+import type { Routes } from "./routes.js";
+import type { ServerEvent } from "./server-events.js";
+import type { ResolvedLimits } from "./server-limits.js";
+import type { ServerOptions } from "./server-options.js";
+
+/**
+ * Takes a request that it can answer, and says by `false` that it cannot. What it takes are
+ * unary calls by gRPC whose headers raise no question; all else is for Connect's handlers.
+ */
+export type LeanGrpcServer = (
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  rawHeaders: readonly string[] | undefined,
+) => boolean;
+
+/** Serve unary gRPC on the events of Node's HTTP/2 streams. */
+export function createLeanGrpcServer(
+  options: ServerOptions,
+  limits: ResolvedLimits,
+  routes: Routes,
+  log: (event: ServerEvent) => void,
+): LeanGrpcServer {
+  const { cors, contextValues } = options;
+  const methods = new Map<string, LeanMethod>();
+  for (const [path, route] of routes.unary) {
+    methods.set(path, createLeanMethod(route, routes.routerOptions));
+  }
+  const extraHeaders: OutgoingHttpHeaders =
+    cors === undefined || cors.origins === "*" ? {} : { vary: "origin" };
+  const server: LeanServer = { limits, contextValues, extraHeaders, log };
+  const originOf = rememberLast(originUrl);
+  const isBinary = rememberLast((contentType) => parseContentType(contentType)?.binary);
+
+  return (stream, headers, rawHeaders) => {
+    const path = headers[":path"];
+    const method = path === undefined ? undefined : methods.get(path);
+    if (method === undefined || path === undefined || headers[":method"] !== "POST") return false;
+    const binary = isBinary(headers["content-type"] ?? "");
+    if (binary === undefined || headers.expect !== undefined) return false;
+    if (cors !== undefined && headers.origin !== undefined) return false;
+    const scheme = stream.session?.encrypted === true ? "https" : "http";
+    const origin = originOf(`${scheme}://${headers[":authority"] ?? ""}`);
+    if (origin === undefined) return false;
+    const request = { stream, headers, rawHeaders, path, isBinary: binary, url: origin + path };
+    answerLeanCall(server, method, request);
+    return true;
+  };
+}
+
+/** An origin as URLs write it; undefined for one that is none. */
+function originUrl(text: string): string | undefined {
+  if (!URL.canParse(text)) return undefined;
+  const url = new URL(text);
+  return url.pathname === "/" && url.search === "" && url.hash === ""
+    ? url.href.slice(0, -1)
+    : undefined;
+}
+
+/** Keeps the last answer: the requests of one connection mostly ask the same. */
+function rememberLast<T>(answer: (question: string) => T): (question: string) => T {
+  let last: { readonly question: string; readonly answer: T } | undefined;
+  return (question) => {
+    if (last?.question !== question) last = { question, answer: answer(question) };
+    return last.answer;
+  };
+}
