@@ -1,3 +1,6 @@
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { buildForNode } from "./build.js";
 import { type Child, startChild } from "./child.js";
 import type { Measure, OpenSubject, Subject } from "./harness.js";
 
@@ -35,6 +38,34 @@ export function callSubject(name: string, modules: { server: URL; client: URL })
         startChild(modules.client),
       ]);
       return openSubject(server, client);
+    },
+  };
+}
+
+/** As `callSubject`, of modules in `subjects/` that are built, as published packages are. */
+export function builtCallSubject(
+  name: string,
+  modules: { server: string; client: string },
+): Subject {
+  return {
+    name,
+    async open() {
+      const entryPoints = [modules.server, modules.client];
+      const built = await buildForNode(
+        entryPoints.map((module) => `bench/subjects/${module}.ts`),
+        { bundle: true, packages: "external", outExtension: { ".js": ".mjs" } },
+      );
+      const start = (module: string) =>
+        startChild(pathToFileURL(join(built.folder, `${module}.mjs`)));
+      const [server, client] = await Promise.all([start(modules.server), start(modules.client)]);
+      const opened = openSubject(server, client);
+      return {
+        ...opened,
+        async close() {
+          await opened.close();
+          await built.remove();
+        },
+      };
     },
   };
 }

@@ -45,6 +45,13 @@ export function runListening(port: number, answer: (message: ChildQuestion) => u
   });
 }
 
+/** Make this process a subject's server that listens already. */
+export function runListening(port: number): void {
+  answerParent(port, async ({ ask }) => {
+    throw new Error(`this server is not asked for ${ask}`);
+  });
+}
+
 /** Make this process a subject's client. It stays connected from one load to the next. */
 export function runClient(connect: (baseUrl: string) => Caller): void {
   const callers = new Map<number, Caller>();

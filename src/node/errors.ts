@@ -45,3 +45,21 @@ export function portClosing(): ConnectError {
 export function internalError(cause: unknown): ConnectError {
   return errorWithInfo(Code.Internal, "internal error", { reason: "INTERNAL", cause });
 }
+
+/** UNAVAILABLE: the connection that a call went over is gone; whether the server has run it, nobody knows. */
+export function connectionLost(authority: string, cause: unknown): ConnectError {
+  return errorWithInfo(Code.Unavailable, `the connection to ${authority} was lost`, {
+    reason: "CONNECTION_LOST",
+    metadata: { authority },
+    cause,
+  });
+}
+
+/** UNAVAILABLE: there is no connection, and the server has not seen the call. */
+export function notConnected(authority: string, cause: unknown): ConnectError {
+  return errorWithInfo(Code.Unavailable, `cannot connect to ${authority}`, {
+    reason: "NOT_CONNECTED",
+    metadata: { authority },
+    cause,
+  });
+}

@@ -1,0 +1,302 @@
+import type {
+  ClientHttp2Stream,
+  Http2Session,
+  IncomingHttpHeaders,
+  OutgoingHttpHeaders,
+} from "node:http2";
+import { constants } from "node:http2";
+import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { Compression } from "@connectrpc/connect/protocol";
+import {
+  validateResponseWithCompression,
+  validateTrailer,
+} from "@connectrpc/connect/protocol-grpc";
+import type { GrpcTransportOptions } from "@connectrpc/connect-node";
+import { longestMs } from "../internal/option-bounds.js";
+import type { ClientFormat, ClientMethod } from "./client-format.js";
+import { createEnvelopeReader, type Envelope, encodeEnvelope } from "./envelope.js";
+import { connectionLost, notConnected } from "./errors.js";
+import { webHeaders } from "./node-headers.js";
+import { errorFromReset } from "./reset-error.js";
+
+/** The connection that calls go over. Connect's `Http2SessionManager` is one. */
+export type SessionManager = NonNullable<GrpcTransportOptions["sessionManager"]>;
+
+export interface UnaryCall {
+  readonly sessions: SessionManager;
+  readonly format: ClientFormat;
+  readonly method: ClientMethod;
+  readonly path: string;
+  readonly headers: OutgoingHttpHeaders;
+  readonly message: MessageShape<DescMessage>;
+  /** Gives the call up. Default: nobody does. */
+  readonly signal: AbortSignal | undefined;
+  /** Default: no limit. */
+  readonly timeoutMs: number | undefined;
+}
+
+export interface UnaryAnswer {
+  readonly message: MessageShape<DescMessage>;
+  readonly headers: IncomingHttpHeaders;
+  readonly trailers: IncomingHttpHeaders;
+}
+
+/**
+ * Make one call, and read its answer from the events of its stream. Rejects with a
+ * ConnectError: the server's, one of the protocol, `Code.Canceled` by the signal,
+ * `Code.DeadlineExceeded`, or `Code.Unavailable` where the connection cannot be had or is lost.
+ */
+export function callUnary(call: UnaryCall): Promise<UnaryAnswer> {
+  return new Promise((resolve, reject) => {
+    new LeanUnaryCall(call, resolve, reject).begin().catch(reject);
+  });
+}
+
+class LeanUnaryCall {
+  readonly #call: UnaryCall;
+  readonly #resolve: (answer: UnaryAnswer) => void;
+  readonly #reject: (error: unknown) => void;
+  readonly #reader: ReturnType<typeof createEnvelopeReader>;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #isOver = false;
+  #stream: ClientHttp2Stream | undefined;
+  #session: Http2Session | undefined;
+  #streamError: unknown;
+  #headers: IncomingHttpHeaders | undefined;
+  #trailers: IncomingHttpHeaders | undefined;
+  #compression: Compression | undefined;
+  /** What a response says that is of headers only (PROTOCOL-HTTP2.md, "Trailers-Only"). */
+  #headerError: ConnectError | undefined;
+  #envelope: Envelope | undefined;
+
+  constructor(
+    call: UnaryCall,
+    resolve: (answer: UnaryAnswer) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.#call = call;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#reader = createEnvelopeReader(call.format.readMaxBytes);
+  }
+
+  async begin(): Promise<void> {
+    const { signal, timeoutMs, sessions, path, headers } = this.#call;
+    if (signal?.aborted) {
+      this.#fail(ConnectError.from(signal.reason, Code.Canceled));
+      return;
+    }
+    if (timeoutMs !== undefined) {
+      if (timeoutMs <= 0) {
+        this.#fail(timedOut());
+        return;
+      }
+      // A longer one would fire at once.
+      this.#timer = setTimeout(() => this.#fail(timedOut()), Math.min(timeoutMs, longestMs));
+    }
+    signal?.addEventListener("abort", this.#onAbort);
+    let request: Buffer;
+    try {
+      const encoded = this.#encode();
+      request = encoded instanceof Promise ? await encoded : encoded;
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    let stream: ClientHttp2Stream;
+    try {
+      stream = await sessions.request("POST", path, headers, {});
+    } catch (error) {
+      this.#fail(connectFailure(error, sessions.authority));
+      return;
+    }
+    stream.on("error", (error) => {
+      this.#streamError = error;
+    });
+    if (this.#isOver) {
+      stream.close(constants.NGHTTP2_CANCEL);
+      return;
+    }
+    this.#stream = stream;
+    this.#session = stream.session;
+    stream.once("response", (response) => this.#respond(response));
+    stream.on("data", (chunk: Uint8Array) => this.#receive(chunk));
+    stream.once("trailers", (trailers) => {
+      this.#trailers = trailers;
+    });
+    stream.once("end", () => {
+      // Node ends the stream of a call that was reset as well; its close says by what.
+      if (this.#trailers !== undefined || stream.rstCode === constants.NGHTTP2_NO_ERROR) {
+        this.#complete();
+      }
+    });
+    stream.once("close", () => this.#close(stream));
+    stream.end(request);
+  }
+
+  #encode(): Buffer | Promise<Buffer> {
+    const { method, message, format } = this.#call;
+    const { sendCompression, compressMinBytes } = format;
+    const data = method.input.serialize(message);
+    if (sendCompression === null || data.byteLength < compressMinBytes) {
+      return encodeEnvelope({ isCompressed: false, data });
+    }
+    return sendCompression
+      .compress(data)
+      .then((compressed) => encodeEnvelope({ isCompressed: true, data: compressed }));
+  }
+
+  #respond(headers: IncomingHttpHeaders): void {
+    this.#headers = headers;
+    if (isPlain(headers)) return;
+    try {
+      const { compression, headerError } = validateResponseWithCompression(
+        this.#call.format.acceptCompression,
+        Number(headers[":status"] ?? 0),
+        webHeaders(headers),
+      );
+      this.#compression = compression;
+      this.#headerError = headerError;
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #receive(chunk: Uint8Array): void {
+    if (this.#isOver || this.#stream === undefined) return;
+    try {
+      for (const envelope of this.#reader.read(chunk)) {
+        if (this.#envelope !== undefined) throw extraMessage();
+        this.#envelope = envelope;
+      }
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    this.#call.sessions.notifyResponseByteRead(this.#stream);
+  }
+
+  #complete(): void {
+    if (this.#isOver) return;
+    if (this.#reader.isIncomplete()) {
+      this.#fail(incompleteMessage());
+    } else if (this.#envelope?.isCompressed) {
+      this.#decompress(this.#envelope.data).then(
+        (data) => this.#finish(data),
+        (error: unknown) => this.#fail(error),
+      );
+    } else {
+      this.#finish(this.#envelope?.data);
+    }
+  }
+
+  async #decompress(data: Uint8Array): Promise<Uint8Array> {
+    if (this.#compression === undefined) throw noCompression();
+    const { readMaxBytes } = this.#call.format;
+    return this.#compression.decompress(new Uint8Array(data), readMaxBytes);
+  }
+
+  #finish(data: Uint8Array | undefined): void {
+    if (this.#isOver) return;
+    const { method } = this.#call;
+    const headers = this.#headers ?? {};
+    const trailers = this.#trailers ?? {};
+    try {
+      const message = data === undefined ? undefined : method.output.parse(data);
+      if (trailers["grpc-status"] !== "0" || trailers["grpc-status-details-bin"] !== undefined) {
+        validateTrailer(webHeaders(trailers), webHeaders(headers));
+      }
+      if (message === undefined) {
+        throw this.#headerError ?? noMessage(trailers["grpc-status"] !== undefined);
+      }
+      if (this.#headerError !== undefined) throw messageBesidesError();
+      this.#end();
+      this.#resolve({ message, headers, trailers });
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #close(stream: ClientHttp2Stream): void {
+    if (this.#isOver) return;
+    const { authority } = this.#call.sessions;
+    if (this.#streamError instanceof ConnectError) this.#fail(this.#streamError);
+    else if (this.#session?.destroyed !== false) {
+      this.#fail(connectionLost(authority, this.#streamError));
+    } else {
+      const error = errorFromReset(stream.rstCode ?? 0);
+      if (error === undefined) this.#complete();
+      else this.#fail(error);
+    }
+  }
+
+  readonly #onAbort = (): void => {
+    this.#fail(ConnectError.from(this.#call.signal?.reason, Code.Canceled));
+  };
+
+  #fail(error: unknown): void {
+    if (this.#isOver) return;
+    this.#end();
+    if (this.#stream?.closed === false) this.#stream.close(constants.NGHTTP2_CANCEL);
+    this.#reject(error);
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+    this.#call.signal?.removeEventListener("abort", this.#onAbort);
+  }
+}
+
+/** Whether nothing in the headers asks for a closer look. */
+function isPlain(headers: IncomingHttpHeaders): boolean {
+  const contentType = headers["content-type"];
+  const encoding = headers["grpc-encoding"];
+  return (
+    Number(headers[":status"]) === 200 &&
+    (contentType === "application/grpc+proto" || contentType === "application/grpc") &&
+    (encoding === undefined || encoding === "identity") &&
+    headers["grpc-status"] === undefined
+  );
+}
+
+/** Why a call has no stream. */
+function connectFailure(error: unknown, authority: string): ConnectError {
+  if (error instanceof ConnectError && error.cause === undefined) return error;
+  // Headers that Node refuses, and the like: no attempt to connect was made.
+  if (error instanceof TypeError || error instanceof RangeError) {
+    return ConnectError.from(error, Code.Internal);
+  }
+  return notConnected(authority, error);
+}
+
+// In the words of Connect, whose transports say the same of other calls.
+
+function timedOut(): ConnectError {
+  return new ConnectError("the operation timed out", Code.DeadlineExceeded);
+}
+
+function incompleteMessage(): ConnectError {
+  return new ConnectError("protocol error: incomplete envelope", Code.InvalidArgument);
+}
+
+function extraMessage(): ConnectError {
+  const message = "protocol error: received extra output message for unary method";
+  return new ConnectError(message, Code.Unimplemented);
+}
+
+function noMessage(hasStatus: boolean): ConnectError {
+  const message = "protocol error: missing output message for unary method";
+  return new ConnectError(message, hasStatus ? Code.Unimplemented : Code.Unknown);
+}
+
+function messageBesidesError(): ConnectError {
+  const message = "protocol error: received output message for unary method with error status";
+  return new ConnectError(message, Code.Unknown);
+}
+
+function noCompression(): ConnectError {
+  const message = "received compressed envelope, but do not know how to decompress";
+  return new ConnectError(message, Code.Internal);
+}
