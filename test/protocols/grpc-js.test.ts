@@ -32,10 +32,9 @@ let signals: WatchedSignals;
 let operations: OperationsServer;
 let server: RunningServer;
 
-beforeEach(async () => {
+beforeEach(() => {
   signals = createWatchedSignals();
   operations = createOperations({ signals });
-  server = await serve(operations);
 });
 
 afterEach(async () => {
@@ -43,10 +42,17 @@ afterEach(async () => {
   await operations.shutdown();
 });
 
-describe("grpc-js with the protos of google-gax", () => {
+/** Who answers gRPC: `createServer`'s own lean path, or Connect's handlers. */
+const answerers = [
+  { by: "the lean path", leanGrpc: true },
+  { by: "Connect's handlers", leanGrpc: false },
+];
+
+describe.each(answerers)("grpc-js with the protos of google-gax, by $by", ({ leanGrpc }) => {
   let client: ForeignOperations;
 
-  beforeEach(() => {
+  beforeEach(async () => {
+    server = await serve(operations, leanGrpc);
     client = createForeignOperations(server.port);
   });
 
@@ -130,7 +136,7 @@ describe("grpc-js with the protos of google-gax", () => {
   it("is answered before its deadline when that is shorter than the timeout of its wait", async () => {
     const clock = createHastyClock();
     const hasty = createOperations({ clock });
-    const hastyServer = await serve(hasty);
+    const hastyServer = await serve(hasty, leanGrpc);
     const hastyClient = createForeignOperations(hastyServer.port);
     try {
       const { name } = await hasty.create(Print, { parent });
@@ -212,10 +218,11 @@ describe("grpc-js with the protos of google-gax", () => {
   });
 });
 
-describe("the operations client of google-gax", () => {
+describe.each(answerers)("the operations client of google-gax, by $by", ({ leanGrpc }) => {
   let client: OperationsClient;
 
-  beforeEach(() => {
+  beforeEach(async () => {
+    server = await serve(operations, leanGrpc);
     // Credentials that ask nobody for anything.
     const auth = new GoogleAuth({ authClient: new googleAuthLibrary.PassThroughClient() });
     client = lro({ auth }).operationsClient({
@@ -284,8 +291,8 @@ const PrintMetadata = new protobuf.Type("PrintMetadata").add(
   new protobuf.Field("pagesPrinted", 1, "int32"),
 );
 
-function serve({ service }: OperationsServer): Promise<RunningServer> {
-  return startServer({ routes: (router) => router.service(Operations, service) });
+function serve({ service }: OperationsServer, leanGrpc: boolean): Promise<RunningServer> {
+  return startServer({ routes: (router) => router.service(Operations, service), leanGrpc });
 }
 
 function bytes(hex: string): Buffer {

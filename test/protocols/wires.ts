@@ -3,6 +3,7 @@ import { createRegistry } from "@bufbuild/protobuf";
 import { type ConnectRouter, createRouterTransport, type Transport } from "@connectrpc/connect";
 import * as node from "@connectrpc/connect-node";
 import * as web from "@connectrpc/connect-web";
+import { createGrpcTransport, type ServerOptions } from "../../src/node/index.js";
 import { file_google_rpc_error_details } from "../../src/protos.js";
 import { file_printing_v1_printing } from "../gen/printing/v1/printing_pb.js";
 import { startServer } from "../support/servers.js";
@@ -29,6 +30,7 @@ export const registry = createRegistry(file_printing_v1_printing, file_google_rp
 const jsonOptions = { registry };
 const json = { useBinaryFormat: false, jsonOptions };
 const binary = { useBinaryFormat: true };
+const connectHandlers = { leanGrpc: false };
 
 /** Every wire that is tested. */
 export const wires: readonly Wire[] = [
@@ -41,6 +43,31 @@ export const wires: readonly Wire[] = [
     title: "gRPC with JSON, HTTP/2",
     format: "json",
     open: overHttp2((http2) => node.createGrpcTransport({ ...http2, ...json })),
+  },
+  {
+    title: "gRPC by Connect's handlers, HTTP/2",
+    format: "binary",
+    open: overHttp2((http2) => node.createGrpcTransport({ ...http2, ...binary }), connectHandlers),
+  },
+  {
+    title: "gRPC with JSON by Connect's handlers, HTTP/2",
+    format: "json",
+    open: overHttp2((http2) => node.createGrpcTransport({ ...http2, ...json }), connectHandlers),
+  },
+  {
+    title: "gRPC by our transport, HTTP/2",
+    format: "binary",
+    open: overHttp2((http2) => createGrpcTransport({ ...http2, ...binary })),
+  },
+  {
+    title: "gRPC with JSON by our transport, HTTP/2",
+    format: "json",
+    open: overHttp2((http2) => createGrpcTransport({ ...http2, ...json })),
+  },
+  {
+    title: "gRPC by our transport and Connect's handlers, HTTP/2",
+    format: "binary",
+    open: overHttp2((http2) => createGrpcTransport({ ...http2, ...binary }), connectHandlers),
   },
   {
     title: "gRPC-Web, HTTP/2",
@@ -113,9 +140,10 @@ function overHttp2(
     httpVersion: "2";
     sessionManager: node.Http2SessionManager;
   }) => Transport,
+  serverOptions: Partial<ServerOptions> = {},
 ): Wire["open"] {
   return async (routes) => {
-    const server = await startServer({ routes, jsonOptions });
+    const server = await startServer({ routes, jsonOptions, ...serverOptions });
     const { baseUrl } = server;
     const sessionManager = new node.Http2SessionManager(baseUrl);
     return {
