@@ -314,13 +314,17 @@ class LeanCall implements LazyParts {
       controller.abort(this.#endReason);
       return controller;
     }
+    this.#controller = controller;
     const { timeoutMs } = this.#timeout;
     if (timeoutMs !== undefined) {
       const leftMs = this.#startMs + timeoutMs - Date.now();
+      if (leftMs <= 0) {
+        controller.abort(timedOut());
+        return controller;
+      }
       // A longer one would fire at once.
       this.#deadline = setTimeout(() => this.#abort(timedOut()), Math.min(leftMs, longestMs));
     }
-    this.#controller = controller;
     this.#method.shutdown.add(this.#abort);
     return controller;
   }

@@ -1,0 +1,67 @@
+import { once } from "node:events";
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from "node:http2";
+
+/** A request as a bare HTTP/2 server sees it. */
+export interface RawReceived {
+  /** By name; what HTTP/2 itself needs included. */
+  readonly headers: readonly (readonly [string, unknown])[];
+  /** In hex. */
+  readonly data: string;
+}
+
+/** A server of bare HTTP/2: what it answers is up to the test. */
+export interface RawGrpcServer {
+  readonly url: string;
+  /** The requests that came whole, in order. */
+  readonly received: RawReceived[];
+  readonly sessions: ReadonlySet<ServerHttp2Session>;
+  /** What comes of each request from now on, once it is whole. */
+  answer(how: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void): void;
+  close(): Promise<void>;
+}
+
+export async function startRawGrpcServer(): Promise<RawGrpcServer> {
+  const received: RawReceived[] = [];
+  const sessions = new Set<ServerHttp2Session>();
+  let answer: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void = () => undefined;
+  const server = createServer();
+  server.on("session", (session) => {
+    sessions.add(session);
+    session.once("close", () => sessions.delete(session));
+    session.on("error", () => undefined);
+  });
+  server.on("stream", (stream, headers) => {
+    const data: Buffer[] = [];
+    // Clients that give up reset their streams.
+    stream.on("error", () => undefined);
+    stream.on("data", (chunk: Buffer) => data.push(chunk));
+    stream.once("end", () => {
+      if (stream.aborted) return;
+      const sorted = Object.entries(headers).sort(([one], [other]) => (one < other ? -1 : 1));
+      received.push({ headers: sorted, data: Buffer.concat(data).toString("hex") });
+      answer(stream, headers);
+    });
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new TypeError("no port");
+  return {
+    url: `http://127.0.0.1:${address.port}`,
+    received,
+    sessions,
+    answer(how) {
+      answer = how;
+    },
+    async close() {
+      for (const session of sessions) session.destroy();
+      server.close();
+      await once(server, "close");
+    },
+  };
+}
