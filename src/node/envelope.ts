@@ -9,6 +9,7 @@ export interface Envelope {
 /** One byte of flags and four of the message's length come before each. */
 const headLength = 5;
 const compressedFlag = 1;
+const noBytes = Buffer.alloc(0);
 
 /** The bytes of one message, enveloped. */
 export function encodeEnvelope({ isCompressed, data }: Envelope): Buffer {
@@ -34,39 +35,61 @@ export interface EnvelopeReader {
 }
 
 export function createEnvelopeReader(readMaxBytes: number): EnvelopeReader {
-  const head = Buffer.alloc(headLength);
-  let headBytes = 0;
-  let data: Uint8Array | undefined;
-  let dataBytes = 0;
+  return new ChunkReader(readMaxBytes);
+}
 
-  return {
-    read(chunk) {
-      const envelopes: Envelope[] = [];
-      let at = 0;
-      for (;;) {
-        if (data === undefined) {
-          const taken = Math.min(headLength - headBytes, chunk.byteLength - at);
-          head.set(chunk.subarray(at, at + taken), headBytes);
-          headBytes += taken;
-          at += taken;
-          if (headBytes < headLength) return envelopes;
-          const length = head.readUInt32BE(1);
-          if (length > readMaxBytes) throw tooLarge(length, readMaxBytes);
-          data = new Uint8Array(length);
-          dataBytes = 0;
-        }
-        const taken = Math.min(data.byteLength - dataBytes, chunk.byteLength - at);
-        data.set(chunk.subarray(at, at + taken), dataBytes);
-        dataBytes += taken;
-        at += taken;
-        if (dataBytes < data.byteLength) return envelopes;
-        envelopes.push({ isCompressed: (head.readUInt8(0) & compressedFlag) !== 0, data });
-        data = undefined;
-        headBytes = 0;
+/** A class, as each call has one: closures would be made anew for each. */
+class ChunkReader implements EnvelopeReader {
+  /** The first bytes of a head that came in pieces. Mostly it comes whole, and is read in place. */
+  #head: Buffer = noBytes;
+  #isCompressed = false;
+  #data: Uint8Array | undefined;
+  #dataBytes = 0;
+
+  constructor(readonly readMaxBytes: number) {}
+
+  read(chunk: Uint8Array): readonly Envelope[] {
+    const envelopes: Envelope[] = [];
+    let at = 0;
+    for (;;) {
+      if (this.#data === undefined) {
+        const bodyAt = this.#readHead(chunk, at);
+        if (bodyAt === undefined) return envelopes;
+        at = bodyAt;
       }
-    },
-    isIncomplete: () => (data === undefined ? headBytes > 0 : dataBytes > 0),
-  };
+      const data = this.#data ?? noBytes;
+      const taken = Math.min(data.byteLength - this.#dataBytes, chunk.byteLength - at);
+      data.set(chunk.subarray(at, at + taken), this.#dataBytes);
+      this.#dataBytes += taken;
+      at += taken;
+      if (this.#dataBytes < data.byteLength) return envelopes;
+      envelopes.push({ isCompressed: this.#isCompressed, data });
+      this.#data = undefined;
+    }
+  }
+
+  /** Where in the chunk the message begins; undefined where its head is not whole yet. */
+  #readHead(chunk: Uint8Array, at: number): number | undefined {
+    const missing = headLength - this.#head.byteLength;
+    const piece = chunk.subarray(at, at + missing);
+    const head = this.#head.byteLength === 0 ? piece : Buffer.concat([this.#head, piece]);
+    if (head.byteLength < headLength) {
+      this.#head = Buffer.from(head);
+      return undefined;
+    }
+    this.#head = noBytes;
+    const [flags = 0, b3 = 0, b2 = 0, b1 = 0, b0 = 0] = head;
+    const length = ((b3 << 24) | (b2 << 16) | (b1 << 8) | b0) >>> 0;
+    if (length > this.readMaxBytes) throw tooLarge(length, this.readMaxBytes);
+    this.#isCompressed = (flags & compressedFlag) !== 0;
+    this.#data = new Uint8Array(length);
+    this.#dataBytes = 0;
+    return at + missing;
+  }
+
+  isIncomplete(): boolean {
+    return this.#data === undefined ? this.#head.byteLength > 0 : this.#dataBytes > 0;
+  }
 }
 
 /** In the words of Connect, which says the same of a message that it reads itself. */

@@ -125,14 +125,13 @@ class LeanResponse<I extends DescMessage, O extends DescMessage> implements Unar
   ) {
     this.service = method.parent;
     this[received] = { header, trailer };
-    Object.defineProperties(this, accessors);
+    Object.defineProperty(this, "header", headerAccessor);
+    Object.defineProperty(this, "trailer", trailerAccessor);
   }
 }
 
-const accessors = {
-  header: headersAccessor("header"),
-  trailer: headersAccessor("trailer"),
-};
+const headerAccessor = headersAccessor("header");
+const trailerAccessor = headersAccessor("trailer");
 
 function headersAccessor(part: "header" | "trailer"): PropertyDescriptor {
   return sharedAccessor((response: LeanResponse<DescMessage, DescMessage>) => {

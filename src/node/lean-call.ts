@@ -11,6 +11,7 @@ import { invokeUnaryImplementation } from "@connectrpc/connect/protocol";
 import { grpcStatusOk, parseTimeout, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { longestMs } from "../internal/option-bounds.js";
 import { trailersOnly } from "./answer-error.js";
+import { createDueQueue, type DueQueue } from "./due-queue.js";
 import { createEnvelopeReader, type Envelope, encodeEnvelope } from "./envelope.js";
 import { internalError, requestTimedOut } from "./errors.js";
 import type { Exchange } from "./exchange.js";
@@ -24,6 +25,9 @@ import type { ResolvedLimits } from "./server-limits.js";
 /** What all lean calls of a server share. */
 export interface LeanServer {
   readonly limits: ResolvedLimits;
+  /** Calls whose request is still to come, and calls whose answer is still to be taken. */
+  readonly receiving: DueQueue<LeanCall>;
+  readonly sending: DueQueue<LeanCall>;
   readonly contextValues: ((request: Exchange["request"]) => ContextValues) | undefined;
   /** Headers of every answer, besides its own. */
   readonly extraHeaders: OutgoingHttpHeaders;
@@ -47,6 +51,15 @@ const okTrailers: OutgoingHttpHeaders = { "grpc-status": grpcStatusOk };
 const withTrailers = { waitForTrailers: true };
 const noTimeout = () => undefined;
 
+export function createLeanServer(server: Omit<LeanServer, "receiving" | "sending">): LeanServer {
+  const { bodyTimeoutMs, sendTimeoutMs } = server.limits;
+  return {
+    ...server,
+    receiving: createDueQueue(bodyTimeoutMs, (call) => call.receiveOverdue()),
+    sending: createDueQueue(sendTimeoutMs, (call) => call.sendOverdue()),
+  };
+}
+
 /**
  * Answer one unary gRPC call from the events of its stream. It does what Connect's handler and
  * adapter do together, without a pipeline of async iterables, and makes headers, signals and
@@ -56,7 +69,7 @@ export function answerLeanCall(server: LeanServer, method: LeanMethod, request: 
   new LeanCall(server, method, request).begin();
 }
 
-class LeanCall implements LazyParts {
+export class LeanCall implements LazyParts {
   readonly #server: LeanServer;
   readonly #method: LeanMethod;
   readonly #request: LeanRequest;
@@ -67,7 +80,6 @@ class LeanCall implements LazyParts {
   readonly #reader: ReturnType<typeof createEnvelopeReader>;
   /** What the client still has to do: send all of its request, then take all of its answer. */
   #phase: "receiving" | "running" | "answered" | "closed" = "receiving";
-  #timer: ReturnType<typeof setTimeout> | undefined;
   #message: MessageShape<DescMessage> | undefined;
   #isDecompressing = false;
   #hasEnded = false;
@@ -96,10 +108,9 @@ class LeanCall implements LazyParts {
 
   begin(): void {
     const { stream } = this.#request;
-    const { bodyTimeoutMs } = this.#server.limits;
     // What an error does to the call, the close after it tells.
     stream.on("error", ignore);
-    stream.once("close", () => this.#close());
+    stream.on("close", () => this.#close());
     const refusal = this.#compression.error ?? this.#timeout.error;
     try {
       this.#context = this.#createContext();
@@ -111,12 +122,22 @@ class LeanCall implements LazyParts {
       this.#fail(refusal);
       return;
     }
-    this.#timer = setTimeout(() => this.#fail(requestTimedOut(bodyTimeoutMs)), bodyTimeoutMs);
+    this.#server.receiving.add(this);
     stream.on("data", (chunk: Uint8Array) => this.#receive(chunk));
-    stream.once("end", () => {
+    stream.on("end", () => {
       this.#hasEnded = true;
       if (!this.#isDecompressing) this.#received();
     });
+  }
+
+  /** The client has not sent all of its request in time. */
+  receiveOverdue(): void {
+    this.#fail(requestTimedOut(this.#server.limits.bodyTimeoutMs));
+  }
+
+  /** The client has not taken all of the answer in time. */
+  sendOverdue(): void {
+    this.#request.stream.close(constants.NGHTTP2_CANCEL);
   }
 
   #createContext(): LeanContext {
@@ -183,7 +204,7 @@ class LeanCall implements LazyParts {
 
   #received(): void {
     if (this.#phase !== "receiving") return;
-    clearTimeout(this.#timer);
+    this.#server.receiving.delete(this);
     if (this.#reader.isIncomplete()) this.#fail(incompleteMessage());
     else if (this.#message === undefined) this.#fail(noMessage());
     else void this.#run(this.#message);
@@ -193,7 +214,9 @@ class LeanCall implements LazyParts {
     this.#phase = "running";
     let answer: Buffer;
     try {
-      const output = await this.#invoke(message);
+      const invoked = this.#invoke(message);
+      // Most handlers of a small answer have it at hand, and a turn of the queue is not free.
+      const output = isPromise(invoked) ? await invoked : invoked;
       const data = this.#format.output.serialize(output);
       const { response: compression } = this.#compression;
       const isCompressed =
@@ -209,13 +232,17 @@ class LeanCall implements LazyParts {
     this.#answer(answer, undefined);
   }
 
-  async #invoke(message: MessageShape<DescMessage>): Promise<MessageShape<DescMessage>> {
+  #invoke(
+    message: MessageShape<DescMessage>,
+  ): MessageShape<DescMessage> | Promise<MessageShape<DescMessage>> {
     const { spec, options } = this.#method;
+    const { output } = spec.method;
     const context = this.#context ?? this.#createContext();
     if (options.interceptors.length > 0) {
       return invokeUnaryImplementation(spec, context, message, options.interceptors);
     }
-    return create(spec.method.output, await spec.impl(message, context));
+    const answer = spec.impl(message, context);
+    return isPromise(answer) ? answer.then((init) => create(output, init)) : create(output, answer);
   }
 
   /** Answer with an error; whatever is no ConnectError is shown as INTERNAL and nothing else. */
@@ -229,15 +256,15 @@ class LeanCall implements LazyParts {
   }
 
   #answer(answer: Buffer | undefined, error: ConnectError | undefined): void {
-    clearTimeout(this.#timer);
     const isGone = this.#phase === "closed";
     if (this.#phase === "answered") return;
+    if (this.#phase === "receiving") this.#server.receiving.delete(this);
     this.#phase = isGone ? "closed" : "answered";
     this.#endSignal(error ?? callEnded);
     const { stream } = this.#request;
     if (isGone || stream.destroyed || stream.closed) return;
     const trailers = this.#trailers(error);
-    stream.once("wantTrailers", () => {
+    stream.on("wantTrailers", () => {
       stream.sendTrailers(trailers);
       // Not at once: a reset overtakes trailers that are still to be written.
       if (!this.#hasReceivedAll()) setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR));
@@ -248,10 +275,7 @@ class LeanCall implements LazyParts {
       this.#refuse(cause);
       return;
     }
-    this.#timer = setTimeout(
-      () => stream.close(constants.NGHTTP2_CANCEL),
-      this.#server.limits.sendTimeoutMs,
-    );
+    this.#server.sending.add(this);
     if (answer === undefined) stream.end();
     else stream.end(answer);
   }
@@ -277,13 +301,13 @@ class LeanCall implements LazyParts {
     if (this.#responseHeader !== undefined) {
       return { ...extraHeaders, ...answerHeaders(this.#responseHeader) };
     }
-    const headers: OutgoingHttpHeaders = {
+    const { response } = this.#compression;
+    if (response === null) return { ...extraHeaders, "content-type": this.#format.contentType };
+    return {
       ...extraHeaders,
       "content-type": this.#format.contentType,
+      "grpc-encoding": response.name,
     };
-    const { response } = this.#compression;
-    if (response !== null) headers["grpc-encoding"] = response.name;
-    return headers;
   }
 
   #trailers(error: ConnectError | undefined): OutgoingHttpHeaders {
@@ -297,8 +321,11 @@ class LeanCall implements LazyParts {
   }
 
   #close(): void {
-    clearTimeout(this.#timer);
-    if (this.#phase === "answered") return;
+    if (this.#phase === "answered") {
+      this.#server.sending.delete(this);
+      return;
+    }
+    this.#server.receiving.delete(this);
     this.#phase = "closed";
     this.#endSignal(errorFromReset(this.#request.stream.rstCode ?? 0) ?? callEnded);
   }
@@ -362,6 +389,11 @@ class LeanCall implements LazyParts {
 }
 
 function ignore(): void {}
+
+/** Whether a handler's answer is still to come; one of any kind, not only Node's own. */
+function isPromise<T extends object>(answer: T | Promise<T>): answer is Promise<T> {
+  return Object(answer) === answer && "then" in answer && typeof answer.then === "function";
+}
 
 function textOf(header: string | string[] | undefined): string | null {
   if (header === undefined) return null;

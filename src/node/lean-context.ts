@@ -37,13 +37,15 @@ export class LeanContext implements HandlerContext {
     this.method = method;
     this.service = method.parent;
     this[parts] = lazyParts;
-    Object.defineProperties(this, accessors);
+    // One by one, as that takes half the time of Object.defineProperties.
+    Object.defineProperty(this, "signal", signal);
+    Object.defineProperty(this, "requestHeader", requestHeader);
+    Object.defineProperty(this, "responseHeader", responseHeader);
+    Object.defineProperty(this, "responseTrailer", responseTrailer);
   }
 }
 
-const accessors = {
-  signal: sharedAccessor((context: LeanContext) => context[parts].signal()),
-  requestHeader: sharedAccessor((context: LeanContext) => context[parts].requestHeader()),
-  responseHeader: sharedAccessor((context: LeanContext) => context[parts].responseHeader()),
-  responseTrailer: sharedAccessor((context: LeanContext) => context[parts].responseTrailer()),
-};
+const signal = sharedAccessor((context: LeanContext) => context[parts].signal());
+const requestHeader = sharedAccessor((context: LeanContext) => context[parts].requestHeader());
+const responseHeader = sharedAccessor((context: LeanContext) => context[parts].responseHeader());
+const responseTrailer = sharedAccessor((context: LeanContext) => context[parts].responseTrailer());

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { parseContentType } from "@connectrpc/connect/protocol-grpc";
-import { answerLeanCall, type LeanServer } from "./lean-call.js";
+import { answerLeanCall, createLeanServer } from "./lean-call.js";
 import { createLeanMethod, type LeanMethod } from "./lean-method.js";
 import type { Routes } from "./routes.js";
 import type { ServerEvent } from "./server-events.js";
@@ -31,7 +31,7 @@ export function createLeanGrpcServer(
   }
   const extraHeaders: OutgoingHttpHeaders =
     cors === undefined || cors.origins === "*" ? {} : { vary: "origin" };
-  const server: LeanServer = { limits, contextValues, extraHeaders, log };
+  const server = createLeanServer({ limits, contextValues, extraHeaders, log });
   const originOf = rememberLast(originUrl);
   const isBinary = rememberLast((contentType) => parseContentType(contentType)?.binary);
 

@@ -120,18 +120,18 @@ class LeanUnaryCall {
     }
     this.#stream = stream;
     this.#session = stream.session;
-    stream.once("response", (response) => this.#respond(response));
+    stream.on("response", (response) => this.#respond(response));
     stream.on("data", (chunk: Uint8Array) => this.#receive(chunk));
-    stream.once("trailers", (trailers) => {
+    stream.on("trailers", (trailers) => {
       this.#trailers = trailers;
     });
-    stream.once("end", () => {
+    stream.on("end", () => {
       // Node ends the stream of a call that was reset as well; its close says by what.
       if (this.#trailers !== undefined || stream.rstCode === constants.NGHTTP2_NO_ERROR) {
         this.#complete();
       }
     });
-    stream.once("close", () => this.#close(stream));
+    stream.on("close", () => this.#close(stream));
     stream.end(request);
   }
 
@@ -149,7 +149,13 @@ class LeanUnaryCall {
 
   #respond(headers: IncomingHttpHeaders): void {
     this.#headers = headers;
-    if (isPlain(headers)) return;
+    if (isPlain(headers)) {
+      const encoding = headers["grpc-encoding"];
+      if (encoding === undefined || encoding === "identity") return;
+      const { acceptCompression } = this.#call.format;
+      this.#compression = acceptCompression.find(({ name }) => name === encoding);
+      if (this.#compression !== undefined) return;
+    }
     try {
       const { compression, headerError } = validateResponseWithCompression(
         this.#call.format.acceptCompression,
@@ -249,14 +255,12 @@ class LeanUnaryCall {
   }
 }
 
-/** Whether nothing in the headers asks for a closer look. */
+/** Whether nothing in the headers asks for a closer look, but for the compression. */
 function isPlain(headers: IncomingHttpHeaders): boolean {
   const contentType = headers["content-type"];
-  const encoding = headers["grpc-encoding"];
   return (
     Number(headers[":status"]) === 200 &&
     (contentType === "application/grpc+proto" || contentType === "application/grpc") &&
-    (encoding === undefined || encoding === "identity") &&
     headers["grpc-status"] === undefined
   );
 }
