@@ -82,7 +82,7 @@ class ChunkReader implements EnvelopeReader {
     const length = ((b3 << 24) | (b2 << 16) | (b1 << 8) | b0) >>> 0;
     if (length > this.readMaxBytes) throw tooLarge(length, this.readMaxBytes);
     this.#isCompressed = (flags & compressedFlag) !== 0;
-    this.#data = new Uint8Array(length);
+    this.#data = pooledBytes(length);
     this.#dataBytes = 0;
     return at + missing;
   }
@@ -90,6 +90,15 @@ class ChunkReader implements EnvelopeReader {
   isIncomplete(): boolean {
     return this.#data === undefined ? this.#head.byteLength > 0 : this.#dataBytes > 0;
   }
+}
+
+/**
+ * From Node's pool where they are few, which spares the collector an allocation of its own for
+ * each message; and no Buffer, as bytes of a message are none.
+ */
+function pooledBytes(length: number): Uint8Array {
+  const { buffer, byteOffset } = Buffer.allocUnsafe(length);
+  return new Uint8Array(buffer, byteOffset, length);
 }
 
 /** In the words of Connect, which says the same of a message that it reads itself. */

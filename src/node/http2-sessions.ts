@@ -45,12 +45,14 @@ function watch(session: ServerHttp2Session, limits: ResolvedLimits): () => void 
     });
   };
   const timer = setTimeout(look, limits.idleTimeoutMs);
+  // One for all streams, and not by `once`, which makes another function for each.
+  const onStreamClose = () => {
+    openStreams -= 1;
+    if (openStreams === 0) timer.refresh();
+  };
   session.on("stream", (stream) => {
     openStreams += 1;
-    stream.once("close", () => {
-      openStreams -= 1;
-      if (openStreams === 0) timer.refresh();
-    });
+    stream.on("close", onStreamClose);
   });
   return () => {
     clearTimeout(timer);
