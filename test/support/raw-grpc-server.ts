@@ -1,10 +1,6 @@
 import { once } from "node:events";
-import {
-  createServer,
-  type IncomingHttpHeaders,
-  type ServerHttp2Session,
-  type ServerHttp2Stream,
-} from "node:http2";
+import { createServer, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import type { Socket } from "node:net";
 
 /** A request as a bare HTTP/2 server sees it. */
 export interface RawReceived {
@@ -19,22 +15,23 @@ export interface RawGrpcServer {
   readonly url: string;
   /** The requests that came whole, in order. */
   readonly received: RawReceived[];
-  readonly sessions: ReadonlySet<ServerHttp2Session>;
   /** What comes of each request from now on, once it is whole. */
   answer(how: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void): void;
+  /** Break all connections, without a word of HTTP/2. */
+  cut(): void;
   close(): Promise<void>;
 }
 
 export async function startRawGrpcServer(): Promise<RawGrpcServer> {
   const received: RawReceived[] = [];
-  const sessions = new Set<ServerHttp2Session>();
+  const sockets = new Set<Socket>();
   let answer: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void = () => undefined;
   const server = createServer();
-  server.on("session", (session) => {
-    sessions.add(session);
-    session.once("close", () => sessions.delete(session));
-    session.on("error", () => undefined);
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
   });
+  server.on("sessionError", () => undefined);
   server.on("stream", (stream, headers) => {
     const data: Buffer[] = [];
     // Clients that give up reset their streams.
@@ -51,15 +48,18 @@ export async function startRawGrpcServer(): Promise<RawGrpcServer> {
   await once(server, "listening");
   const address = server.address();
   if (address === null || typeof address === "string") throw new TypeError("no port");
+  const cut = () => {
+    for (const socket of sockets) socket.destroy();
+  };
   return {
     url: `http://127.0.0.1:${address.port}`,
     received,
-    sessions,
+    cut,
     answer(how) {
       answer = how;
     },
     async close() {
-      for (const session of sessions) session.destroy();
+      cut();
       server.close();
       await once(server, "close");
     },
