@@ -9,8 +9,8 @@ import { create, type DescMessage, type MessageShape } from "@bufbuild/protobuf"
 import { Code, ConnectError, type ContextValues, createContextValues } from "@connectrpc/connect";
 import { invokeUnaryImplementation } from "@connectrpc/connect/protocol";
 import { grpcStatusOk, parseTimeout, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
-import { longestMs } from "../internal/option-bounds.js";
 import { trailersOnly } from "./answer-error.js";
+import { CallSignal } from "./call-signal.js";
 import { createDueQueue, type DueQueue } from "./due-queue.js";
 import { createEnvelopeReader, type Envelope, encodeEnvelope } from "./envelope.js";
 import { internalError, requestTimedOut } from "./errors.js";
@@ -18,6 +18,12 @@ import type { Exchange } from "./exchange.js";
 import { type LazyParts, LeanContext } from "./lean-context.js";
 import type { LeanFormat, LeanMethod } from "./lean-method.js";
 import { answerHeaders, webHeaders } from "./node-headers.js";
+import {
+  extraMessage,
+  incompleteMessage,
+  missingMessage,
+  noCompression,
+} from "./protocol-errors.js";
 import { errorFromReset } from "./reset-error.js";
 import type { ServerEvent } from "./server-events.js";
 import type { ResolvedLimits } from "./server-limits.js";
@@ -76,7 +82,9 @@ export class LeanCall implements LazyParts {
   readonly #format: LeanFormat;
   readonly #compression: ReturnType<LeanMethod["negotiate"]>;
   readonly #timeout: ReturnType<typeof parseTimeout>;
-  readonly #startMs = Date.now();
+  /** By `Date.now`; undefined for none. */
+  readonly #deadlineMs: number | undefined;
+  readonly #signal: CallSignal;
   readonly #reader: ReturnType<typeof createEnvelopeReader>;
   /** What the client still has to do: send all of its request, then take all of its answer. */
   #phase: "receiving" | "running" | "answered" | "closed" = "receiving";
@@ -84,10 +92,6 @@ export class LeanCall implements LazyParts {
   #isDecompressing = false;
   #hasEnded = false;
   #context: LeanContext | undefined;
-  #controller: AbortController | undefined;
-  /** Why the signal is aborted, once it is; also where nobody has asked for the signal yet. */
-  #endReason: unknown;
-  #deadline: ReturnType<typeof setTimeout> | undefined;
   #requestHeader: Headers | undefined;
   #responseHeader: Headers | undefined;
   #responseTrailer: Headers | undefined;
@@ -103,6 +107,9 @@ export class LeanCall implements LazyParts {
       textOf(headers["grpc-accept-encoding"]),
     );
     this.#timeout = parseTimeout(textOf(headers["grpc-timeout"]), method.options.maxTimeoutMs);
+    const { timeoutMs } = this.#timeout;
+    this.#deadlineMs = timeoutMs === undefined ? undefined : Date.now() + timeoutMs;
+    this.#signal = new CallSignal(method.shutdown, this.#deadlineMs);
     this.#reader = createEnvelopeReader(method.options.readMaxBytes);
   }
 
@@ -143,8 +150,7 @@ export class LeanCall implements LazyParts {
   #createContext(): LeanContext {
     const { stream, headers, rawHeaders, url } = this.#request;
     const { contextValues } = this.#server;
-    const { timeoutMs } = this.#timeout;
-    const endMs = timeoutMs === undefined ? undefined : Math.trunc(this.#startMs + timeoutMs);
+    const endMs = this.#deadlineMs === undefined ? undefined : Math.trunc(this.#deadlineMs);
     return new LeanContext(
       this.#method.spec.method,
       this,
@@ -195,7 +201,7 @@ export class LeanCall implements LazyParts {
     if (this.#phase !== "receiving") return;
     try {
       const message = this.#format.input.parse(data);
-      if (this.#message !== undefined) throw extraMessage();
+      if (this.#message !== undefined) throw extraMessage("input");
       this.#message = message;
     } catch (error) {
       this.#fail(error);
@@ -206,7 +212,7 @@ export class LeanCall implements LazyParts {
     if (this.#phase !== "receiving") return;
     this.#server.receiving.delete(this);
     if (this.#reader.isIncomplete()) this.#fail(incompleteMessage());
-    else if (this.#message === undefined) this.#fail(noMessage());
+    else if (this.#message === undefined) this.#fail(missingMessage("input"));
     else void this.#run(this.#message);
   }
 
@@ -260,7 +266,7 @@ export class LeanCall implements LazyParts {
     if (this.#phase === "answered") return;
     if (this.#phase === "receiving") this.#server.receiving.delete(this);
     this.#phase = isGone ? "closed" : "answered";
-    this.#endSignal(error ?? callEnded);
+    this.#signal.end(error ?? callEnded);
     const { stream } = this.#request;
     if (isGone || stream.destroyed || stream.closed) return;
     const trailers = this.#trailers(error);
@@ -284,7 +290,7 @@ export class LeanCall implements LazyParts {
   #refuse(cause: unknown): void {
     const { stream, headers, path } = this.#request;
     this.#phase = "answered";
-    this.#endSignal(cause);
+    this.#signal.end(cause);
     if (!(cause instanceof ConnectError)) {
       this.#server.log({ kind: "handler-failed", path, cause });
     }
@@ -327,45 +333,11 @@ export class LeanCall implements LazyParts {
     }
     this.#server.receiving.delete(this);
     this.#phase = "closed";
-    this.#endSignal(errorFromReset(this.#request.stream.rstCode ?? 0) ?? callEnded);
+    this.#signal.end(errorFromReset(this.#request.stream.rstCode ?? 0) ?? callEnded);
   }
 
   signal(): AbortSignal {
-    this.#controller ??= this.#createController();
-    return this.#controller.signal;
-  }
-
-  #createController(): AbortController {
-    const controller = new AbortController();
-    if (this.#endReason !== undefined) {
-      controller.abort(this.#endReason);
-      return controller;
-    }
-    this.#controller = controller;
-    const { timeoutMs } = this.#timeout;
-    if (timeoutMs !== undefined) {
-      const leftMs = this.#startMs + timeoutMs - Date.now();
-      if (leftMs <= 0) {
-        controller.abort(timedOut());
-        return controller;
-      }
-      // A longer one would fire at once.
-      this.#deadline = setTimeout(() => this.#abort(timedOut()), Math.min(leftMs, longestMs));
-    }
-    this.#method.shutdown.add(this.#abort);
-    return controller;
-  }
-
-  readonly #abort = (reason: unknown): void => {
-    clearTimeout(this.#deadline);
-    this.#method.shutdown.delete(this.#abort);
-    this.#controller?.abort(reason);
-  };
-
-  #endSignal(reason: unknown): void {
-    if (this.#endReason !== undefined) return;
-    this.#endReason = reason;
-    if (this.#controller !== undefined) this.#abort(reason);
+    return this.#signal.signal;
   }
 
   requestHeader(): Headers {
@@ -404,29 +376,4 @@ function asArrayBuffer(data: Uint8Array): Uint8Array<ArrayBuffer> {
   return data.buffer instanceof ArrayBuffer
     ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
     : new Uint8Array(data);
-}
-
-// In the words of Connect, whose handlers refuse the same requests in the other protocols.
-
-function incompleteMessage(): ConnectError {
-  return new ConnectError("protocol error: incomplete envelope", Code.InvalidArgument);
-}
-
-function noMessage(): ConnectError {
-  const message = "protocol error: missing input message for unary method";
-  return new ConnectError(message, Code.Unimplemented);
-}
-
-function extraMessage(): ConnectError {
-  const message = "protocol error: received extra input message for unary method";
-  return new ConnectError(message, Code.Unimplemented);
-}
-
-function noCompression(): ConnectError {
-  const message = "received compressed envelope, but do not know how to decompress";
-  return new ConnectError(message, Code.Internal);
-}
-
-function timedOut(): ConnectError {
-  return new ConnectError("the operation timed out", Code.DeadlineExceeded);
 }

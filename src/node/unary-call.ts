@@ -18,6 +18,13 @@ import type { ClientFormat, ClientMethod } from "./client-format.js";
 import { createEnvelopeReader, type Envelope, encodeEnvelope } from "./envelope.js";
 import { connectionLost, notConnected } from "./errors.js";
 import { webHeaders } from "./node-headers.js";
+import {
+  extraMessage,
+  incompleteMessage,
+  missingMessage,
+  noCompression,
+  timedOut,
+} from "./protocol-errors.js";
 import { errorFromReset } from "./reset-error.js";
 
 /** The connection that calls go over. Connect's `Http2SessionManager` is one. */
@@ -173,7 +180,7 @@ class LeanUnaryCall {
     if (this.#isOver || this.#stream === undefined) return;
     try {
       for (const envelope of this.#reader.read(chunk)) {
-        if (this.#envelope !== undefined) throw extraMessage();
+        if (this.#envelope !== undefined) throw extraMessage("output");
         this.#envelope = envelope;
       }
     } catch (error) {
@@ -214,7 +221,8 @@ class LeanUnaryCall {
         validateTrailer(webHeaders(trailers), webHeaders(headers));
       }
       if (message === undefined) {
-        throw this.#headerError ?? noMessage(trailers["grpc-status"] !== undefined);
+        const code = trailers["grpc-status"] === undefined ? Code.Unknown : Code.Unimplemented;
+        throw this.#headerError ?? missingMessage("output", code);
       }
       if (this.#headerError !== undefined) throw messageBesidesError();
       this.#end();
@@ -275,32 +283,8 @@ function connectFailure(error: unknown, authority: string): ConnectError {
   return notConnected(authority, error);
 }
 
-// In the words of Connect, whose transports say the same of other calls.
-
-function timedOut(): ConnectError {
-  return new ConnectError("the operation timed out", Code.DeadlineExceeded);
-}
-
-function incompleteMessage(): ConnectError {
-  return new ConnectError("protocol error: incomplete envelope", Code.InvalidArgument);
-}
-
-function extraMessage(): ConnectError {
-  const message = "protocol error: received extra output message for unary method";
-  return new ConnectError(message, Code.Unimplemented);
-}
-
-function noMessage(hasStatus: boolean): ConnectError {
-  const message = "protocol error: missing output message for unary method";
-  return new ConnectError(message, hasStatus ? Code.Unimplemented : Code.Unknown);
-}
-
+/** In the words of Connect, as the others. */
 function messageBesidesError(): ConnectError {
   const message = "protocol error: received output message for unary method with error status";
   return new ConnectError(message, Code.Unknown);
-}
-
-function noCompression(): ConnectError {
-  const message = "received compressed envelope, but do not know how to decompress";
-  return new ConnectError(message, Code.Internal);
 }

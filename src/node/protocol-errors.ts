@@ -1,0 +1,29 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+
+// What is wrong with a unary call, in the words of Connect, whose handlers and transports say the
+// same of the same fault. Which side's message it is about is `input` or `output`.
+
+export function timedOut(): ConnectError {
+  return new ConnectError("the operation timed out", Code.DeadlineExceeded);
+}
+
+export function incompleteMessage(): ConnectError {
+  return new ConnectError("protocol error: incomplete envelope", Code.InvalidArgument);
+}
+
+export function missingMessage(
+  side: "input" | "output",
+  code: Code = Code.Unimplemented,
+): ConnectError {
+  return new ConnectError(`protocol error: missing ${side} message for unary method`, code);
+}
+
+export function extraMessage(side: "input" | "output"): ConnectError {
+  const message = `protocol error: received extra ${side} message for unary method`;
+  return new ConnectError(message, Code.Unimplemented);
+}
+
+export function noCompression(): ConnectError {
+  const message = "received compressed envelope, but do not know how to decompress";
+  return new ConnectError(message, Code.Internal);
+}
