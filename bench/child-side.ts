@@ -28,7 +28,7 @@ export interface Caller {
  */
 export async function runServer(
   server: Server,
-  answer: (message: ChildQuestion) => unknown = () => undefined,
+  answer?: (message: ChildQuestion) => unknown,
 ): Promise<void> {
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -36,19 +36,15 @@ export async function runServer(
   runListening(port, answer);
 }
 
-/** Make this process a subject's server that listens on this port already. */
-export function runListening(port: number, answer: (message: ChildQuestion) => unknown): void {
+/** Make this process a subject's server that listens on this port already; `answer` as in `runServer`. */
+export function runListening(
+  port: number,
+  answer: (message: ChildQuestion) => unknown = () => undefined,
+): void {
   answerParent(port, async (message) => {
     const answered = await answer(message);
     if (answered === undefined) throw new Error(`this server is not asked for ${message.ask}`);
     return answered;
-  });
-}
-
-/** Make this process a subject's server that listens already. */
-export function runListening(port: number): void {
-  answerParent(port, async ({ ask }) => {
-    throw new Error(`this server is not asked for ${ask}`);
   });
 }
 
