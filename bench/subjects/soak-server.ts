@@ -1,11 +1,10 @@
 /** Operations that last as long as their request says, kept for ten seconds after their end. */
-import { createServer } from "node:http2";
 import { setTimeout as sleep } from "node:timers/promises";
-import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { createServer } from "../../src/node/index.js";
 import { Operations } from "../../src/protos.js";
 import { createOperations } from "../../src/server/index.js";
 import { PrintService } from "../../test/gen/printing/v1/printing_pb.js";
-import { runServer } from "../child-side.js";
+import { runListening } from "../child-side.js";
 import { Print } from "./print.js";
 
 const operations = createOperations({ retentionMs: 10_000 });
@@ -14,11 +13,10 @@ const print = operations.handle(Print, async ({ request: { pages }, signal, repo
   await sleep(pages, undefined, { signal });
   return { pages };
 });
-await runServer(
-  createServer(
-    connectNodeAdapter({
-      routes: (router) =>
-        router.service(Operations, operations.service).service(PrintService, { print }),
-    }),
-  ),
-);
+const server = createServer({
+  operations,
+  routes: (router) =>
+    router.service(Operations, operations.service).service(PrintService, { print }),
+});
+const { port } = await server.listen();
+runListening(port);
