@@ -1,21 +1,16 @@
-/** WaitOperation by a Connect handler that keeps a promise for each call, and no store. */
-import { createServer } from "node:http2";
-import { connectNodeAdapter } from "@connectrpc/connect-node";
+/** WaitOperation by a handler that keeps a promise for each call, and no store, in `createServer`. */
+import { createServer } from "../../src/node/index.js";
 import { type Operation, Operations } from "../../src/protos.js";
-import { answerHeld, runServer } from "../child-side.js";
+import { answerHeld, runListening } from "../child-side.js";
 import { createBareOperations } from "./held-operations.js";
 
 const held = createBareOperations();
-
-await runServer(
-  createServer(
-    connectNodeAdapter({
-      routes: (router) =>
-        router.service(Operations, {
-          waitOperation: ({ name }) =>
-            new Promise<Operation>((resolve) => held.wait(name, resolve)),
-        }),
+const server = createServer({
+  limits: { maxStreams: 20_000 },
+  routes: (router) =>
+    router.service(Operations, {
+      waitOperation: ({ name }) => new Promise<Operation>((resolve) => held.wait(name, resolve)),
     }),
-  ),
-  answerHeld(held),
-);
+});
+const { port } = await server.listen();
+runListening(port, answerHeld(held));

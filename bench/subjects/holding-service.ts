@@ -1,26 +1,32 @@
-/** WaitOperation by our service with its memory store. */
-import { createServer } from "node:http2";
-import { connectNodeAdapter } from "@connectrpc/connect-node";
+/** WaitOperation by our service with its memory store, in `createServer`. */
+import { createServer } from "../../src/node/index.js";
 import { Operations } from "../../src/protos.js";
 import { createMemoryStore, createOperations } from "../../src/server/index.js";
-import { answerHeld, runServer } from "../child-side.js";
+import { answerHeld, runListening } from "../child-side.js";
 import { Print, parent } from "./print.js";
 import { waitSeconds } from "./wait-request.js";
 
 // Those of earlier turns are still there: as many as a store keeps by default, and more.
 const store = createMemoryStore({ maxOperations: 1_000_000 });
 const operations = createOperations({ store, maxWaitMs: waitSeconds * 1000 });
-const serve = connectNodeAdapter({
-  routes: (router) => router.service(Operations, operations.service),
-});
+const { waitOperation } = operations.service;
 let names: string[] = [];
 let waiting = 0;
 
-await runServer(
-  createServer((request, response) => {
-    waiting += 1;
-    serve(request, response);
-  }),
+const server = createServer({
+  limits: { maxStreams: 20_000 },
+  routes: (router) =>
+    router.service(Operations, {
+      ...operations.service,
+      waitOperation(request, context) {
+        waiting += 1;
+        return waitOperation(request, context);
+      },
+    }),
+});
+const { port } = await server.listen();
+runListening(
+  port,
   answerHeld({
     async begin(count) {
       names = [];
