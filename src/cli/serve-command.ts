@@ -65,8 +65,8 @@ export function serveCommand(context: CommandContext, exit: (code: number) => vo
         tls,
         log: warn,
       });
-      const stopped = closeOnSignal(context, server);
       const address = await listen(server, options.host, options.port);
+      const stopped = closeOnSignal(context, server);
       out.write(options.json ? `${printableJson(address, 0)}\n` : `listening on ${address.url}\n`);
       await stopped;
       exit(exitCodes.success);
@@ -115,6 +115,7 @@ async function listen(server: Server, host: string, port: number): Promise<Serve
   try {
     return await server.listen({ host, port });
   } catch (cause) {
+    await server.close({ graceMs: 0 });
     throw cannotListen(host, port, cause);
   }
 }

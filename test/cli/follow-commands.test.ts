@@ -7,6 +7,7 @@ import { file_archive_v1_archive } from "../../examples/archive/gen/archive/v1/a
 import { exitCodes } from "../../src/cli/exit-codes.js";
 import { type ArchiveServer, Compress, startArchiveServer } from "./support/archive-server.js";
 import { buildCommand, type Command } from "./support/command.js";
+import { runCommand, startCommand } from "./support/command-in-process.js";
 import { protoSetOf } from "./support/proto-set.js";
 
 const protocols = ["grpc", "grpc-web", "connect", "rest"];
@@ -39,7 +40,7 @@ describe.each(protocols)("longrunning over %s", (protocol) => {
   const types = () => (protocol === "grpc" ? [] : ["--proto-set", protoSet]);
   const options = () => [...over(protocol), ...types()];
 
-  it("waits with plain lines of progress, and ends with the response", async () => {
+  it("waits in a process of its own with plain lines of progress, and ends with the response", async () => {
     const name = await server.create(1);
     const wait = command.start("wait", name, ...options());
     await wait.wrote("stderr", /25% {2}1 of 4\n/);
@@ -63,7 +64,7 @@ describe.each(protocols)("longrunning over %s", (protocol) => {
   it("exits with 1 where the operation failed, and shows why", async () => {
     const name = await server.create(2);
     await server.operations.fail(name, new ConnectError("the disk is full", Code.DataLoss));
-    const { exitCode, stdout, stderr } = await command.run("wait", name, ...options());
+    const { exitCode, stdout, stderr } = await runCommand("wait", name, ...options());
     expect(stdout).toContain("  state: failed\n");
     expect(stdout).toContain("  error: DATA_LOSS the disk is full\n");
     expect(stderr).toBe("");
@@ -72,7 +73,7 @@ describe.each(protocols)("longrunning over %s", (protocol) => {
 
   it("cancels, after which the wait exits with 3", async () => {
     const name = await server.create();
-    const cancel = await command.run("cancel", name, ...over(protocol));
+    const cancel = await runCommand("cancel", name, ...over(protocol));
     expect(cancel).toEqual({
       exitCode: exitCodes.success,
       stdout: `asked the server to cancel ${name}\n`,
@@ -80,16 +81,16 @@ describe.each(protocols)("longrunning over %s", (protocol) => {
     });
     expect((await server.operations.report(Compress, name, {})).cancelRequested).toBe(true);
     await server.operations.fail(name, new ConnectError("stopped", Code.Canceled));
-    const wait = await command.run("wait", name, ...options());
+    const wait = await runCommand("wait", name, ...options());
     expect(wait.stdout).toContain("  state: cancelled\n");
     expect(wait.exitCode).toBe(exitCodes.cancelled);
   });
 
   it("deletes, after which get exits with 4 and says what to do", async () => {
     const name = await server.create();
-    const deleted = await command.run("delete", name, ...over(protocol), "--json");
+    const deleted = await runCommand("delete", name, ...over(protocol), "--json");
     expect(JSON.parse(deleted.stdout)).toEqual({ name, deleted: true });
-    const { exitCode, stdout, stderr } = await command.run("get", name, ...over(protocol));
+    const { exitCode, stdout, stderr } = await runCommand("get", name, ...over(protocol));
     expect(exitCode).toBe(exitCodes.notFound);
     expect(stdout).toBe("");
     expect(stderr).toContain(`error: NOT_FOUND: operation "${name}" does not exist`);
@@ -98,7 +99,7 @@ describe.each(protocols)("longrunning over %s", (protocol) => {
 
   it("gets an operation as JSON, payloads unpacked", async () => {
     const name = await server.create(1);
-    const { exitCode, stdout } = await command.run("get", name, ...options(), "--json");
+    const { exitCode, stdout } = await runCommand("get", name, ...options(), "--json");
     expect(JSON.parse(stdout)).toEqual({
       name,
       metadata: {
@@ -112,7 +113,7 @@ describe.each(protocols)("longrunning over %s", (protocol) => {
 
   it("watches with one line of JSON for each change", async () => {
     const name = await server.create(1);
-    const watch = command.start("watch", name, ...options(), "--json");
+    const watch = startCommand(["watch", name, ...options(), "--json"]);
     await watch.wrote("stdout", /"filesDone":1.*\n/);
     await server.operations.report(Compress, name, { filesDone: 2, filesTotal: 4 });
     await watch.wrote("stdout", /"filesDone":2.*\n/);
@@ -130,7 +131,7 @@ describe.each(protocols)("longrunning over %s", (protocol) => {
   it("lists a page as a table, and all pages as one ListOperationsResponse", async () => {
     const names = [await server.create(1), await server.create(2), await server.create(3)];
     const newest = [...names].reverse();
-    const page = await command.run(
+    const page = await runCommand(
       ...["list", "archives/a", ...options(), "--page-size", "2", "--filter", "done = false"],
     );
     const [title, ...rows] = page.stdout.trimEnd().split("\n");
@@ -154,12 +155,12 @@ describe.each(protocols)("longrunning over %s", (protocol) => {
       ],
     ]);
     const [, token = ""] = /--page-token '(.+)'/.exec(page.stderr) ?? [];
-    const next = await command.run(
+    const next = await runCommand(
       ...["list", "archives/a", ...over(protocol), "--page-size", "2", "--filter", "done = false"],
       ...["--page-token", token],
     );
     expect(next.stdout).toContain(newest[2]);
-    const all = await command.run(
+    const all = await runCommand(
       ...["list", "archives/a", ...over(protocol), "--page-size", "1", "--all", "--json"],
     );
     const { operations, ...others } = JSON.parse(all.stdout);
@@ -170,13 +171,7 @@ describe.each(protocols)("longrunning over %s", (protocol) => {
 
   it("exits with 5 when --timeout is up, and the operation goes on", async () => {
     const name = await server.create();
-    const { exitCode, stderr } = await command.run(
-      "wait",
-      name,
-      ...options(),
-      "--timeout",
-      "300ms",
-    );
+    const { exitCode, stderr } = await runCommand("wait", name, ...options(), "--timeout", "300ms");
     expect(exitCode).toBe(exitCodes.timeout);
     expect(stderr).toContain(`longrunning wait ${name}`);
     expect((await server.operations.report(Compress, name, {})).cancelRequested).toBe(false);
@@ -185,7 +180,7 @@ describe.each(protocols)("longrunning over %s", (protocol) => {
   it("exits with 6 where no server is", async () => {
     const gone = await startArchiveServer();
     await gone.close();
-    const { exitCode, stdout, stderr } = await command.run(
+    const { exitCode, stdout, stderr } = await runCommand(
       ...["get", "archives/a/operations/1", "--server", gone.url, "--protocol", protocol],
     );
     expect(exitCode).toBe(exitCodes.unreachable);
@@ -205,7 +200,7 @@ describe.each(protocols)("longrunning over %s", (protocol) => {
       ],
     });
     const name = await guarded.create();
-    await command.run(
+    await runCommand(
       ...["get", name, "--server", guarded.url, "--protocol", protocol, "--proto-set", protoSet],
       ...["--header", "Authorization: Bearer abc:def"],
     );
@@ -229,10 +224,10 @@ describe("longrunning wait", () => {
   it("shows a payload of a type that nobody knows as its type and base64", async () => {
     const silent = await startArchiveServer({ reflection: false });
     const name = await silent.create(1);
-    const { stdout } = await command.run("get", name, "--server", silent.url);
+    const { stdout } = await runCommand("get", name, "--server", silent.url);
     expect(stdout).toContain("  metadata: archive.v1.CompressMetadata\n    value: CAEQBA==\n");
     await silent.operations.succeed(Compress, name, {});
-    const wait = await command.run("wait", name, "--server", silent.url, "--json");
+    const wait = await runCommand("wait", name, "--server", silent.url, "--json");
     await silent.close();
     expect(wait).toMatchObject({ exitCode: exitCodes.success, stderr: "" });
     expect(JSON.parse(wait.stdout)).toMatchObject({ done: true, metadata: { value: "CAEQBA==" } });

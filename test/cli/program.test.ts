@@ -1,11 +1,10 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { exitCodeMeanings, exitCodes } from "../../src/cli/exit-codes.js";
-import { runProgram } from "../../src/cli/program.js";
 import type { Output } from "../../src/cli/terminal.js";
 import { createManualClock } from "../../src/testing/index.js";
 import { type ArchiveServer, startArchiveServer } from "./support/archive-server.js";
-import { recordedOutput } from "./support/recorded-output.js";
+import { startCommand } from "./support/command-in-process.js";
 
 let server: ArchiveServer;
 
@@ -15,18 +14,8 @@ beforeAll(async () => {
 
 afterAll(() => server.close());
 
-/** Run the program in this process, with outputs of this kind. */
-async function run(args: readonly string[], init: Partial<Output> = {}) {
-  const [out, err] = [recordedOutput(init), recordedOutput(init)];
-  const exitCode = await runProgram(args, {
-    terminal: { out, err },
-    clock: createManualClock(),
-    version: "1.2.3",
-    onSignal: () => () => undefined,
-    exitNow: () => undefined,
-  });
-  return { exitCode, stdout: out.taken(), stderr: err.taken() };
-}
+const run = (args: readonly string[], output: Partial<Output> = {}) =>
+  startCommand(args, { output, clock: createManualClock() }).ended;
 
 const subcommands = ["serve", "get", "list", "wait", "watch", "cancel", "delete"];
 const get = (...options: string[]) => ["get", "operations/a", ...options];

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { exitCodeMeanings } from "../../src/cli/exit-codes.js";
-import { buildCommand, type Command, type RunningCommand } from "./support/command.js";
+import { buildCommand, type Command, type CommandProcess } from "./support/command.js";
 import { operationsOfEveryState } from "./support/operations-of-every-state.js";
 
 const execute = promisify(execFile);
@@ -23,7 +23,7 @@ const examples = [...chapter.matchAll(/```sh\n(curl .*?)```\n\n```json\n(.*?)```
 );
 
 let command: Command;
-let server: RunningCommand;
+let server: CommandProcess;
 let directory: string;
 let url: string;
 

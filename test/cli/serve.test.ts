@@ -15,15 +15,18 @@ import { exitCodes } from "../../src/cli/exit-codes.js";
 import { Health, HealthCheckResponse_ServingStatus, Operations } from "../../src/protos.js";
 import { createCertificate } from "../support/certificate.js";
 import { openRawConnection } from "../support/raw-connection.js";
-import { buildCommand, type Command, type RunningCommand } from "./support/command.js";
+import { buildCommand, type Command, type CommandProcess } from "./support/command.js";
+import { runCommand, startCommand } from "./support/command-in-process.js";
 import { operationsOfEveryState } from "./support/operations-of-every-state.js";
 import { protoSetOf } from "./support/proto-set.js";
+import type { RunningCommand } from "./support/running-command.js";
 
 const execute = promisify(execFile);
 
 let command: Command;
 let directory: string;
 const running: RunningCommand[] = [];
+const processes: CommandProcess[] = [];
 
 beforeAll(async () => {
   command = await buildCommand();
@@ -31,8 +34,12 @@ beforeAll(async () => {
 });
 
 afterEach(async () => {
-  for (const one of running.splice(0)) {
+  for (const one of processes.splice(0)) {
     one.process.kill("SIGKILL");
+    await one.ended;
+  }
+  for (const one of running.splice(0)) {
+    one.interrupt();
     await one.ended;
   }
 });
@@ -44,10 +51,23 @@ afterAll(async () => {
 
 /** Serve on a free port, and wait for the line with the address. */
 async function serve(...args: string[]): Promise<{ url: string; command: RunningCommand }> {
-  const started = command.start("serve", "--port", "0", ...args);
+  const started = startCommand(["serve", "--port", "0", ...args]);
   running.push(started);
+  return { url: await urlOf(started), command: started };
+}
+
+/** The same in a process of its own. */
+async function serveAsProcess(
+  ...args: string[]
+): Promise<{ url: string; command: CommandProcess }> {
+  const started = command.start("serve", "--port", "0", ...args);
+  processes.push(started);
+  return { url: await urlOf(started), command: started };
+}
+
+async function urlOf(started: RunningCommand): Promise<string> {
   const [, url = ""] = await started.wrote("stdout", /^listening on (https?:\/\/\S+)\n/);
-  return { url, command: started };
+  return url;
 }
 
 async function file(name: string, content: string | Uint8Array): Promise<string> {
@@ -97,9 +117,9 @@ describe("longrunning serve --load", () => {
 
   it("keeps a running operation running until somebody cancels it, and wakes who waits", async () => {
     const { url } = await serve("--load", await loaded([{ name: "operations/a" }]));
-    const wait = command.start("wait", "operations/a", "--server", url);
+    const wait = startCommand(["wait", "operations/a", "--server", url]);
     await wait.wrote("stderr", /running\n/);
-    await command.run("cancel", "operations/a", "--server", url, "--protocol", "connect");
+    await runCommand("cancel", "operations/a", "--server", url, "--protocol", "connect");
     const { exitCode, stdout } = await wait.ended;
     expect(exitCode).toBe(exitCodes.cancelled);
     expect(stdout).toContain("error: CANCELLED the operation was cancelled");
@@ -116,7 +136,7 @@ describe("longrunning serve --load", () => {
       ...["--proto-set", await file("archive.binpb", protoSetOf(file_archive_v1_archive))],
     );
     expect((await curl(`${url}/v1/operations/a`)).json.metadata).toEqual(metadata);
-    const got = await command.run("get", "operations/a", "--server", url, "--json");
+    const got = await runCommand("get", "operations/a", "--server", url, "--json");
     expect(JSON.parse(got.stdout).metadata).toEqual(metadata);
   });
 
@@ -133,10 +153,10 @@ describe("longrunning serve --load", () => {
       value: Buffer.from(bytes).toString("base64"),
     };
     const { url } = await serve("--load", await loaded([{ name: "operations/a", metadata }]));
-    const unknown = await command.run("get", "operations/a", "--server", url, "--json");
+    const unknown = await runCommand("get", "operations/a", "--server", url, "--json");
     expect(JSON.parse(unknown.stdout).metadata).toEqual(metadata);
     const protoSet = await file("archive.binpb", protoSetOf(file_archive_v1_archive));
-    const known = await command.run(
+    const known = await runCommand(
       ...["get", "operations/a", "--server", url, "--proto-set", protoSet],
     );
     expect(known.stdout).toContain("    filesDone: 3\n");
@@ -146,25 +166,25 @@ describe("longrunning serve --load", () => {
     const operations = operationsOfEveryState(12);
     const parent = "projects/demo/locations/here";
     const first = await serve("--load", await loaded(operations));
-    const listed = await command.run(
+    const listed = await runCommand(
       ...["list", parent, "--server", first.url, "--page-size", "5", "--all", "--json"],
     );
     const second = await serve("--load", await file("listed.json", listed.stdout));
-    const again = await command.run("list", parent, "--server", second.url, "--all", "--json");
+    const again = await runCommand("list", parent, "--server", second.url, "--all", "--json");
     expect(JSON.parse(again.stdout)).toEqual({ operations });
   });
 
   it("says on standard error where the file is one page of a longer list", async () => {
     const path = await loaded([{ name: "operations/a" }], { nextPageToken: "more" });
     const { command: started } = await serve("--load", path);
-    started.process.kill("SIGTERM");
+    started.interrupt();
     expect((await started.ended).stderr).toContain("it is one page");
   });
 });
 
 describe("longrunning serve", () => {
   it("prints one line with its address when it is ready, and drains on SIGTERM", async () => {
-    const { url, command: started } = await serve();
+    const { url, command: started } = await serveAsProcess();
     expect((await curl(`${url}/v1/operations`)).json).toEqual({});
     started.process.kill("SIGTERM");
     expect(await started.ended).toEqual({
@@ -174,7 +194,7 @@ describe("longrunning serve", () => {
     });
   });
 
-  it("answers who waits with the latest state before it ends on SIGINT", async () => {
+  it("answers who waits with the latest state before it ends on a signal", async () => {
     const { url, command: started } = await serve(
       ...["--load", await loaded([{ name: "operations/a" }])],
     );
@@ -183,13 +203,14 @@ describe("longrunning serve", () => {
     const answer = rpc.waitOperation({ name: "operations/a" });
     // One connection keeps the order of its calls: the wait is held when this is answered.
     await rpc.getOperation({ name: "operations/a" });
-    started.process.kill("SIGINT");
+    started.interrupt();
     expect(await answer).toMatchObject({ name: "operations/a", done: false });
     expect((await started.ended).exitCode).toBe(exitCodes.success);
+    sessionManager.abort();
   });
 
   it("ends at once on a second signal, although a call is under way", async () => {
-    const { url, command: started } = await serve();
+    const { url, command: started } = await serveAsProcess();
     const held = await openRawConnection(Number(new URL(url).port));
     await held.send(
       "POST /v1/operations/a:cancel HTTP/1.1\r\nHost: localhost\r\n" +
@@ -211,7 +232,7 @@ describe("longrunning serve", () => {
   });
 
   it("prints the address as JSON", async () => {
-    const started = command.start("serve", "--port", "0", "--json");
+    const started = startCommand(["serve", "--port", "0", "--json"]);
     running.push(started);
     const [line = ""] = await started.wrote("stdout", /^.*\n/);
     const { host, port, url } = JSON.parse(line);
@@ -240,9 +261,9 @@ describe("longrunning serve", () => {
       expect(url).toMatch(/^https:/);
       const get = ["get", "operations/a", "--server", url, "--protocol", protocol];
       const [trusting, blind, wary] = await Promise.all([
-        command.run(...get, "--ca", certPath),
-        command.run(...get, "--insecure"),
-        command.run(...get),
+        runCommand(...get, "--ca", certPath),
+        runCommand(...get, "--insecure"),
+        runCommand(...get),
       ]);
       expect(trusting).toEqual({
         exitCode: 0,
@@ -258,7 +279,7 @@ describe("longrunning serve", () => {
   it("exits with 2 where its port is in use, and says what to do", async () => {
     const { url } = await serve();
     const { port } = new URL(url);
-    const { exitCode, stdout, stderr } = await command.run("serve", "--port", port);
+    const { exitCode, stdout, stderr } = await runCommand("serve", "--port", port);
     expect(exitCode).toBe(exitCodes.usage);
     expect(stdout).toBe("");
     expect(stderr).toBe(

@@ -4,29 +4,18 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { createWrittenText, type RunningCommand } from "./running-command.js";
 
 const repository = fileURLToPath(new URL("../../..", import.meta.url));
 
-/** How a command ended, and all that it wrote. */
-export interface Ended {
-  readonly exitCode: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** A command that runs. */
-export interface RunningCommand {
+/** A command in a process of its own. */
+export interface CommandProcess extends RunningCommand {
   readonly process: ChildProcessWithoutNullStreams;
-  readonly ended: Promise<Ended>;
-  /** The match, as soon as what it wrote so far matches; rejects if it ends before. */
-  wrote(stream: "stdout" | "stderr", pattern: RegExp): Promise<RegExpExecArray>;
 }
 
 /** The real command in one file, as it is run by node. */
 export interface Command {
-  /** Run to the end. */
-  run(...args: string[]): Promise<Ended>;
-  start(...args: string[]): RunningCommand;
+  start(...args: string[]): CommandProcess;
   /** Where its program is. */
   readonly path: string;
   /** Take it off the disk. */
@@ -45,40 +34,29 @@ export async function buildCommand(): Promise<Command> {
     platform: "node",
     format: "esm",
   });
-  const start = (...args: string[]) => startProcess(path, args);
   return {
     path,
-    start,
-    run: (...args) => start(...args).ended,
+    start: (...args) => startProcess(path, args),
     remove: () => rm(directory, { recursive: true }),
   };
 }
 
-function startProcess(path: string, args: readonly string[]): RunningCommand {
+function startProcess(path: string, args: readonly string[]): CommandProcess {
   const { LONGRUNNING_SERVER: _, ...env } = process.env;
   const child = spawn(process.execPath, [path, ...args], { env });
-  const written = { stdout: "", stderr: "" };
+  const written = createWrittenText();
   for (const stream of ["stdout", "stderr"] as const) {
-    child[stream].setEncoding("utf8").on("data", (text: string) => {
-      written[stream] += text;
-    });
+    child[stream].setEncoding("utf8").on("data", (text: string) => written.add(stream, text));
   }
-  const ended = once(child, "close").then(() => ({ exitCode: child.exitCode, ...written }));
+  const ended = once(child, "close").then(() => ({
+    exitCode: child.exitCode,
+    stdout: written.stdout,
+    stderr: written.stderr,
+  }));
   return {
     process: child,
     ended,
-    wrote(stream, pattern) {
-      return new Promise((resolve, reject) => {
-        const look = () => {
-          const match = pattern.exec(written[stream]);
-          if (match === null) return;
-          child[stream].off("data", look);
-          resolve(match);
-        };
-        child[stream].on("data", look);
-        look();
-        ended.then((end) => reject(new Error(`ended without ${pattern}: ${JSON.stringify(end)}`)));
-      });
-    },
+    wrote: (stream, pattern) => written.wrote(stream, pattern, ended),
+    interrupt: () => void child.kill("SIGINT"),
   };
 }

@@ -1,0 +1,53 @@
+import type { CommandContext } from "../../../src/cli/command-context.js";
+import { runProgram } from "../../../src/cli/program.js";
+import type { Output } from "../../../src/cli/terminal.js";
+import { systemClock } from "../../../src/internal/clock.js";
+import { createWrittenText, type Ended, type RunningCommand } from "./running-command.js";
+
+/** Start the command in this process, which costs a hundredth of one of its own. */
+export function startCommand(args: readonly string[], init: CommandInit = {}): RunningCommand {
+  const written = createWrittenText();
+  const outputOf = (stream: "stdout" | "stderr"): Output => ({
+    isTerminal: false,
+    hasColors: false,
+    columns: 80,
+    ...init.output,
+    write: (text) => written.add(stream, text),
+  });
+  const listeners = new Set<() => void>();
+  const context: CommandContext = {
+    terminal: { out: outputOf("stdout"), err: outputOf("stderr") },
+    clock: init.clock ?? systemClock,
+    version: "1.2.3",
+    onSignal(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    exitNow: () => undefined,
+  };
+  const ended = runProgram(args, context).then((exitCode): Ended => {
+    // A process would end in spite of these, and the next command hear of them.
+    if (listeners.size > 0) throw new Error("the command left listeners of signals behind");
+    return { exitCode, stdout: written.stdout, stderr: written.stderr };
+  });
+  return {
+    ended,
+    wrote: (stream, pattern) => written.wrote(stream, pattern, ended),
+    interrupt() {
+      for (const listener of [...listeners]) listener();
+    },
+  };
+}
+
+/** What a test has another idea of. */
+export interface CommandInit {
+  /** Of both outputs. Default: a pipe. */
+  readonly output?: Partial<Output>;
+  /** Default: the system's. */
+  readonly clock?: CommandContext["clock"];
+}
+
+/** Run the command to its end, in this process. */
+export function runCommand(...args: string[]): Promise<Ended> {
+  return startCommand(args).ended;
+}
