@@ -37,21 +37,29 @@ export function createReflectionLookup(transport: Transport, signal: AbortSignal
     const questions = async function* () {
       yield { messageRequest };
     };
+    const answered = new AbortController();
+    // No `timeoutMs`: Connect ends that timer with the stream, and until then it would keep the
+    // process alive, though the command has long printed what it has to.
+    const timeUp = AbortSignal.timeout(questionTimeoutMs);
     const answers = client.serverReflectionInfo(questions(), {
-      timeoutMs: questionTimeoutMs,
-      signal,
+      signal: AbortSignal.any([signal, answered.signal, timeUp]),
     });
-    for await (const { messageResponse } of answers) {
-      if (messageResponse.case !== "fileDescriptorResponse") return undefined;
-      const answered = messageResponse.value.fileDescriptorProto.map((bytes) =>
-        fromBinary(FileDescriptorProtoSchema, bytes),
-      );
-      for (const file of answered) {
-        if (files.size < maxFiles && !files.has(file.name)) files.set(file.name, file);
+    try {
+      for await (const { messageResponse } of answers) {
+        if (messageResponse.case !== "fileDescriptorResponse") return undefined;
+        const found = messageResponse.value.fileDescriptorProto.map((bytes) =>
+          fromBinary(FileDescriptorProtoSchema, bytes),
+        );
+        for (const file of found) {
+          if (files.size < maxFiles && !files.has(file.name)) files.set(file.name, file);
+        }
+        return found[0];
       }
-      return answered[0];
+      return undefined;
+    } finally {
+      // To stop reading does not end the call.
+      answered.abort();
     }
-    return undefined;
   };
 
   /** The file and all that it imports, each after its own imports; asks for what is missing. */
