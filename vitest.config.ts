@@ -6,6 +6,9 @@ const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 /** Tests that need a PostgreSQL server, which is started for them alone. */
 const onPostgres = ["test/**/postgres/**/*.test.ts"];
 
+/** Tests of the package as npm gets it, which is packed once for all of them. */
+const ofThePackage = ["test/consumer/**/*.test.ts", "test/plugin/installed.test.ts"];
+
 export default defineConfig({
   resolve: {
     // The examples name the package as its users do; here that is the sources.
@@ -25,7 +28,11 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: "main", include: ["test/**/*.test.ts"], exclude: onPostgres },
+        test: {
+          name: "main",
+          include: ["test/**/*.test.ts"],
+          exclude: [...onPostgres, ...ofThePackage],
+        },
       },
       {
         extends: true,
@@ -33,6 +40,14 @@ export default defineConfig({
           name: "postgres",
           include: onPostgres,
           globalSetup: "test/support/postgres/postgres-server.ts",
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "package",
+          include: ofThePackage,
+          globalSetup: "test/consumer/support/packed-package.ts",
         },
       },
     ],

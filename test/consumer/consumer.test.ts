@@ -6,17 +6,18 @@ import { tmpdir } from "node:os";
 import { join, posix } from "node:path";
 import { build } from "esbuild";
 import { publint } from "publint";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { createProject, install, type Versions } from "./support/fixture-project.js";
-import { type PackedPackage, packPackage, repository } from "./support/pack-package.js";
+import { repository } from "./support/pack-package.js";
 import { createReadmeProject } from "./support/readme-project.js";
 import { run } from "./support/run.js";
 
 const timeoutMs = 180_000;
 
+const packed = inject("packedPackage");
+
 /** Outside of the repository, so that nothing is found in its node_modules. */
 let directory: string;
-let packed: PackedPackage;
 /** A project that takes google's types from us. */
 let project: string;
 /** Where the package is installed in it. */
@@ -24,7 +25,6 @@ let installed: string;
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "connect-longrunning-"));
-  packed = await packPackage(directory);
   project = await createProject("imports-ours", directory);
   await install(project, packed.tarball);
   installed = join(project, "node_modules/connect-longrunning");

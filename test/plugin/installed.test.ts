@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { extract } from "tar";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { packPackage, repository } from "../consumer/support/pack-package.js";
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { repository } from "../consumer/support/pack-package.js";
 import { run } from "../consumer/support/run.js";
 import {
   bufGenerate,
@@ -28,14 +28,14 @@ const protoc = await promisify(execFile)("protoc", ["--version"]).then(
 const noProtoc = "protoc is not installed; Debian has it in protobuf-compiler";
 if (protoc === undefined) console.warn(`test/plugin: skipped what needs protoc: ${noProtoc}`);
 
+const { tarball } = inject("packedPackage");
+
 let directory: string;
-let tarball: string;
 /** A project with all that the package asks for, and the protos of the golden files. */
 let project: string;
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "connect-longrunning-installed-"));
-  ({ tarball } = await packPackage(directory));
   project = await createProject(["@bufbuild", "@connectrpc", "typescript", "@typescript", "uuid"]);
   await cp(goldenProtos, join(project, "proto"), { recursive: true });
   await cp(sample, join(project, "sample"), { recursive: true });
