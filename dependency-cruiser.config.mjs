@@ -92,9 +92,10 @@ export default {
     },
     {
       name: "postgres-is-optional",
-      comment: "all but one entry point works where pg and pg-boss are not installed",
+      comment:
+        "all but one entry point and the command work where pg and pg-boss are not installed",
       severity: "error",
-      from: { path: "^src/", pathNot: "^src/store/postgres/" },
+      from: { path: "^src/", pathNot: "^src/(store/postgres|cli)/" },
       to: { path: "^src/store/postgres/|^(node_modules/)?(@types/pg|pg|pg-boss)(/|$)" },
     },
     {
@@ -124,9 +125,9 @@ export default {
     },
     {
       name: "sqlite-is-optional",
-      comment: "all but one entry point works where there is no SQLite",
+      comment: "all but one entry point and the command work where there is no SQLite",
       severity: "error",
-      from: { path: "^src/", pathNot: "^src/store/sqlite/" },
+      from: { path: "^src/", pathNot: "^src/(store/sqlite|cli)/" },
       to: { path: "^src/store/sqlite/|^(node_modules/)?libsql(/|$)" },
     },
     {

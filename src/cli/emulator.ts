@@ -14,11 +14,15 @@ import {
   operationsHttpRules,
 } from "../rest/index.js";
 import { cancelledByRequest } from "../server/errors.js";
-import { createOperations, type OperationStore, type OperationsServer } from "../server/index.js";
+import { createOperations, type OperationsServer } from "../server/index.js";
+import type { OpenStore } from "./open-store.js";
 
 /** What an emulator serves, and how. */
 export interface EmulatorOptions {
-  readonly store: OperationStore;
+  /** The server's own from then on: its `close` closes it. */
+  readonly opened: OpenStore;
+  /** Undefined: page tokens hold for this process alone. */
+  readonly pageTokenKey: Uint8Array | undefined;
   /** Types that JSON and reflection know besides those of google.rpc. Undefined: none. */
   readonly protoSet: FileRegistry | undefined;
   readonly rest: OperationsHttpRulesOptions;
@@ -37,14 +41,15 @@ export interface EmulatorOptions {
  *   a certificate that TLS does not take.
  */
 export function createEmulator(options: EmulatorOptions): Server {
-  const { store, protoSet, tls } = options;
+  const { opened, pageTokenKey, protoSet, tls } = options;
+  const { store, dispatcher, signals } = opened;
   const log = (event: { readonly kind: string; readonly cause?: unknown }) => {
     const { kind, cause } = event;
     // Any client can break a connection off, as often as it likes.
     if (kind === "connection-failed") return;
     options.log(cause instanceof Error ? `${kind}: ${cause.message}` : kind);
   };
-  const operations = createOperations({ store, log });
+  const operations = createOperations({ store, dispatcher, signals, pageTokenKey, log });
   const service = withCancellation(operations);
   const routes = (router: ConnectRouter) => void router.service(Operations, service);
   const files = protoSet === undefined ? [] : [...protoSet.files];

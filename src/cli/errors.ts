@@ -1,3 +1,4 @@
+import { Code, ConnectError } from "@connectrpc/connect";
 import { CommanderError } from "commander";
 import { echo } from "../internal/echo.js";
 import { exitCodes } from "./exit-codes.js";
@@ -26,6 +27,58 @@ export function fileTooLarge(path: string, maxBytes: number): CommanderError {
     "fileTooLarge",
     `${path} is larger than the limit of ${maxBytes / 1024 / 1024} MiB`,
     "give a smaller file",
+  );
+}
+
+/** A file that cannot be made; Node's code says why. */
+export function unwritableFile(path: string, cause: unknown): CommanderError {
+  return usageError(
+    "unwritableFile",
+    `${path} cannot be written: ${systemReason(cause)}`,
+    "check the folder and its permissions",
+  );
+}
+
+/** A key for page tokens that is none. What it is instead is not shown. */
+export function badPageTokenKey(from: string, keyBytes: number): CommanderError {
+  return usageError(
+    "badPageTokenKey",
+    `${from} must hold ${keyBytes} bytes in base64`,
+    `make a key with: openssl rand -base64 ${keyBytes}`,
+  );
+}
+
+/**
+ * A store that cannot be opened or brought to this version; what is an error of the command line
+ * already is passed on. Nothing of it shows the database's address, which may hold a password.
+ */
+export function storeNotOpened(cause: unknown): CommanderError {
+  if (cause instanceof CommanderError) return cause;
+  if (cause instanceof ConnectError && cause.code === Code.Unavailable) {
+    return new CommanderError(
+      exitCodes.unreachable,
+      "longrunning.databaseUnreachable",
+      `${printable(cause.rawMessage)}\n  check that it runs, and the address in --database-url`,
+    );
+  }
+  const why = cause instanceof ConnectError ? echo(cause.rawMessage) : messageOf(cause);
+  return usageError(
+    "storeNotOpened",
+    why,
+    "`longrunning serve --help` says what --data and --database-url want",
+  );
+}
+
+/** For `storeNotOpened`, which shows its message. */
+export function packageNotInstalled(name: string, cause: unknown): Error {
+  return new Error(`this needs the package "${name}": npm install ${name}`, { cause });
+}
+
+export function noDatabaseUrl(): CommanderError {
+  return usageError(
+    "noDatabaseUrl",
+    "there is no database to migrate",
+    "give --database-url, or --print for the statements",
   );
 }
 

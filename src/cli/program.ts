@@ -8,6 +8,7 @@ import { exitCodeMeanings, exitCodes } from "./exit-codes.js";
 import { failureOf } from "./failure.js";
 import { getCommand } from "./get-command.js";
 import { listCommand } from "./list-command.js";
+import { migrateCommand } from "./migrate-command.js";
 import { serveCommand } from "./serve-command.js";
 import { waitCommand } from "./wait-command.js";
 import { watchCommand } from "./watch-command.js";
@@ -33,7 +34,7 @@ export async function runProgram(
   const program = new Command("longrunning")
     .description(
       "See, wait for, cancel and delete the long-running operations (google.longrunning.Operations) " +
-        "of any server, or serve some for tests.",
+        "of any server, or serve some.",
     )
     .version(context.version, "-V, --version", "print the version")
     .helpOption("-h, --help", "show help")
@@ -47,6 +48,7 @@ export async function runProgram(
     });
   const commands = [
     serveCommand(context, exit),
+    migrateCommand(context, exit),
     getCommand(context, exit),
     listCommand(context, exit),
     waitCommand(context, exit),

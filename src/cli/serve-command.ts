@@ -2,20 +2,27 @@ import type { FileRegistry } from "@bufbuild/protobuf";
 import { Command, Option } from "@commander-js/extra-typings";
 import { InvalidArgumentError } from "commander";
 import type { Server, ServerAddress } from "../node/index.js";
+import { Operations } from "../protos.js";
 import { typeRegistryOf } from "../rest/type-registry.js";
-import { createMemoryStore, type OperationStore } from "../server/index.js";
+import type { OperationStore } from "../server/index.js";
 import type { CommandContext } from "./command-context.js";
+import { databaseUrlOption } from "./database-url.js";
 import { createEmulator, type EmulatorOptions } from "./emulator.js";
 import { badCertificate, badRestRule, cannotListen, incompleteTls, notLoadable } from "./errors.js";
 import { exitCodes } from "./exit-codes.js";
 import { loadOperations } from "./load-operations.js";
+import { maxOperations, openStore, type StorePlace } from "./open-store.js";
+import {
+  pageTokenKeyBeside,
+  pageTokenKeyFromFile,
+  pageTokenKeyFromText,
+  pageTokenKeyVariable,
+} from "./page-token-key.js";
 import { printable, printableJson } from "./printable.js";
 import { readProtoSet } from "./proto-set.js";
 import { readBoundedFile } from "./read-bounded-file.js";
 import { storeOperations } from "./store-operations.js";
-
-/** Most operations that an emulator holds. */
-const maxOperations = 100_000;
+import { watchStore } from "./watch-store.js";
 
 /** How long calls under way may take to end when the server is told to stop, in milliseconds. */
 const graceMs = 10_000;
@@ -23,12 +30,13 @@ const graceMs = 10_000;
 /** `longrunning serve`: a stand-alone server of operations, for tests in any language. */
 export function serveCommand(context: CommandContext, exit: (code: number) => void) {
   return new Command("serve")
-    .summary("serve operations, as an emulator for tests")
+    .summary("serve operations, from memory or from a database")
     .description(
       "Serve google.longrunning.Operations by gRPC, gRPC-Web, Connect and REST on one port, with " +
         "health and reflection. Operations that are not done stay so until they are cancelled. " +
         "SIGTERM or SIGINT ends it when the calls under way are answered, or after 10 s; a " +
-        "second one at once. Nothing is kept on disk.",
+        "second one at once. Nothing is kept on disk without --data (which wants Node 22.13 or " +
+        "the package libsql) or --database-url (pg and pg-boss).",
     )
     .option("--host <host>", "the address to listen on; 0.0.0.0 for all", "127.0.0.1")
     .addOption(
@@ -37,6 +45,23 @@ export function serveCommand(context: CommandContext, exit: (code: number) => vo
         .default(8080),
     )
     .option("--load <file>", "serve the operations of this ListOperationsResponse (JSON)")
+    .addOption(
+      new Option(
+        "--data <file>",
+        "keep the operations in this SQLite file, for one server",
+      ).conflicts("databaseUrl"),
+    )
+    .addOption(
+      databaseUrlOption(
+        "keep the operations in this PostgreSQL database, for any number of servers; " +
+          "postgres://user:password@host:port/database",
+      ),
+    )
+    .option(
+      "--page-token-key-file <file>",
+      "seal page tokens with this key, 32 bytes in base64, which replicas must share; or " +
+        `${pageTokenKeyVariable} (default: with --data kept beside the file, else of this process)`,
+    )
     .option("--proto-set <file>", "a FileDescriptorSet with the types of the payloads")
     .option("--rest-version <version>", "first segment of the REST paths", "v1")
     .option(
@@ -56,17 +81,26 @@ export function serveCommand(context: CommandContext, exit: (code: number) => vo
       const protoSet =
         options.protoSet === undefined ? undefined : await readProtoSet(options.protoSet);
       const tls = await readTls(options.tlsCert, options.tlsKey);
-      const store = createMemoryStore({ maxOperations });
-      if (options.load !== undefined) await load(options.load, store, protoSet, warn);
-      const server = emulatorOf({
-        store,
-        protoSet,
-        rest: { version: options.restVersion, parent: options.restParent },
-        tls,
-        log: warn,
-      });
+      const opened = await openStore(options);
+      const { store } = opened;
+      let server: Server;
+      try {
+        if (options.load !== undefined) await load(options.load, store, protoSet, warn);
+        server = emulatorOf({
+          opened,
+          pageTokenKey: await pageTokenKeyOf(options, warn),
+          protoSet,
+          rest: { version: options.restVersion, parent: options.restParent },
+          tls,
+          log: warn,
+        });
+      } catch (cause) {
+        await opened.close();
+        throw cause;
+      }
       const address = await listen(server, options.host, options.port);
-      const stopped = closeOnSignal(context, server);
+      const unwatch = opened.isDatabase ? showHealth(context, server, store, warn) : undefined;
+      const stopped = closeOnSignal(context, server, unwatch);
       out.write(options.json ? `${printableJson(address, 0)}\n` : `listening on ${address.url}\n`);
       await stopped;
       exit(exitCodes.success);
@@ -84,11 +118,40 @@ async function load(
     const why = `has ${operations.length} of them, which is more than the limit of ${maxOperations}`;
     throw notLoadable(path, "operations", why);
   }
-  const [leftOut] = await storeOperations(store, operations);
-  if (leftOut !== undefined) {
-    throw notLoadable(path, leftOut.name, "is the name of an operation that is there already");
+  const leftOut = await storeOperations(store, operations);
+  if (leftOut.length > 0) {
+    warn(`${path}: ${leftOut.length} of its operations are there already, and stay as they are`);
   }
   if (isPage) warn(`${path} has a nextPageToken: it is one page, and what follows is not loaded`);
+}
+
+/** The key for page tokens; undefined for one of this process. */
+async function pageTokenKeyOf(
+  options: StorePlace & { readonly pageTokenKeyFile?: string | undefined },
+  warn: (line: string) => void,
+): Promise<Uint8Array | undefined> {
+  if (options.pageTokenKeyFile !== undefined) return pageTokenKeyFromFile(options.pageTokenKeyFile);
+  const text = process.env[pageTokenKeyVariable] ?? "";
+  if (text !== "") return pageTokenKeyFromText(text, pageTokenKeyVariable);
+  if (options.data !== undefined) return pageTokenKeyBeside(options.data);
+  if (options.databaseUrl !== undefined) {
+    warn("without --page-token-key-file no other replica takes the page tokens of this one");
+  }
+  return undefined;
+}
+
+/** Let health say NOT_SERVING while the database does not answer. */
+function showHealth(
+  { clock }: CommandContext,
+  { health }: Server,
+  store: OperationStore,
+  warn: (line: string) => void,
+): () => void {
+  return watchStore(store, clock, (isReachable) => {
+    const status = isReachable ? "SERVING" : "NOT_SERVING";
+    for (const service of ["", Operations.typeName]) health?.set(service, status);
+    warn(`the database ${isReachable ? "answers again" : "does not answer"}: ${status}`);
+  });
 }
 
 async function readTls(
@@ -121,7 +184,11 @@ async function listen(server: Server, host: string, port: number): Promise<Serve
 }
 
 /** Close the server on the first signal, and end at once on the second. */
-function closeOnSignal(context: CommandContext, server: Server): Promise<void> {
+function closeOnSignal(
+  context: CommandContext,
+  server: Server,
+  onClosing: () => void = () => undefined,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     let isClosing = false;
     const off = context.onSignal(() => {
@@ -130,6 +197,7 @@ function closeOnSignal(context: CommandContext, server: Server): Promise<void> {
         return;
       }
       isClosing = true;
+      onClosing();
       server.close({ graceMs }).then(resolve, reject).finally(off);
     });
   });

@@ -17,7 +17,7 @@ afterAll(() => server.close());
 const run = (args: readonly string[], output: Partial<Output> = {}) =>
   startCommand(args, { output, clock: createManualClock() }).ended;
 
-const subcommands = ["serve", "get", "list", "wait", "watch", "cancel", "delete"];
+const subcommands = ["serve", "migrate", "get", "list", "wait", "watch", "cancel", "delete"];
 const get = (...options: string[]) => ["get", "operations/a", ...options];
 const at = (url: string) => ["--server", url];
 
@@ -58,6 +58,20 @@ describe("longrunning", () => {
     ["a time without a unit", get("--timeout", "30"), "as 500ms, 30s, 5m or 2h"],
     ["a page of no size", ["list", "--page-size", "0"], "a whole number of at least 1"],
     ["a port that is none", ["serve", "--port", "65536"], "from 0 to 65535"],
+    [
+      "two places for operations",
+      ["serve", "--data", "x", "--database-url", "postgres://h/d"],
+      "cannot be used with option",
+    ],
+    ["a file in no folder", ["serve", "--data", "/none/x.db"], "/none/x.db cannot be opened"],
+    [
+      "a database of another kind",
+      ["serve", "--database-url", "mysql://h/d"],
+      "It must be postgres://",
+    ],
+    ["no database", ["migrate"], "give --database-url, or --print"],
+    ["a schema that is none", ["migrate", "--print", "--schema", "A b"], "schema"],
+    ["a version that is none", ["migrate", "--print", "--from", "-1"], "a whole number"],
     [
       "a key without certificate",
       ["serve", "--tls-key", "x"],

@@ -1,0 +1,132 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createClient } from "@connectrpc/connect";
+import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { describe, expect, inject, it, onTestFinished } from "vitest";
+import { exitCodes } from "../../../src/cli/exit-codes.js";
+import { Health, HealthCheckResponse_ServingStatus as Status } from "../../../src/protos.js";
+import { migrationScript, migrations } from "../../../src/store/postgres/index.js";
+import { createManualClock } from "../../../src/testing/index.js";
+import { createTestDatabase } from "../../support/postgres/test-database.js";
+import { createTemporaryFolder } from "../../support/temporary-folder.js";
+import { type CommandInit, runCommand, startCommand } from "../support/command-in-process.js";
+import { operationsOfEveryState } from "../support/operations-of-every-state.js";
+
+const parent = "projects/demo/locations/here";
+
+/** A replica on a free port, to the end of the test. */
+async function serve(args: readonly string[], init: CommandInit = {}) {
+  const started = startCommand(["serve", "--port", "0", ...args], init);
+  onTestFinished(async () => {
+    started.interrupt();
+    await started.ended;
+  });
+  const [, url = ""] = await started.wrote("stdout", /^listening on (.*)\n/);
+  return { url, started };
+}
+
+describe("longrunning serve --database-url", () => {
+  it("shares operations, news of them and page tokens with other replicas", async () => {
+    const { url: database } = await createTestDatabase();
+    const folder = await createTemporaryFolder();
+    const [key, load] = [join(folder, "key"), join(folder, "operations.json")];
+    const operations = operationsOfEveryState(6);
+    await writeFile(key, Buffer.alloc(32, 7).toString("base64"));
+    await writeFile(load, JSON.stringify({ operations }));
+    const common = ["--database-url", database, "--page-token-key-file", key];
+    const one = await serve([...common, "--load", load]);
+    const other = await serve(common);
+
+    const page = ["list", parent, "--page-size", "4", "--server"];
+    const { stderr } = await runCommand(...page, one.url);
+    const [, token = ""] = /--page-token '(.+)'/.exec(stderr) ?? [];
+    const next = await runCommand(...page, other.url, "--page-token", token);
+    expect(next.exitCode).toBe(exitCodes.success);
+    expect(next.stdout).toContain(operations[5]?.name);
+
+    const name = operations.find(({ done }) => !done)?.name ?? "";
+    const wait = startCommand(["wait", name, "--server", one.url]);
+    await wait.wrote("stderr", /running|\d/);
+    await runCommand("cancel", name, "--server", other.url);
+    expect((await wait.ended).exitCode).toBe(exitCodes.cancelled);
+  });
+
+  it("shows NOT_SERVING while the database refuses connections, and SERVING again", async () => {
+    const { url: database } = await createTestDatabase();
+    const name = new URL(database).pathname.slice(1);
+    // From another one, since this one lets nobody in.
+    const onServer = async (statement: string) => {
+      const { default: pg } = await import("pg");
+      const client = new pg.Client({ connectionString: inject("databaseUrl") });
+      await client.connect();
+      await client.query(statement);
+      await client.end();
+    };
+    const clock = createManualClock();
+    const { url, started } = await serve(["--database-url", database], { clock });
+    const sessionManager = new Http2SessionManager(url);
+    onTestFinished(() => sessionManager.abort());
+    const transport = createGrpcTransport({ baseUrl: url, sessionManager });
+    const watch = createClient(Health, transport).watch({})[Symbol.asyncIterator]();
+    const status = async () => (await watch.next()).value?.status;
+    expect(await status()).toBe(Status.SERVING);
+
+    await onServer(`alter database ${name} allow_connections false`);
+    await onServer(
+      `select pg_terminate_backend(pid) from pg_stat_activity where datname='${name}'`,
+    );
+    await clock.advance(5000);
+    expect(await status()).toBe(Status.NOT_SERVING);
+    await started.wrote("stderr", /the database does not answer: NOT_SERVING\n/);
+
+    await onServer(`alter database ${name} allow_connections true`);
+    await clock.advance(5000);
+    expect(await status()).toBe(Status.SERVING);
+  });
+
+  it("exits with 6 where no database is, and shows no password", async () => {
+    const { exitCode, stdout, stderr } = await runCommand(
+      ...["serve", "--port", "0", "--database-url", "postgres://me:secret@127.0.0.1:1/none"],
+    );
+    expect([exitCode, stdout]).toEqual([exitCodes.unreachable, ""]);
+    expect(stderr).toContain("the database cannot be reached now\n  check that it runs");
+    expect(stderr).not.toContain("secret");
+  });
+});
+
+describe("longrunning migrate", () => {
+  it("takes the missing steps, and says so", async () => {
+    const { url, pool } = await createTestDatabase();
+    const [first, second] = [
+      await runCommand("migrate", "--database-url", url, "--schema", "mine"),
+      await runCommand("migrate", "--database-url", url, "--schema", "mine"),
+    ];
+    expect(first).toEqual({
+      exitCode: exitCodes.success,
+      stdout: migrations()
+        .map(({ version, name }) => `migrated to ${version}: ${name}\n`)
+        .join(""),
+      stderr: "",
+    });
+    expect(second.stdout).toBe("the database is up to date\n");
+    const { rows } = await pool.query("select count(*)::int as count from mine.operations");
+    expect(rows).toEqual([{ count: 0 }]);
+  });
+
+  it("prints a script, with --from only what is missing, and wants no database for it", async () => {
+    const all = await runCommand("migrate", "--print");
+    expect(all).toEqual({ exitCode: exitCodes.success, stdout: migrationScript(), stderr: "" });
+    const from = migrations().length;
+    const rest = await runCommand("migrate", "--print", "--from", String(from));
+    expect(rest.stdout).toBe(migrationScript({ from }));
+    expect(rest.stdout).not.toBe(all.stdout);
+  });
+
+  it("exits with 6 where no database is, and shows no password", async () => {
+    const { exitCode, stderr } = await runCommand(
+      ...["migrate", "--database-url", "postgres://me:secret@127.0.0.1:1/none"],
+    );
+    expect(exitCode).toBe(exitCodes.unreachable);
+    expect(stderr).not.toContain("secret");
+  });
+});

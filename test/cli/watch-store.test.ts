@@ -1,0 +1,52 @@
+import { describe, expect, it } from "vitest";
+import { watchStore } from "../../src/cli/watch-store.js";
+import { createManualClock } from "../../src/testing/index.js";
+import { createDeferred } from "../support/deferred.js";
+
+describe("watchStore", () => {
+  it("tells each change once, and what failed is asked again", async () => {
+    const clock = createManualClock();
+    const answers = [true, false, false, true, true];
+    let asked = 0;
+    const changes: boolean[] = [];
+    const get = async () => {
+      if (answers[asked++] !== true) throw new Error("no connection");
+      return undefined;
+    };
+    const stop = watchStore({ get }, clock, (isReachable) => changes.push(isReachable));
+    await clock.advance(25_000);
+    expect([asked, changes]).toEqual([5, [false, true]]);
+    stop();
+    await clock.advance(25_000);
+    expect(asked).toBe(5);
+    expect(clock.scheduled({ background: true })).toBe(0);
+  });
+
+  it("takes a store that is silent for 5 s for one that does not answer", async () => {
+    const clock = createManualClock();
+    const answer = createDeferred<undefined>();
+    const changes: boolean[] = [];
+    const get = () => answer.promise;
+    const stop = watchStore({ get }, clock, (isReachable) => changes.push(isReachable));
+    await clock.advance(9999);
+    expect(changes).toEqual([]);
+    await clock.advance(1);
+    expect(changes).toEqual([false]);
+    answer.resolve(undefined);
+    await clock.advance(5000);
+    expect(changes).toEqual([false, true]);
+    stop();
+  });
+
+  it("says nothing of a look that a stop came across", async () => {
+    const clock = createManualClock();
+    const answer = createDeferred<undefined>();
+    const changes: boolean[] = [];
+    const stop = watchStore({ get: () => answer.promise }, clock, (is) => changes.push(is));
+    await clock.advance(5000);
+    stop();
+    await clock.advance(60_000);
+    expect(changes).toEqual([]);
+    expect(clock.scheduled({ background: true })).toBe(0);
+  });
+});
