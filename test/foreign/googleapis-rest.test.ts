@@ -7,6 +7,7 @@ import { createOperations } from "../../src/server/index.js";
 import { PrintService } from "../gen/printing/v1/printing_pb.js";
 import { startRestServer } from "../rest/support/rest-server.js";
 import { Print } from "../support/print-server.js";
+import { isInstalled } from "./is-installed.js";
 
 /** The `googleapis` of the project beside this file; undefined where it is not installed. */
 const googleapis = (() => {
@@ -16,11 +17,9 @@ const googleapis = (() => {
     return undefined;
   }
 })();
-if (googleapis === undefined) {
-  console.warn("skipped: no googleapis; npm install --prefix test/foreign/googleapis");
-}
+const remedy = "no googleapis; npm install --prefix test/foreign/googleapis";
 
-describe.skipIf(googleapis === undefined)("npm googleapis", () => {
+describe.runIf(isInstalled(googleapis, remedy))("npm googleapis", () => {
   it("server 83: calls all methods of apim v1alpha's operations, as Google published them", async () => {
     const parent = "projects/p/locations/l";
     const operations = createOperations();

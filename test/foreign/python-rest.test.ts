@@ -9,6 +9,7 @@ import { createOperations } from "../../src/server/index.js";
 import { PrintService } from "../gen/printing/v1/printing_pb.js";
 import { startRestServer } from "../rest/support/rest-server.js";
 import { Print } from "../support/print-server.js";
+import { isInstalled } from "./is-installed.js";
 
 const script = fileURLToPath(new URL("python_rest.py", import.meta.url));
 
@@ -21,13 +22,9 @@ const python = ["python3", "/usr/bin/python3"].find((command) => {
     return false;
   }
 });
-if (python === undefined) {
-  console.warn(
-    "skipped: no google-api-python-client; on Debian: apt-get install python3-googleapi",
-  );
-}
+const remedy = "no google-api-python-client; on Debian: apt-get install python3-googleapi";
 
-describe.skipIf(python === undefined)("google-api-python-client", () => {
+describe.runIf(isInstalled(python, remedy))("google-api-python-client", () => {
   it("server 83: is built from the discovery document, and all of its methods work", async () => {
     const parent = "projects/p/locations/l";
     const operations = createOperations();
