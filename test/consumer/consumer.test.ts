@@ -215,6 +215,14 @@ describe("the installed package", { timeout: timeoutMs }, () => {
     await expect(failed).rejects.toThrow("npm install libsql");
   });
 
+  it("names the package that the command wants for a database and does not find", async () => {
+    const database = ["--database-url", "postgres://127.0.0.1:1/none"];
+    for (const command of ["serve", "migrate"]) {
+      const failed = run(project, "longrunning", command, ...database);
+      await expect(failed, command).rejects.toThrow("npm install pg");
+    }
+  });
+
   it("bundles for a browser at its root, without the server and without node", async () => {
     const { metafile } = await build({
       stdin: { contents: `export * from "connect-longrunning";`, resolveDir: project },
