@@ -7,14 +7,14 @@ import { cancelledByRequest, workerLost, workFailed } from "./errors.js";
 import type { OperationsEvent } from "./events.js";
 import { storedError } from "./stored-result.js";
 
-/** The end of a claimed operation that must not run: it was cancelled, or was lost too often. */
-export function endBeforeRun(
-  record: OperationRecord,
-  maxAttempts: number,
-): StoredResult | undefined {
+/**
+ * The end of a claimed operation that must not run: it was cancelled, or was lost as often
+ * as `maxLosses`.
+ */
+export function endBeforeRun(record: OperationRecord, maxLosses: number): StoredResult | undefined {
   if (record.cancelRequestTimeMicros !== undefined) return storedError(cancelledByRequest());
-  const lost = record.attempt - record.handovers - 1;
-  return lost >= maxAttempts ? storedError(workerLost(lost)) : undefined;
+  const { losses } = record;
+  return losses >= maxLosses ? storedError(workerLost(losses)) : undefined;
 }
 
 /** The end of an operation whose work threw. What no client is told goes to `log`. */

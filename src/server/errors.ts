@@ -245,11 +245,13 @@ export function attemptLost(name: string, attempt: number): ConnectError {
   });
 }
 
-/** ABORTED: how an operation ends whose every attempt was lost before its end. */
+/** ABORTED: how an operation ends whose worker was lost, once or as often as it may be. */
 export function workerLost(attempts: number): ConnectError {
   return errorWithInfo(
     Code.Aborted,
-    `the operation was given up after ${attempts} attempts that were lost`,
+    attempts === 1
+      ? "the operation was given up, as the process that ran it was lost"
+      : `the operation was given up after ${attempts} attempts that were lost`,
     { reason: "WORKER_LOST", metadata: { attempts: String(attempts) } },
   );
 }

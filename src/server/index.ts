@@ -1,6 +1,7 @@
 export {
   type CancelOptions,
   type Claim,
+  type ClaimOptions,
   type ColumnCondition,
   type Comparator,
   type CreateTimeRange,
@@ -67,6 +68,7 @@ export type {
   DeleteRunning,
   MethodOptions,
   Parallel,
+  Recovery,
   RetryOptions,
   StartOptions,
 } from "./method-options.js";

@@ -16,6 +16,17 @@ export type Parallel = "queue" | "refuse" | "preempt";
  */
 export type DeleteRunning = "hide" | "refuse";
 
+/**
+ * What becomes of an operation whose worker was lost: its process died, or could not show
+ * in time that it lives. `resume`: the next attempt is handed the checkpoint that was saved
+ * last. `restart`: the next attempt begins without one. `fail`: nothing runs again, and the
+ * operation ends ABORTED, reason `WORKER_LOST`.
+ *
+ * An attempt that its work or an orderly shutdown gave back is not lost: work that is tried
+ * again, that goes on later or that is handed over keeps its checkpoint, whichever this is.
+ */
+export type Recovery = "resume" | "restart" | "fail";
+
 /** How often and when work that failed is tried again. Every field may be left out. */
 export interface RetryOptions {
   /** How many attempts there are in all, at least 1; the last one's error is the operation's. Default: 5. */
@@ -93,6 +104,12 @@ export interface MethodOptions<
   deadlineMs?: number | undefined;
   /** Default: work that fails is not tried again. */
   retry?: RetryOptions | undefined;
+  /**
+   * What becomes of it when its worker is lost. With `fail`, work begins no more than once
+   * unless it asked for that, and an operation may end ABORTED although its work did all
+   * there was to do. Default: resume.
+   */
+  recovery?: Recovery | undefined;
   /**
    * Whether it can be cancelled; if not, CancelOperation of one that is not done is
    * FAILED_PRECONDITION, reason `NOT_CANCELLABLE`. Default: true.

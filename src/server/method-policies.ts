@@ -3,7 +3,7 @@ import { inRange } from "../internal/option-bounds.js";
 import { fullName, type LongRunningMethod } from "../operation/long-running.js";
 import type { OperationRecord } from "../store/operation-store.js";
 import { cancellationUnsupported, notCancellable } from "./errors.js";
-import type { DeleteRunning, MethodOptions, Parallel } from "./method-options.js";
+import type { DeleteRunning, MethodOptions, Parallel, Recovery } from "./method-options.js";
 import { type StandardMetadata, standardMetadataOf } from "./standard-metadata.js";
 
 /** What holds for the operations of one method. */
@@ -11,6 +11,7 @@ export interface MethodPolicy {
   readonly retentionMs: number;
   readonly deadlineMs: number | undefined;
   readonly parallel: Parallel;
+  readonly recovery: Recovery;
   readonly cancellable: boolean;
   readonly cancelGraceMs: number | undefined;
   readonly deleteRunning: DeleteRunning;
@@ -50,6 +51,7 @@ export function createMethodPolicies(defaults: PolicyDefaults): MethodPolicies {
   const fallback: MethodPolicy = {
     ...defaults,
     parallel: "queue",
+    recovery: "resume",
     cancellable: true,
     cancelGraceMs: undefined,
     metadata: undefined,
@@ -62,6 +64,7 @@ export function createMethodPolicies(defaults: PolicyDefaults): MethodPolicies {
         retentionMs: milliseconds("retentionMs", retentionMs ?? defaults.retentionMs),
         deadlineMs: optionalMilliseconds("deadlineMs", deadlineMs) ?? defaults.deadlineMs,
         parallel: options.parallel ?? fallback.parallel,
+        recovery: options.recovery ?? fallback.recovery,
         cancellable: options.cancellable ?? true,
         cancelGraceMs: optionalMilliseconds("cancelGraceMs", cancelGraceMs),
         deleteRunning: options.deleteRunning ?? defaults.deleteRunning,

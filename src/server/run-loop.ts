@@ -39,7 +39,7 @@ export interface RunLoopParts {
   watch: (record: OperationRecord) => void;
   /** Least time between two writes of one operation's metadata, in milliseconds. */
   reportIntervalMs: number;
-  /** How many attempts at one operation there are at most, without those handed over. */
+  /** How many attempts at one operation may be lost before it is given up. */
   maxAttempts: number;
 }
 
@@ -262,11 +262,12 @@ export function createRunLoop(parts: RunLoopParts): RunLoop {
         attemptSignal = await createAttemptSignal(delivery.name, store, signals, clock);
         // A claim would take the operation from whoever has it by now.
         if (delivery.signal.aborted) return settled;
-        const record = await store.claim(delivery.name);
+        const { recovery } = runnable.policy;
+        const restartLost = recovery === "restart";
+        const record = await store.claim(delivery.name, { restartLost });
         if (record === undefined) return settled;
         watch(record);
-        const maxAttempts = Math.max(parts.maxAttempts, runnable.retry?.maxAttempts ?? 0);
-        const early = endBeforeRun(record, maxAttempts);
+        const early = endBeforeRun(record, recovery === "fail" ? 1 : parts.maxAttempts);
         if (early !== undefined) {
           await finish(record, early);
           return settled;

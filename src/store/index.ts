@@ -24,6 +24,7 @@ export {
 export type {
   CancelOptions,
   Claim,
+  ClaimOptions,
   HideOptions,
   InsertOptions,
   InsertOutcome,

@@ -98,6 +98,12 @@ export interface InsertOptions extends StoreOptions {
   parallel?: ParallelPolicy | undefined;
 }
 
+/** Options of a claim. */
+export interface ClaimOptions extends StoreOptions {
+  /** Drop the checkpoint, if the attempt before this one was lost. Default: false, it is kept. */
+  restartLost?: boolean | undefined;
+}
+
 /** Options of a request to cancel. */
 export interface CancelOptions extends StoreOptions {
   /**
@@ -144,6 +150,11 @@ export interface OperationRecord extends NewOperation {
   readonly attempt: number;
   /** How many of the attempts were handed back by an orderly shutdown; those count against no bound. */
   readonly handovers: number;
+  /**
+   * How many of the attempts were lost: another claim came before they ended the operation
+   * or gave it back.
+   */
+  readonly losses: number;
   /** What the work left for its next attempt; undefined where it left nothing. */
   readonly checkpoint: Uint8Array | undefined;
   readonly createTimeMicros: number;
@@ -257,11 +268,11 @@ export interface OperationStore {
   get(name: string, options?: StoreOptions): Promise<OperationRecord | undefined>;
   /**
    * Take an operation to run it: `running`, with its attempt raised by one, so
-   * that whoever had it before can write no more. A hidden one too: a deletion
-   * does not stop the work. Undefined where there is nothing to run: unknown, blocked,
+   * that whoever had it before can write no more; one that was `running` already counts
+   * a loss. A hidden one too: a deletion does not stop the work. Undefined where there is nothing to run: unknown, blocked,
    * done, or driven from outside.
    */
-  claim(name: string, options?: StoreOptions): Promise<OperationRecord | undefined>;
+  claim(name: string, options?: ClaimOptions): Promise<OperationRecord | undefined>;
   /** Keep what an attempt reports; undefined where the claim no longer holds. */
   report(
     claim: Claim,

@@ -5,6 +5,7 @@ import { storeClosed, storeFull, transactionUnsupported } from "../errors.js";
 import type {
   CancelOptions,
   Claim,
+  ClaimOptions,
   HideOptions,
   InsertOptions,
   InsertOutcome,
@@ -248,12 +249,15 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
     });
   };
 
-  const claim = (name: string): OperationRecord | undefined => {
+  const claim = (name: string, { restartLost }: ClaimOptions): OperationRecord | undefined => {
     const row = recordRow(name);
     if (row === undefined || rows.isExternal(row)) return undefined;
     const state = rows.stateOf(row);
     if (state === "done" || state === "blocked") return undefined;
-    return change(row, { state: "running", attempt: rows.attemptOf(row) + 1 });
+    const attempt = rows.attemptOf(row) + 1;
+    if (state === "queued") return change(row, { state: "running", attempt });
+    const losses = rows.lossesOf(row) + 1;
+    return change(row, { attempt, losses, ...(restartLost && { checkpoint: undefined }) });
   };
 
   const unblock = (resourceKey: string): OperationRecord | undefined => {
@@ -295,7 +299,7 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
     },
     claim: async (name, given) => {
       assertUsable(given);
-      return claim(name);
+      return claim(name, given ?? {});
     },
     report: async (claim, given, storeOptions) => {
       assertUsable(storeOptions);

@@ -14,6 +14,7 @@ export interface RowChanges {
   readonly state?: OperationState;
   readonly attempt?: number;
   readonly handovers?: number;
+  readonly losses?: number;
   readonly updateTimeMicros?: number;
   readonly deadlineTimeMicros?: number | undefined;
   readonly cancelRequestTimeMicros?: number;
@@ -56,6 +57,7 @@ export interface RecordRows {
   /** When the window of its request id is over. */
   requestIdEndOf(row: number): number;
   handoversOf(row: number): number;
+  lossesOf(row: number): number;
   /** Numbers of strings in the tables below. */
   parentOf(row: number): number;
   principalOf(row: number): number;
@@ -103,8 +105,9 @@ const numbers = {
   checkpoint: 9,
   result: 10,
   fingerprint: 11,
+  losses: 12,
 } as const;
-const numbersPerRow = 12;
+const numbersPerRow = 13;
 
 const payloads = [
   numbers.request,
@@ -250,6 +253,7 @@ export function createRecordRows(parents: InternedStrings): RecordRows {
       setState(row, state);
       setNumber(row, numbers.attempt, 0);
       setNumber(row, numbers.handovers, 0);
+      setNumber(row, numbers.losses, 0);
       setNumber(row, numbers.parent, parents.retain(operation.parent));
       setNumber(row, numbers.method, methods.retain(operation.method));
       setNumber(row, numbers.principal, principals.retain(operation.principal));
@@ -270,6 +274,7 @@ export function createRecordRows(parents: InternedStrings): RecordRows {
       if (changes.state !== undefined) setState(row, changes.state);
       if (changes.attempt !== undefined) setNumber(row, numbers.attempt, changes.attempt);
       if (changes.handovers !== undefined) setNumber(row, numbers.handovers, changes.handovers);
+      if (changes.losses !== undefined) setNumber(row, numbers.losses, changes.losses);
       if (changes.updateTimeMicros !== undefined) {
         setTime(row, times.update, changes.updateTimeMicros);
       }
@@ -312,6 +317,7 @@ export function createRecordRows(parents: InternedStrings): RecordRows {
       state: stateOf(row),
       attempt: numberOf(row, numbers.attempt),
       handovers: numberOf(row, numbers.handovers),
+      losses: numberOf(row, numbers.losses),
       checkpoint: payloadOf(row, numbers.checkpoint),
       createTimeMicros: timeOf(row, times.create),
       updateTimeMicros: timeOf(row, times.update),
@@ -330,6 +336,7 @@ export function createRecordRows(parents: InternedStrings): RecordRows {
     isTombstone: (row) => hasFlag(row, tombstoneBit),
     attemptOf: (row) => numberOf(row, numbers.attempt),
     handoversOf: (row) => numberOf(row, numbers.handovers),
+    lossesOf: (row) => numberOf(row, numbers.losses),
     createTimeOf: (row) => timeOf(row, times.create),
     updateTimeOf: (row) => timeOf(row, times.update),
     deadlineTimeOf: (row) => presentTimeOf(row, times.deadline),

@@ -24,6 +24,7 @@ create table ${schema}.operations (
     check (state in ('blocked', 'queued', 'running', 'done', 'gone')),
   attempt integer not null default 0,
   handovers integer not null default 0,
+  losses integer not null default 0,
   request bytea not null,
   metadata bytea,
   checkpoint bytea,

@@ -129,8 +129,16 @@ export function createPostgresStore(options: PostgresStoreOptions): OperationSto
     get,
     claim(name, callOptions) {
       const parameters = createParameters();
-      return update(
+      const isLost = "o.state = 'running'";
+      const assignments = [
         `state = 'running', attempt = o.attempt + 1, update_time = ${nextUpdateTime}`,
+        `losses = o.losses + case when ${isLost} then 1 else 0 end`,
+      ];
+      if (callOptions?.restartLost) {
+        assignments.push(`checkpoint = case when ${isLost} then null else o.checkpoint end`);
+      }
+      return update(
+        assignments.join(", "),
         `o.name = ${parameters.add(escapeNul(name))} and not o.external
           and o.state in ('queued', 'running')`,
         parameters,

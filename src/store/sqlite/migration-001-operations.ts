@@ -20,6 +20,7 @@ create table operations (
   state text not null check (state in ('blocked', 'queued', 'running', 'done', 'gone')),
   attempt integer not null default 0,
   handovers integer not null default 0,
+  losses integer not null default 0,
   retention_ms real not null,
   deadline_ms real,
   update_time integer not null,

@@ -28,6 +28,7 @@ const valueByColumn: Readonly<Record<string, (record: OperationRecord) => Sqlite
   state: (record) => record.state,
   attempt: (record) => record.attempt,
   handovers: (record) => record.handovers,
+  losses: (record) => record.losses,
   retention_ms: (record) => record.retentionMs,
   deadline_ms: (record) => record.deadlineMs ?? null,
   update_time: (record) => record.updateTimeMicros,
@@ -66,7 +67,15 @@ export function insertValues(
 }
 
 /** What changes while the work goes on: no index has to follow. */
-const progressColumns = ["state", "attempt", "handovers", "update_time", "metadata", "checkpoint"];
+const progressColumns = [
+  "state",
+  "attempt",
+  "handovers",
+  "losses",
+  "update_time",
+  "metadata",
+  "checkpoint",
+];
 
 /** All that changes. */
 const changingColumns = [
@@ -115,6 +124,7 @@ export function recordFromRow(row: Row): OperationRecord {
     state: stateOf(row),
     attempt: numberOf(row, "attempt"),
     handovers: numberOf(row, "handovers"),
+    losses: numberOf(row, "losses"),
     request: bytesOf(row, "request"),
     metadata: optionalBytesOf(row, "metadata"),
     checkpoint: optionalBytesOf(row, "checkpoint"),

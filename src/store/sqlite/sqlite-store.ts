@@ -181,7 +181,11 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Op
         const record = table.find(name);
         if (record === undefined || record.external) return undefined;
         if (record.state === "done" || record.state === "blocked") return undefined;
-        return table.progress(record, { state: "running", attempt: record.attempt + 1 });
+        const attempt = record.attempt + 1;
+        if (record.state === "queued") return table.progress(record, { state: "running", attempt });
+        const losses = record.losses + 1;
+        const checkpoint = callOptions?.restartLost ? undefined : record.checkpoint;
+        return table.progress(record, { attempt, losses, checkpoint });
       }, callOptions),
     report: (claim, report, callOptions) =>
       group.run(() => {
@@ -260,6 +264,7 @@ function newRecord(
     state: isDone ? "done" : state,
     attempt: 0,
     handovers: 0,
+    losses: 0,
     checkpoint: undefined,
     createTimeMicros,
     updateTimeMicros: createTimeMicros,

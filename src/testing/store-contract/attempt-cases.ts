@@ -71,6 +71,43 @@ export const attemptCases: readonly ContractCase<OperationStore>[] = [
     assertSame((await store.release(second, false, cancelled))?.handovers, 1, "handovers");
   }),
   storeCase(
+    "counts an attempt as lost that is claimed over, and none that was given back",
+    async (store) => {
+      const { name } = await inserted(store, newOperation());
+      for (const handover of [true, false]) {
+        const given = present(await store.claim(name), "a claim of what is queued");
+        assertSame(given.losses, 0, "losses");
+        assertSame((await store.release(given, handover, cancelled))?.losses, 0, "losses");
+      }
+      await store.claim(name);
+      assertSame((await store.claim(name))?.losses, 1, "losses");
+      assertSame((await store.claim(name))?.losses, 2, "losses");
+      assertSame((await store.get(name))?.losses, 2, "losses");
+    },
+  ),
+  storeCase(
+    "drops the checkpoint of a lost attempt where the claim says so, and no other",
+    async (store) => {
+      const restartLost = true;
+      const claim = await claimed(store, newOperation());
+      await store.report(claim, { checkpoint: Uint8Array.of(7) });
+      await store.release(claim, false, cancelled);
+      const given = present(
+        await store.claim(claim.name, { restartLost }),
+        "a claim of what is queued",
+      );
+      assertSame(given.checkpoint, Uint8Array.of(7), "checkpoint that was given back");
+      const kept = present(await store.claim(claim.name), "a claim of what is running");
+      assertSame(kept.checkpoint, Uint8Array.of(7), "checkpoint that was kept");
+      const restarted = present(
+        await store.claim(claim.name, { restartLost }),
+        "a claim that restarts",
+      );
+      assertSame(restarted.checkpoint, undefined, "checkpoint of the lost attempt");
+      assertSame((await store.get(claim.name))?.checkpoint, undefined, "checkpoint in the store");
+    },
+  ),
+  storeCase(
     "shows a worker its record, a hidden one too, with the request to cancel",
     async (store) => {
       const claim = await claimed(store, newOperation());
