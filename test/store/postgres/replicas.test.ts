@@ -26,12 +26,12 @@ describe.sequential("replicas on one PostgreSQL", () => {
     return createLongRunningClient({ print: Print }, transport).print({ pages: 1 });
   };
 
-  /** The first of these workers to have the operation, and the attempt that it makes. */
+  /** The first of these workers to have the operation, and what it was handed. */
   const claimed = (among: readonly Replica[], name: string) =>
     Promise.race(
       among.map(async (worker) => {
-        const { attempt } = await worker.heard("claimed", name);
-        return { worker, attempt };
+        const { attempt, checkpoint } = await worker.heard("claimed", name);
+        return { worker, attempt, checkpoint };
       }),
     );
 
@@ -73,22 +73,25 @@ describe.sequential("replicas on one PostgreSQL", () => {
     });
   });
 
-  it("durability I2, I3: another takes over from a killed replica and from one that stands still, and waiters on a third get the results", async () => {
+  it("durability I2, I3: another goes on from the checkpoint of a killed replica and of one that stands still, and waiters on a third get the results", async () => {
     const [toKill, toPause] = [await start(), await start()];
     const { worker: killed } = await claimed(workers, toKill.name);
     const { worker: paused } = await claimed(workers, toPause.name);
     assert.notEqual(killed, paused);
     const results = Promise.all([toKill.result(), toPause.result()]);
+    await killed.heard("checkpoint-saved", toKill.name);
+    await paused.heard("checkpoint-saved", toPause.name);
     killed.kill("SIGKILL");
     paused.kill("SIGSTOP");
     const stoppedAtMs = performance.now();
     workers = workers.filter((worker) => worker !== killed);
     const standby = workers.filter((worker) => worker !== paused);
 
-    const { attempt } = await claimed(standby, toKill.name);
+    const { attempt, checkpoint } = await claimed(standby, toKill.name);
     const tookMs = performance.now() - stoppedAtMs;
-    assert.equal(attempt, 2);
+    assert.deepEqual({ attempt, checkpoint }, { attempt: 2, checkpoint: [1, 2, 3] });
     assert.ok(tookMs <= takeoverMs, `it took ${tookMs} ms`);
+    assert.deepEqual((await claimed(standby, toPause.name)).checkpoint, [1, 2, 3]);
     const responses = await results;
     assert.deepEqual(
       responses.map(({ pages }) => pages),

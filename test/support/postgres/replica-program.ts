@@ -20,12 +20,17 @@ const operations = createOperations({
   },
 });
 
-/** The first attempt goes on until it is stopped; a later one says which it was. */
+/**
+ * The first attempt saves a checkpoint and goes on until it is stopped; a later one says which
+ * it was.
+ */
 const work: PrintWork = async (op) => {
-  const { name, attempt, signal } = op;
-  tell({ kind: "claimed", name, attempt });
+  const { name, attempt, signal, checkpoint } = op;
+  tell({ kind: "claimed", name, attempt, checkpoint: checkpoint && [...checkpoint] });
   if (attempt > 1) return { pages: attempt };
   op.report({ pagesPrinted: 1 });
+  await op.saveCheckpoint(Uint8Array.of(1, 2, 3));
+  tell({ kind: "checkpoint-saved", name });
   await sleep(600_000, undefined, { signal }).catch(() => undefined);
   tell({ kind: "aborted", name, code: ConnectError.from(signal.reason).code });
   throw signal.reason;

@@ -7,7 +7,14 @@ import type { Code } from "@connectrpc/connect";
 export type ReplicaMessage = { readonly kind: "listening"; readonly port: number } | ReplicaEvent;
 
 export type ReplicaEvent =
-  | { readonly kind: "claimed"; readonly name: string; readonly attempt: number }
+  | {
+      readonly kind: "claimed";
+      readonly name: string;
+      readonly attempt: number;
+      /** What the attempt was handed, byte by byte. */
+      readonly checkpoint: readonly number[] | undefined;
+    }
+  | { readonly kind: "checkpoint-saved"; readonly name: string }
   | { readonly kind: "aborted"; readonly name: string; readonly code: Code }
   | { readonly kind: "attempt-lost"; readonly name: string };
 
