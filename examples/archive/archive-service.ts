@@ -40,14 +40,15 @@ export function addArchiveService(router: ConnectRouter, operations: OperationsS
 }
 
 /** Says no to the start call itself, where no operation could do anything with the request. */
-function assertPaths({ folder, archive }: CompressRequest): void {
+export function assertPaths({ folder, archive }: CompressRequest): void {
   for (const [field, path] of Object.entries({ folder, archive })) {
     if (path === "") throw invalidPath(field, "must not be empty");
     if (path.includes("\0")) throw invalidPath(field, "must not contain a NUL character");
   }
 }
 
-function metadataFrom(progress: CompressProgress) {
+/** Progress as the metadata message has it. */
+export function metadataFrom(progress: CompressProgress) {
   return {
     ...progress,
     bytesDone: BigInt(progress.bytesDone),

@@ -28,7 +28,7 @@ describe("a server over PostgreSQL, under any order of calls", () => {
         };
       },
       true,
-      { numRuns: 30, maxCommands: 40 },
+      { numRuns: 20, maxCommands: 35 },
     );
   }, 60_000);
 });
