@@ -86,9 +86,11 @@ const definitions = protoLoader.loadSync(
   },
 );
 
-/** Connect to an insecure port of this machine. */
+/** Connect to an insecure port of this machine, over a connection of its own. */
 export function createForeignOperations(port: number): ForeignOperations {
-  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), {
+    "grpc.use_local_subchannel_pool": 1,
+  });
   const unary = <Request extends object, Response extends object>(name: string) => {
     const { path, requestSerialize, responseDeserialize } = foreignMethod(name);
     return (request: Request, deadlineMs?: number): Promise<Response> =>

@@ -1,17 +1,7 @@
 import assert from "node:assert/strict";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { credentials, type ServiceError, status } from "@grpc/grpc-js";
-import {
-  createBackoffSettings,
-  GoogleAuth,
-  operation as gaxOperation,
-  googleAuthLibrary,
-  LongrunningDescriptor,
-  lro,
-  type OperationsClient,
-  operationsProtos,
-  protobuf,
-} from "google-gax";
+import { type ServiceError, status } from "@grpc/grpc-js";
+import { type OperationsClient, operationsProtos } from "google-gax";
 import { afterEach, beforeEach, describe, it } from "vitest";
 import { Operations } from "../../src/protos.js";
 import { createOperations, type OperationsServer } from "../../src/server/index.js";
@@ -22,6 +12,7 @@ import {
   type ForeignOperations,
   foreignStatusOf,
 } from "./foreign-operations.js";
+import { openGaxOperations, PrintMetadata, PrintResponse, pollWithGax } from "./gax-operations.js";
 import { createHastyClock } from "./hasty-clock.js";
 import { createWatchedSignals, type WatchedSignals } from "./watched-signals.js";
 
@@ -223,20 +214,14 @@ describe.each(answerers)("the operations client of google-gax, by $by", ({ leanG
 
   beforeEach(async () => {
     server = await serve(operations, leanGrpc);
-    // Credentials that ask nobody for anything.
-    const auth = new GoogleAuth({ authClient: new googleAuthLibrary.PassThroughClient() });
-    client = lro({ auth }).operationsClient({
-      servicePath: "127.0.0.1",
-      port: server.port,
-      sslCreds: credentials.createInsecure(),
-    });
+    client = openGaxOperations(server.port);
   });
 
   afterEach(() => client.close());
 
   it("polls an operation to its typed result, progress first", async () => {
     const { name } = await operations.create(Print, { parent });
-    const polled = await poll(name);
+    const polled = await pollWithGax(client, name);
     await operations.report(Print, name, { pagesPrinted: 2 });
     const progress = new Promise<unknown>((resolve) => polled.once("progress", resolve));
     const result = polled.promise();
@@ -249,7 +234,7 @@ describe.each(answerers)("the operations client of google-gax, by $by", ({ leanG
 
   it("rejects with the code of an operation that failed", async () => {
     const { name } = await operations.create(Print, { parent });
-    const polled = await poll(name);
+    const polled = await pollWithGax(client, name);
     await operations.fail(name, new ConnectError("no paper", Code.FailedPrecondition));
     await assert.rejects(polled.promise(), {
       code: status.FAILED_PRECONDITION,
@@ -269,27 +254,7 @@ describe.each(answerers)("the operations client of google-gax, by $by", ({ leanG
       found.push(name);
     assert.deepEqual(found, names);
   });
-
-  /** Take up an operation as google-gax's clients do after a start. */
-  async function poll(name: string) {
-    const { GetOperationRequest } = operationsProtos.google.longrunning;
-    const [first] = await client.getOperation(new GetOperationRequest({ name }));
-    const types = new LongrunningDescriptor(
-      client,
-      PrintResponse.decode.bind(PrintResponse),
-      PrintMetadata.decode.bind(PrintMetadata),
-    );
-    // Delays in milliseconds: first, multiplier, longest.
-    return gaxOperation(first, types, createBackoffSettings(1, 1, 1, null, null, null, 60_000));
-  }
 });
-
-const PrintResponse = new protobuf.Type("PrintResponse").add(
-  new protobuf.Field("pages", 1, "int32"),
-);
-const PrintMetadata = new protobuf.Type("PrintMetadata").add(
-  new protobuf.Field("pagesPrinted", 1, "int32"),
-);
 
 function serve({ service }: OperationsServer, leanGrpc: boolean): Promise<RunningServer> {
   return startServer({ routes: (router) => router.service(Operations, service), leanGrpc });

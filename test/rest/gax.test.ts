@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { createRequire } from "node:module";
 import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { fallback as gax } from "google-gax";
 import { afterAll, beforeAll, describe, it } from "vitest";
@@ -8,47 +7,8 @@ import { operationsHttpRules } from "../../src/rest/index.js";
 import { createOperations, type OperationsServer } from "../../src/server/index.js";
 import { PrintService } from "../gen/printing/v1/printing_pb.js";
 import { Print } from "../support/print-server.js";
+import { openGax } from "./support/open-gax.js";
 import { type RestServer, startRestServer } from "./support/rest-server.js";
-
-/** google-gax's own client of Operations, in its REST mode, and what LROperation needs beside it. */
-function openGax(port: number) {
-  const require = createRequire(createRequire(import.meta.url).resolve("google-gax"));
-  const { PassThroughClient } = require("google-auth-library");
-  const root = gax.protobuf.Root.fromJSON(require("../protos/operations.json"));
-  const count = (name: string, field: string) =>
-    new gax.protobuf.Type(name).add(new gax.protobuf.Field(field, 1, "int32"));
-  root.define("printing.v1").add(count("PrintResponse", "pages"));
-  root.define("printing.v1").add(count("PrintMetadata", "pagesPrinted"));
-  const options = {
-    auth: new PassThroughClient(),
-    protoJson: root,
-    numericEnums: true,
-    minifyJson: true,
-    httpRules: operationsHttpRules({
-      version: "v1alpha",
-      parent: "projects/*/locations/*",
-    }).flatMap(({ selector, pattern, body }) =>
-      pattern?.case === undefined || selector?.endsWith("WaitOperation")
-        ? []
-        : [{ selector, [pattern.case]: pattern.value, body }],
-    ),
-  };
-  const client = gax.lro(options).operationsClient({
-    servicePath: "127.0.0.1",
-    port,
-    protocol: "http",
-  });
-  const decoder = (name: string) => {
-    const type = root.lookupType(`printing.v1.${name}`);
-    return (bytes: Parameters<typeof type.decode>[0]) => type.decode(bytes);
-  };
-  const descriptor = new gax.LongrunningDescriptor(
-    client,
-    decoder("PrintResponse"),
-    decoder("PrintMetadata"),
-  );
-  return { client, descriptor, messages: root.lookup("google.longrunning") };
-}
 
 describe("google-gax in its REST mode", () => {
   const parent = "projects/p/locations/l";
