@@ -171,6 +171,7 @@ export function createOperationStarts(parts: StartParts): OperationStarts {
         init.parallel === "preempt"
           ? { kind: "preempt", result: storedError(preempted(resourceKey ?? "")) }
           : { kind: init.parallel };
+      if (!external && operation.result === undefined) await dispatcher.prepare?.(methodName);
       const { record, preempted: ended } =
         transaction === undefined
           ? await store.transaction((own) => insert(operation, parallel, own))

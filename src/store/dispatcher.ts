@@ -56,6 +56,12 @@ export interface Dispatcher {
    */
   readonly isDurable: boolean;
   /**
+   * Set up what dispatching a method's operations takes. Called before a transaction in
+   * which one is dispatched: whoever needs a connection of its own for that must not wait
+   * for one while the transaction holds another. Absent where there is nothing to set up.
+   */
+  prepare?(method: string): Promise<void>;
+  /**
    * Have an operation run by one of the processes that serve its method. When
    * this resolves (with a transaction: when that commits) the operation will be
    * delivered, however often processes die.

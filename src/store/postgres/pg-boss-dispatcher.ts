@@ -321,6 +321,13 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
 
   return {
     isDurable: true,
+    async prepare(method) {
+      try {
+        await queueOf(method);
+      } catch (cause) {
+        throw databaseError(cause);
+      }
+    },
     async dispatch({ name, method, tenant = "" }, dispatchOptions) {
       try {
         const queue = await queueOf(method);

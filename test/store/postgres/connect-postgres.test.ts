@@ -40,6 +40,15 @@ describe("connectPostgres", () => {
     assert.deepEqual(rows, []);
   });
 
+  it("starts more operations at once than it has connections, the first ones of their method", async () => {
+    const { url } = await createTestDatabase();
+    const parts = await connectPostgres({ connectionString: url, maxConnections: 3 });
+    const operations = createOperations(parts);
+    const starts = Array.from({ length: 20 }, () => operations.start(Print, {}));
+    assert.equal(new Set((await Promise.all(starts)).map(({ name }) => name)).size, 20);
+    await operations.shutdown();
+  });
+
   it("durability 13: works without LISTEN and NOTIFY, by polling", async () => {
     const { url } = await createTestDatabase();
     const options = { connectionString: url, notify: false, pollIntervalMs: 20 };

@@ -1,0 +1,66 @@
+import { openBenchDatabase } from "../bench-postgres.js";
+import type { Question, Subject } from "../harness.js";
+
+const module = (name: string) => new URL(`../subjects/${name}.ts`, import.meta.url);
+
+/** From one start to the next, so that few operations end at the same time. */
+const everyMs = 50;
+
+const p99 = { key: "p99Ms", title: "99th percentile of a turn (ms)", amount: "p99Ms" };
+const middle = { key: "medianMs", title: "median of a turn (ms)", amount: "medianMs" };
+
+/** The client calls one replica, and the work runs in another. The case is how long it runs. */
+function replicaSubject(name: string, follower: string, isReplicated: boolean): Subject {
+  return {
+    name,
+    async open() {
+      const database = await openBenchDatabase();
+      // One after the other: the first sets the schemas up.
+      const api = isReplicated ? await database.startChild(module("postgres-api")) : undefined;
+      const worker = isReplicated
+        ? await database.startChild(module("postgres-server"))
+        : undefined;
+      const client = await database.startChild(module(follower));
+      const port = api?.port ?? 0;
+      return {
+        async turn(lastMs, turnMs) {
+          const operations = Math.ceil(turnMs / everyMs);
+          const settled = await client.ask("follow", { port, operations, lastMs, everyMs });
+          const seen = await worker?.ask("seen");
+          const latenciesMs = settled
+            .map(({ atMs, since }) => {
+              const otherMs = typeof since === "number" ? since : seen?.endedAtMs.get(since.endOf);
+              if (otherMs === undefined) throw new Error("the worker has not seen the end");
+              // A cancellation begins at the client, an end in the worker.
+              return Math.abs(atMs - otherMs);
+            })
+            .sort((one, other) => one - other);
+          const at = (share: number) =>
+            latenciesMs[Math.min(latenciesMs.length - 1, Math.floor(latenciesMs.length * share))];
+          return { p99Ms: at(0.99) ?? Number.NaN, medianMs: at(0.5) ?? Number.NaN };
+        },
+        async close() {
+          await client.stop();
+          await api?.stop();
+          await worker?.stop();
+          await database.close();
+        },
+      };
+    },
+  };
+}
+
+export const question: Question = {
+  asks: "How soon does another replica's client hear of an end, and another replica's work of a cancellation?",
+  baseline: "pg: notify",
+  subjects: [
+    replicaSubject("pg: notify", "notify-follower", false),
+    replicaSubject("ours: wake", "wait-follower", true),
+    replicaSubject("ours: cancel", "cancel-follower", true),
+  ],
+  cases: { of: "ms of work", values: [100] },
+  measures: [p99, middle],
+  // What is wanted is a time and no ratio: README.md has it.
+  goals: [],
+  effort: { launches: 3, rounds: 3, warmUpRounds: 2, turns: 1, turnMs: 3000 },
+};

@@ -1,0 +1,13 @@
+/** Starts operations that nobody waits for, by Connect's gRPC transport. */
+import { toBinary } from "@bufbuild/protobuf";
+import { createClient } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import { OperationSchema } from "../../src/protos.js";
+import { PrintService } from "../../test/gen/printing/v1/printing_pb.js";
+import { runClient } from "../child-side.js";
+
+runClient((baseUrl) => {
+  const printer = createClient(PrintService, createGrpcTransport({ baseUrl }));
+  const start = () => printer.print({ pages: 0 });
+  return { call: start, answer: async () => toBinary(OperationSchema, await start()) };
+});
