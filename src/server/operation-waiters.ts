@@ -183,7 +183,8 @@ class Topic implements QueuedTimer {
     } catch (error) {
       this.forEach(Number.POSITIVE_INFINITY, (waiter) => this.fail(waiter, error));
     }
-    void this.read();
+    // What was read before, for those whose time was up, told nothing of what came after it.
+    this.look();
   }
 
   private close(): void {
@@ -196,14 +197,19 @@ class Topic implements QueuedTimer {
 
   /** Read for as long as there is a reason to: one read at a time, however many want one. */
   private async read(): Promise<void> {
-    if (this.isReading || this.unsubscribe === undefined) return;
+    if (this.isReading) return;
     this.isReading = true;
-    while (!this.isClosed && (this.isStale || this.toAnswer.length > 0)) {
+    while (!this.isClosed && this.hasReason()) {
       // All who are due at one time, or woken by one signal, get in before the read begins.
       await undefined;
       await this.readOnce();
     }
     this.isReading = false;
+  }
+
+  /** Whose time is up is answered although the subscription has not come about yet. */
+  private hasReason(): boolean {
+    return this.toAnswer.length > 0 || (this.isStale && this.unsubscribe !== undefined);
   }
 
   private async readOnce(): Promise<void> {

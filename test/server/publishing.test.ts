@@ -490,4 +490,47 @@ describe("waiting", () => {
     expect(answered).toBe(true);
     await waiting;
   });
+
+  it("server 69: answers at its timeout although no subscription comes about", async () => {
+    const { operations, rpc, clock } = createPrintServer(never, {
+      signals: { ...createInProcessSignals(), subscribe: never },
+    });
+    const { name } = await operations.create(Print, {});
+    let isDone: boolean | undefined;
+    const waiting = rpc.waitOperation({ name, timeout: { seconds: 5n } }).then(({ done }) => {
+      isDone = done;
+    });
+    await clock.advance(5000);
+    expect(isDone).toBe(false);
+    await waiting;
+    expect(clock.scheduled()).toBe(0);
+  });
+
+  it("server 73: reads once more when a subscription has come late, after another's timeout", async () => {
+    const clock = createManualClock();
+    const store = createMemoryStore({ clock });
+    const signals = createInProcessSignals();
+    const subscribing = createDeferred();
+    const { operations, rpc } = createPrintServer(never, {
+      clock,
+      store,
+      signals: {
+        ...signals,
+        async subscribe(...args) {
+          await subscribing.promise;
+          return signals.subscribe(...args);
+        },
+      },
+    });
+    const { name } = await operations.create(Print, {});
+    const long = rpc.waitOperation({ name, timeout: { seconds: 50n } });
+    const short = rpc.waitOperation({ name, timeout: { seconds: 1n } });
+    await clock.advance(1000);
+    expect((await short).done).toBe(false);
+    await operations.succeed(Print, name, {});
+    subscribing.resolve();
+    await clock.advance(0);
+    expect(clock.scheduled()).toBe(0);
+    expect((await long).done).toBe(true);
+  });
 });
