@@ -138,8 +138,10 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
 
   const shutdown = async (graceMs: number) => {
     stopped.abort(draining());
-    await Promise.allSettled(startsUnderWay);
     waiters.drain();
+    // A hook or a store that never answers a start must not keep the server from its end.
+    const started = Promise.allSettled(startsUnderWay).then(() => undefined);
+    await settlesWithin(started, clock, graceMs);
     const settled = dispatcher.stop();
     if (!(await settlesWithin(settled, clock, graceMs))) {
       runLoop.drain();

@@ -144,9 +144,9 @@ export interface OperationsServer {
   fail(name: string, error: ConnectError): Promise<Operation>;
   /**
    * Shut down in order: refuse starts with UNAVAILABLE, answer those who wait with
-   * the latest state, and let the work finish for `graceMs` milliseconds (default:
-   * 10,000). Then its signal aborts, and after the same time again what still runs
-   * is left alone. Closes the store, the dispatcher and the signals. Calling it again
+   * the latest state, and let the starts under way end, for at most `graceMs`
+   * milliseconds (default: 10,000), and then the work, for as long. Then its signal
+   * aborts, and after the same time again what still runs is left alone. Closes the store, the dispatcher and the signals. Calling it again
    * joins the first call.
    */
   shutdown(options?: { graceMs?: number | undefined }): Promise<void>;

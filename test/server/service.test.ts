@@ -423,6 +423,25 @@ describe("shutdown", () => {
     expect(events).toEqual([{ kind: "work-abandoned", names: [name] }]);
   });
 
+  it("answers who waits, and comes to its end, although a start does not", async () => {
+    const { printer, operations, client, clock } = createPrintServer(never, {
+      method: { tryNow: never },
+    });
+    const { name } = await operations.create(Print, {});
+    const waiting = client.wait(name, 50_000);
+    const started = printer.print({}, { maxAttempts: 1 });
+    await clock.advance(0);
+    let isStopped = false;
+    const stopped = operations.shutdown({ graceMs: 1000 }).then(() => {
+      isStopped = true;
+    });
+    expect((await waiting).done).toBe(false);
+    await clock.advance(1000);
+    expect(isStopped).toBe(true);
+    await stopped;
+    void started;
+  });
+
   it("hands over the work that stops for it, which ends no operation", async () => {
     const clock = createManualClock();
     const store = createMemoryStore({ clock });
