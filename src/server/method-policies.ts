@@ -39,10 +39,9 @@ export interface MethodPolicies {
   ): MethodPolicy;
   /** Of a method that this process need not handle: what was declared, or else the defaults. */
   known(method: LongRunningMethod): MethodPolicy;
-  /**
-   * @throws ConnectError `Unimplemented` where nothing can be cancelled,
-   *   `FailedPrecondition` where this operation cannot and is not done.
-   */
+  /** @throws ConnectError `Unimplemented` where nothing can be cancelled. */
+  assertCancellation(): void;
+  /** @throws ConnectError `FailedPrecondition` where this operation cannot be cancelled and is not done. */
   assertCancellable(record: OperationRecord): void;
 }
 
@@ -81,8 +80,10 @@ export function createMethodPolicies(defaults: PolicyDefaults): MethodPolicies {
       policies.set(name, policy);
       return policy;
     },
-    assertCancellable({ name, method, state }) {
+    assertCancellation() {
       if (!defaults.cancellation) throw cancellationUnsupported();
+    },
+    assertCancellable({ name, method, state }) {
       const { cancellable } = policies.get(method) ?? fallback;
       if (!cancellable && state !== "done") throw notCancellable(name, method);
     },

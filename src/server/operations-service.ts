@@ -119,7 +119,9 @@ export function createOperationsService(
     },
 
     async cancelOperation({ name }, context) {
-      const found = await find(name, await admit("cancel", name, context));
+      const caller = await admit("cancel", name, context);
+      policies.assertCancellation();
+      const found = await find(name, caller);
       policies.assertCancellable(found);
       if (found.state === "done") return create(EmptySchema);
       const graceMs = policies.of(found.method).cancelGraceMs;

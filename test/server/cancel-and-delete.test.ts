@@ -88,9 +88,11 @@ describe("what cannot be cancelled", () => {
   it("server 62: is UNIMPLEMENTED where the service has no cancellation", async () => {
     const { printer, client } = createPrintServer(never, { cancellation: false });
     const { name } = await printer.print({});
-    const error = await rejectionOf(client.cancel(name));
-    expect(error.code).toBe(Code.Unimplemented);
-    expect(standardDetailsOf(error).errorInfo?.reason).toBe("CANCELLATION_UNSUPPORTED");
+    for (const each of [name, "operations/unknown"]) {
+      const error = await rejectionOf(client.cancel(each));
+      expect(error.code).toBe(Code.Unimplemented);
+      expect(standardDetailsOf(error).errorInfo?.reason).toBe("CANCELLATION_UNSUPPORTED");
+    }
   });
 });
 
