@@ -237,8 +237,8 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
     report: async (method, name, metadata) => {
       knownMethods.add(method);
       return external.report(name, method, (record) => {
-        const prefix = policies.known(method).metadata?.prefixOf(record.request);
-        return storedPayload(method.metadata, metadata, prefix);
+        const withStandard = policies.known(method).metadata?.aroundReportsOf(record.request);
+        return storedPayload(method.metadata, metadata, withStandard);
       });
     },
     succeed: async (method, name, response) => {

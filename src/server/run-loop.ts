@@ -178,7 +178,7 @@ export function createRunLoop(parts: RunLoopParts): RunLoop {
     const observation = observeClaim(record);
     const startMs = clock.nowMs();
     const outcome = await runWork(method, observation, () => {
-      const prefix = policy.metadata?.prefixOf(record.request);
+      const withStandard = policy.metadata?.aroundReportsOf(record.request);
       return work({
         name,
         request: fromBinary(method.method.input, record.request),
@@ -186,7 +186,7 @@ export function createRunLoop(parts: RunLoopParts): RunLoop {
         signal: attemptSignal.signal,
         checkpoint: record.checkpoint && Uint8Array.from(record.checkpoint),
         report(metadata) {
-          reports.put({ metadata: storedPayload(method.metadata, metadata, prefix) });
+          reports.put({ metadata: storedPayload(method.metadata, metadata, withStandard) });
         },
         async saveCheckpoint(checkpoint) {
           const kept = await store.report(record, { checkpoint: checkpointCopy(checkpoint) });

@@ -1,5 +1,5 @@
 import { create, type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
-import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { type Any, AnySchema } from "@bufbuild/protobuf/wkt";
 import { Code } from "@connectrpc/connect";
 import { typeNameOf } from "../any/any.js";
@@ -12,14 +12,17 @@ import { stringFieldOf } from "./request-fields.js";
 import { standardFieldsOf } from "./standard-fields.js";
 
 /**
- * The standard fields of a method's metadata, kept by the server. They are put around what the work reports as serialized fields, so that nothing is
- * decoded: of a field that occurs twice the last one counts. What the work sets counts
- * for target, verb, api_version and the status, which come before it; the times and the
- * request to cancel, which come after it, are the server's alone.
+ * The standard fields of a method's metadata, kept by the server. They are put around what the
+ * work reports as serialized fields, so that nothing is decoded: of a field that occurs twice
+ * the last one counts. What the work sets counts for target, verb, api_version and the status,
+ * which come before it; the times and the request to cancel, which come after it, are the
+ * server's alone, and taken out of what the work reports.
  */
 export interface StandardMetadata {
   /** What is stored before what the work reports. */
   prefixOf(request: Uint8Array): Uint8Array;
+  /** What is stored for a report, by the metadata that the work made, serialized. */
+  aroundReportsOf(request: Uint8Array): (reported: Uint8Array) => Uint8Array;
   /** The metadata that a record shows: what is stored, and what follows from its state. */
   shownFor(record: OperationRecord): Any;
 }
@@ -40,13 +43,20 @@ export function standardMetadataOf<I extends DescMessage>(
   writeString(constants, apiVersion, version);
   const constantBytes = constants.finish();
 
+  const own = new Set([createTime, endTime, cancelRequested, expireTime]);
+  const prefixOf = (bytes: Uint8Array) => {
+    if (target === undefined) return constantBytes;
+    const request = fromBinary(method.input, bytes);
+    const writer = new BinaryWriter().raw(constantBytes);
+    writeString(writer, target, options.target?.(request) ?? targetOf(method.input, request));
+    return writer.finish();
+  };
+
   return {
-    prefixOf(bytes) {
-      if (target === undefined) return constantBytes;
-      const request = fromBinary(method.input, bytes);
-      const writer = new BinaryWriter().raw(constantBytes);
-      writeString(writer, target, options.target?.(request) ?? targetOf(method.input, request));
-      return writer.finish();
+    prefixOf,
+    aroundReportsOf(request) {
+      const prefix = prefixOf(request);
+      return (reported) => withoutFields(own, reported, new BinaryWriter().raw(prefix)).finish();
     },
     shownFor(record) {
       const stored = record.metadata && fromBinary(AnySchema, record.metadata);
@@ -66,10 +76,29 @@ export function standardMetadataOf<I extends DescMessage>(
   };
 }
 
+/** Write all fields of a serialized message but those of these numbers. */
+function withoutFields(
+  numbers: ReadonlySet<number | undefined>,
+  message: Uint8Array,
+  writer: BinaryWriter,
+): BinaryWriter {
+  const reader = new BinaryReader(message);
+  while (reader.pos < reader.len) {
+    const start = reader.pos;
+    const [number, wireType] = reader.tag();
+    reader.skip(wireType, number);
+    if (!numbers.has(number)) writer.raw(message.subarray(start, reader.pos));
+  }
+  return writer;
+}
+
 function writeString(writer: BinaryWriter, number: number | undefined, value: string): void {
   if (number === undefined || value === "") return;
   writer.tag(number, WireType.LengthDelimited).string(value);
 }
+
+/** 9999-12-31T23:59:59Z, where google.protobuf.Timestamp ends. */
+const lastSecond = 253_402_300_799;
 
 function writeTime(
   writer: BinaryWriter,
@@ -77,7 +106,8 @@ function writeTime(
   timeMicros: number | undefined,
 ): void {
   if (number === undefined || timeMicros === undefined) return;
-  const seconds = Math.floor(timeMicros / 1_000_000);
+  const seconds = Math.min(Math.floor(timeMicros / 1_000_000), lastSecond);
+  const nanos = Math.min((timeMicros - seconds * 1_000_000) * 1000, 999_999_999);
   // Both, also where they are 0: a message that occurs twice is merged field by field.
   writer
     .tag(number, WireType.LengthDelimited)
@@ -85,7 +115,7 @@ function writeTime(
     .tag(1, WireType.Varint)
     .int64(seconds)
     .tag(2, WireType.Varint)
-    .int32((timeMicros - seconds * 1_000_000) * 1000)
+    .int32(nanos)
     .join();
 }
 

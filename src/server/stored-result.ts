@@ -1,5 +1,4 @@
 import { type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { AnySchema } from "@bufbuild/protobuf/wkt";
 import type { ConnectError } from "@connectrpc/connect";
 import { pack } from "../any/any.js";
@@ -8,16 +7,16 @@ import { statusFromError } from "../status/status-error.js";
 import type { StoredResult } from "../store/operation-store.js";
 
 /**
- * A payload as a store keeps it: a serialized google.protobuf.Any. `prefix` are fields of
- * the message, serialized, that stand where the message does not set them.
+ * A payload as a store keeps it: a serialized google.protobuf.Any. `change` may put another
+ * message of the same type, serialized, in the place of the one given.
  */
 export function storedPayload<Desc extends DescMessage>(
   schema: Desc,
   message: MessageInitShape<Desc>,
-  prefix?: Uint8Array,
+  change?: (value: Uint8Array) => Uint8Array,
 ): Uint8Array {
   const any = pack(schema, message);
-  if (prefix !== undefined) any.value = new BinaryWriter().raw(prefix).raw(any.value).finish();
+  if (change !== undefined) any.value = Uint8Array.from(change(any.value));
   return toBinary(AnySchema, any);
 }
 

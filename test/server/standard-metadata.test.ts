@@ -126,6 +126,37 @@ describe("the metadata that the server keeps", () => {
     expect(metadata.endTime?.seconds).toBe(BigInt(startMs / 1000));
   });
 
+  it("shows no end, no expiry and no request to cancel that only the work has reported", async () => {
+    const reported = create(OperationMetadataSchema, {
+      pagesBound: 12,
+      createTime: { seconds: 5n, nanos: 7 },
+      endTime: { seconds: 5n, nanos: 7 },
+      expireTime: { seconds: 5n },
+      requestedCancellation: true,
+    });
+    const { shown, clock, rpc } = await bound((operation) => {
+      operation.report(reported);
+      return new Promise(() => undefined);
+    });
+    await clock.advance(0);
+    const metadata = await shown();
+    expect(metadata).toMatchObject({ pagesBound: 12, requestedCancellation: false });
+    expect(metadata.createTime).toEqual(timestampFromMs(startMs));
+    expect([metadata.endTime, metadata.expireTime]).toEqual([undefined, undefined]);
+    // What filters say is what is shown.
+    const filter = "metadata.requested_cancellation = true OR metadata.expire_time:*";
+    expect((await rpc.listOperations({ name: "shelves/7", filter })).operations).toEqual([]);
+    // The work's own message is left as it is.
+    expect(reported).toMatchObject({ requestedCancellation: true, endTime: { seconds: 5n } });
+  });
+
+  it("shows the last time there is for an expiry that lies beyond it", async () => {
+    const { shown, clock } = await bound(() => ({}), { retentionMs: Number.MAX_SAFE_INTEGER });
+    await clock.advance(0);
+    // google.protobuf.Timestamp ends with the year 9999.
+    expect((await shown()).expireTime).toMatchObject({ seconds: 253_402_300_799n });
+  });
+
   it("is what the method's options say", async () => {
     const { shown } = await bound(() => ({}), {
       method: { target: ({ bookId }) => `books/${bookId}`, verb: "glue", apiVersion: "v2beta1" },
