@@ -27,7 +27,9 @@ export function createRetryPolicy(options: RetryOptions): RetryPolicy {
     maxAttempts,
     delayMs(thrown, attempts) {
       if (attempts >= maxAttempts || !isRetryable(thrown)) return undefined;
-      return hintMs(thrown) ?? Math.min(maxDelayMs, initialDelayMs * multiplier ** (attempts - 1));
+      // Finite: endlessly many times nothing would be no number.
+      const factor = Math.min(multiplier ** (attempts - 1), Number.MAX_VALUE);
+      return hintMs(thrown) ?? Math.min(maxDelayMs, initialDelayMs * factor);
     },
   };
 }

@@ -48,6 +48,17 @@ describe("work that fails", () => {
     expect((await client.get(name)).result.case).toBe("response");
   });
 
+  it("keeps to a longest pause of none, however often it is tried", async () => {
+    const { printer, clock, atMs } = createFailing(Array(4).fill(away()), {
+      method: {
+        retry: { initialDelayMs: 0, multiplier: Number.MAX_VALUE, maxDelayMs: 1000 },
+      },
+    });
+    await printer.print({});
+    await clock.advance(0);
+    expect(atMs).toEqual([0, 0, 0, 0, 0]);
+  });
+
   it("ends with the error of its last attempt", async () => {
     const thrown = ["first", "second", "third"].map(away);
     const { printer, client, clock, atMs } = createFailing(thrown, {
