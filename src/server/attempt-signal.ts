@@ -26,7 +26,10 @@ export interface AttemptSignal {
   see(record: OperationRecord): void;
   /** Whether the work was asked to stop for this cause. */
   stoppedBy(cause: StopCause): boolean;
-  /** From now on an end of the operation is this attempt's own, and no reason to stop. */
+  /**
+   * From now on an end of the operation with a response is this attempt's own, and no reason
+   * to stop.
+   */
   expectEnd(): void;
   /** Listen no more. Calling it again does nothing. */
   close(): void;
@@ -72,8 +75,9 @@ export async function createAttemptSignal(
       see(found.record);
       return;
     }
-    if (isEndExpected) return;
     const end = await endOf(store, name);
+    // The end that is expected is a response. It may not have come to be: its transaction failed.
+    if (isEndExpected && end === undefined) return;
     if (!closed) stop("loss", end ?? attemptLost(name, attempt));
   };
   const pollLater = () => {

@@ -32,6 +32,22 @@ describe("an operation's deadline", () => {
     expect(clock.scheduled()).toBe(0);
   });
 
+  it("stops work that has tried in vain to end the operation in a transaction", async () => {
+    const { operations, client, clock, events } = createPrintServer(
+      async (operation) => {
+        const transaction = { executeSql: async () => ({ rows: [] }) };
+        await operation.complete({ pages: 1 }, transaction).catch(() => undefined);
+        return untilAborted(operation);
+      },
+      { deadlineMs: 100 },
+    );
+    const { name } = await operations.start(Print, {});
+    await clock.advance(100);
+    expect(reasonOf(await client.get(name))).toBe("OPERATION_DEADLINE_EXCEEDED");
+    // The work has come to its end, too.
+    expect(events).toEqual([{ kind: "attempt-lost", name, attempt: 1 }]);
+  });
+
   it("voids what its work writes later", async () => {
     const gate = createDeferred<{ pages: number }>();
     const { printer, client, clock } = createPrintServer(
