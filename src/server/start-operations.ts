@@ -88,7 +88,8 @@ export function createOperationStarts(parts: StartParts): OperationStarts {
     parallel: ParallelPolicy,
     transaction: Transaction | undefined,
   ): Promise<{ record: OperationRecord; preempted?: readonly OperationRecord[] }> => {
-    const outcome = await store.insert(operation, { parallel, transaction });
+    const beforeQueued = () => dispatcher.assertRoom?.();
+    const outcome = await store.insert(operation, { parallel, transaction, beforeQueued });
     if (outcome.kind === "name-taken") throw operationExists(operation.name);
     if (outcome.kind === "spent") {
       throw requestIdSpent(operation.requestId?.id ?? "", outcome.name);

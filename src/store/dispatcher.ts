@@ -78,6 +78,8 @@ export interface Dispatcher {
     run: (delivery: Delivery) => Promise<Settlement>,
     options?: ServeOptions,
   ): void;
+  /** Throws what `dispatch` would reject with now, where it can tell that without a try; absent where it never can. */
+  assertRoom?(): void;
   /** How many wait for their turn in this process's own queue; absent where there is none. */
   queued?(): number;
   /** Take no more deliveries. Resolves when those under way are settled. Calling it again joins the first call. */

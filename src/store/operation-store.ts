@@ -96,6 +96,12 @@ export type ParallelPolicy =
 export interface InsertOptions extends StoreOptions {
   /** Matters only with a resource key. Default: queue. */
   parallel?: ParallelPolicy | undefined;
+  /**
+   * Called before a new record that will be `queued` is written: what it throws is what the
+   * insert rejects with, and nothing is written. A store with transactions need not call it,
+   * as there the dispatch that fails undoes the insert.
+   */
+  beforeQueued?: (() => void) | undefined;
 }
 
 /** Options of a claim. */

@@ -1,4 +1,4 @@
-import { Code } from "@connectrpc/connect";
+import { Code, type ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import {
   createInProcessDispatcher,
@@ -290,5 +290,49 @@ describe("turns", () => {
     gate.resolve({ pages: 1 });
     await clock.advance(0);
     expect(running).toBe(3);
+  });
+});
+
+describe("a start that finds the queue full", () => {
+  const reasonOfRefusal = (error: ConnectError) => standardDetailsOf(error).errorInfo?.reason;
+
+  /** A server that runs one at a time and has one wait. */
+  const createFullServer = (parallel: Method["parallel"]) => {
+    const clock = createManualClock();
+    const dispatcher = createInProcessDispatcher({ clock, maxConcurrent: 1, maxQueued: 1 });
+    return createResourceServer(parallel, { clock, dispatcher });
+  };
+
+  it("leaves nothing behind, and may be sent again with its request id", async () => {
+    const { printer, get, rpc, clock, finish } = createFullServer("queue");
+    const requestIds = new Map<string, string>();
+    const start = (parent: string) => {
+      const requestId = requestIds.get(parent) ?? crypto.randomUUID();
+      requestIds.set(parent, requestId);
+      return printer.print({ parent, requestId }, { maxAttempts: 1 });
+    };
+    const running = await start("printers/1");
+    await clock.advance(0);
+    const queued = await start("printers/2");
+    expect(reasonOfRefusal(await rejectionOf(start("printers/3")))).toBe("QUEUE_FULL");
+    expect((await rpc.listOperations({ name: "printers/-" })).operations).toHaveLength(2);
+    // A start that was accepted is so when it comes again.
+    expect((await start("printers/2")).name).toBe(queued.name);
+    await finish(running.name);
+    const late = await start("printers/3");
+    await finish(queued.name);
+    await finish(late.name);
+    expect((await get(late.name)).result.case).toBe("response");
+  });
+
+  it("pre-empts nothing", async () => {
+    const { printer, get, clock } = createFullServer("preempt");
+    const running = await printer.print({ parent: "printers/1" });
+    await clock.advance(0);
+    await printer.print({ parent: "printers/2" });
+    const refused = printer.print({ parent: "printers/1" }, { maxAttempts: 1 });
+    expect(reasonOfRefusal(await rejectionOf(refused))).toBe("QUEUE_FULL");
+    await clock.advance(0);
+    expect((await get(running.name)).done).toBe(false);
   });
 });

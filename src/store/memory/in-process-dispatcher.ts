@@ -108,10 +108,14 @@ export function createInProcessDispatcher(options: InProcessDispatcherOptions = 
     delayed.add(unschedule);
   };
 
+  const assertRoom = () => {
+    if (queued + delayed.size >= maxQueued) throw queueFull(maxQueued);
+  };
+
   return {
     isDurable: false,
     async dispatch({ name, method, tenant }, dispatchOptions) {
-      if (queued + delayed.size >= maxQueued) throw queueFull(maxQueued);
+      assertRoom();
       afterCommit(dispatchOptions, "in-process dispatcher", () => put({ name, method, tenant }));
     },
     serve(method, run, serveOptions = {}) {
@@ -129,6 +133,7 @@ export function createInProcessDispatcher(options: InProcessDispatcherOptions = 
       };
       startNext();
     },
+    assertRoom,
     queued: () => queued + delayed.size,
     async stop() {
       stopped = true;

@@ -173,13 +173,15 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
     if (oldest !== undefined && parallel.kind === "refuse") {
       return { kind: "busy", name: rows.nameOf(oldest) };
     }
+    const isBlocked = oldest !== undefined && parallel.kind === "queue";
+    const state = stateOf(operation, isBlocked);
+    if (state === "queued") given.beforeQueued?.();
     const preempted: OperationRecord[] = [];
     if (parallel.kind === "preempt") {
       const open = allOf(openOfResource(resourceKey));
       for (const row of open) preempted.push(finish(row, parallel.result));
     }
-    const isBlocked = oldest !== undefined && parallel.kind === "queue";
-    const row = rows.add(operation, stateOf(operation, isBlocked), nextMicros());
+    const row = rows.add(operation, state, nextMicros());
     indexes.add(row);
     rowByName.set(operation.name, row);
     if (operation.requestId) rowByRequestKey.set(requestKeyOf(operation.requestId), row);
