@@ -19,7 +19,7 @@ export function serviceUnknown(service: string): ConnectError {
 
 /** INVALID_ARGUMENT for what is longer than any name of a service. */
 export function serviceNameTooLong(service: string, maxLength: number): ConnectError {
-  const description = `service must have at most ${maxLength} characters, not ${service.length}`;
+  const description = `service must have at most ${maxLength} characters`;
   return errorWithInfo(Code.InvalidArgument, description, {
     reason: "INVALID_FIELD",
     metadata: { field: "service", value: echo(service) },
