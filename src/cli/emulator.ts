@@ -1,17 +1,12 @@
 import type { FileRegistry } from "@bufbuild/protobuf";
-import {
-  Code,
-  ConnectError,
-  type ConnectRouter,
-  createConnectRouter,
-  type ServiceImpl,
-} from "@connectrpc/connect";
+import { Code, ConnectError, type ConnectRouter, type ServiceImpl } from "@connectrpc/connect";
 import { createServer, type Server, type ServerOptions } from "../node/index.js";
 import { Operations } from "../protos.js";
 import {
   createRestHandler,
   type OperationsHttpRulesOptions,
   operationsHttpRules,
+  type RestHandler,
 } from "../rest/index.js";
 import { cancelledByRequest } from "../server/errors.js";
 import { createOperations, type OperationsServer } from "../server/index.js";
@@ -54,11 +49,12 @@ export function createEmulator(options: EmulatorOptions): Server {
   const routes = (router: ConnectRouter) => void router.service(Operations, service);
   const files = protoSet === undefined ? [] : [...protoSet.files];
   const jsonOptions = protoSet === undefined ? {} : { registry: protoSet };
-  const rest = createRestHandler(routed(routes), {
+  const restOptions = {
     rules: operationsHttpRules(options.rest),
     registry: protoSet,
-    onInternalError: (cause) => log({ kind: "handler-failed", cause }),
-  });
+    onInternalError: (cause: unknown) => log({ kind: "handler-failed", cause }),
+  };
+  let rest: RestHandler | undefined;
   return createServer({
     routes,
     jsonOptions,
@@ -66,18 +62,16 @@ export function createEmulator(options: EmulatorOptions): Server {
     operations,
     tls,
     log,
-    // A gRPC client that asks for what is not here wants its answer in gRPC.
+    rest(router) {
+      rest = createRestHandler(router, restOptions);
+      return rest;
+    },
+    // What is no path of REST's either; a gRPC client that asks for what is not here wants its answer in gRPC.
     fetch: (request) =>
       request.headers.get("content-type")?.startsWith("application/grpc")
         ? undefined
-        : rest.fetch(request),
+        : rest?.fetch(request),
   });
-}
-
-function routed(routes: (router: ConnectRouter) => void): ConnectRouter {
-  const router = createConnectRouter();
-  routes(router);
-  return router;
 }
 
 /** Nobody works on these operations, so whoever cancels one ends it. */

@@ -5,6 +5,7 @@ import { createCors } from "./cors.js";
 import { badTarget, internalError, notServed } from "./errors.js";
 import { cutOff, type Exchange, type Handler, isOver, pathOf, urlOf } from "./exchange.js";
 import { createFetchHandler } from "./fetch-handler.js";
+import { createRestFaceHandler } from "./rest-face-handler.js";
 import type { Routes } from "./routes.js";
 import { createRpcHandler } from "./rpc-handler.js";
 import type { ServerEvent } from "./server-events.js";
@@ -29,10 +30,17 @@ export function createDispatch(
     options.fetch === undefined
       ? answerNotServed
       : createFetchHandler(options.fetch, limits, routes.readMaxBytes);
+  const { rest } = routes;
+  const restHandler = rest && createRestFaceHandler(rest, limits, options.contextValues);
   const answersCors = options.cors === undefined ? () => false : createCors(options.cors);
 
   /** Who has a request: the one place that decides. */
-  const handlerOf = (exchange: Exchange): Handler => rpcHandlers.get(pathOf(exchange)) ?? otherwise;
+  const handlerOf = (exchange: Exchange): Handler => {
+    const path = pathOf(exchange);
+    const rpcHandler = rpcHandlers.get(path);
+    if (rpcHandler !== undefined) return rpcHandler;
+    return restHandler !== undefined && rest?.matches(path) ? restHandler : otherwise;
+  };
 
   return async (exchange) => {
     try {

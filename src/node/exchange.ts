@@ -95,7 +95,7 @@ export function answer(
 }
 
 /** Whether the request announced a body; for HTTP/2, whether its headers did not end it. */
-function hasBody(exchange: Exchange): boolean {
+export function hasBody(exchange: Exchange): boolean {
   if (exchange.version === 2) return !exchange.request.stream.endAfterHeaders;
   const { headers } = exchange.request;
   return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;

@@ -1,18 +1,9 @@
-import {
-  universalRequestFromNodeRequest,
-  universalResponseToNodeResponse,
-} from "@connectrpc/connect-node";
+import { universalRequestFromNodeRequest } from "@connectrpc/connect-node";
 import { answerError } from "./answer-error.js";
-import { guardedAnswer } from "./answer-guard.js";
 import { notServed, requestTooLarge } from "./errors.js";
-import {
-  answer,
-  type Exchange,
-  type Handler,
-  pathOf,
-  stopReceivingAfterAnswer,
-} from "./exchange.js";
+import { answer, type Exchange, type Handler, pathOf } from "./exchange.js";
 import { readBody } from "./request-body.js";
+import { sendAnswer } from "./send-answer.js";
 import type { ResolvedLimits } from "./server-limits.js";
 
 /**
@@ -48,7 +39,10 @@ export function createFetchHandler(
     }
     const response = await fetch(webRequest(exchange, url, limits.bodyTimeoutMs, maxBytes));
     if (response === undefined) answerError(exchange, notServed(pathOf(exchange)), 404);
-    else await send(exchange, response, limits.sendTimeoutMs);
+    else {
+      const { status, headers: header, body } = response;
+      await sendAnswer(exchange, { status, header, body: body ?? undefined }, limits.sendTimeoutMs);
+    }
   };
 }
 
@@ -77,16 +71,4 @@ function webRequest(exchange: Exchange, url: string, timeoutMs: number, maxBytes
   });
   const streaming = { ...init, body, duplex: "half" };
   return new Request(url, streaming);
-}
-
-async function send(exchange: Exchange, response: Response, timeoutMs: number): Promise<void> {
-  stopReceivingAfterAnswer(exchange);
-  const body =
-    response.body === null ? undefined : guardedAnswer(exchange, response.body, timeoutMs);
-  const { status } = response;
-  const header = new Headers(response.headers);
-  // What CORS has set stays beside the handler's own: both say what the answer varies by.
-  const vary = exchange.response.getHeader("vary");
-  if (vary !== undefined && header.has("vary")) header.append("vary", String(vary));
-  await universalResponseToNodeResponse({ status, header, body }, exchange.response);
 }

@@ -8,6 +8,7 @@ import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
 import type { Health } from "../health/create-health.js";
 import { Health as HealthService, ServerReflection } from "../protos.js";
 import { createReflection } from "../reflection/create-reflection.js";
+import type { RestFace } from "./rest-face-handler.js";
 import type { ServerOptions } from "./server-options.js";
 import { recordingRouter, type UnaryRoute } from "./unary-route.js";
 
@@ -21,6 +22,8 @@ export interface Routes {
   /** What the router was made with: the options, with our defaults. */
   readonly routerOptions: ConnectRouterOptions;
   readonly readMaxBytes: number;
+  /** Undefined where there is none. */
+  readonly rest: RestFace | undefined;
 }
 
 /**
@@ -47,7 +50,13 @@ export function createRoutes(
     const services = [...servicesOf(router), ServerReflection];
     router.service(ServerReflection, createReflection(services, reflection));
   }
-  return { handlers: router.handlers, unary, routerOptions, readMaxBytes };
+  return {
+    handlers: router.handlers,
+    unary,
+    routerOptions,
+    readMaxBytes,
+    rest: options.rest?.(router),
+  };
 }
 
 function servicesOf(router: ConnectRouter): Set<DescService> {

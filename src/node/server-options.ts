@@ -5,6 +5,7 @@ import type { ReflectionOptions } from "../reflection/create-reflection.js";
 import type { CorsOptions } from "./cors.js";
 import type { Exchange } from "./exchange.js";
 import type { FetchHandler } from "./fetch-handler.js";
+import type { RestFace } from "./rest-face-handler.js";
 import type { RequestRecord, ServerEvent } from "./server-events.js";
 import type { ServerLimits } from "./server-limits.js";
 
@@ -17,7 +18,14 @@ export interface ServerOptions extends Omit<ConnectRouterOptions, "shutdownSigna
   /** Registers the services: `(router) => router.service(Operations, operations.service)`. */
   routes: (router: ConnectRouter) => void;
   /**
-   * Has the requests whose path is none of the routes'. Bodies are held to `readMaxBytes`.
+   * Makes the REST face of the router, once it has all its services: `(router) =>
+   * createRestHandler(router, { rules })`. It has the requests whose path, as it came, matches
+   * a rule of its own, and sees bodies also where the web's `Request` allows none. Bodies are
+   * held to its own `readMaxBytes`. Default: none.
+   */
+  rest?: ((router: ConnectRouter) => RestFace) | undefined;
+  /**
+   * Has the requests whose path is none of the routes' and not the REST face's. Bodies are held to `readMaxBytes`.
    * Default: such requests are answered with 404, or UNIMPLEMENTED in gRPC.
    */
   fetch?: FetchHandler | undefined;

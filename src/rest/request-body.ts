@@ -110,7 +110,8 @@ function withoutReturn(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Arra
       return {
         next: () =>
           iterator.next().catch((cause: unknown) => {
-            throw incompleteBody(cause);
+            // A server that bounds bodies says by an error of its own why it reads no more.
+            throw cause instanceof ConnectError ? cause : incompleteBody(cause);
           }),
       };
     },
