@@ -3,14 +3,16 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { assert, describe, expect, it } from "vitest";
 import { longRunning } from "../../src/index.js";
 import type { Operation } from "../../src/protos.js";
-import { createMemoryStore } from "../../src/server/index.js";
+import { createMemoryStore, createOperations } from "../../src/server/index.js";
 import { createManualClock } from "../../src/testing/index.js";
 import { BookSchema } from "../gen/binding/v1/binding_pb.js";
 import { FaultyService, PrintRequestSchema, PrintService } from "../gen/printing/v1/printing_pb.js";
 import { BindBook, createBindServer } from "../support/bind-server.js";
+import { createDeferred } from "../support/deferred.js";
 import { createPrintServer, Print } from "../support/print-server.js";
 import { never } from "../support/print-work.js";
 import { rejectionDetailsOf, rejectionOf } from "../support/rejection.js";
+import { startServer } from "../support/servers.js";
 
 /** The book in an operation that has succeeded. */
 function bookOf({ done, result }: Operation) {
@@ -33,8 +35,27 @@ describe("a method's declaration", () => {
     );
   });
 
-  it("server 17: is of a unary method, which answers once", () => {
-    expect(Print.method.methodKind).toBe("unary");
+  it("server 17: answers on the wire with one message, and to no stream", async () => {
+    const operations = createOperations();
+    const print = operations.handle(Print, never);
+    const server = await startServer({
+      routes: (router) => router.service(PrintService, { print }),
+      operations,
+    });
+    try {
+      const start = (contentType: string) =>
+        fetch(`${server.baseUrl}/printing.v1.PrintService/Print`, {
+          method: "POST",
+          headers: { "content-type": contentType },
+          body: "{}",
+        });
+      const answer = await start("application/json");
+      expect(answer.headers.get("content-type")).toBe("application/json");
+      expect(await answer.json()).toMatchObject({ name: expect.stringMatching(/^operations\//) });
+      expect((await start("application/connect+json")).status).toBe(415);
+    } finally {
+      await server.close();
+    }
   });
 
   it.each([
@@ -250,15 +271,26 @@ describe("an operation that needs no work", () => {
 
   it("server 10: what the start did before it returned is seen by who reads the operation", async () => {
     const shelf: string[] = [];
+    const shelving = createDeferred();
     const { binder, rpc } = createBindServer(never, {
       method: {
-        validate({ bookId }) {
+        async validate({ bookId }) {
+          await shelving.promise;
           shelf.push(`${bookId} (being bound)`);
         },
       },
     });
-    const { name } = await binder.bindBook({ bookId: "dune" });
-    expect((await rpc.getOperation({ name })).done).toBe(false);
+    let isStarted = false;
+    const starting = binder.bindBook({ bookId: "dune" }).then((operation) => {
+      isStarted = true;
+      return operation;
+    });
+    // Nobody meets the operation before its resource.
+    expect((await rpc.listOperations({})).operations).toEqual([]);
+    expect([isStarted, shelf]).toEqual([false, []]);
+    shelving.resolve();
+    const { name } = await starting;
     expect(shelf).toEqual(["dune (being bound)"]);
+    expect((await rpc.getOperation({ name })).done).toBe(false);
   });
 });
