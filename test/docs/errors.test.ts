@@ -87,6 +87,8 @@ const ofPort: ErrorsOf<typeof nodeErrors> = {
   requestTimedOut: nodeErrors.requestTimedOut(777),
   requestTooLarge: nodeErrors.requestTooLarge(777),
   portClosing: nodeErrors.portClosing(),
+  connectionLost: nodeErrors.connectionLost("h777", cause),
+  notConnected: nodeErrors.notConnected("h777", cause),
   internalError: nodeErrors.internalError(cause),
 };
 
