@@ -65,6 +65,18 @@ describe.skipIf(chromiumPath === undefined)("a page in Chromium", () => {
     return complaints;
   }
 
+  it("calls by Google's grpc-web (mode=grpcweb)", async () => {
+    await openPage("gRPC-Web");
+    const seen = await page.evaluate(() => window.printPage.getByGrpcWeb());
+    assert.deepEqual(masked(seen), {
+      name: "printers/p/operations/ID",
+      done: false,
+      missing: { code: 5, message: 'operation "printers/p/operations/nobody" does not exist' },
+    });
+    await page.evaluate(() => window.goOn());
+    assert.deepEqual(await complaintsAtEnd(), []);
+  });
+
   describe.each(wires)("over %s", (wire) => {
     it("starts an operation and watches it to its end", async () => {
       await openPage(wire);

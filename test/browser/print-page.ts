@@ -1,4 +1,12 @@
-import { createRegistry, type JsonObject, type JsonValue, toJson } from "@bufbuild/protobuf";
+import {
+  create,
+  createRegistry,
+  fromBinary,
+  type JsonObject,
+  type JsonValue,
+  toBinary,
+  toJson,
+} from "@bufbuild/protobuf";
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-web";
 import {
@@ -9,7 +17,14 @@ import {
   type ResumeToken,
   type Snapshot,
 } from "connect-longrunning";
-import { ErrorInfoSchema, file_google_rpc_error_details } from "connect-longrunning/protos";
+import {
+  ErrorInfoSchema,
+  file_google_rpc_error_details,
+  GetOperationRequestSchema,
+  OperationSchema,
+  Operations,
+} from "connect-longrunning/protos";
+import { GrpcWebClientBase, MethodDescriptor, RpcError } from "grpc-web";
 import {
   file_printing_v1_printing,
   type PrintMetadata,
@@ -56,10 +71,12 @@ export interface PrintPage {
   fail(): Promise<JsonValue>;
   /** Ask for one that does not exist. */
   miss(): Promise<JsonValue>;
+  /** Start one, and get it and one that does not exist by Google's grpc-web. */
+  getByGrpcWeb(): Promise<JsonValue>;
 }
 
-const { wire, baseUrl } = Object.fromEntries(new URLSearchParams(location.search));
-const transport = createTransport(wire, baseUrl ?? "");
+const { wire, baseUrl = "" } = Object.fromEntries(new URLSearchParams(location.search));
+const transport = createTransport(wire, baseUrl);
 const options = { poll: { initialDelayMs: 50, multiplier: 1, jitter: 0 } };
 const Print = longRunning(PrintService.method.print, {
   response: PrintResponseSchema,
@@ -109,7 +126,44 @@ window.printPage = {
   },
   fail: async () => plainError(await errorOf((await print(0)).result())),
   miss: async () => plainError(await errorOf(client.get("printers/p/operations/nobody"))),
+  async getByGrpcWeb() {
+    // Its base64 format is none that Connect's servers answer.
+    const foreign = new GrpcWebClientBase({ format: "binary" });
+    const get = async (name: string) => {
+      const request = new Bytes(
+        toBinary(GetOperationRequestSchema, create(GetOperationRequestSchema, { name })),
+      );
+      const answer = await foreign.unaryCall(
+        `${baseUrl}/${Operations.typeName}/GetOperation`,
+        request,
+        { "x-goog-request-params": `name=${name}` },
+        getOperation,
+      );
+      return fromBinary(OperationSchema, answer.bytes);
+    };
+    const { name, done } = await get((await print(1)).name);
+    const missing = await errorOf(get("printers/p/operations/nobody"));
+    if (!(missing instanceof RpcError)) throw missing;
+    return { name, done, missing: { code: missing.code, message: missing.message } };
+  },
 };
+
+/** A message as grpc-web has it here: its bytes. */
+class Bytes {
+  readonly bytes: Uint8Array;
+  constructor(...bytes: unknown[]) {
+    this.bytes = bytes[0] instanceof Uint8Array ? bytes[0] : new Uint8Array();
+  }
+}
+
+const getOperation = new MethodDescriptor(
+  `/${Operations.typeName}/GetOperation`,
+  "unary",
+  Bytes,
+  Bytes,
+  (request: Bytes) => request.bytes,
+  (bytes: Uint8Array) => new Bytes(bytes),
+);
 
 function createTransport(wire: string | undefined, baseUrl: string): Transport {
   switch (wire as WireName | undefined) {
