@@ -24,6 +24,8 @@ export default defineConfig({
   },
   test: {
     testTimeout: 20_000,
+    // Two cores are what the suite has to do with; left to itself vitest keeps one for itself.
+    maxWorkers: "100%",
     reporters: ["default", ["json", { outputFile: ".cache/test-results.json" }]],
     projects: [
       {

@@ -1,6 +1,6 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -24,7 +24,9 @@ export interface Command {
 
 /** Bundle the command; the package's own name must lead to its package.json from there. */
 export async function buildCommand(): Promise<Command> {
-  const directory = await mkdtemp(join(repository, ".cache/command-"));
+  const cache = join(repository, ".cache");
+  await mkdir(cache, { recursive: true });
+  const directory = await mkdtemp(join(cache, "command-"));
   const path = join(directory, "longrunning.mjs");
   await build({
     entryPoints: [join(repository, "src/cli/longrunning.ts")],
