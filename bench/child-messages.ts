@@ -85,11 +85,13 @@ export interface FillOutcome {
   readonly wireBytes: number;
 }
 
+/** All of them, those that are not done, or those whose metadata says so: every second. */
+export type WantedOperations = "all" | "open" | "metadata";
+
 export interface List {
   /** From 1. The last full page where there are fewer. */
   readonly page: number;
-  /** Only those that are not done. */
-  readonly isOpen: boolean;
+  readonly wanted: WantedOperations;
   readonly durationMs: number;
 }
 

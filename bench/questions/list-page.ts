@@ -11,7 +11,7 @@ export const question: Question = {
     pageSubject("1,000,000 stored, page 1", 1_000_000, 1),
     pageSubject("1,000,000 stored, page 10,000", 1_000_000, 10_000),
   ],
-  cases: { of: "(0: no filter, 1: done = false)", values: [0, 1] },
+  cases: { of: "(0: no filter, 1: done = false, 2: by metadata)", values: [0, 1, 2] },
   measures: [
     { key: "micros", title: "processor time per page (us)", amount: "micros", per: "pages" },
   ],
@@ -26,7 +26,8 @@ export const question: Question = {
 
 /**
  * Pages of a store of its own. In case 1 only one in a thousand of what is stored matches,
- * but of 1000 all 50 of a page do, as otherwise there would be one in it.
+ * but of 1000 all 50 of a page do, as otherwise there would be one in it. In case 2 every second
+ * one matches, by a field of its metadata.
  */
 function pageSubject(name: string, operations: number, page: number): Subject {
   return {
@@ -36,8 +37,9 @@ function pageSubject(name: string, operations: number, page: number): Subject {
       const openEvery = operations === 1000 ? 1 : 1000;
       await child.ask("fill", { operations, openEvery, wireBytes: 312 });
       return {
-        async turn(isOpen, durationMs) {
-          const outcome = await child.ask("list", { page, isOpen: isOpen === 1, durationMs });
+        async turn(of, durationMs) {
+          const wanted = (["all", "open", "metadata"] as const)[of] ?? "all";
+          const outcome = await child.ask("list", { page, wanted, durationMs });
           return { ...outcome };
         },
         close,

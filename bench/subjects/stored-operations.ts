@@ -1,15 +1,19 @@
 /** The memory store, filled with operations, most of which are done. */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { AnySchema } from "@bufbuild/protobuf/wkt";
 import { v7 as uuidv7 } from "uuid";
 import { OperationSchema } from "../../src/protos.js";
+import { parseFilter } from "../../src/server/filter/parse-filter.js";
 import { createMemoryStore, type ListQuery, type OperationStore } from "../../src/server/index.js";
-import type { Fill, FillOutcome, List, ListOutcome } from "../child-messages.js";
+import { PrintMetadataSchema } from "../../test/gen/printing/v1/printing_pb.js";
+import type { Fill, FillOutcome, List, ListOutcome, WantedOperations } from "../child-messages.js";
 import { runStored, settledMemory } from "../child-side.js";
+import { Print } from "./print.js";
 
 const parent = "projects/demo/locations/eu";
 const pageSize = 50;
-const typeUrl = "type.googleapis.com/b.M";
+const typeUrl = `type.googleapis.com/${PrintMetadataSchema.typeName}`;
 
 let store: OperationStore | undefined;
 let stored = 0;
@@ -22,11 +26,11 @@ async function fill({ operations, openEvery, wireBytes }: Fill): Promise<FillOut
   starts.clear();
   stored = operations;
   open = Math.ceil(operations / openEvery);
-  const example = { name: nextName(), ...payloadsOf(wireBytes) };
+  const example = { name: nextName(), ...payloadsOf(wireBytes, 1) };
   const before = await settledMemory();
   const filled = createMemoryStore({ maxOperations: operations, maxBytes: 2 ** 40 });
   for (let count = 0; count < operations; count++) {
-    const { metadata, response } = payloadsOf(wireBytes);
+    const { metadata, response } = payloadsOf(wireBytes, count % 2);
     await filled.insert({
       name: nextName(),
       parent,
@@ -57,16 +61,23 @@ async function fill({ operations, openEvery, wireBytes }: Fill): Promise<FillOut
   };
 }
 
-async function list({ page, isOpen, durationMs }: List): Promise<ListOutcome> {
+const filters: Record<WantedOperations, ListQuery["filter"]> = {
+  all: undefined,
+  open: { kind: "done", value: false },
+  metadata: parseFilter("metadata.pages_printed = 1", [Print]),
+};
+
+async function list({ page, wanted, durationMs }: List): Promise<ListOutcome> {
   if (store === undefined) throw new Error("nothing is stored");
   const query = {
     parent,
     principal: undefined,
-    filter: isOpen ? ({ kind: "done", value: false } as const) : undefined,
+    filter: filters[wanted],
     limit: pageSize,
   };
-  const lastPage = Math.floor((isOpen ? open : stored) / pageSize);
-  const key = `${isOpen} ${page}`;
+  const matching = { all: stored, open, metadata: Math.floor(stored / 2) }[wanted];
+  const lastPage = Math.floor(matching / pageSize);
+  const key = `${wanted} ${page}`;
   if (!starts.has(key)) {
     let after: ListQuery["after"];
     for (let at = 1; at < Math.min(page, lastPage); at++) {
@@ -92,11 +103,17 @@ function nextName(): string {
 }
 
 /** Metadata and response, both a serialized Any, so that the Operation has about this size. */
-function payloadsOf(wireBytes: number): { metadata: Uint8Array; response: Uint8Array } {
+function payloadsOf(
+  wireBytes: number,
+  pagesPrinted: number,
+): { metadata: Uint8Array; response: Uint8Array } {
   const fixedBytes = nextName().length + 10;
   const each = Math.max(0, Math.floor((wireBytes - fixedBytes) / 2) - typeUrl.length - 4);
-  const any = { typeUrl, value: new Uint8Array(each).fill(7) };
-  const bytes = toBinary(AnySchema, create(AnySchema, any));
+  const known = toBinary(PrintMetadataSchema, create(PrintMetadataSchema, { pagesPrinted }));
+  // What makes it as long as it is to be, in a field that the type does not have.
+  const writer = new BinaryWriter().raw(known).tag(15, WireType.LengthDelimited);
+  const value = writer.bytes(new Uint8Array(Math.max(0, each - 6))).finish();
+  const bytes = toBinary(AnySchema, create(AnySchema, { typeUrl, value }));
   return { metadata: bytes, response: bytes };
 }
 
