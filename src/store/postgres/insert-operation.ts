@@ -9,9 +9,9 @@ import type {
   Transaction,
 } from "../operation-store.js";
 import { escapeNul } from "../sql/nul-escape.js";
+import { recordFromRow } from "../sql/record-from-row.js";
 import { booleanOf, textOf } from "../sql/row.js";
 import type { Database } from "./database.js";
-import { recordFromRow } from "./operation-row.js";
 import { startContended } from "./postgres-errors.js";
 import { createParameters, interval, isOpen, isVisible, statementTime } from "./statement.js";
 import { resultSql, terminalWrite } from "./terminal-write.js";

@@ -8,10 +8,10 @@ import type {
   StoreOptions,
 } from "../operation-store.js";
 import { escapeNul, unescapeNul } from "../sql/nul-escape.js";
+import { recordFromRow } from "../sql/record-from-row.js";
 import { numberOf, optionalTextOf, type Row, textOf } from "../sql/row.js";
 import type { Database } from "./database.js";
 import { filterSql } from "./filter-sql.js";
-import { recordFromRow } from "./operation-row.js";
 import { createParameters, isVisible, type Parameters } from "./statement.js";
 
 /** What lists stand on. */

@@ -7,11 +7,12 @@ import type {
   Transaction,
 } from "../operation-store.js";
 import { escapeNul } from "../sql/nul-escape.js";
+import { recordFromRow } from "../sql/record-from-row.js";
 import { numberOf, optionalNumberOf } from "../sql/row.js";
 import { createDatabase } from "./database.js";
 import { createOperationInserts } from "./insert-operation.js";
 import { listOperations } from "./list-operations.js";
-import { operationColumns, recordFromRow } from "./operation-row.js";
+import { operationColumns } from "./operation-row.js";
 import { observe, type PostgresObserver, type StaleWrite } from "./postgres-observer.js";
 import type { PostgresPool } from "./postgres-pool.js";
 import { defaultSchema, schemaName } from "./schema-name.js";

@@ -2,9 +2,10 @@ import { createTimeRange, requiredDone } from "../filter-bounds.js";
 import { matchesFilter } from "../operation-filter.js";
 import type { ListCursor, ListPage, ListQuery, OperationRecord } from "../operation-store.js";
 import { escapeNul, unescapeNul } from "../sql/nul-escape.js";
+import { recordFromRow } from "../sql/record-from-row.js";
 import { numberOf, textOf } from "../sql/row.js";
 import { type Condition, type FilterSql, filterColumns, filterSql } from "./filter-sql.js";
-import { operationColumns, recordFromRow } from "./operation-row.js";
+import { operationColumns } from "./operation-row.js";
 import type { SqliteDatabase } from "./sqlite-database.js";
 
 /** Longest stretch of rows that one statement looks at. */

@@ -6,6 +6,7 @@ import type {
   StoredResult,
 } from "../operation-store.js";
 import { escapeNul, unescapeNul } from "../sql/nul-escape.js";
+import { recordFromRow } from "../sql/record-from-row.js";
 import { booleanOf, numberOf, optionalNumberOf, type Row, textOf } from "../sql/row.js";
 import {
   changeStatement,
@@ -15,7 +16,6 @@ import {
   operationColumns,
   progressStatement,
   progressValues,
-  recordFromRow,
 } from "./operation-row.js";
 import type { SqliteDatabase } from "./sqlite-database.js";
 import type { SqliteValue } from "./sqlite-driver.js";

@@ -1,0 +1,82 @@
+import type {
+  OperationRecord,
+  OperationState,
+  StoredRequestId,
+  StoredResult,
+} from "../operation-store.js";
+import { unescapeNul } from "./nul-escape.js";
+import {
+  booleanOf,
+  bytesOf,
+  numberOf,
+  optionalBytesOf,
+  optionalNumberOf,
+  optionalTextOf,
+  type Row,
+  textOf,
+} from "./row.js";
+
+/**
+ * The record in a row that has a column for each of its fields, times in microseconds.
+ *
+ * @throws TypeError if it has not.
+ */
+export function recordFromRow(row: Row): OperationRecord {
+  const resourceKey = optionalTextOf(row, "resource_key");
+  return {
+    name: unescapeNul(textOf(row, "name")),
+    parent: unescapeNul(textOf(row, "parent")),
+    method: unescapeNul(textOf(row, "method")),
+    principal: unescapeNul(textOf(row, "principal")),
+    external: booleanOf(row, "external"),
+    state: stateOf(row),
+    attempt: numberOf(row, "attempt"),
+    handovers: numberOf(row, "handovers"),
+    losses: numberOf(row, "losses"),
+    request: bytesOf(row, "request"),
+    metadata: optionalBytesOf(row, "metadata"),
+    checkpoint: optionalBytesOf(row, "checkpoint"),
+    result: resultOf(row),
+    retentionMs: numberOf(row, "retention_ms"),
+    deadlineMs: optionalNumberOf(row, "deadline_ms"),
+    resourceKey: resourceKey === undefined ? undefined : unescapeNul(resourceKey),
+    requestId: requestIdOf(row),
+    createTimeMicros: numberOf(row, "create_time"),
+    updateTimeMicros: numberOf(row, "update_time"),
+    deadlineTimeMicros: optionalNumberOf(row, "deadline_time"),
+    cancelRequestTimeMicros: optionalNumberOf(row, "cancel_request_time"),
+    endTimeMicros: optionalNumberOf(row, "end_time"),
+    expireTimeMicros: optionalNumberOf(row, "expire_time"),
+    deleteTimeMicros: optionalNumberOf(row, "delete_time"),
+  };
+}
+
+function stateOf(row: Row): OperationState {
+  const state = textOf(row, "state");
+  switch (state) {
+    case "blocked":
+    case "queued":
+    case "running":
+    case "done":
+      return state;
+    default:
+      throw new TypeError(`an operation has no state "${state}"`);
+  }
+}
+
+function resultOf(row: Row): StoredResult | undefined {
+  const kind = optionalTextOf(row, "result_kind");
+  if (kind === undefined) return undefined;
+  return { kind: kind === "response" ? "response" : "error", value: bytesOf(row, "result") };
+}
+
+function requestIdOf(row: Row): StoredRequestId | undefined {
+  const id = optionalTextOf(row, "request_id");
+  if (id === undefined) return undefined;
+  return {
+    scope: unescapeNul(textOf(row, "request_scope")),
+    id: unescapeNul(id),
+    fingerprint: bytesOf(row, "request_fingerprint"),
+    windowMs: numberOf(row, "request_window_ms"),
+  };
+}
