@@ -10,6 +10,7 @@ import { createHealth } from "../health/create-health.js";
 import { systemClock } from "../internal/clock.js";
 import { inRange, longestMs } from "../internal/option-bounds.js";
 import { settlesWithin } from "../internal/settles-within.js";
+import { tell } from "../internal/tell.js";
 import { createDispatch } from "./dispatch.js";
 import { portClosing } from "./errors.js";
 import { cutOff, type Exchange, pathOf, wasCutOff } from "./exchange.js";
@@ -35,7 +36,7 @@ const afterAbortMs = 500;
  */
 export function createServer(options: ServerOptions): Server {
   const limits = resolveLimits(options.limits ?? {});
-  const log = (event: ServerEvent) => quietly(() => (options.log ?? logToConsole)(event));
+  const log = (event: ServerEvent) => tell(options.log ?? logToConsole, (to) => to(event));
   const shutdown = new AbortController();
   // Every call listens while it is under way; above ten listeners Node warns of a leak.
   setMaxListeners(0, shutdown.signal);
@@ -49,7 +50,7 @@ export function createServer(options: ServerOptions): Server {
 
   const { onRequest } = options;
   const serve = (exchange: Exchange) => {
-    if (onRequest !== undefined) record(exchange, (record) => quietly(() => onRequest(record)));
+    if (onRequest !== undefined) record(exchange, (record) => tell(onRequest, (to) => to(record)));
     dispatch(exchange).catch((cause: unknown) => {
       log({ kind: "handler-failed", path: pathOf(exchange), cause });
       cutOff(exchange);
@@ -99,7 +100,7 @@ export function createServer(options: ServerOptions): Server {
     if (!leanGrpc(stream, headers, rest[1])) {
       http2Requests.emit("stream", stream, headers, ...rest);
     } else if (onRequest !== undefined) {
-      recordStream(stream, headers, (record) => quietly(() => onRequest(record)));
+      recordStream(stream, headers, (record) => tell(onRequest, (to) => to(record)));
     }
   });
   http2.on("session", (session) => {
@@ -160,15 +161,6 @@ export function createServer(options: ServerOptions): Server {
       await closed;
     },
   };
-}
-
-/** Call a hook: a log that fails must not take the server down with it. */
-function quietly(hook: () => void): void {
-  try {
-    hook();
-  } catch {
-    // Where a log fails, there is nowhere to say so.
-  }
 }
 
 function record(exchange: Exchange, onRequest: (record: RequestRecord) => void): void {

@@ -336,4 +336,18 @@ describe("onRequest", () => {
     assert.ok(durationMs >= 0);
     assert.equal((await fetch(`${url}/v1/x`)).status, 404);
   });
+
+  it("harms nobody either when it rejects later", async () => {
+    const rejected = createDeferred();
+    // A rejection that nobody handles ends the process, and fails this run.
+    const onRequest = async () => {
+      await Promise.resolve();
+      rejected.resolve();
+      throw new Error("the log is full");
+    };
+    const { url } = await serve({ onRequest });
+    assert.equal((await fetch(`${url}/v1/x`)).status, 404);
+    await rejected.promise;
+    assert.equal((await fetch(`${url}/v1/x`)).status, 404);
+  });
 });

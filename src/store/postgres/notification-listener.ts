@@ -1,7 +1,8 @@
 import { callWithin } from "../../internal/call-within.js";
 import { type Clock, systemClock } from "../../internal/clock.js";
 import { inRange, longestMs } from "../../internal/option-bounds.js";
-import { observe, type PostgresObserver } from "./postgres-observer.js";
+import { tell } from "../../internal/tell.js";
+import type { PostgresObserver } from "./postgres-observer.js";
 import type { PostgresListenClient } from "./postgres-pool.js";
 
 /** How a listener connects, and shows itself that it still is. */
@@ -91,7 +92,7 @@ export function createNotificationListener(
     if (lostAtMs === undefined) return;
     const lostMs = Math.max(0, clock.nowMs() - lostAtMs);
     lostAtMs = undefined;
-    observe(() => observer?.listenerRestored?.({ lostMs }));
+    tell(observer, (to) => to.listenerRestored?.({ lostMs }));
     for (const channel of listeners.values()) for (const listener of channel) listener.missed();
   };
 
@@ -102,7 +103,7 @@ export function createNotificationListener(
     unschedule?.();
     end(lost);
     if (closing.signal.aborted) return;
-    if (lostAtMs === undefined) observe(() => observer?.listenerLost?.({ cause }));
+    if (lostAtMs === undefined) tell(observer, (to) => to.listenerLost?.({ cause }));
     lostAtMs ??= clock.nowMs();
     const delayMs = Math.min(firstReconnectDelayMs * 2 ** failures, lastReconnectDelayMs);
     failures += 1;

@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from "../../internal/clock.js";
 import { atLeastOne, inRange, longestMs } from "../../internal/option-bounds.js";
 import { sleep } from "../../internal/sleep.js";
+import { tell } from "../../internal/tell.js";
 import type { Delivery, Dispatcher, Settlement } from "../dispatcher.js";
 import type { Transaction } from "../operation-store.js";
 import { createDatabase } from "./database.js";
@@ -14,7 +15,7 @@ import {
   type QueuedJob,
   startPgBoss,
 } from "./pg-boss-queue.js";
-import { observe, type PostgresObserver } from "./postgres-observer.js";
+import type { PostgresObserver } from "./postgres-observer.js";
 import type { PostgresPool } from "./postgres-pool.js";
 import { schemaName } from "./schema-name.js";
 
@@ -118,7 +119,7 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
   let stopping: Promise<void> | undefined;
 
   const failed = (action: string, cause: unknown) =>
-    observe(() => observer?.queueFailed?.({ action, cause }));
+    tell(observer, (to) => to.queueFailed?.({ action, cause }));
 
   /** pg-boss, started; where that failed it is tried again. */
   const started = (): Promise<PgBossQueue> => {
@@ -161,7 +162,7 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
       );
       return (await Promise.all(lost)).flat();
     },
-    onLost: ({ name, queue }) => observe(() => observer?.leaseLost?.({ name, method: queue })),
+    onLost: ({ name, queue }) => tell(observer, (to) => to.leaseLost?.({ name, method: queue })),
     onFailed: (cause) => failed("renew", cause),
     clock,
     monotonicMs: () => performance.now(),
@@ -231,7 +232,7 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
   const begin = (job: QueuedJob, served: ServedMethod, sentAtMs: number) => {
     const { name, queue: method, retryCount } = job;
     if (retryCount > 0) {
-      observe(() => observer?.recovered?.({ name, method, deliveries: retryCount + 1 }));
+      tell(observer, (to) => to.recovered?.({ name, method, deliveries: retryCount + 1 }));
     }
     const lease = leases.keep(job, sentAtMs);
     served.running += 1;
@@ -259,7 +260,7 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
     while (!signal.aborted) {
       try {
         if (!(await settle(job, settlement))) {
-          observe(() => observer?.leaseLost?.({ name: job.name, method: job.queue }));
+          tell(observer, (to) => to.leaseLost?.({ name: job.name, method: job.queue }));
         }
         return;
       } catch (cause) {

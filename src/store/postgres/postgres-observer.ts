@@ -30,12 +30,3 @@ export interface StaleWrite {
   readonly attempt: number;
   readonly action: "report" | "release" | "finish";
 }
-
-/** Call one function of an observer, if it is there; what it throws is dropped. */
-export function observe(call: () => void): void {
-  try {
-    call();
-  } catch {
-    // Whoever counts must not stand in the way of the work.
-  }
-}

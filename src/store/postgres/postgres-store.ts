@@ -1,3 +1,4 @@
+import { tell } from "../../internal/tell.js";
 import type {
   Claim,
   OperationRecord,
@@ -13,7 +14,7 @@ import { createDatabase } from "./database.js";
 import { createOperationInserts } from "./insert-operation.js";
 import { listOperations } from "./list-operations.js";
 import { operationColumns } from "./operation-row.js";
-import { observe, type PostgresObserver, type StaleWrite } from "./postgres-observer.js";
+import type { PostgresObserver, StaleWrite } from "./postgres-observer.js";
 import type { PostgresPool } from "./postgres-pool.js";
 import { defaultSchema, schemaName } from "./schema-name.js";
 import {
@@ -90,7 +91,7 @@ export function createPostgresStore(options: PostgresStoreOptions): OperationSto
     const record = await update(assignments, condition, parameters, callOptions);
     if (record === undefined) {
       const { name, attempt } = claim;
-      observe(() => options.observer?.staleWrite?.({ name, attempt, action }));
+      tell(options.observer, (to) => to.staleWrite?.({ name, attempt, action }));
     }
     return record;
   };
