@@ -7,28 +7,8 @@ import {
 } from "../../src/server/index.js";
 import { standardDetailsOf } from "../../src/status/index.js";
 import { createManualClock } from "../../src/testing/index.js";
+import { anInsert } from "../support/an-insert.js";
 import { rejectionOf } from "../support/rejection.js";
-
-let count = 0;
-
-function anInsert(init: Partial<NewOperation> = {}): NewOperation {
-  count += 1;
-  return {
-    name: `operations/${count}`,
-    parent: "",
-    method: "printing.v1.PrintService/Print",
-    principal: "",
-    external: false,
-    request: new Uint8Array(),
-    metadata: undefined,
-    result: undefined,
-    retentionMs: 1000,
-    deadlineMs: undefined,
-    resourceKey: undefined,
-    requestId: undefined,
-    ...init,
-  };
-}
 
 const aRequestId = (id: string, windowMs: number) => ({
   scope: "s",

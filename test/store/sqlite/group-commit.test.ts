@@ -5,10 +5,10 @@ import type { OperationStore, Transaction } from "../../../src/server/index.js";
 import { standardDetailsOf } from "../../../src/status/index.js";
 import { createSqliteStore } from "../../../src/store/sqlite/index.js";
 import { createManualClock } from "../../../src/testing/index.js";
+import { anInsert } from "../../support/an-insert.js";
 import { createDeferred } from "../../support/deferred.js";
 import { rejectionOf } from "../../support/rejection.js";
 import { createTemporaryFolder } from "../../support/temporary-folder.js";
-import { anInsert } from "./an-insert.js";
 import { createFaultyDriver } from "./faulty-driver.js";
 
 const response = { kind: "response", value: Uint8Array.of(1) } as const;

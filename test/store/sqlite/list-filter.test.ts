@@ -11,8 +11,8 @@ import {
   type OperationStore,
 } from "../../../src/server/index.js";
 import { createSqliteStore } from "../../../src/store/sqlite/index.js";
+import { anInsert } from "../../support/an-insert.js";
 import { createTemporaryFolder } from "../../support/temporary-folder.js";
-import { anInsert } from "./an-insert.js";
 import { drivers } from "./drivers.js";
 
 /** Names with what SQL, GLOB and our own escaping read in a way of their own. */

@@ -8,9 +8,9 @@ import { standardDetailsOf } from "../../../src/status/index.js";
 import { createSqliteStore, type SqliteStoreOptions } from "../../../src/store/sqlite/index.js";
 import { loadDriver } from "../../../src/store/sqlite/load-driver.js";
 import { createManualClock } from "../../../src/testing/index.js";
+import { anInsert } from "../../support/an-insert.js";
 import { rejectionOf } from "../../support/rejection.js";
 import { createTemporaryFolder } from "../../support/temporary-folder.js";
-import { anInsert } from "./an-insert.js";
 import { drivers } from "./drivers.js";
 
 const response = { kind: "response", value: Uint8Array.of(1) } as const;
