@@ -1,6 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { createPayloadCopies } from "../../src/store/memory/payload-copies.js";
 import { createPayloadSlabs, slabBytes } from "../../src/store/memory/payload-slabs.js";
+
+/** Small, so that tests go from one chunk to the next. */
+const chunkBytes = 150;
 
 describe("payload slabs", () => {
   it("give back the bytes that were put, whatever was put and freed besides", () => {
@@ -27,7 +31,12 @@ describe("payload slabs", () => {
             if (freed !== undefined) slabs.free(freed.handle);
           }
         }
-        for (const { handle, bytes } of kept) expect(slabs.get(handle)).toEqual(bytes);
+        const copies = createPayloadCopies(chunkBytes);
+        const read = kept.map(({ handle }) => slabs.get(handle, copies));
+        expect(read).toEqual(kept.map(({ bytes }) => bytes));
+        expect(kept.map(({ handle }) => slabs.lengthOf(handle))).toEqual(
+          kept.map(({ bytes }) => bytes.length),
+        );
         const held = kept.reduce((sum, { bytes }) => sum + slabBytes(bytes), 0);
         expect(slabs.heldBytes()).toBe(held);
         for (const { handle } of kept) slabs.free(handle);
@@ -38,14 +47,15 @@ describe("payload slabs", () => {
 
   it("tell no bytes from none", () => {
     const slabs = createPayloadSlabs();
-    expect(slabs.get(slabs.put(new Uint8Array()))).toEqual(new Uint8Array());
-    expect(slabs.get(slabs.put(undefined))).toBeUndefined();
+    const copies = createPayloadCopies(chunkBytes);
+    expect(slabs.get(slabs.put(new Uint8Array()), copies)).toEqual(new Uint8Array());
+    expect(slabs.get(slabs.put(undefined), copies)).toBeUndefined();
   });
 
   it("keep what was handed out as it was, after it is freed and its cell is another's", () => {
     const slabs = createPayloadSlabs();
     const handle = slabs.put(Uint8Array.of(1, 2, 3));
-    const before = slabs.get(handle);
+    const before = slabs.get(handle, createPayloadCopies(chunkBytes));
     slabs.free(handle);
     slabs.put(Uint8Array.of(4, 5, 6));
     expect(before).toEqual(Uint8Array.of(1, 2, 3));

@@ -1,4 +1,5 @@
 import { createPagedCells, type PagedCells } from "./paged-cells.js";
+import type { PayloadCopies } from "./payload-copies.js";
 
 /**
  * Many byte strings, most of them short. A Uint8Array of its own costs some 200 bytes
@@ -7,8 +8,10 @@ import { createPagedCells, type PagedCells } from "./paged-cells.js";
 export interface PayloadSlabs {
   /** Keep a copy, and return the number to get it back by: 0 for undefined. */
   put(bytes: Uint8Array | undefined): number;
-  /** The bytes, which nobody may write to; undefined for 0. */
-  get(handle: number): Uint8Array | undefined;
+  /** The bytes, which nobody may write to, taken by `copies`; undefined for 0. */
+  get(handle: number, copies: PayloadCopies): Uint8Array | undefined;
+  /** How many bytes `get` gives. */
+  lengthOf(handle: number): number;
   /** Forget the bytes; nothing for 0. */
   free(handle: number): void;
   /** What these bytes take, with what is left empty in their cell. */
@@ -39,6 +42,9 @@ const ownArrayBytes = 200;
 
 /** A page of cells holds about so many bytes. */
 const pageBytes = 32 * 1024;
+
+/** What an empty payload is read as. */
+const noContent = new Uint8Array(0);
 
 const noBytes = 0;
 const emptyBytes = 1;
@@ -80,6 +86,16 @@ export function createPayloadSlabs(): PayloadSlabs {
     return cell;
   };
 
+  const lengthOf = (handle: number) => {
+    if (handle === noBytes || handle === emptyBytes) return 0;
+    const [sizeClass, number] = partsOf(handle);
+    const slab = slabs[sizeClass];
+    if (slab === undefined) return ownArrays.get(number)?.length ?? 0;
+    return (
+      slab.cells.pageOf(number).words[((number & slab.mask) * slab.cellSize) / headerBytes] ?? 0
+    );
+  };
+
   const bytesOf = (handle: number) => {
     if (handle === noBytes || handle === emptyBytes) return 0;
     const [sizeClass, number] = partsOf(handle);
@@ -96,16 +112,17 @@ export function createPayloadSlabs(): PayloadSlabs {
       const number = slab === undefined ? putOwn(bytes) : putCell(slab, bytes);
       return number * sizeClasses + sizeClass + firstHandle;
     },
-    get(handle) {
+    get(handle, copies) {
       if (handle === noBytes) return undefined;
-      if (handle === emptyBytes) return new Uint8Array();
+      if (handle === emptyBytes) return noContent;
       const [sizeClass, number] = partsOf(handle);
       const slab = slabs[sizeClass];
       if (slab === undefined) return ownArrays.get(number);
       const page = slab.cells.pageOf(number);
       const start = (number & slab.mask) * slab.cellSize;
       const content = start + headerBytes;
-      return page.bytes.slice(content, content + (page.words[start / headerBytes] ?? 0));
+      const length = page.words[start / headerBytes] ?? 0;
+      return copies.copy(page.bytes, content, content + length);
     },
     free(handle) {
       if (handle === noBytes || handle === emptyBytes) return;
@@ -119,6 +136,7 @@ export function createPayloadSlabs(): PayloadSlabs {
       ownArrays.delete(number);
       vacantNumbers.push(number);
     },
+    lengthOf,
     bytesOf,
     heldBytes: () => heldBytes,
   };

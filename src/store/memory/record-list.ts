@@ -3,11 +3,15 @@ import { matchesFilter } from "../operation-filter.js";
 import type { ListCursor, ListPage, ListQuery, OperationRecord } from "../operation-store.js";
 import type { Probe, Walk } from "./ordered-ids.js";
 import { matchesParent, type ParentNames } from "./parent-names.js";
+import { createPayloadCopies } from "./payload-copies.js";
 import type { ListedRows, RecordIndexes } from "./record-indexes.js";
 import type { RecordRows } from "./record-rows.js";
 
 /** Longest stretch of records that one page looks at before it ends early. */
 const maxScannedPerPage = 10_000;
+
+/** The payloads of a page's records lie in arrays of this length. */
+const copiedChunkBytes = 16 * 1024;
 
 /** The create times that can match where there is no filter. */
 const anyTime = { least: Number.NEGATIVE_INFINITY, most: Number.POSITIVE_INFINITY };
@@ -88,6 +92,7 @@ export function createRecordList(parts: RecordListParts): (query: ListQuery) => 
     const sources = sourcesOf(query, earlier(query.after, most));
     const isWanted = wantedParents(parent);
     const found: OperationRecord[] = [];
+    const copies = createPayloadCopies(copiedChunkBytes);
     let last: ListCursor | undefined;
     for (let scanned = 0; ; scanned += 1) {
       const source = newest(sources);
@@ -100,7 +105,7 @@ export function createRecordList(parts: RecordListParts): (query: ListQuery) => 
       last = { createTimeMicros: rows.createTimeOf(row), name: rows.nameOf(row) };
       source.next();
       if (!isVisible(row) || !isWanted(rows.parentOf(row))) continue;
-      const record = rows.read(row);
+      const record = rows.read(row, copies);
       if (principal !== undefined && record.principal !== principal) continue;
       if (filter === undefined || matchesFilter(filter, record)) found.push(record);
     }

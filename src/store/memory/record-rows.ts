@@ -7,6 +7,7 @@ import type {
 } from "../operation-store.js";
 import { createInternedStrings, type InternedStrings } from "./interned-strings.js";
 import { createPagedCells } from "./paged-cells.js";
+import { createPayloadCopies, type PayloadCopies } from "./payload-copies.js";
 import { createPayloadSlabs, slabBytes } from "./payload-slabs.js";
 
 /** What of a row changes after its insert. A member that is absent stays as it is. */
@@ -38,7 +39,8 @@ export interface RecordRows {
   bury(row: number): void;
   /** Let go of all of it. The number is another's from then on. */
   free(row: number): void;
-  read(row: number): OperationRecord;
+  /** @param copies Default: an array for this record alone. */
+  read(row: number, copies?: PayloadCopies): OperationRecord;
 
   nameOf(row: number): string;
   stateOf(row: number): OperationState;
@@ -188,7 +190,14 @@ export function createRecordRows(parents: InternedStrings): RecordRows {
     setNumber(row, column, slabs.put(bytes));
     slabs.free(before);
   };
-  const payloadOf = (row: number, column: number) => slabs.get(numberOf(row, column));
+  const payloadOf = (row: number, column: number, copies: PayloadCopies) =>
+    slabs.get(numberOf(row, column), copies);
+  /** For one record: one array for all of its payloads. */
+  const copiesOf = (row: number): PayloadCopies => {
+    let length = 0;
+    for (const column of payloads) length += slabs.lengthOf(numberOf(row, column));
+    return createPayloadCopies(length);
+  };
 
   const stateOf = (row: number): OperationState =>
     states[numberOf(row, numbers.flags) & stateBits] ?? "done";
@@ -212,14 +221,14 @@ export function createRecordRows(parents: InternedStrings): RecordRows {
     return resource === 0 ? undefined : resource - 1;
   };
 
-  const resultOf = (row: number): StoredResult | undefined => {
-    const value = payloadOf(row, numbers.result);
+  const resultOf = (row: number, copies: PayloadCopies): StoredResult | undefined => {
+    const value = payloadOf(row, numbers.result, copies);
     return value && { kind: hasFlag(row, errorBit) ? "error" : "response", value };
   };
-  const requestIdOf = (row: number): StoredRequestId | undefined => {
+  const requestIdOf = (row: number, copies: PayloadCopies): StoredRequestId | undefined => {
     const key = requestKeyAt(row);
     if (key === undefined) return undefined;
-    const fingerprint = payloadOf(row, numbers.fingerprint) ?? new Uint8Array();
+    const fingerprint = payloadOf(row, numbers.fingerprint, copies) ?? new Uint8Array();
     return { ...partsOfKey(key), fingerprint, windowMs: timeOf(row, times.windowMs) };
   };
 
@@ -301,24 +310,24 @@ export function createRecordRows(parents: InternedStrings): RecordRows {
       page.requestKeys[row % pageRows] = undefined;
       cells.free(row);
     },
-    read: (row) => ({
+    read: (row, copies = copiesOf(row)) => ({
       name: nameOf(row),
       parent: parents.textOf(numberOf(row, numbers.parent)),
       method: methods.textOf(numberOf(row, numbers.method)),
       principal: principals.textOf(numberOf(row, numbers.principal)),
       external: hasFlag(row, externalBit),
-      request: payloadOf(row, numbers.request) ?? new Uint8Array(),
-      metadata: payloadOf(row, numbers.metadata),
-      result: resultOf(row),
+      request: payloadOf(row, numbers.request, copies) ?? new Uint8Array(),
+      metadata: payloadOf(row, numbers.metadata, copies),
+      result: resultOf(row, copies),
       retentionMs: timeOf(row, times.retentionMs),
       deadlineMs: presentTimeOf(row, times.deadlineMs),
       resourceKey: textOfResource(resources, resourceOf(row)),
-      requestId: requestIdOf(row),
+      requestId: requestIdOf(row, copies),
       state: stateOf(row),
       attempt: numberOf(row, numbers.attempt),
       handovers: numberOf(row, numbers.handovers),
       losses: numberOf(row, numbers.losses),
-      checkpoint: payloadOf(row, numbers.checkpoint),
+      checkpoint: payloadOf(row, numbers.checkpoint, copies),
       createTimeMicros: timeOf(row, times.create),
       updateTimeMicros: timeOf(row, times.update),
       deadlineTimeMicros: presentTimeOf(row, times.deadline),
