@@ -1,9 +1,10 @@
-import { Code, ConnectError } from "@connectrpc/connect";
+import type { WireMessage } from "../internal/wire-message.js";
+import { tooLarge } from "./protocol-errors.js";
 
 /** A message of gRPC and what is said of it (PROTOCOL-HTTP2.md, "Length-Prefixed-Message"). */
-export interface Envelope {
+export interface Envelope<Data extends Uint8Array | WireMessage = Uint8Array> {
   readonly isCompressed: boolean;
-  readonly data: Uint8Array;
+  readonly data: Data;
 }
 
 /** One byte of flags and four of the message's length come before each. */
@@ -12,11 +13,12 @@ const compressedFlag = 1;
 const noBytes = Buffer.alloc(0);
 
 /** The bytes of one message, enveloped. */
-export function encodeEnvelope({ isCompressed, data }: Envelope): Buffer {
+export function encodeEnvelope({ isCompressed, data }: Envelope<Uint8Array | WireMessage>): Buffer {
   const bytes = Buffer.allocUnsafe(headLength + data.byteLength);
   bytes[0] = isCompressed ? compressedFlag : 0;
   bytes.writeUInt32BE(data.byteLength, 1);
-  bytes.set(data, headLength);
+  if (data instanceof Uint8Array) bytes.set(data, headLength);
+  else data.writeTo(bytes, headLength);
   return bytes;
 }
 
@@ -80,7 +82,7 @@ class ChunkReader implements EnvelopeReader {
     this.#head = noBytes;
     const [flags = 0, b3 = 0, b2 = 0, b1 = 0, b0 = 0] = head;
     const length = ((b3 << 24) | (b2 << 16) | (b1 << 8) | b0) >>> 0;
-    if (length > this.readMaxBytes) throw tooLarge(length, this.readMaxBytes);
+    if (length > this.readMaxBytes) throw tooLarge(length, { readMaxBytes: this.readMaxBytes });
     this.#isCompressed = (flags & compressedFlag) !== 0;
     this.#data = pooledBytes(length);
     this.#dataBytes = 0;
@@ -99,12 +101,4 @@ class ChunkReader implements EnvelopeReader {
 function pooledBytes(length: number): Uint8Array {
   const { buffer, byteOffset } = Buffer.allocUnsafe(length);
   return new Uint8Array(buffer, byteOffset, length);
-}
-
-/** In the words of Connect, which says the same of a message that it reads itself. */
-function tooLarge(length: number, readMaxBytes: number): ConnectError {
-  return new ConnectError(
-    `message size ${length} is larger than configured readMaxBytes ${readMaxBytes}`,
-    Code.ResourceExhausted,
-  );
 }

@@ -9,6 +9,7 @@ import { create, type DescMessage, type MessageShape } from "@bufbuild/protobuf"
 import { Code, ConnectError, type ContextValues, createContextValues } from "@connectrpc/connect";
 import { invokeUnaryImplementation } from "@connectrpc/connect/protocol";
 import { grpcStatusOk, parseTimeout, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
+import type { WireMessage } from "../internal/wire-message.js";
 import { trailersOnly } from "./answer-error.js";
 import { CallSignal } from "./call-signal.js";
 import { createDueQueue, type DueQueue } from "./due-queue.js";
@@ -23,6 +24,7 @@ import {
   incompleteMessage,
   missingMessage,
   noCompression,
+  tooLarge,
 } from "./protocol-errors.js";
 import { errorFromReset } from "./reset-error.js";
 import type { ServerEvent } from "./server-events.js";
@@ -220,22 +222,40 @@ export class LeanCall implements LazyParts {
     this.#phase = "running";
     let answer: Buffer;
     try {
-      const invoked = this.#invoke(message);
+      const made = this.#make(message);
       // Most handlers of a small answer have it at hand, and a turn of the queue is not free.
-      const output = isPromise(invoked) ? await invoked : invoked;
-      const data = this.#format.output.serialize(output);
+      const data = isPromise(made) ? await made : made;
       const { response: compression } = this.#compression;
       const isCompressed =
         compression !== null && data.byteLength >= this.#method.options.compressMinBytes;
       answer = encodeEnvelope({
         isCompressed,
-        data: isCompressed ? await compression.compress(data) : data,
+        data: isCompressed ? await compression.compress(bytesOf(data)) : data,
       });
     } catch (error) {
       this.#fail(error);
       return;
     }
     this.#answer(answer, undefined);
+  }
+
+  /** The answer as it is sent: its wire form, where the implementation has that and nobody else wants the message. */
+  #make(
+    message: MessageShape<DescMessage>,
+  ): Uint8Array | WireMessage | Promise<Uint8Array | WireMessage> {
+    const { wireAnswers, options } = this.#method;
+    const { output } = this.#format;
+    if (wireAnswers === undefined || !this.#request.isBinary) {
+      const invoked = this.#invoke(message);
+      return isPromise(invoked)
+        ? invoked.then((answer) => output.serialize(answer))
+        : output.serialize(invoked);
+    }
+    return wireAnswers.answer(message, this.#context ?? this.#createContext()).then((answer) => {
+      const { writeMaxBytes } = options;
+      if (answer.byteLength > writeMaxBytes) throw tooLarge(answer.byteLength, { writeMaxBytes });
+      return answer;
+    });
   }
 
   #invoke(
@@ -361,6 +381,13 @@ export class LeanCall implements LazyParts {
 }
 
 function ignore(): void {}
+
+function bytesOf(data: Uint8Array | WireMessage): Uint8Array<ArrayBuffer> {
+  if (data instanceof Uint8Array) return asArrayBuffer(data);
+  const bytes = new Uint8Array(data.byteLength);
+  data.writeTo(bytes, 0);
+  return bytes;
+}
 
 /** Whether a handler's answer is still to come; one of any kind, not only Node's own. */
 function isPromise<T extends object>(answer: T | Promise<T>): answer is Promise<T> {

@@ -19,6 +19,8 @@ import type { UnaryImplSpec, UnaryRoute } from "./unary-route.js";
 export interface LeanMethod {
   readonly spec: UnaryImplSpec;
   readonly options: UniversalHandlerOptions;
+  /** Undefined where there is no wire form, or where an interceptor wants the message. */
+  readonly wireAnswers: UnaryRoute["wireAnswers"];
   readonly binary: LeanFormat;
   readonly json: LeanFormat;
   /** Calls under way, which abort with the shutdown signal. */
@@ -41,7 +43,7 @@ type Negotiated = ReturnType<typeof compressionNegotiate>;
  * @throws ConnectError for options out of Connect's bounds.
  */
 export function createLeanMethod(
-  { spec, options: own }: UnaryRoute,
+  { spec, wireAnswers, options: own }: UnaryRoute,
   routerOptions: Partial<UniversalHandlerOptions>,
 ): LeanMethod {
   // As Connect's router merges them.
@@ -49,7 +51,7 @@ export function createLeanMethod(
     ...validateUniversalHandlerOptions(routerOptions),
     ...own,
   });
-  const { binaryOptions, jsonOptions, acceptCompression, shutdownSignal } = options;
+  const { binaryOptions, jsonOptions, acceptCompression, interceptors, shutdownSignal } = options;
   const lookup = createMethodSerializationLookup(spec.method, binaryOptions, jsonOptions, options);
   const formatOf = (isBinary: boolean, contentType: string): LeanFormat => ({
     contentType,
@@ -59,6 +61,7 @@ export function createLeanMethod(
   return {
     spec,
     options,
+    wireAnswers: interceptors.length === 0 ? wireAnswers : undefined,
     binary: formatOf(true, contentTypeProto),
     json: formatOf(false, contentTypeJson),
     shutdown: createAbortGroup(shutdownSignal),

@@ -1,4 +1,4 @@
-import type { DescMessage } from "@bufbuild/protobuf";
+import type { DescMessage, Message } from "@bufbuild/protobuf";
 import {
   type ConnectRouter,
   createMethodImplSpec,
@@ -6,12 +6,15 @@ import {
   type MethodImplSpec,
 } from "@connectrpc/connect";
 import type { UniversalHandlerOptions } from "@connectrpc/connect/protocol";
+import { type WireAnswers, wireAnswersOf } from "../internal/wire-message.js";
 
 export type UnaryImplSpec = Extract<MethodImplSpec<DescMessage, DescMessage>, { kind: "unary" }>;
 
 /** A unary method that is served by gRPC, besides other protocols. */
 export interface UnaryRoute {
   readonly spec: UnaryImplSpec;
+  /** The answers in their wire form, where the implementation has that. */
+  readonly wireAnswers: WireAnswers<Message> | undefined;
   /** The route's own options, which take the place of the router's; undefined for none. */
   readonly options: Partial<UniversalHandlerOptions> | undefined;
 }
@@ -28,13 +31,17 @@ export function recordingRouter(
 ): ConnectRouter {
   const record = (
     known: number,
-    specOf: (handler: ConnectRouter["handlers"][number]) => MethodImplSpec | undefined,
+    routeOf: (handler: ConnectRouter["handlers"][number]) => {
+      spec: MethodImplSpec | undefined;
+      implementation: unknown;
+    },
     options: Partial<UniversalHandlerOptions> | undefined,
   ) => {
     for (const handler of router.handlers.slice(known)) {
-      const spec = specOf(handler);
+      const { spec, implementation } = routeOf(handler);
       const isLean = spec?.kind === "unary" && handler.protocolNames.includes("grpc");
-      if (isLean) routes.set(handler.requestPath, { spec, options });
+      const wireAnswers = wireAnswersOf(implementation);
+      if (isLean) routes.set(handler.requestPath, { spec, wireAnswers, options });
       else routes.delete(handler.requestPath);
     }
   };
@@ -44,14 +51,23 @@ export function recordingRouter(
       const known = router.handlers.length;
       router.service(service, implementation, options);
       const { methods } = createServiceImplSpec(service, implementation);
-      record(known, ({ method }) => methods[method.localName], options);
+      // The spec has it bound to its service: another function.
+      const given: Partial<Record<string, unknown>> = implementation;
+      record(
+        known,
+        ({ method: { localName } }) => ({
+          spec: methods[localName],
+          implementation: given[localName],
+        }),
+        options,
+      );
       return recording;
     },
     rpc(method, implementation, options) {
       const known = router.handlers.length;
       router.rpc(method, implementation, options);
-      const spec: MethodImplSpec = createMethodImplSpec(method, implementation);
-      record(known, () => spec, options);
+      const spec = createMethodImplSpec(method, implementation);
+      record(known, () => ({ spec, implementation }), options);
       return recording;
     },
   };

@@ -1,26 +1,32 @@
-import { create, type DescMessage, type MessageInitShape } from "@bufbuild/protobuf";
+import {
+  create,
+  type DescMessage,
+  type MessageInitShape,
+  type MessageShape,
+} from "@bufbuild/protobuf";
+import type { HandlerContext } from "@connectrpc/connect";
 import { systemClock } from "../internal/clock.js";
 import { atLeastOne } from "../internal/option-bounds.js";
 import { settlesWithin } from "../internal/settles-within.js";
 import { tell } from "../internal/tell.js";
 import { fullName, type LongRunningMethod } from "../operation/long-running.js";
 import { parseOperationName } from "../operation/name.js";
-import type { Operation } from "../protos.js";
 import { createInProcessDispatcher } from "../store/memory/in-process-dispatcher.js";
 import { createInProcessSignals } from "../store/memory/in-process-signals.js";
 import { createMemoryStore } from "../store/memory/memory-store.js";
 import type { OperationRecord } from "../store/operation-store.js";
 import { createAuthorizer } from "./authorize.js";
+import { inBothForms } from "./both-forms.js";
 import { draining, recovering } from "./errors.js";
 import { logToConsole, type OperationsEvent } from "./events.js";
 import { createExternalOperations } from "./external-operations.js";
-import { guarded } from "./guarded.js";
 import { createHousekeeping } from "./housekeeping.js";
 import { createKnownMethods } from "./known-methods.js";
 import type { StartOptions } from "./method-options.js";
 import { createMethodPolicies, milliseconds, optionalMilliseconds } from "./method-policies.js";
-import { createOperationFromRecord } from "./operation-message.js";
+import { createShowRecord, operationMessage, type ShownOperation } from "./operation-message.js";
 import { createOperationWaiters } from "./operation-waiters.js";
+import { operationForms } from "./operation-wire.js";
 import type { OperationsOptions, OperationsServer } from "./operations-server.js";
 import { createOperationsService } from "./operations-service.js";
 import { createPageTokens } from "./page-token.js";
@@ -66,7 +72,7 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
     deleteRunning: options.deleteRunning ?? "hide",
     cancellation: options.cancellation ?? true,
   });
-  const operationFromRecord = createOperationFromRecord(policies);
+  const showRecord = createShowRecord(policies);
   const watch = (record: OperationRecord) => housekeeping.watch(record);
   const contracts = { store, dispatcher, signals, clock, log, observer: options.observer, watch };
   const publisher = createPublisher(contracts);
@@ -82,8 +88,8 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
     reportIntervalMs,
     maxAttempts,
   });
-  const starts = createOperationStarts({ ...contracts, publisher, operationFromRecord });
-  const external = createExternalOperations(store, writeAndPublish, operationFromRecord);
+  const starts = createOperationStarts({ ...contracts, publisher, showRecord });
+  const external = createExternalOperations(store, writeAndPublish, showRecord);
   const served = new Set<string>();
   const knownMethods = createKnownMethods();
   const startsUnderWay = new Set<Promise<unknown>>();
@@ -98,7 +104,7 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
     method: LongRunningMethod<I>,
     request: MessageInitShape<I>,
     init: StartInit,
-  ): Promise<Operation> => {
+  ): Promise<ShownOperation> => {
     if (stopping !== undefined) throw draining();
     knownMethods.add(method);
     if (!isRecovered && !(await settlesWithin(recovered, clock, recoveryWaitMs))) {
@@ -167,18 +173,13 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
     waiters,
     pageTokens,
     policies,
-    operationFromRecord,
+    showRecord,
     maxWaitMs,
     knownMethods,
+    log,
   });
   return {
-    service: {
-      listOperations: guarded("ListOperations", service.listOperations, log),
-      getOperation: guarded("GetOperation", service.getOperation, log),
-      deleteOperation: guarded("DeleteOperation", service.deleteOperation, log),
-      cancelOperation: guarded("CancelOperation", service.cancelOperation, log),
-      waitOperation: guarded("WaitOperation", service.waitOperation, log),
-    },
+    service,
     draining: stopped.signal,
     handle(method, work, methodOptions = {}) {
       const name = fullName(method.method);
@@ -192,9 +193,9 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
       knownMethods.add(method);
       const runnable = { method, work, policy, retry };
       dispatcher.serve(name, (delivery) => runLoop.run(runnable, delivery), { maxConcurrent });
-      return guarded(
+      return inBothForms(
         name,
-        async (request, context) => {
+        async (request: MessageShape<typeof method.method.input>, context: HandlerContext) => {
           if (stopping !== undefined) throw draining();
           const parent =
             methodOptions.parent?.(request) ??
@@ -227,13 +228,14 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
           }
           return start(method, request, init);
         },
+        operationForms,
         log,
       );
     },
     start: async (method, request, given = {}) =>
-      start(method, request, startInit(method, false, given)),
+      operationMessage(await start(method, request, startInit(method, false, given))),
     create: async (method, request, given = {}) =>
-      start(method, request, startInit(method, true, given)),
+      operationMessage(await start(method, request, startInit(method, true, given))),
     report: async (method, name, metadata) => {
       knownMethods.add(method);
       return external.report(name, method, (record) => {

@@ -8,7 +8,7 @@ import {
   operationNotFound,
   operationOfOtherMethod,
 } from "./errors.js";
-import type { OperationFromRecord } from "./operation-message.js";
+import { operationMessage, type ShowRecord } from "./operation-message.js";
 import type { WriteAndPublish } from "./write-and-publish.js";
 
 /** Drives operations whose work runs elsewhere. */
@@ -30,7 +30,7 @@ export interface ExternalOperations {
 export function createExternalOperations(
   store: OperationStore,
   writeAndPublish: WriteAndPublish,
-  operationFromRecord: OperationFromRecord,
+  showRecord: ShowRecord,
 ): ExternalOperations {
   const find = async (
     name: string,
@@ -58,7 +58,7 @@ export function createExternalOperations(
         () => "done",
       );
       if (done === undefined) throw operationDone(name);
-      return operationFromRecord(done);
+      return operationMessage(showRecord(done));
     },
   };
 }

@@ -3,12 +3,18 @@ import { type Duration, durationMs, EmptySchema } from "@bufbuild/protobuf/wkt";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { parseListName, parseOperationName } from "../operation/name.js";
 import {
+  type CancelOperationRequest,
+  type DeleteOperationRequest,
+  type GetOperationRequest,
   type ListOperationsRequest,
+  type ListOperationsResponse,
   ListOperationsResponseSchema,
   type Operations,
+  type WaitOperationRequest,
 } from "../protos.js";
 import type { OperationRecord, OperationStore } from "../store/operation-store.js";
 import { type Authorizer, type Caller, isVisibleTo, type OperationsAction } from "./authorize.js";
+import { type AnswerForms, inBothForms } from "./both-forms.js";
 import {
   cancelledByRequest,
   invalidField,
@@ -16,11 +22,14 @@ import {
   operationNotFound,
   partialSuccessUnsupported,
 } from "./errors.js";
+import type { OperationsEvent } from "./events.js";
 import { parseFilter } from "./filter/parse-filter.js";
+import { guarded } from "./guarded.js";
 import type { KnownMethods } from "./known-methods.js";
 import type { MethodPolicies } from "./method-policies.js";
-import type { OperationFromRecord } from "./operation-message.js";
+import { operationMessage, type ShownOperation, type ShowRecord } from "./operation-message.js";
 import type { OperationWaiters } from "./operation-waiters.js";
+import { OperationListWire, OperationWire, operationForms } from "./operation-wire.js";
 import type { PageTokens } from "./page-token.js";
 import { storedError } from "./stored-result.js";
 import type { WriteAndPublish } from "./write-and-publish.js";
@@ -33,12 +42,32 @@ export interface OperationsServiceParts {
   waiters: OperationWaiters;
   pageTokens: PageTokens;
   policies: MethodPolicies;
-  operationFromRecord: OperationFromRecord;
+  showRecord: ShowRecord;
   /** Longest time that one WaitOperation call is held, in milliseconds. */
   maxWaitMs: number;
   /** Whose metadata and response types filters can look into. */
   knownMethods: KnownMethods;
+  log: (event: OperationsEvent) => void;
 }
+
+/** One page as it is answered. */
+interface ShownPage {
+  readonly operations: readonly ShownOperation[];
+  readonly nextPageToken: string;
+}
+
+const pageForms: AnswerForms<ShownPage, ListOperationsResponse> = {
+  toMessage: ({ operations, nextPageToken }) =>
+    create(ListOperationsResponseSchema, {
+      operations: operations.map(operationMessage),
+      nextPageToken,
+    }),
+  toWire: ({ operations, nextPageToken }) =>
+    new OperationListWire(
+      operations.map((shown) => new OperationWire(shown)),
+      nextPageToken,
+    ),
+};
 
 const defaultPageSize = 50;
 const maxPageSize = 1000;
@@ -47,7 +76,7 @@ const maxPageSize = 1000;
 export function createOperationsService(
   parts: OperationsServiceParts,
 ): ServiceImpl<typeof Operations> {
-  const { store, writeAndPublish, waiters, pageTokens, policies, operationFromRecord } = parts;
+  const { store, writeAndPublish, waiters, pageTokens, policies, showRecord, log } = parts;
 
   /** Authorise, then validate: the order that shows nobody what exists (AIP-211). */
   const admit = async (action: OperationsAction, name: string, context: HandlerContext) => {
@@ -68,82 +97,100 @@ export function createOperationsService(
     if (caller.visiblePrincipal !== undefined) await find(name, caller);
   };
 
+  const getOperation = async ({ name }: GetOperationRequest, context: HandlerContext) => {
+    const caller = await admit("get", name, context);
+    return showRecord(await find(name, caller));
+  };
+
+  const waitOperation = async (
+    { name, timeout }: WaitOperationRequest,
+    context: HandlerContext,
+  ): Promise<ShownOperation> => {
+    const caller = await admit("wait", name, context);
+    const timeoutMs = waitTimeoutMs(timeout, parts.maxWaitMs, context);
+    await assertVisible(name, caller);
+    // Not awaited: a frame that stands still costs more than the waiter itself.
+    return waiters.wait(name, timeoutMs, context.signal).then((record) => {
+      if (record === undefined) throw operationNotFound(name);
+      return showRecord(record);
+    });
+  };
+
+  const listOperations = async (
+    request: ListOperationsRequest,
+    context: HandlerContext,
+  ): Promise<ShownPage> => {
+    const { principal, visiblePrincipal } = await parts.authorize({
+      action: "list",
+      name: parseListName(request.name) ?? request.name,
+      method: undefined,
+      context,
+    });
+    const { parent, pageSize } = readListRequest(request);
+    const filter = parseFilter(request.filter, parts.knownMethods.all());
+    const list = { parent, filter: request.filter, principal };
+    const after =
+      request.pageToken === "" ? undefined : await pageTokens.open(request.pageToken, list);
+    if (request.pageToken !== "" && after === undefined) {
+      throw invalidField(
+        "page_token",
+        request.pageToken,
+        "must be the next_page_token of the same list, with the same name, filter and caller",
+      );
+    }
+    const page = await store.list({
+      parent,
+      principal: visiblePrincipal,
+      filter,
+      after,
+      limit: pageSize,
+    });
+    return {
+      operations: page.records.map(showRecord),
+      nextPageToken: page.next === undefined ? "" : await pageTokens.seal(page.next, list),
+    };
+  };
+
   return {
-    async getOperation({ name }, context) {
-      const caller = await admit("get", name, context);
-      return operationFromRecord(await find(name, caller));
-    },
+    getOperation: inBothForms("GetOperation", getOperation, operationForms, log),
+    listOperations: inBothForms("ListOperations", listOperations, pageForms, log),
+    waitOperation: inBothForms("WaitOperation", waitOperation, operationForms, log),
 
-    async listOperations(request, context) {
-      const { principal, visiblePrincipal } = await parts.authorize({
-        action: "list",
-        name: parseListName(request.name) ?? request.name,
-        method: undefined,
-        context,
-      });
-      const { parent, pageSize } = readListRequest(request);
-      const filter = parseFilter(request.filter, parts.knownMethods.all());
-      const list = { parent, filter: request.filter, principal };
-      const after =
-        request.pageToken === "" ? undefined : await pageTokens.open(request.pageToken, list);
-      if (request.pageToken !== "" && after === undefined) {
-        throw invalidField(
-          "page_token",
-          request.pageToken,
-          "must be the next_page_token of the same list, with the same name, filter and caller",
+    deleteOperation: guarded(
+      "DeleteOperation",
+      async ({ name }: DeleteOperationRequest, context: HandlerContext) => {
+        const found = await find(name, await admit("delete", name, context));
+        const onlyDone = policies.of(found.method).deleteRunning === "refuse";
+        const record = await writeAndPublish(
+          (transaction) => store.hide(name, { onlyDone, transaction }),
+          ({ deleteTimeMicros }) => (deleteTimeMicros === undefined ? undefined : "deleted"),
         );
-      }
-      const page = await store.list({
-        parent,
-        principal: visiblePrincipal,
-        filter,
-        after,
-        limit: pageSize,
-      });
-      return create(ListOperationsResponseSchema, {
-        operations: page.records.map(operationFromRecord),
-        nextPageToken: page.next === undefined ? "" : await pageTokens.seal(page.next, list),
-      });
-    },
-
-    async deleteOperation({ name }, context) {
-      const found = await find(name, await admit("delete", name, context));
-      const onlyDone = policies.of(found.method).deleteRunning === "refuse";
-      const record = await writeAndPublish(
-        (transaction) => store.hide(name, { onlyDone, transaction }),
-        ({ deleteTimeMicros }) => (deleteTimeMicros === undefined ? undefined : "deleted"),
-      );
-      if (record === undefined) throw operationNotFound(name);
-      if (record.deleteTimeMicros === undefined) throw operationNotDone(name);
-      return create(EmptySchema);
-    },
-
-    async cancelOperation({ name }, context) {
-      const caller = await admit("cancel", name, context);
-      policies.assertCancellation();
-      const found = await find(name, caller);
-      policies.assertCancellable(found);
-      if (found.state === "done") return create(EmptySchema);
-      const graceMs = policies.of(found.method).cancelGraceMs;
-      const cancelled = storedError(cancelledByRequest());
-      const record = await writeAndPublish(
-        (transaction) => store.requestCancel(name, cancelled, { graceMs, transaction }),
-        ({ state }) => (state === "done" ? "done" : "cancel-requested"),
-      );
-      if (record === undefined) throw operationNotFound(name);
-      return create(EmptySchema);
-    },
-
-    async waitOperation({ name, timeout }, context) {
-      const caller = await admit("wait", name, context);
-      const timeoutMs = waitTimeoutMs(timeout, parts.maxWaitMs, context);
-      await assertVisible(name, caller);
-      // Not awaited: a frame that stands still costs more than the waiter itself.
-      return waiters.wait(name, timeoutMs, context.signal).then((record) => {
         if (record === undefined) throw operationNotFound(name);
-        return operationFromRecord(record);
-      });
-    },
+        if (record.deleteTimeMicros === undefined) throw operationNotDone(name);
+        return create(EmptySchema);
+      },
+      log,
+    ),
+
+    cancelOperation: guarded(
+      "CancelOperation",
+      async ({ name }: CancelOperationRequest, context: HandlerContext) => {
+        const caller = await admit("cancel", name, context);
+        policies.assertCancellation();
+        const found = await find(name, caller);
+        policies.assertCancellable(found);
+        if (found.state === "done") return create(EmptySchema);
+        const graceMs = policies.of(found.method).cancelGraceMs;
+        const cancelled = storedError(cancelledByRequest());
+        const record = await writeAndPublish(
+          (transaction) => store.requestCancel(name, cancelled, { graceMs, transaction }),
+          ({ state }) => (state === "done" ? "done" : "cancel-requested"),
+        );
+        if (record === undefined) throw operationNotFound(name);
+        return create(EmptySchema);
+      },
+      log,
+    ),
   };
 }
 

@@ -1,6 +1,12 @@
-import { create, type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
+import {
+  create,
+  type DescMessage,
+  fromBinary,
+  type MessageShape,
+  toBinary,
+} from "@bufbuild/protobuf";
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import { type Any, AnySchema } from "@bufbuild/protobuf/wkt";
+import { AnySchema } from "@bufbuild/protobuf/wkt";
 import { Code } from "@connectrpc/connect";
 import { typeNameOf } from "../any/any.js";
 import { typeUrlPrefix } from "../internal/type-url.js";
@@ -23,8 +29,11 @@ export interface StandardMetadata {
   prefixOf(request: Uint8Array): Uint8Array;
   /** What is stored for a report, by the metadata that the work made, serialized. */
   aroundReportsOf(request: Uint8Array): (reported: Uint8Array) => Uint8Array;
-  /** The metadata that a record shows: what is stored, and what follows from its state. */
-  shownFor(record: OperationRecord): Any;
+  /**
+   * The metadata that a record shows, a serialized Any: what is stored, and what follows from
+   * its state.
+   */
+  shownFor(record: OperationRecord): Uint8Array;
 }
 
 /** Undefined where the metadata has none of the fields. */
@@ -60,7 +69,9 @@ export function standardMetadataOf<I extends DescMessage>(
     },
     shownFor(record) {
       const stored = record.metadata && fromBinary(AnySchema, record.metadata);
-      if (stored !== undefined && typeNameOf(stored) !== metadata.typeName) return stored;
+      if (record.metadata !== undefined && stored !== undefined) {
+        if (typeNameOf(stored) !== metadata.typeName) return record.metadata;
+      }
       const writer = new BinaryWriter();
       writeString(writer, status, status === undefined ? "" : statusOf(record));
       if (stored !== undefined) writer.raw(stored.value);
@@ -71,7 +82,7 @@ export function standardMetadataOf<I extends DescMessage>(
         writer.tag(cancelRequested, WireType.Varint).bool(true);
       }
       const typeUrl = stored?.typeUrl ?? typeUrlPrefix + metadata.typeName;
-      return create(AnySchema, { typeUrl, value: writer.finish() });
+      return toBinary(AnySchema, create(AnySchema, { typeUrl, value: writer.finish() }));
     },
   };
 }

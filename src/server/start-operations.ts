@@ -4,7 +4,6 @@ import { isSameBytes } from "../internal/same-bytes.js";
 import { tell } from "../internal/tell.js";
 import { typeUrlPrefix } from "../internal/type-url.js";
 import { fullName, type LongRunningMethod } from "../operation/long-running.js";
-import { type Operation, OperationSchema } from "../protos.js";
 import type { Dispatcher } from "../store/dispatcher.js";
 import type {
   NewOperation,
@@ -27,7 +26,7 @@ import type { Parallel } from "./method-options.js";
 import type { MethodPolicy } from "./method-policies.js";
 import { newOperationName } from "./new-operation-name.js";
 import type { OperationsObserver } from "./observer.js";
-import { type OperationFromRecord, operationResult } from "./operation-message.js";
+import type { ShownOperation, ShowRecord } from "./operation-message.js";
 import { boolFieldOf, stringFieldOf } from "./request-fields.js";
 import { requestIdOf } from "./request-id.js";
 import { storedError } from "./stored-result.js";
@@ -38,7 +37,7 @@ export interface StartParts {
   store: OperationStore;
   dispatcher: Dispatcher;
   publisher: Publisher;
-  operationFromRecord: OperationFromRecord;
+  showRecord: ShowRecord;
   observer: OperationsObserver | undefined;
   /** Hears of each operation that was started: it may have a deadline. */
   watch: (record: OperationRecord) => void;
@@ -73,14 +72,14 @@ export interface OperationStarts {
     method: LongRunningMethod<I>,
     request: MessageInitShape<I>,
     init: StartInit,
-  ): Promise<Operation>;
+  ): Promise<ShownOperation>;
 }
 
 /** A request id is remembered for at least this long after its start, in milliseconds. */
 const minRequestIdWindowMs = 10 * 60 * 1000;
 
 export function createOperationStarts(parts: StartParts): OperationStarts {
-  const { store, dispatcher, publisher, operationFromRecord, observer, watch } = parts;
+  const { store, dispatcher, publisher, showRecord, observer, watch } = parts;
 
   /** The record, and where it is new, those that were ended for it. */
   const insert = async (
@@ -141,10 +140,7 @@ export function createOperationStarts(parts: StartParts): OperationStarts {
       const scope = [principal, parent, methodName];
       const requestId = await requestIdOf(method.input, request, scope, windowMs);
       if (boolFieldOf(method.input, request, "validate_only")) {
-        return create(OperationSchema, {
-          done: true,
-          result: operationResult(await init.preview()),
-        });
+        return { name: "", metadata: undefined, done: true, result: await init.preview() };
       }
       const requestBytes = toBinary(method.input, request);
       const prefix = policy.metadata?.prefixOf(requestBytes);
@@ -189,7 +185,7 @@ export function createOperationStarts(parts: StartParts): OperationStarts {
         observeQueue();
         publisher.observeEnds(record.state === "done" ? [...ended, record] : ended);
       }
-      return operationFromRecord(record);
+      return showRecord(record);
     },
   };
 }
