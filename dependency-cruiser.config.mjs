@@ -10,13 +10,14 @@ const layers = {
   operation: ["protos", "internal", "status", "any"],
   client: ["protos", "internal", "status", "any", "operation"],
   opentelemetry: ["protos", "internal", "status", "any", "operation", "client", "server"],
-  rest: ["protos", "internal", "status"],
+  direct: ["internal"],
+  rest: ["protos", "internal", "status", "direct"],
   plugin: ["protos", "internal", "status", "any", "operation"],
   store: ["protos", "internal", "status", "any", "operation"],
   server: ["protos", "internal", "status", "any", "operation", "store"],
   health: ["protos", "internal", "status"],
   reflection: ["protos", "internal"],
-  node: ["protos", "internal", "status", "health", "reflection"],
+  node: ["protos", "internal", "status", "health", "reflection", "direct", "rest"],
   cli: [
     "protos",
     "internal",
@@ -28,6 +29,7 @@ const layers = {
     "server",
     "health",
     "reflection",
+    "direct",
     "node",
     "rest",
   ],
@@ -41,7 +43,7 @@ const pathOf = (layer) => {
 };
 
 /** What a browser bundle of the root entry point must not reach. */
-const serverOnly = "^src/(cli|health|reflection|node|rest|store|server|testing)/";
+const serverOnly = "^src/(cli|direct|health|reflection|node|rest|store|server|testing)/";
 
 export default {
   forbidden: [

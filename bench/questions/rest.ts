@@ -1,22 +1,21 @@
-import { callMeasures, callSubject } from "../call-subject.js";
+import { builtCallSubject, callMeasures } from "../call-subject.js";
 import type { Question } from "../harness.js";
 
-const module = (name: string) => new URL(`../subjects/${name}.ts`, import.meta.url);
 const { serverCpu } = callMeasures;
 
 export const question: Question = {
   asks: "How much of the server's time does a GetOperation over REST take, on HTTP/1.1?",
   baseline: "Connect in JSON",
   subjects: [
-    callSubject("Connect in JSON", {
-      server: module("rest-server"),
-      client: module("connect-json-client"),
+    builtCallSubject("Connect in JSON", {
+      server: "rest-server",
+      client: "connect-json-client",
     }),
-    callSubject("hand-written", {
-      server: module("hand-written-server"),
-      client: module("rest-client"),
+    builtCallSubject("hand-written", {
+      server: "hand-written-server",
+      client: "rest-client",
     }),
-    callSubject("REST", { server: module("rest-server"), client: module("rest-client") }),
+    builtCallSubject("REST", { server: "rest-server", client: "rest-client" }),
   ],
   cases: { of: "in flight", values: [16, 1] },
   measures: [serverCpu, callMeasures.throughput],

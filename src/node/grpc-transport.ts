@@ -18,9 +18,9 @@ import {
   type GrpcTransportOptions,
   Http2SessionManager,
 } from "@connectrpc/connect-node";
+import { sharedAccessor } from "../direct/shared-accessor.js";
 import { asMessage, createClientFormat } from "./client-format.js";
 import { addToNodeHeaders, webHeaders } from "./node-headers.js";
-import { sharedAccessor } from "./shared-accessor.js";
 import { callUnary } from "./unary-call.js";
 
 /**

@@ -5,18 +5,18 @@ import {
   type OutgoingHttpHeaders,
   type ServerHttp2Stream,
 } from "node:http2";
-import { create, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
+import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ContextValues, createContextValues } from "@connectrpc/connect";
-import { invokeUnaryImplementation } from "@connectrpc/connect/protocol";
 import { grpcStatusOk, parseTimeout, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
+import { CallSignal, callEnded } from "../direct/call-signal.js";
+import { DirectContext, type LazyParts } from "../direct/direct-context.js";
+import { invokeUnary, isPromise } from "../direct/invoke-unary.js";
 import type { WireMessage } from "../internal/wire-message.js";
 import { trailersOnly } from "./answer-error.js";
-import { CallSignal } from "./call-signal.js";
 import { createDueQueue, type DueQueue } from "./due-queue.js";
 import { createEnvelopeReader, type Envelope, encodeEnvelope } from "./envelope.js";
 import { internalError, requestTimedOut } from "./errors.js";
 import type { Exchange } from "./exchange.js";
-import { type LazyParts, LeanContext } from "./lean-context.js";
 import type { LeanFormat, LeanMethod } from "./lean-method.js";
 import { answerHeaders, webHeaders } from "./node-headers.js";
 import {
@@ -51,9 +51,6 @@ export interface LeanRequest {
   readonly url: string;
   readonly isBinary: boolean;
 }
-
-/** Why the signal of a call is aborted that has ended well: one for all, as its stack costs most. */
-const callEnded = new DOMException("This operation was aborted", "AbortError");
 
 const okTrailers: OutgoingHttpHeaders = { "grpc-status": grpcStatusOk };
 const withTrailers = { waitForTrailers: true };
@@ -93,7 +90,7 @@ export class LeanCall implements LazyParts {
   #message: MessageShape<DescMessage> | undefined;
   #isDecompressing = false;
   #hasEnded = false;
-  #context: LeanContext | undefined;
+  #context: DirectContext | undefined;
   #requestHeader: Headers | undefined;
   #responseHeader: Headers | undefined;
   #responseTrailer: Headers | undefined;
@@ -108,11 +105,14 @@ export class LeanCall implements LazyParts {
       textOf(headers["grpc-encoding"]),
       textOf(headers["grpc-accept-encoding"]),
     );
-    this.#timeout = parseTimeout(textOf(headers["grpc-timeout"]), method.options.maxTimeoutMs);
+    this.#timeout = parseTimeout(
+      textOf(headers["grpc-timeout"]),
+      method.route.options.maxTimeoutMs,
+    );
     const { timeoutMs } = this.#timeout;
     this.#deadlineMs = timeoutMs === undefined ? undefined : Date.now() + timeoutMs;
     this.#signal = new CallSignal(method.shutdown, this.#deadlineMs);
-    this.#reader = createEnvelopeReader(method.options.readMaxBytes);
+    this.#reader = createEnvelopeReader(method.route.options.readMaxBytes);
   }
 
   begin(): void {
@@ -149,12 +149,13 @@ export class LeanCall implements LazyParts {
     this.#request.stream.close(constants.NGHTTP2_CANCEL);
   }
 
-  #createContext(): LeanContext {
+  #createContext(): DirectContext {
     const { stream, headers, rawHeaders, url } = this.#request;
     const { contextValues } = this.#server;
     const endMs = this.#deadlineMs === undefined ? undefined : Math.trunc(this.#deadlineMs);
-    return new LeanContext(
-      this.#method.spec.method,
+    return new DirectContext(
+      this.#method.route.spec.method,
+      "grpc",
       this,
       endMs === undefined ? noTimeout : () => endMs - Date.now(),
       url,
@@ -184,7 +185,7 @@ export class LeanCall implements LazyParts {
     try {
       for (const { data, isCompressed } of envelopes) {
         if (isCompressed && compression === null) throw noCompression();
-        const { readMaxBytes } = this.#method.options;
+        const { readMaxBytes } = this.#method.route.options;
         this.#parse(
           isCompressed && compression !== null
             ? await compression.decompress(asArrayBuffer(data), readMaxBytes)
@@ -227,7 +228,7 @@ export class LeanCall implements LazyParts {
       const data = isPromise(made) ? await made : made;
       const { response: compression } = this.#compression;
       const isCompressed =
-        compression !== null && data.byteLength >= this.#method.options.compressMinBytes;
+        compression !== null && data.byteLength >= this.#method.route.options.compressMinBytes;
       answer = encodeEnvelope({
         isCompressed,
         data: isCompressed ? await compression.compress(bytesOf(data)) : data,
@@ -239,36 +240,24 @@ export class LeanCall implements LazyParts {
     this.#answer(answer, undefined);
   }
 
-  /** The answer as it is sent: its wire form, where the implementation has that and nobody else wants the message. */
+  /** The answer as it is sent: its wire form, where there is one and the answer is to be binary. */
   #make(
     message: MessageShape<DescMessage>,
   ): Uint8Array | WireMessage | Promise<Uint8Array | WireMessage> {
-    const { wireAnswers, options } = this.#method;
+    const { route } = this.#method;
     const { output } = this.#format;
-    if (wireAnswers === undefined || !this.#request.isBinary) {
-      const invoked = this.#invoke(message);
+    const context = this.#context ?? this.#createContext();
+    if (route.wireAnswers === undefined || !this.#request.isBinary) {
+      const invoked = invokeUnary(route, context, message);
       return isPromise(invoked)
         ? invoked.then((answer) => output.serialize(answer))
         : output.serialize(invoked);
     }
-    return wireAnswers.answer(message, this.#context ?? this.#createContext()).then((answer) => {
-      const { writeMaxBytes } = options;
+    return route.wireAnswers.answer(message, context).then((answer) => {
+      const { writeMaxBytes } = route.options;
       if (answer.byteLength > writeMaxBytes) throw tooLarge(answer.byteLength, { writeMaxBytes });
       return answer;
     });
-  }
-
-  #invoke(
-    message: MessageShape<DescMessage>,
-  ): MessageShape<DescMessage> | Promise<MessageShape<DescMessage>> {
-    const { spec, options } = this.#method;
-    const { output } = spec.method;
-    const context = this.#context ?? this.#createContext();
-    if (options.interceptors.length > 0) {
-      return invokeUnaryImplementation(spec, context, message, options.interceptors);
-    }
-    const answer = spec.impl(message, context);
-    return isPromise(answer) ? answer.then((init) => create(output, init)) : create(output, answer);
   }
 
   /** Answer with an error; whatever is no ConnectError is shown as INTERNAL and nothing else. */
@@ -387,11 +376,6 @@ function bytesOf(data: Uint8Array | WireMessage): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(data.byteLength);
   data.writeTo(bytes, 0);
   return bytes;
-}
-
-/** Whether a handler's answer is still to come; one of any kind, not only Node's own. */
-function isPromise<T extends object>(answer: T | Promise<T>): answer is Promise<T> {
-  return Object(answer) === answer && "then" in answer && typeof answer.then === "function";
 }
 
 function textOf(header: string | string[] | undefined): string | null {

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { parseContentType } from "@connectrpc/connect/protocol-grpc";
+import { unaryRouteOf } from "../direct/recording-router.js";
 import { answerLeanCall, createLeanServer } from "./lean-call.js";
 import { createLeanMethod, type LeanMethod } from "./lean-method.js";
 import type { Routes } from "./routes.js";
@@ -26,8 +27,11 @@ export function createLeanGrpcServer(
 ): LeanGrpcServer {
   const { cors, contextValues } = options;
   const methods = new Map<string, LeanMethod>();
-  for (const [path, route] of routes.unary) {
-    methods.set(path, createLeanMethod(route, routes.routerOptions));
+  for (const handler of routes.handlers) {
+    const route = handler.protocolNames.includes("grpc") ? unaryRouteOf(handler) : undefined;
+    // The last of a path has it.
+    if (route === undefined) methods.delete(handler.requestPath);
+    else methods.set(handler.requestPath, createLeanMethod(route));
   }
   const extraHeaders: OutgoingHttpHeaders =
     cors === undefined || cors.origins === "*" ? {} : { vary: "origin" };

@@ -4,23 +4,18 @@ import {
   compressionNegotiate,
   createMethodSerializationLookup,
   type Serialization,
-  type UniversalHandlerOptions,
-  validateUniversalHandlerOptions,
 } from "@connectrpc/connect/protocol";
 import {
   contentTypeJson,
   contentTypeProto,
   headerAcceptEncoding,
 } from "@connectrpc/connect/protocol-grpc";
-import { type AbortGroup, createAbortGroup } from "./abort-group.js";
-import type { UnaryImplSpec, UnaryRoute } from "./unary-route.js";
+import { type AbortGroup, createAbortGroup } from "../direct/abort-group.js";
+import type { UnaryRoute } from "../direct/recording-router.js";
 
 /** All that the calls of one method have in common. */
 export interface LeanMethod {
-  readonly spec: UnaryImplSpec;
-  readonly options: UniversalHandlerOptions;
-  /** Undefined where there is no wire form, or where an interceptor wants the message. */
-  readonly wireAnswers: UnaryRoute["wireAnswers"];
+  readonly route: UnaryRoute;
   readonly binary: LeanFormat;
   readonly json: LeanFormat;
   /** Calls under way, which abort with the shutdown signal. */
@@ -38,20 +33,9 @@ export interface LeanFormat {
 
 type Negotiated = ReturnType<typeof compressionNegotiate>;
 
-/**
- * @param routerOptions hold where the route has none of its own.
- * @throws ConnectError for options out of Connect's bounds.
- */
-export function createLeanMethod(
-  { spec, wireAnswers, options: own }: UnaryRoute,
-  routerOptions: Partial<UniversalHandlerOptions>,
-): LeanMethod {
-  // As Connect's router merges them.
-  const options = validateUniversalHandlerOptions({
-    ...validateUniversalHandlerOptions(routerOptions),
-    ...own,
-  });
-  const { binaryOptions, jsonOptions, acceptCompression, interceptors, shutdownSignal } = options;
+export function createLeanMethod(route: UnaryRoute): LeanMethod {
+  const { spec, options } = route;
+  const { binaryOptions, jsonOptions, acceptCompression, shutdownSignal } = options;
   const lookup = createMethodSerializationLookup(spec.method, binaryOptions, jsonOptions, options);
   const formatOf = (isBinary: boolean, contentType: string): LeanFormat => ({
     contentType,
@@ -59,9 +43,7 @@ export function createLeanMethod(
     output: lookup.getO(isBinary),
   });
   return {
-    spec,
-    options,
-    wireAnswers: interceptors.length === 0 ? wireAnswers : undefined,
+    route,
     binary: formatOf(true, contentTypeProto),
     json: formatOf(false, contentTypeJson),
     shutdown: createAbortGroup(shutdownSignal),

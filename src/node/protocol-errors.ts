@@ -3,10 +3,6 @@ import { Code, ConnectError } from "@connectrpc/connect";
 // What is wrong with a unary call, in the words of Connect, whose handlers and transports say the
 // same of the same fault. Which side's message it is about is `input` or `output`.
 
-export function timedOut(): ConnectError {
-  return new ConnectError("the operation timed out", Code.DeadlineExceeded);
-}
-
 export function incompleteMessage(): ConnectError {
   return new ConnectError("protocol error: incomplete envelope", Code.InvalidArgument);
 }

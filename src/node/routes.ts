@@ -1,26 +1,18 @@
 import type { DescService } from "@bufbuild/protobuf";
-import {
-  type ConnectRouter,
-  type ConnectRouterOptions,
-  createConnectRouter,
-} from "@connectrpc/connect";
+import { type ConnectRouter, createConnectRouter } from "@connectrpc/connect";
 import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
+import { recordingRouter } from "../direct/recording-router.js";
 import type { Health } from "../health/create-health.js";
 import { Health as HealthService, ServerReflection } from "../protos.js";
 import { createReflection } from "../reflection/create-reflection.js";
 import type { RestFace } from "./rest-face-handler.js";
 import type { ServerOptions } from "./server-options.js";
-import { recordingRouter, type UnaryRoute } from "./unary-route.js";
 
 const defaultReadMaxBytes = 4 * 1024 * 1024;
 
 /** All methods that a server serves. */
 export interface Routes {
   readonly handlers: ConnectRouter["handlers"];
-  /** The unary methods among them that gRPC serves, by path. */
-  readonly unary: ReadonlyMap<string, UnaryRoute>;
-  /** What the router was made with: the options, with our defaults. */
-  readonly routerOptions: ConnectRouterOptions;
   readonly readMaxBytes: number;
   /** Undefined where there is none. */
   readonly rest: RestFace | undefined;
@@ -38,8 +30,8 @@ export function createRoutes(
   const readMaxBytes = options.readMaxBytes ?? defaultReadMaxBytes;
   const acceptCompression = options.acceptCompression ?? [compressionGzip, compressionBrotli];
   const routerOptions = { ...options, readMaxBytes, acceptCompression, shutdownSignal };
-  const unary = new Map<string, UnaryRoute>();
-  const router = recordingRouter(createConnectRouter(routerOptions), unary);
+  const plain = createConnectRouter(routerOptions);
+  const router = options.leanGrpc === false ? plain : recordingRouter(plain, routerOptions);
   options.routes(router);
   for (const { typeName } of servicesOf(router)) health?.set(typeName, "SERVING");
   if (health !== undefined && !serves(router, HealthService)) {
@@ -52,8 +44,6 @@ export function createRoutes(
   }
   return {
     handlers: router.handlers,
-    unary,
-    routerOptions,
     readMaxBytes,
     rest: options.rest?.(router),
   };

@@ -54,9 +54,9 @@ export interface ServerOptions extends Omit<ConnectRouterOptions, "shutdownSigna
   /** Values for the handlers' and interceptors' contexts, per request. Default: none. */
   contextValues?: ((request: Exchange["request"]) => ContextValues) | undefined;
   /**
-   * Answer unary gRPC calls straight from the events of their streams, which takes a fraction of
-   * the time; `false` has Connect's own handlers answer them as they do all other calls.
-   * docs/lean-grpc.md lists what differs. Default: true.
+   * Answer unary gRPC calls straight from the events of their streams, and calls of the REST face
+   * without Connect's handlers, which takes a fraction of the time; `false` has those answer them
+   * as they do all other calls. docs/lean-grpc.md lists what differs. Default: true.
    */
   leanGrpc?: boolean | undefined;
   /** Hears of what went wrong on this side. Default: prints it to standard error. */

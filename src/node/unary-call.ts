@@ -13,6 +13,7 @@ import {
   validateTrailer,
 } from "@connectrpc/connect/protocol-grpc";
 import type { GrpcTransportOptions } from "@connectrpc/connect-node";
+import { timedOut } from "../direct/timed-out.js";
 import { longestMs } from "../internal/option-bounds.js";
 import type { ClientFormat, ClientMethod } from "./client-format.js";
 import { createEnvelopeReader, type Envelope, encodeEnvelope } from "./envelope.js";
@@ -23,7 +24,6 @@ import {
   incompleteMessage,
   missingMessage,
   noCompression,
-  timedOut,
 } from "./protocol-errors.js";
 import { errorFromReset } from "./reset-error.js";
 

@@ -7,13 +7,12 @@ import type { HttpBinding } from "./http-rules.js";
 import { isJsonObject, type MessageJson } from "./message-json.js";
 import type { Presentation } from "./system-parameters.js";
 
-/** Bytes with their content type. */
+/** A body with its content type. */
 export interface AnswerBody {
   readonly contentType: string;
-  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Text is UTF-8; Node sends it in one piece with the headers. */
+  readonly content: string | Uint8Array<ArrayBuffer>;
 }
-
-const utf8 = new TextEncoder();
 
 /**
  * Make sure, before the call is made, that its answer can be presented as it is asked for.
@@ -47,11 +46,11 @@ export function answerBodyOf(
   if (raw !== undefined) {
     return {
       contentType: raw.contentType || "application/octet-stream",
-      bytes: new Uint8Array(raw.data),
+      content: new Uint8Array(raw.data),
     };
   }
   if (wanted.format === "proto") {
-    return { contentType: "application/x-protobuf", bytes: toBinary(desc, message) };
+    return { contentType: "application/x-protobuf", content: toBinary(desc, message) };
   }
   return jsonBody(selected(written()), wanted);
 
@@ -79,12 +78,12 @@ export function jsonBody(
   const plain = pretty ? `${JSON.stringify(json, null, 2)}\n` : JSON.stringify(json);
   const text = plain.replace(/[<>&\u2028\u2029]/g, escaped);
   if (callback === undefined) {
-    return { contentType: "application/json; charset=UTF-8", bytes: utf8.encode(text) };
+    return { contentType: "application/json; charset=UTF-8", content: text };
   }
   return {
     contentType: "text/javascript; charset=UTF-8",
     // The comment keeps the name from being the first bytes, which other formats could be made of.
-    bytes: utf8.encode(`// API callback\n${callback}(${text.trimEnd()});\n`),
+    content: `// API callback\n${callback}(${text.trimEnd()});\n`,
   };
 }
 

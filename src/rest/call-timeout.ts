@@ -1,4 +1,5 @@
 import { invalidHeader } from "./errors.js";
+import type { RestRequest } from "./rest-request.js";
 
 /** What the unit of a Grpc-Timeout is worth in milliseconds. */
 const grpcUnits: Readonly<Record<string, number>> = {
@@ -19,23 +20,23 @@ const maxTimeoutMs = 9_999_999_999;
  *
  * @throws ConnectError 400 for a header that is neither.
  */
-export function callTimeoutMs(header: Headers): number | undefined {
-  const timeouts = [serverTimeoutMs(header), grpcTimeoutMs(header)].filter(
-    (timeout) => timeout !== undefined,
-  );
-  if (timeouts.length === 0) return undefined;
-  return Math.min(maxTimeoutMs, Math.ceil(Math.min(...timeouts)));
+export function callTimeoutMs(request: RestRequest): number | undefined {
+  const serverMs = serverTimeoutMs(request);
+  const grpcMs = grpcTimeoutMs(request);
+  if (serverMs === undefined && grpcMs === undefined) return undefined;
+  const shorterMs = Math.min(serverMs ?? maxTimeoutMs, grpcMs ?? maxTimeoutMs);
+  return Math.min(maxTimeoutMs, Math.ceil(shorterMs));
 }
 
-function serverTimeoutMs(header: Headers): number | undefined {
-  const value = header.get("X-Server-Timeout");
+function serverTimeoutMs(request: RestRequest): number | undefined {
+  const value = request.headerOf("x-server-timeout");
   if (value === null) return undefined;
   if (/^\d{1,10}(\.\d{1,9})?$/.test(value)) return Number(value) * 1000;
   throw invalidHeader("X-Server-Timeout", value, "a number of seconds");
 }
 
-function grpcTimeoutMs(header: Headers): number | undefined {
-  const value = header.get("Grpc-Timeout");
+function grpcTimeoutMs(request: RestRequest): number | undefined {
+  const value = request.headerOf("grpc-timeout");
   if (value === null) return undefined;
   const [, amount, unit = ""] = /^(\d{1,8})([HMSmun])$/.exec(value) ?? [];
   const unitMs = grpcUnits[unit];

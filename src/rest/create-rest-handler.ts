@@ -5,12 +5,13 @@ import {
   type UniversalServerRequest,
   type UniversalServerResponse,
   universalServerRequestFromFetch,
-  universalServerResponseToFetch,
 } from "@connectrpc/connect/protocol";
 import { atLeastOne, inRange } from "../internal/option-bounds.js";
 import { type AnswerBody, answerBodyOf, assertPresentable, jsonBody } from "./answer.js";
+import { headersOfRecord, recordOfHeaders } from "./answer-headers.js";
 import { callTimeoutMs } from "./call-timeout.js";
 import { negotiateCompression } from "./content-coding.js";
+import { callDirect } from "./direct-call.js";
 import { createDiscovery, type DiscoveryOptions, discoveryPath } from "./discovery-document.js";
 import { errorAnswerOf } from "./error-answer.js";
 import { internalFault, malformedUrl, methodNotAllowed, noSuchPath } from "./errors.js";
@@ -21,15 +22,17 @@ import { oneChunk } from "./one-chunk.js";
 import { isWellEscaped } from "./percent-encoding.js";
 import { assertNoBody, readBody } from "./request-body.js";
 import { requestBytesOf } from "./request-message.js";
+import { type RestAnswer, type RestRequest, restRequestOf } from "./rest-request.js";
 import { type RestRoute, restRoutesOf } from "./rest-routes.js";
 import {
   errorFormatOf,
   type Presentation,
   plainPresentation,
   presentationOf,
-  setSystemHeaders,
   splitQuery,
+  systemHeadersOf,
 } from "./system-parameters.js";
+import { bytesOfText, utf8Length } from "./text-bytes.js";
 import { typeRegistryOf } from "./type-registry.js";
 import { callUniversal } from "./universal-call.js";
 import { parseQuery, type UrlParts, urlParts } from "./url-parts.js";
@@ -67,21 +70,12 @@ export interface RestHandler {
   /** Answer a request. Never rejects: what goes wrong is an answer too. */
   fetch(request: Request, contextValues?: ContextValues): Promise<Response>;
   /**
-   * The same for adapters, from a request in Connect's own form: `url` is absolute, and its path may
-   * be as raw as it came, which the web's Request does not let be. `body` is null where it is
-   * known that there is none.
+   * The same for adapters, from a request that makes its headers and its signal only where they
+   * are asked for.
    */
-  answer(request: UniversalServerRequest): Promise<RestAnswer>;
+  respond(request: RestRequest): Promise<RestAnswer>;
   /** The same as a handler of Connect's. */
   handle(request: UniversalServerRequest): Promise<UniversalServerResponse>;
-}
-
-/** An answer, ready to be sent. */
-export interface RestAnswer {
-  readonly status: number;
-  readonly header: Headers;
-  /** Empty for HEAD; undefined where the status has none. */
-  readonly body: Uint8Array | undefined;
 }
 
 /**
@@ -113,17 +107,20 @@ export function createRestHandler(
     segments: readonly string[],
     asked: Asked,
   ): Promise<Answer> => {
-    const { binding, handler } = route;
-    const { request, presentation, split } = asked;
+    const { binding, handler, direct } = route;
+    const { request, url, presentation, split } = asked;
     assertPresentable(binding, presentation);
-    const header = new Headers(request.header);
-    setSystemHeaders(split, header);
-    const timeoutMs = callTimeoutMs(header);
+    const systemHeaders = systemHeadersOf(split, request);
+    const timeoutMs = callTimeoutMs(request);
     if (binding.body === "none") await assertNoBody(request);
     const body = binding.body === "none" ? noBytes : await readBody(request, limits);
-    const content = { segments, query: split.others, body, header };
+    const contentType = request.headerOf("content-type");
+    const content = { segments, query: split.others, body, contentType };
     const bytes = requestBytesOf(binding, content, json);
-    const called = await callUniversal(handler, bytes, header, timeoutMs, request);
+    const call = { request, origin: url.origin, systemHeaders, timeoutMs };
+    const called = await (direct === undefined
+      ? callUniversal(handler, bytes, call)
+      : callDirect(direct, bytes, call));
     const answerBody = answerBodyOf(binding, called.message, presentation, json);
     return { status: 200, header: called.header, body: answerBody };
   };
@@ -134,7 +131,7 @@ export function createRestHandler(
     if (!isWellEscaped(url.path)) throw malformedUrl(url.path);
     if (discovery !== undefined && url.path === discoveryPath && isRead(method)) {
       const document = discovery.document(new Map(split.others).get("version"), url.origin);
-      return { status: 200, header: new Headers(), body: jsonBody(document, presentation) };
+      return { status: 200, header: undefined, body: jsonBody(document, presentation) };
     }
     const found = lookUp(routes.table, method, url.path);
     if (found.kind === "found") return call(found.target, found.segments, asked);
@@ -166,23 +163,33 @@ export function createRestHandler(
 
   const encode = async (
     { status, header, body }: Answer,
-    request: UniversalServerRequest,
+    request: RestRequest,
   ): Promise<RestAnswer> => {
-    header.set("X-Content-Type-Options", "nosniff");
-    if (body === undefined) return { status, header, body };
-    header.set("Content-Type", body.contentType);
-    if (compressions.length > 0) header.append("Vary", "Accept-Encoding");
-    const isSmall = body.bytes.length < compressMinBytes;
-    const compression = isSmall
-      ? undefined
-      : negotiateCompression(request.header.get("Accept-Encoding"), compressions);
-    const bytes = compression === undefined ? body.bytes : await compression.compress(body.bytes);
-    if (compression !== undefined) header.set("Content-Encoding", compression.name);
-    header.set("Content-Length", String(bytes.length));
-    return { status, header, body: request.method === "HEAD" ? noBytes : bytes };
+    const headers = recordOfHeaders(header);
+    headers["x-content-type-options"] = "nosniff";
+    if (body === undefined) return { status, headers, body };
+    const { contentType, content } = body;
+    headers["content-type"] = contentType;
+    if (compressions.length > 0) {
+      const varies = headers.vary === undefined ? "" : `${headers.vary}, `;
+      headers.vary = `${varies}Accept-Encoding`;
+    }
+    const length = typeof content === "string" ? utf8Length(content) : content.length;
+    const compression =
+      length < compressMinBytes
+        ? undefined
+        : negotiateCompression(request.headerOf("accept-encoding"), compressions);
+    if (compression === undefined) {
+      headers["content-length"] = String(length);
+      return { status, headers, body: request.method === "HEAD" ? "" : content };
+    }
+    const compressed = await compression.compress(bytesOfContent(content));
+    headers["content-encoding"] = compression.name;
+    headers["content-length"] = String(compressed.length);
+    return { status, headers, body: request.method === "HEAD" ? "" : compressed };
   };
 
-  const respond = async (request: UniversalServerRequest): Promise<RestAnswer> => {
+  const respond = async (request: RestRequest): Promise<RestAnswer> => {
     let presentation = plainPresentation;
     let answered: Answer;
     try {
@@ -199,11 +206,6 @@ export function createRestHandler(
     return encode(answered, request);
   };
 
-  const handle = async (request: UniversalServerRequest): Promise<UniversalServerResponse> => {
-    const { status, header, body } = await respond(request);
-    return { status, header, body: body && oneChunk(body) };
-  };
-
   return {
     matches(path) {
       const { path: bare } = urlParts(`http://localhost${path}`);
@@ -212,16 +214,26 @@ export function createRestHandler(
     },
     async fetch(request, contextValues) {
       const universal = universalServerRequestFromFetch(request, {});
-      return universalServerResponseToFetch(await handle({ ...universal, contextValues }));
+      const asked = restRequestOf({ ...universal, contextValues });
+      const { status, headers, body } = await respond(asked);
+      const isBodiless = body === undefined || request.method === "HEAD";
+      return new Response(isBodiless ? null : body, { status, headers: headersOfRecord(headers) });
     },
-    answer: respond,
-    handle,
+    async handle(request) {
+      const { status, headers, body } = await respond(restRequestOf(request));
+      return {
+        status,
+        header: headersOfRecord(headers),
+        body: body === undefined ? undefined : oneChunk(bytesOfContent(body)),
+      };
+    },
+    respond,
   };
 }
 
 /** A request with what its URL says. */
 interface Asked {
-  readonly request: UniversalServerRequest;
+  readonly request: RestRequest;
   readonly url: UrlParts;
   readonly split: ReturnType<typeof splitQuery>;
   readonly presentation: Presentation;
@@ -229,11 +241,16 @@ interface Asked {
 
 interface Answer {
   readonly status: number;
-  readonly header: Headers;
+  /** Undefined for none. */
+  readonly header: Headers | undefined;
   readonly body: AnswerBody | undefined;
 }
 
 const noBytes = new Uint8Array();
+
+function bytesOfContent(content: AnswerBody["content"]): Uint8Array<ArrayBuffer> {
+  return typeof content === "string" ? bytesOfText(content) : content;
+}
 
 function isRead(method: string): boolean {
   return method === "GET" || method === "HEAD";

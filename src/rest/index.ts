@@ -1,6 +1,5 @@
 export {
   createRestHandler,
-  type RestAnswer,
   type RestHandler,
   type RestHandlerOptions,
 } from "./create-rest-handler.js";
@@ -16,3 +15,4 @@ export {
 } from "./node-listener.js";
 export { type OperationsHttpRulesOptions, operationsHttpRules } from "./operations-http-rules.js";
 export { restCors } from "./rest-cors.js";
+export type { RestAnswer, RestRequest } from "./rest-request.js";

@@ -1,6 +1,6 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import type { Compression, UniversalServerRequest } from "@connectrpc/connect/protocol";
+import type { Compression } from "@connectrpc/connect/protocol";
 import { concatBytes } from "../internal/concat-bytes.js";
 import {
   bodyTooLarge,
@@ -10,6 +10,7 @@ import {
   unsupportedEncoding,
   unsupportedMediaType,
 } from "./errors.js";
+import type { RestRequest } from "./rest-request.js";
 
 /** What bounds the reading of a body. */
 export interface BodyLimits {
@@ -25,11 +26,8 @@ export interface BodyLimits {
  * @throws ConnectError 413 as soon as it is over the limit, 415 for an unknown encoding, 400 for
  *   bytes that are not of the one it names.
  */
-export async function readBody(
-  request: UniversalServerRequest,
-  limits: BodyLimits,
-): Promise<Uint8Array> {
-  const compression = compressionOf(request.header, limits);
+export async function readBody(request: RestRequest, limits: BodyLimits): Promise<Uint8Array> {
+  const compression = compressionOf(request, limits);
   const bytes = await readRaw(request, limits.readMaxBytes);
   if (compression === undefined || bytes.length === 0) return bytes;
   try {
@@ -44,7 +42,7 @@ export async function readBody(
  *
  * @throws ConnectError 400 at its first byte.
  */
-export async function assertNoBody(request: UniversalServerRequest): Promise<void> {
+export async function assertNoBody(request: RestRequest): Promise<void> {
   const { body } = request;
   if (body === null) return;
   if (!isStream(body)) throw unexpectedBody(request.method);
@@ -58,8 +56,7 @@ export async function assertNoBody(request: UniversalServerRequest): Promise<voi
  *
  * @throws ConnectError 415 for another type, or another charset than UTF-8.
  */
-export function assertJsonType(header: Headers): void {
-  const contentType = header.get("Content-Type");
+export function assertJsonType(contentType: string | null): void {
   if (contentType === null) return;
   const [type = "", ...parameters] = contentType.toLowerCase().split(";");
   const isJson = type.trim() === "application/json";
@@ -68,8 +65,8 @@ export function assertJsonType(header: Headers): void {
   if (!isJson || !isUtf8) throw unsupportedMediaType(contentType);
 }
 
-function compressionOf(header: Headers, limits: BodyLimits): Compression | undefined {
-  const encoding = header.get("Content-Encoding")?.trim().toLowerCase();
+function compressionOf(request: RestRequest, limits: BodyLimits): Compression | undefined {
+  const encoding = request.headerOf("content-encoding")?.trim().toLowerCase();
   if (encoding === undefined || encoding === "" || encoding === "identity") return undefined;
   const found = limits.compressions.find(({ name }) => name === encoding);
   if (found !== undefined) return found;
@@ -79,14 +76,12 @@ function compressionOf(header: Headers, limits: BodyLimits): Compression | undef
   );
 }
 
-async function readRaw(
-  { body, header }: UniversalServerRequest,
-  maxBytes: number,
-): Promise<Uint8Array> {
+async function readRaw(request: RestRequest, maxBytes: number): Promise<Uint8Array> {
+  const { body } = request;
   if (body === null) return new Uint8Array();
   // A framework may have parsed it already.
   if (!isStream(body)) return new TextEncoder().encode(JSON.stringify(body));
-  if (Number(header.get("Content-Length") ?? 0) > maxBytes) throw bodyTooLarge(maxBytes);
+  if (Number(request.headerOf("content-length") ?? 0) > maxBytes) throw bodyTooLarge(maxBytes);
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of withoutReturn(body)) {

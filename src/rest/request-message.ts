@@ -26,7 +26,8 @@ export interface RequestContent {
   readonly query: readonly QueryParameter[];
   /** Empty where there is none. */
   readonly body: Uint8Array;
-  readonly header: Headers;
+  /** Null where there is none. */
+  readonly contentType: string | null;
 }
 
 /**
@@ -67,7 +68,7 @@ function assertShallow(desc: DescMessage, bytes: Uint8Array): void {
 /** The message with what the body says in it. */
 function readContent(
   { body: bound, method }: HttpBinding,
-  { body, header }: RequestContent,
+  { body, contentType }: RequestContent,
   json: MessageJson,
 ): Message {
   const desc = method.input;
@@ -75,14 +76,14 @@ function readContent(
   const raw = bound === "all" ? desc : bound.fieldKind === "message" ? bound.message : undefined;
   if (raw !== undefined && isHttpBody(raw)) {
     const httpBody = create(HttpBodySchema, {
-      contentType: header.get("Content-Type") ?? "",
+      contentType: contentType ?? "",
       data: body,
     });
     return bound === "all" ? httpBody : withField(desc, bound, httpBody);
   }
   // api_core cancels so: with a JSON content type and nothing in it.
   if (body.length === 0) return create(desc);
-  assertJsonType(header);
+  assertJsonType(contentType);
   const parsed = parseJson(body);
   if (bound === "all" && !isJsonObject(parsed)) throw bodyNotJson("is no JSON object");
   const whole = bound === "all" ? parsed : { [bound.jsonName]: parsed };

@@ -1,4 +1,5 @@
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import { type DirectMethod, directMethodOf } from "./direct-call.js";
 import {
   type HttpBinding,
   type HttpRuleOptions,
@@ -11,6 +12,8 @@ import { createRouteTable, type RouteTable } from "./route-table.js";
 export interface RestRoute {
   readonly binding: HttpBinding;
   readonly handler: UniversalHandler;
+  /** How to call what the handler calls; undefined where only the handler can. */
+  readonly direct: DirectMethod | undefined;
 }
 
 /** The bindings of a router's methods. */
@@ -34,13 +37,14 @@ export function restRoutesOf(
   const table = createRouteTable<RestRoute>();
   const all: RestRoute[] = [];
   for (const handler of handlers) {
+    const direct = directMethodOf(handler);
     for (const binding of httpBindingsOf(handler.method, options)) {
       if (!handler.protocolNames.includes("connect")) {
         throw new RangeError(
           `${selectorOf(handler.method)} has an HTTP rule, which needs the Connect protocol: do not disable it`,
         );
       }
-      const route = { binding, handler };
+      const route = { binding, handler, direct };
       all.push(route);
       table.add(binding.httpMethod, binding.template, route);
     }

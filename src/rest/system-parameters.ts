@@ -1,6 +1,6 @@
-import type { UniversalServerRequest } from "@connectrpc/connect/protocol";
 import { invalidParameter } from "./errors.js";
 import { type FieldSelection, parseFieldMask } from "./field-mask.js";
+import type { RestRequest } from "./rest-request.js";
 import type { QueryParameter } from "./url-parts.js";
 
 /** How an answer is written: what the system parameters say of it. */
@@ -39,12 +39,12 @@ export interface SplitQuery {
  * answer looks.
  */
 const headerByParameter: Readonly<Record<string, string>> = {
-  key: "X-Goog-Api-Key",
-  access_token: "Authorization",
-  oauth_token: "Authorization",
-  quotaUser: "X-Goog-Quota-User",
-  uploadType: "X-Goog-Upload-Type",
-  upload_protocol: "X-Goog-Upload-Protocol",
+  key: "x-goog-api-key",
+  access_token: "authorization",
+  oauth_token: "authorization",
+  quotaUser: "x-goog-quota-user",
+  uploadType: "x-goog-upload-type",
+  upload_protocol: "x-goog-upload-protocol",
 };
 
 const presentationParameters = ["alt", ".xgafv", "prettyPrint", "fields", "callback"];
@@ -90,31 +90,36 @@ export function errorFormatOf({ system }: SplitQuery): 1 | 2 {
  */
 export function presentationOf(
   { system }: SplitQuery,
-  { method, header }: Pick<UniversalServerRequest, "method" | "header">,
+  request: RestRequest,
   errorFormat: 1 | 2,
 ): Presentation {
   return {
     errorFormat,
     ...alternativeOf(system.get("alt")),
     pretty: prettyOf(system.get("prettyPrint")),
-    callback: callbackOf(system.get("callback"), method),
-    fields: fieldsOf(system.get("fields"), header.get("X-Goog-FieldMask")),
+    callback: callbackOf(system.get("callback"), request.method),
+    fields: fieldsOf(system.get("fields"), request.headerOf("x-goog-fieldmask")),
   };
 }
 
+/** A header by its name in lower case. */
+export type HeaderLine = readonly [name: string, value: string];
+
 /**
- * Set the headers that tell interceptors of the other system parameters. A header that the request
- * has itself stays.
+ * The headers that tell interceptors of the other system parameters. One that the request has
+ * itself is not among them.
  *
  * @throws ConnectError 400 for a value that no header can have.
  */
-export function setSystemHeaders({ system }: SplitQuery, header: Headers): void {
+export function systemHeadersOf({ system }: SplitQuery, request: RestRequest): HeaderLine[] {
+  const headers = new Map<string, string>();
   for (const [name, value] of system) {
-    const headerName = headerByParameter[name];
-    if (headerName === undefined || header.has(headerName)) continue;
+    const header = headerByParameter[name];
+    if (header === undefined || headers.has(header) || request.headerOf(header) !== null) continue;
     if (!/^[\x20-\x7e]*$/.test(value)) throw invalidParameter(name, value, "must be ASCII");
-    header.set(headerName, headerName === "Authorization" ? `Bearer ${value}` : value);
+    headers.set(header, header === "authorization" ? `Bearer ${value}` : value);
   }
+  return [...headers];
 }
 
 function alternativeOf(value: string | undefined): Pick<Presentation, "format" | "enumAsInteger"> {

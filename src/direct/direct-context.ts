@@ -16,19 +16,19 @@ const parts = Symbol("parts");
  * Connect's HandlerContext, whose expensive parts most handlers never look at. They are
  * properties of the object itself, so that `{ ...context }` has them as well.
  */
-export class LeanContext implements HandlerContext {
+export class DirectContext implements HandlerContext {
   declare readonly signal: AbortSignal;
   declare readonly requestHeader: Headers;
   declare readonly responseHeader: Headers;
   declare readonly responseTrailer: Headers;
   readonly method: DescMethod;
   readonly service: DescService;
-  readonly protocolName = "grpc";
   readonly requestMethod = "POST";
   readonly [parts]: LazyParts;
 
   constructor(
     method: DescMethod,
+    readonly protocolName: string,
     lazyParts: LazyParts,
     readonly timeoutMs: () => number | undefined,
     readonly url: string,
@@ -45,7 +45,9 @@ export class LeanContext implements HandlerContext {
   }
 }
 
-const signal = sharedAccessor((context: LeanContext) => context[parts].signal());
-const requestHeader = sharedAccessor((context: LeanContext) => context[parts].requestHeader());
-const responseHeader = sharedAccessor((context: LeanContext) => context[parts].responseHeader());
-const responseTrailer = sharedAccessor((context: LeanContext) => context[parts].responseTrailer());
+const signal = sharedAccessor((context: DirectContext) => context[parts].signal());
+const requestHeader = sharedAccessor((context: DirectContext) => context[parts].requestHeader());
+const responseHeader = sharedAccessor((context: DirectContext) => context[parts].responseHeader());
+const responseTrailer = sharedAccessor((context: DirectContext) =>
+  context[parts].responseTrailer(),
+);

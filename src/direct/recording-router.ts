@@ -1,48 +1,66 @@
 import type { DescMessage, Message } from "@bufbuild/protobuf";
 import {
   type ConnectRouter,
+  type ConnectRouterOptions,
   createMethodImplSpec,
   createServiceImplSpec,
   type MethodImplSpec,
 } from "@connectrpc/connect";
-import type { UniversalHandlerOptions } from "@connectrpc/connect/protocol";
+import {
+  type UniversalHandler,
+  type UniversalHandlerOptions,
+  validateUniversalHandlerOptions,
+} from "@connectrpc/connect/protocol";
 import { type WireAnswers, wireAnswersOf } from "../internal/wire-message.js";
 
 export type UnaryImplSpec = Extract<MethodImplSpec<DescMessage, DescMessage>, { kind: "unary" }>;
 
-/** A unary method that is served by gRPC, besides other protocols. */
+/** A unary method of a router, by its implementation. */
 export interface UnaryRoute {
   readonly spec: UnaryImplSpec;
-  /** The answers in their wire form, where the implementation has that. */
+  /** The answers in their wire form; undefined where there is none, or where an interceptor wants the message. */
   readonly wireAnswers: WireAnswers<Message> | undefined;
-  /** The route's own options, which take the place of the router's; undefined for none. */
-  readonly options: Partial<UniversalHandlerOptions> | undefined;
+  /** The router's, with the route's own before them. */
+  readonly options: UniversalHandlerOptions;
+}
+
+/** Of handlers that came about by a recording router. */
+const routes = new WeakMap<UniversalHandler, UnaryRoute>();
+
+/** What a handler calls; undefined for one that streams, and where no recording router made it. */
+export function unaryRouteOf(handler: UniversalHandler): UnaryRoute | undefined {
+  return routes.get(handler);
 }
 
 /**
  * A router that notes what is registered. Connect's handlers do not tell their implementation,
- * and a server that calls it without them needs that.
+ * and a server that calls it without them needs that; `unaryRouteOf` has it.
  *
- * @param routes gets the unary routes, by their path; the last of a path has it.
+ * @param routerOptions those that the router was made with.
  */
 export function recordingRouter(
   router: ConnectRouter,
-  routes: Map<string, UnaryRoute>,
+  routerOptions: ConnectRouterOptions,
 ): ConnectRouter {
   const record = (
     known: number,
-    routeOf: (handler: ConnectRouter["handlers"][number]) => {
+    routeOf: (handler: UniversalHandler) => {
       spec: MethodImplSpec | undefined;
       implementation: unknown;
     },
-    options: Partial<UniversalHandlerOptions> | undefined,
+    own: Partial<UniversalHandlerOptions> | undefined,
   ) => {
+    // As Connect's router merges them.
+    const options = validateUniversalHandlerOptions({
+      ...validateUniversalHandlerOptions(routerOptions),
+      ...own,
+    });
     for (const handler of router.handlers.slice(known)) {
       const { spec, implementation } = routeOf(handler);
-      const isLean = spec?.kind === "unary" && handler.protocolNames.includes("grpc");
-      const wireAnswers = wireAnswersOf(implementation);
-      if (isLean) routes.set(handler.requestPath, { spec, wireAnswers, options });
-      else routes.delete(handler.requestPath);
+      if (spec?.kind !== "unary") continue;
+      const wireAnswers =
+        options.interceptors.length === 0 ? wireAnswersOf(implementation) : undefined;
+      routes.set(handler, { spec, options, wireAnswers });
     }
   };
   const recording: ConnectRouter = {

@@ -1,0 +1,56 @@
+import type { Message } from "@bufbuild/protobuf";
+import type { RestRequest } from "./rest-request.js";
+import type { HeaderLine } from "./system-parameters.js";
+
+/** A call that a REST request stands for, apart from its message. */
+export interface MethodCall {
+  readonly request: RestRequest;
+  /** `http://host:port` of the request. */
+  readonly origin: string;
+  /** What system parameters say to interceptors. */
+  readonly systemHeaders: readonly HeaderLine[];
+  /** In whole milliseconds; undefined for as long as the handler permits. */
+  readonly timeoutMs: number | undefined;
+}
+
+/** What an RPC answered: its message, and the headers that its handler set; undefined for none. */
+export interface CallAnswer {
+  readonly message: Message;
+  readonly header: Headers | undefined;
+}
+
+/** The headers of a call: those of its request, but what they say of the body and the connection. */
+export function callHeadersOf({ request, systemHeaders, timeoutMs }: MethodCall): Headers {
+  const header = request.copyHeaders();
+  for (const [name, value] of systemHeaders) header.set(name, value);
+  deleteHopHeaders(header);
+  header.set("Content-Type", "application/proto");
+  header.set("Connect-Protocol-Version", "1");
+  if (timeoutMs !== undefined) header.set("Connect-Timeout-Ms", String(timeoutMs));
+  return header;
+}
+
+/** The URL of a call. A host that no URL can have is not worth failing for. */
+export function callUrlOf({ origin }: MethodCall, requestPath: string): string {
+  return `${URL.canParse(origin) ? origin : "http://localhost"}${requestPath}`;
+}
+
+/**
+ * Delete the headers that say something of a body or of a connection. The ones of the HTTP
+ * request are not those of the call, nor the other way round.
+ */
+export function deleteHopHeaders(header: Headers): void {
+  for (const name of ofThisHop) header.delete(name);
+}
+
+const ofThisHop = [
+  "Accept-Encoding",
+  "Connect-Accept-Encoding",
+  "Connect-Protocol-Version",
+  "Connect-Timeout-Ms",
+  "Connection",
+  "Content-Encoding",
+  "Content-Length",
+  "Content-Type",
+  "Transfer-Encoding",
+];
