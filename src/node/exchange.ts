@@ -23,22 +23,41 @@ export type Exchange =
 export type Handler = (exchange: Exchange, url: string) => Promise<void>;
 
 /** The path of the request without its query. */
-export function pathOf({ request }: Exchange): string {
-  const { url = "/" } = request;
-  const end = url.indexOf("?");
-  return end === -1 ? url : url.slice(0, end);
+export function pathOf(exchange: Exchange): string {
+  const target = pathAndQueryOf(exchange);
+  const end = target.indexOf("?");
+  return end === -1 ? target : target.slice(0, end);
 }
 
 /**
  * The URL that the request is for; undefined where target and host make none. The target is
- * taken as a path also where it begins with two slashes, which a URL would take as a host.
+ * taken as a path also where it begins with two slashes, which a URL would take as a host. Where
+ * it names a host, that is the one, whatever the Host header says (RFC 9112, section 3.2.2).
  */
-export function urlOf({ request }: Exchange): string | undefined {
+export function urlOf(exchange: Exchange): string | undefined {
+  const { request } = exchange;
   const { url: target = "" } = request;
+  if (hostInTarget(exchange) !== undefined) return URL.canParse(target) ? target : undefined;
   const authority = "authority" in request ? request.authority : request.headers.host;
+  if (authority === undefined || !target.startsWith("/")) return undefined;
   const scheme = "encrypted" in request.socket ? "https" : "http";
-  const url = target.startsWith("/") ? `${scheme}://${authority}${target}` : target;
-  return authority !== undefined && URL.canParse(url) ? url : undefined;
+  const url = `${scheme}://${authority}${target}`;
+  return URL.canParse(url) ? url : undefined;
+}
+
+function pathAndQueryOf(exchange: Exchange): string {
+  const { url: target = "/" } = exchange.request;
+  const host = hostInTarget(exchange);
+  if (host === undefined) return target;
+  const path = target.slice(host.length);
+  return path.startsWith("/") ? path : `/${path}`;
+}
+
+/** `http://host` of a target in the absolute form, which proxies send over HTTP/1. */
+function hostInTarget({ version, request }: Exchange): string | undefined {
+  const { url: target = "/" } = request;
+  if (version !== 1 || target.startsWith("/")) return undefined;
+  return /^https?:\/\/[^/?#]+/i.exec(target)?.[0];
 }
 
 /** Whether the exchange is over: nothing more can be sent. */

@@ -73,7 +73,7 @@ async function respond(
 
 function urlOf({ url = "/", socket, authority, headers }: NodeRequest): string {
   // A proxy's request has the whole URL there.
-  if (!url.startsWith("/")) return /^https?:\/\//.test(url) ? url : `http://localhost/${url}`;
+  if (!url.startsWith("/")) return /^https?:\/\//i.test(url) ? url : `http://localhost/${url}`;
   const scheme = socket.encrypted === true ? "https" : "http";
   return `${scheme}://${hostOf(authority || String(headers.host ?? ""))}${url}`;
 }
