@@ -68,7 +68,7 @@ export async function startRestServer(
     port,
     rest,
     internalErrors,
-    send: (method, path, request) => send(port, method, path, request),
+    send: (method, path, request) => sendRaw(port, method, path, request),
     close: () =>
       new Promise((resolve, reject) => {
         server.close((error) => (error ? reject(error) : resolve()));
@@ -77,7 +77,7 @@ export async function startRestServer(
   };
 }
 
-function send(
+export function sendRaw(
   port: number,
   method: string,
   path: string,
