@@ -248,6 +248,6 @@ describe("leanGrpc", () => {
       sessionManager?.abort();
       await server?.close({ graceMs: 0 });
     }
-    assert.deepEqual(kinds, ["LeanContext", "LeanContext", "Object"]);
+    assert.deepEqual(kinds, ["DirectContext", "DirectContext", "Object"]);
   });
 });
