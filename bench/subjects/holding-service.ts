@@ -8,21 +8,21 @@ import { waitSeconds } from "./wait-request.js";
 
 // Those of earlier turns are still there: as many as a store keeps by default, and more.
 const store = createMemoryStore({ maxOperations: 1_000_000 });
-const operations = createOperations({ store, maxWaitMs: waitSeconds * 1000 });
-const { waitOperation } = operations.service;
 let names: string[] = [];
 let waiting = 0;
+const operations = createOperations({
+  store,
+  maxWaitMs: waitSeconds * 1000,
+  observer: {
+    waitersChanged(count) {
+      waiting = count;
+    },
+  },
+});
 
 const server = createServer({
   limits: { maxStreams: 20_000 },
-  routes: (router) =>
-    router.service(Operations, {
-      ...operations.service,
-      waitOperation(request, context) {
-        waiting += 1;
-        return waitOperation(request, context);
-      },
-    }),
+  routes: (router) => router.service(Operations, operations.service),
 });
 const { port } = await server.listen();
 runListening(
@@ -30,7 +30,6 @@ runListening(
   answerHeld({
     async begin(count) {
       names = [];
-      waiting = 0;
       while (names.length < count) names.push((await operations.create(Print, { parent })).name);
       return names;
     },
