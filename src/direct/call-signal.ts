@@ -1,21 +1,25 @@
-import { longestMs } from "../internal/option-bounds.js";
-import type { AbortGroup } from "./abort-group.js";
+import type { CallEnd, CallEndListener } from "../internal/call-end.js";
+import type { QueuedTimer } from "../internal/timer-queue.js";
+import type { CallGroup, GroupMember } from "./call-group.js";
 import { timedOut } from "./timed-out.js";
 
 /** Why the signal of a call is aborted that has ended well: one for all, as its stack costs most. */
 export const callEnded = new DOMException("This operation was aborted", "AbortError");
 
 /**
- * The signal of a call, which most handlers never look at: until one does there is neither a
- * controller nor a timer for the deadline.
+ * The end of a call, and the signal of it, which most handlers never look at: until one does
+ * there is neither a controller nor a place among the deadlines.
  */
-export class CallSignal {
-  readonly #shutdown: AbortGroup;
+export class CallSignal implements CallEnd, GroupMember, QueuedTimer {
+  dueMs = 0;
+  place = -1;
+  readonly #group: CallGroup;
   /** By `Date.now`; undefined for no deadline. */
   readonly #deadlineMs: number | undefined;
   readonly #request: { readonly signal: AbortSignal } | undefined;
   #controller: AbortController | undefined;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #listener: CallEndListener | undefined;
+  #isWatching = false;
   /** Why the call is over, once it is; never undefined then. */
   #endReason: unknown;
 
@@ -24,59 +28,92 @@ export class CallSignal {
    *   whoever calls `end` where the client goes away.
    */
   constructor(
-    shutdown: AbortGroup,
+    group: CallGroup,
     deadlineMs: number | undefined,
     request?: { readonly signal: AbortSignal },
   ) {
-    this.#shutdown = shutdown;
+    this.#group = group;
     this.#deadlineMs = deadlineMs;
     this.#request = request;
   }
 
   get signal(): AbortSignal {
-    this.#controller ??= this.#createController();
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      this.#watch();
+      if (this.#endReason !== undefined) this.#controller.abort(this.#endReason);
+    }
     return this.#controller.signal;
   }
 
-  /** Abort it as the call is over; only the first time counts. */
+  get aborted(): boolean {
+    this.#watch();
+    return this.#endReason !== undefined;
+  }
+
+  get reason(): unknown {
+    return this.#endReason;
+  }
+
+  /** The first listener costs a field; further ones make it an AbortSignal. */
+  addEventListener(type: "abort", listener: CallEndListener): void {
+    this.#watch();
+    if (this.#endReason !== undefined) return;
+    if (this.#listener === undefined) this.#listener = listener;
+    else this.signal.addEventListener(type, listener);
+  }
+
+  removeEventListener(type: "abort", listener: CallEndListener): void {
+    if (this.#listener === listener) this.#listener = undefined;
+    else this.#controller?.signal.removeEventListener(type, listener);
+  }
+
+  /** The call is over; only the first time counts. */
   end(reason: unknown): void {
     if (this.#endReason !== undefined) return;
     this.#endReason = reason;
-    if (this.#controller !== undefined) this.#abort(reason);
+    if (!this.#isWatching) return;
+    this.#group.deadlines.remove(this);
+    this.#group.delete(this);
+    this.#request?.signal.removeEventListener("abort", this);
+    const listener = this.#listener;
+    this.#listener = undefined;
+    listener?.handleEvent();
+    this.#controller?.abort(reason);
   }
 
-  #createController(): AbortController {
-    const controller = new AbortController();
-    if (this.#endReason !== undefined) {
-      controller.abort(this.#endReason);
-      return controller;
-    }
+  groupAborted(reason: unknown): void {
+    this.end(reason);
+  }
+
+  /** The deadline has passed. */
+  onDue(): void {
+    this.end(timedOut());
+  }
+
+  /** The signal of the request is aborted. */
+  handleEvent(): void {
+    this.end(this.#request?.signal.reason);
+  }
+
+  /** Hear of all that ends the call by itself, from the first time that somebody wants to know. */
+  #watch(): void {
+    if (this.#isWatching || this.#endReason !== undefined) return;
+    this.#isWatching = true;
     const requestSignal = this.#request?.signal;
     if (requestSignal?.aborted) {
-      controller.abort(requestSignal.reason);
-      return controller;
+      this.end(requestSignal.reason);
+      return;
     }
     if (this.#deadlineMs !== undefined) {
       const leftMs = this.#deadlineMs - Date.now();
       if (leftMs <= 0) {
-        controller.abort(timedOut());
-        return controller;
+        this.end(timedOut());
+        return;
       }
-      // A longer one would fire at once.
-      this.#timer = setTimeout(() => this.#abort(timedOut()), Math.min(leftMs, longestMs));
+      this.#group.deadlines.add(this, leftMs);
     }
-    this.#controller = controller;
-    requestSignal?.addEventListener("abort", this.#onRequestAbort);
-    this.#shutdown.add(this.#abort);
-    return controller;
+    requestSignal?.addEventListener("abort", this);
+    this.#group.add(this);
   }
-
-  readonly #onRequestAbort = (): void => this.#abort(this.#request?.signal.reason);
-
-  readonly #abort = (reason: unknown): void => {
-    clearTimeout(this.#timer);
-    this.#request?.signal.removeEventListener("abort", this.#onRequestAbort);
-    this.#shutdown.delete(this.#abort);
-    this.#controller?.abort(reason);
-  };
 }

@@ -5,6 +5,7 @@ import { sharedAccessor } from "./shared-accessor.js";
 /** What a context makes only when somebody asks for it. */
 export interface LazyParts {
   signal(): AbortSignal;
+  values(): ContextValues;
   requestHeader(): Headers;
   responseHeader(): Headers;
   responseTrailer(): Headers;
@@ -21,6 +22,7 @@ export class DirectContext implements HandlerContext {
   declare readonly requestHeader: Headers;
   declare readonly responseHeader: Headers;
   declare readonly responseTrailer: Headers;
+  declare readonly values: ContextValues;
   readonly method: DescMethod;
   readonly service: DescService;
   readonly requestMethod = "POST";
@@ -32,13 +34,13 @@ export class DirectContext implements HandlerContext {
     lazyParts: LazyParts,
     readonly timeoutMs: () => number | undefined,
     readonly url: string,
-    readonly values: ContextValues,
   ) {
     this.method = method;
     this.service = method.parent;
     this[parts] = lazyParts;
     // One by one, as that takes half the time of Object.defineProperties.
     Object.defineProperty(this, "signal", signal);
+    Object.defineProperty(this, "values", values);
     Object.defineProperty(this, "requestHeader", requestHeader);
     Object.defineProperty(this, "responseHeader", responseHeader);
     Object.defineProperty(this, "responseTrailer", responseTrailer);
@@ -46,6 +48,7 @@ export class DirectContext implements HandlerContext {
 }
 
 const signal = sharedAccessor((context: DirectContext) => context[parts].signal());
+const values = sharedAccessor((context: DirectContext) => context[parts].values());
 const requestHeader = sharedAccessor((context: DirectContext) => context[parts].requestHeader());
 const responseHeader = sharedAccessor((context: DirectContext) => context[parts].responseHeader());
 const responseTrailer = sharedAccessor((context: DirectContext) =>

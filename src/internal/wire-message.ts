@@ -1,5 +1,6 @@
 import type { Message } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
+import type { CallEnd } from "./call-end.js";
 
 /** A message as the bytes that are sent for it: who sends it copies them, and nothing is encoded. */
 export interface WireMessage {
@@ -8,10 +9,22 @@ export interface WireMessage {
   writeTo(target: Uint8Array, at: number): number;
 }
 
+/** Where the answer to one call goes: one of the two is called, once, and neither throws. */
+export interface WireReply {
+  /** Over as soon as nobody waits for the answer any more. */
+  readonly end: CallEnd;
+  send(message: WireMessage): void;
+  fail(error: unknown): void;
+}
+
 /** What answers a unary method with a message in its wire form. */
 export interface WireAnswers<Request> {
-  /** @param request of the method that it is registered for. */
-  answer(request: Request, context: HandlerContext): Promise<WireMessage>;
+  /**
+   * Never throws. No promise: those that stand still while a call waits take more than the wait.
+   *
+   * @param request of the method that it is registered for.
+   */
+  answer(request: Request, context: HandlerContext, reply: WireReply): void;
 }
 
 const answersByImplementation = new WeakMap<object, WireAnswers<Message>>();

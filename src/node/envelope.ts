@@ -74,6 +74,7 @@ class ChunkReader implements EnvelopeReader {
   #readHead(chunk: Uint8Array, at: number): number | undefined {
     const missing = headLength - this.#head.byteLength;
     const piece = chunk.subarray(at, at + missing);
+    if (piece.byteLength === 0) return undefined;
     const head = this.#head.byteLength === 0 ? piece : Buffer.concat([this.#head, piece]);
     if (head.byteLength < headLength) {
       this.#head = Buffer.from(head);

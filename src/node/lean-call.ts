@@ -11,10 +11,15 @@ import { grpcStatusOk, parseTimeout, setTrailerStatus } from "@connectrpc/connec
 import { CallSignal, callEnded } from "../direct/call-signal.js";
 import { DirectContext, type LazyParts } from "../direct/direct-context.js";
 import { invokeUnary, isPromise } from "../direct/invoke-unary.js";
-import type { WireMessage } from "../internal/wire-message.js";
+import type { WireMessage, WireReply } from "../internal/wire-message.js";
 import { trailersOnly } from "./answer-error.js";
 import { createDueQueue, type DueQueue } from "./due-queue.js";
-import { createEnvelopeReader, type Envelope, encodeEnvelope } from "./envelope.js";
+import {
+  createEnvelopeReader,
+  type Envelope,
+  type EnvelopeReader,
+  encodeEnvelope,
+} from "./envelope.js";
 import { internalError, requestTimedOut } from "./errors.js";
 import type { Exchange } from "./exchange.js";
 import type { LeanFormat, LeanMethod } from "./lean-method.js";
@@ -52,6 +57,13 @@ export interface LeanRequest {
   readonly isBinary: boolean;
 }
 
+/** Where a stream has its call: listeners that all streams share find it there. */
+const callOf = Symbol("call");
+
+interface LeanStream extends ServerHttp2Stream {
+  [callOf]?: LeanCall;
+}
+
 const okTrailers: OutgoingHttpHeaders = { "grpc-status": grpcStatusOk };
 const withTrailers = { waitForTrailers: true };
 const noTimeout = () => undefined;
@@ -71,117 +83,123 @@ export function createLeanServer(server: Omit<LeanServer, "receiving" | "sending
  * timers only where somebody asks for them.
  */
 export function answerLeanCall(server: LeanServer, method: LeanMethod, request: LeanRequest): void {
-  new LeanCall(server, method, request).begin();
+  const { maxTimeoutMs } = method.route.options;
+  const { timeoutMs, error } = parseTimeout(textOf(request.headers["grpc-timeout"]), maxTimeoutMs);
+  new LeanCall(server, method, request, timeoutMs).begin(request.rawHeaders, error);
 }
 
-export class LeanCall implements LazyParts {
+/** Each field counts: of a call that waits, its stream and this are nearly all that is held. */
+export class LeanCall implements LazyParts, WireReply {
+  /** Tells whoever makes the answer that nobody waits for it any more. */
+  readonly end: CallSignal;
   readonly #server: LeanServer;
   readonly #method: LeanMethod;
-  readonly #request: LeanRequest;
-  readonly #format: LeanFormat;
+  readonly #stream: LeanStream;
+  readonly #headers: IncomingHttpHeaders;
+  readonly #path: string;
+  readonly #isBinary: boolean;
   readonly #compression: ReturnType<LeanMethod["negotiate"]>;
-  readonly #timeout: ReturnType<typeof parseTimeout>;
-  /** By `Date.now`; undefined for none. */
-  readonly #deadlineMs: number | undefined;
-  readonly #signal: CallSignal;
-  readonly #reader: ReturnType<typeof createEnvelopeReader>;
+  readonly #context: DirectContext;
   /** What the client still has to do: send all of its request, then take all of its answer. */
   #phase: "receiving" | "running" | "answered" | "closed" = "receiving";
+  /** Undefined once the request is there. */
+  #reader: EnvelopeReader | undefined;
   #message: MessageShape<DescMessage> | undefined;
   #isDecompressing = false;
   #hasEnded = false;
-  #context: DirectContext | undefined;
+  #trailers: OutgoingHttpHeaders = okTrailers;
+  #values: ContextValues | undefined;
   #requestHeader: Headers | undefined;
   #responseHeader: Headers | undefined;
   #responseTrailer: Headers | undefined;
 
-  constructor(server: LeanServer, method: LeanMethod, request: LeanRequest) {
-    const { headers } = request;
+  constructor(
+    server: LeanServer,
+    method: LeanMethod,
+    { stream, headers, path, url, isBinary }: LeanRequest,
+    timeoutMs: number | undefined,
+  ) {
+    const { route } = method;
     this.#server = server;
     this.#method = method;
-    this.#request = request;
-    this.#format = request.isBinary ? method.binary : method.json;
+    this.#stream = stream;
+    this.#headers = headers;
+    this.#path = path;
+    this.#isBinary = isBinary;
     this.#compression = method.negotiate(
       textOf(headers["grpc-encoding"]),
       textOf(headers["grpc-accept-encoding"]),
     );
-    this.#timeout = parseTimeout(
-      textOf(headers["grpc-timeout"]),
-      method.route.options.maxTimeoutMs,
+    const deadlineMs = timeoutMs === undefined ? undefined : Date.now() + timeoutMs;
+    this.end = new CallSignal(method.calls, deadlineMs);
+    this.#context = new DirectContext(
+      route.spec.method,
+      "grpc",
+      this,
+      deadlineMs === undefined ? noTimeout : timeLeftUntil(deadlineMs),
+      url,
     );
-    const { timeoutMs } = this.#timeout;
-    this.#deadlineMs = timeoutMs === undefined ? undefined : Date.now() + timeoutMs;
-    this.#signal = new CallSignal(method.shutdown, this.#deadlineMs);
-    this.#reader = createEnvelopeReader(method.route.options.readMaxBytes);
+    this.#reader = createEnvelopeReader(route.options.readMaxBytes);
+    this.#stream[callOf] = this;
   }
 
-  begin(): void {
-    const { stream } = this.#request;
+  /** @param refusal Why it is not to be answered; undefined where nothing is wrong so far. */
+  begin(rawHeaders: readonly string[] | undefined, refusal: ConnectError | undefined): void {
+    const { contextValues, receiving } = this.#server;
+    const stream = this.#stream;
     // What an error does to the call, the close after it tells.
     stream.on("error", ignore);
-    stream.on("close", () => this.#close());
-    const refusal = this.#compression.error ?? this.#timeout.error;
+    stream.on("close", onClose);
     try {
-      this.#context = this.#createContext();
+      this.#values = contextValues?.(
+        new Http2ServerRequest(stream, this.#headers, {}, rawHeaders ?? []),
+      );
     } catch (cause) {
       this.#refuse(cause);
       return;
     }
-    if (refusal !== undefined) {
-      this.#fail(refusal);
+    const error = this.#compression.error ?? refusal;
+    if (error !== undefined) {
+      this.fail(error);
       return;
     }
-    this.#server.receiving.add(this);
-    stream.on("data", (chunk: Uint8Array) => this.#receive(chunk));
-    stream.on("end", () => {
-      this.#hasEnded = true;
-      if (!this.#isDecompressing) this.#received();
-    });
+    receiving.add(this);
+    stream.on("data", onData);
+    stream.on("end", onEnd);
   }
 
   /** The client has not sent all of its request in time. */
   receiveOverdue(): void {
-    this.#fail(requestTimedOut(this.#server.limits.bodyTimeoutMs));
+    this.fail(requestTimedOut(this.#server.limits.bodyTimeoutMs));
   }
 
   /** The client has not taken all of the answer in time. */
   sendOverdue(): void {
-    this.#request.stream.close(constants.NGHTTP2_CANCEL);
+    this.#stream.close(constants.NGHTTP2_CANCEL);
   }
 
-  #createContext(): DirectContext {
-    const { stream, headers, rawHeaders, url } = this.#request;
-    const { contextValues } = this.#server;
-    const endMs = this.#deadlineMs === undefined ? undefined : Math.trunc(this.#deadlineMs);
-    return new DirectContext(
-      this.#method.route.spec.method,
-      "grpc",
-      this,
-      endMs === undefined ? noTimeout : () => endMs - Date.now(),
-      url,
-      contextValues?.(new Http2ServerRequest(stream, headers, {}, rawHeaders ?? [])) ??
-        createContextValues(),
-    );
-  }
-
-  #receive(chunk: Uint8Array): void {
-    if (this.#phase !== "receiving") return;
+  receive(chunk: Uint8Array): void {
+    if (this.#phase !== "receiving" || this.#reader === undefined) return;
     let envelopes: readonly Envelope[];
     try {
       envelopes = this.#reader.read(chunk);
     } catch (error) {
-      this.#fail(error);
+      this.fail(error);
       return;
     }
     if (envelopes.some(({ isCompressed }) => isCompressed)) void this.#decompress(envelopes);
     else for (const { data } of envelopes) this.#parse(data);
   }
 
+  receivedAll(): void {
+    this.#hasEnded = true;
+    if (!this.#isDecompressing) this.#received();
+  }
+
   async #decompress(envelopes: readonly Envelope[]): Promise<void> {
-    const { stream } = this.#request;
     const { request: compression } = this.#compression;
     this.#isDecompressing = true;
-    stream.pause();
+    this.#stream.pause();
     try {
       for (const { data, isCompressed } of envelopes) {
         if (isCompressed && compression === null) throw noCompression();
@@ -193,75 +211,90 @@ export class LeanCall implements LazyParts {
         );
       }
     } catch (error) {
-      this.#fail(error);
+      this.fail(error);
     }
     this.#isDecompressing = false;
-    stream.resume();
+    this.#stream.resume();
     if (this.#hasEnded) this.#received();
   }
 
   #parse(data: Uint8Array): void {
     if (this.#phase !== "receiving") return;
     try {
-      const message = this.#format.input.parse(data);
+      const message = this.#format().input.parse(data);
       if (this.#message !== undefined) throw extraMessage("input");
       this.#message = message;
     } catch (error) {
-      this.#fail(error);
+      this.fail(error);
     }
   }
 
   #received(): void {
     if (this.#phase !== "receiving") return;
+    const message = this.#message;
+    const isIncomplete = this.#reader?.isIncomplete() === true;
+    // Nothing of the request is kept that the handler does not keep.
+    this.#message = undefined;
+    this.#reader = undefined;
     this.#server.receiving.delete(this);
-    if (this.#reader.isIncomplete()) this.#fail(incompleteMessage());
-    else if (this.#message === undefined) this.#fail(missingMessage("input"));
-    else void this.#run(this.#message);
+    if (isIncomplete) this.fail(incompleteMessage());
+    else if (message === undefined) this.fail(missingMessage("input"));
+    else this.#run(message);
   }
 
-  async #run(message: MessageShape<DescMessage>): Promise<void> {
+  #run(message: MessageShape<DescMessage>): void {
+    const { route } = this.#method;
     this.#phase = "running";
-    let answer: Buffer;
     try {
-      const made = this.#make(message);
+      if (this.#isBinary && route.wireAnswers !== undefined) {
+        route.wireAnswers.answer(message, this.#context, this);
+        return;
+      }
+      const invoked = invokeUnary(route, this.#context, message);
       // Most handlers of a small answer have it at hand, and a turn of the queue is not free.
-      const data = isPromise(made) ? await made : made;
-      const { response: compression } = this.#compression;
-      const isCompressed =
-        compression !== null && data.byteLength >= this.#method.route.options.compressMinBytes;
-      answer = encodeEnvelope({
-        isCompressed,
-        data: isCompressed ? await compression.compress(bytesOf(data)) : data,
-      });
+      if (!isPromise(invoked)) this.#serialize(invoked);
+      else {
+        invoked.then(
+          (answer) => this.#serialize(answer),
+          (error: unknown) => this.fail(error),
+        );
+      }
     } catch (error) {
-      this.#fail(error);
+      this.fail(error);
+    }
+  }
+
+  #serialize(message: MessageShape<DescMessage>): void {
+    try {
+      this.#encode(this.#format().output.serialize(message));
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  send(message: WireMessage): void {
+    const { writeMaxBytes } = this.#method.route.options;
+    const { byteLength } = message;
+    if (byteLength > writeMaxBytes) this.fail(tooLarge(byteLength, { writeMaxBytes }));
+    else this.#encode(message);
+  }
+
+  #encode(data: Uint8Array | WireMessage): void {
+    const { response: compression } = this.#compression;
+    const { compressMinBytes } = this.#method.route.options;
+    if (compression === null || data.byteLength < compressMinBytes) {
+      this.#answer(encodeEnvelope({ isCompressed: false, data }), undefined);
       return;
     }
-    this.#answer(answer, undefined);
-  }
-
-  /** The answer as it is sent: its wire form, where there is one and the answer is to be binary. */
-  #make(
-    message: MessageShape<DescMessage>,
-  ): Uint8Array | WireMessage | Promise<Uint8Array | WireMessage> {
-    const { route } = this.#method;
-    const { output } = this.#format;
-    const context = this.#context ?? this.#createContext();
-    if (route.wireAnswers === undefined || !this.#request.isBinary) {
-      const invoked = invokeUnary(route, context, message);
-      return isPromise(invoked)
-        ? invoked.then((answer) => output.serialize(answer))
-        : output.serialize(invoked);
-    }
-    return route.wireAnswers.answer(message, context).then((answer) => {
-      const { writeMaxBytes } = route.options;
-      if (answer.byteLength > writeMaxBytes) throw tooLarge(answer.byteLength, { writeMaxBytes });
-      return answer;
-    });
+    compression.compress(bytesOf(data)).then(
+      (compressed) =>
+        this.#answer(encodeEnvelope({ isCompressed: true, data: compressed }), undefined),
+      (error: unknown) => this.fail(error),
+    );
   }
 
   /** Answer with an error; whatever is no ConnectError is shown as INTERNAL and nothing else. */
-  #fail(error: unknown): void {
+  fail(error: unknown): void {
     this.#answer(
       undefined,
       error instanceof ConnectError
@@ -275,17 +308,14 @@ export class LeanCall implements LazyParts {
     if (this.#phase === "answered") return;
     if (this.#phase === "receiving") this.#server.receiving.delete(this);
     this.#phase = isGone ? "closed" : "answered";
-    this.#signal.end(error ?? callEnded);
-    const { stream } = this.#request;
+    this.end.end(error ?? callEnded);
+    const stream = this.#stream;
     if (isGone || stream.destroyed || stream.closed) return;
-    const trailers = this.#trailers(error);
-    stream.on("wantTrailers", () => {
-      stream.sendTrailers(trailers);
-      // Not at once: a reset overtakes trailers that are still to be written.
-      if (!this.#hasReceivedAll()) setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR));
-    });
+    if (error !== undefined) setTrailerStatus(this.responseTrailer(), error);
+    if (this.#responseTrailer !== undefined) this.#trailers = answerHeaders(this.#responseTrailer);
+    stream.on("wantTrailers", onWantTrailers);
     try {
-      stream.respond(this.#headers(), withTrailers);
+      stream.respond(this.#answerHeaders(), withTrailers);
     } catch (cause) {
       this.#refuse(cause);
       return;
@@ -295,68 +325,79 @@ export class LeanCall implements LazyParts {
     else stream.end(answer);
   }
 
+  sendTrailers(): void {
+    this.#stream.sendTrailers(this.#trailers);
+    // Not at once: a reset overtakes trailers that are still to be written.
+    if (!this.#hasReceivedAll()) this.#closeSoon();
+  }
+
   /** Answer with nothing but an error, where the headers of the call itself cannot be sent. */
   #refuse(cause: unknown): void {
-    const { stream, headers, path } = this.#request;
+    const stream = this.#stream;
     this.#phase = "answered";
-    this.#signal.end(cause);
+    this.end.end(cause);
     if (!(cause instanceof ConnectError)) {
-      this.#server.log({ kind: "handler-failed", path, cause });
+      this.#server.log({ kind: "handler-failed", path: this.#path, cause });
     }
     if (stream.destroyed || stream.closed) return;
     const error = cause instanceof ConnectError ? cause : internalError(cause);
-    const contentType = textOf(headers["content-type"]) ?? "";
+    const contentType = textOf(this.#headers["content-type"]) ?? "";
     const answer = { ...this.#server.extraHeaders, ...trailersOnly(error, contentType) };
     stream.respond(answer, { endStream: true });
-    if (!this.#hasReceivedAll()) setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR));
+    if (!this.#hasReceivedAll()) this.#closeSoon();
   }
 
-  #headers(): OutgoingHttpHeaders {
+  #closeSoon(): void {
+    setImmediate(() => this.#stream.close(constants.NGHTTP2_NO_ERROR));
+  }
+
+  #answerHeaders(): OutgoingHttpHeaders {
     const { extraHeaders } = this.#server;
     if (this.#responseHeader !== undefined) {
       return { ...extraHeaders, ...answerHeaders(this.#responseHeader) };
     }
+    const { contentType } = this.#format();
     const { response } = this.#compression;
-    if (response === null) return { ...extraHeaders, "content-type": this.#format.contentType };
-    return {
-      ...extraHeaders,
-      "content-type": this.#format.contentType,
-      "grpc-encoding": response.name,
-    };
+    if (response === null) return { ...extraHeaders, "content-type": contentType };
+    return { ...extraHeaders, "content-type": contentType, "grpc-encoding": response.name };
   }
 
-  #trailers(error: ConnectError | undefined): OutgoingHttpHeaders {
-    if (error !== undefined) setTrailerStatus(this.responseTrailer(), error);
-    return this.#responseTrailer === undefined ? okTrailers : answerHeaders(this.#responseTrailer);
+  #format(): LeanFormat {
+    return this.#isBinary ? this.#method.binary : this.#method.json;
   }
 
   /** Where it has not, the end of the answer must end the stream: nobody reads the rest. */
   #hasReceivedAll(): boolean {
-    return this.#hasEnded || this.#request.stream.endAfterHeaders;
+    return this.#hasEnded || this.#stream.endAfterHeaders;
   }
 
-  #close(): void {
+  close(): void {
     if (this.#phase === "answered") {
       this.#server.sending.delete(this);
       return;
     }
     this.#server.receiving.delete(this);
     this.#phase = "closed";
-    this.#signal.end(errorFromReset(this.#request.stream.rstCode ?? 0) ?? callEnded);
+    this.end.end(errorFromReset(this.#stream.rstCode ?? 0) ?? callEnded);
   }
 
   signal(): AbortSignal {
-    return this.#signal.signal;
+    return this.end.signal;
+  }
+
+  values(): ContextValues {
+    this.#values ??= createContextValues();
+    return this.#values;
   }
 
   requestHeader(): Headers {
-    this.#requestHeader ??= webHeaders(this.#request.headers);
+    this.#requestHeader ??= webHeaders(this.#headers);
     return this.#requestHeader;
   }
 
   responseHeader(): Headers {
     if (this.#responseHeader === undefined) {
-      this.#responseHeader = new Headers({ "content-type": this.#format.contentType });
+      this.#responseHeader = new Headers({ "content-type": this.#format().contentType });
       const { response } = this.#compression;
       if (response !== null) this.#responseHeader.set("grpc-encoding", response.name);
     }
@@ -369,7 +410,29 @@ export class LeanCall implements LazyParts {
   }
 }
 
+function onData(this: LeanStream, chunk: Uint8Array): void {
+  this[callOf]?.receive(chunk);
+}
+
+function onEnd(this: LeanStream): void {
+  this[callOf]?.receivedAll();
+}
+
+function onWantTrailers(this: LeanStream): void {
+  this[callOf]?.sendTrailers();
+}
+
+function onClose(this: LeanStream): void {
+  this[callOf]?.close();
+}
+
 function ignore(): void {}
+
+/** What `timeoutMs` of a context answers. */
+function timeLeftUntil(deadlineMs: number): () => number {
+  const endMs = Math.trunc(deadlineMs);
+  return () => endMs - Date.now();
+}
 
 function bytesOf(data: Uint8Array | WireMessage): Uint8Array<ArrayBuffer> {
   if (data instanceof Uint8Array) return asArrayBuffer(data);

@@ -10,7 +10,7 @@ import {
   contentTypeProto,
   headerAcceptEncoding,
 } from "@connectrpc/connect/protocol-grpc";
-import { type AbortGroup, createAbortGroup } from "../direct/abort-group.js";
+import { type CallGroup, createCallGroup } from "../direct/call-group.js";
 import type { UnaryRoute } from "../direct/recording-router.js";
 
 /** All that the calls of one method have in common. */
@@ -18,8 +18,7 @@ export interface LeanMethod {
   readonly route: UnaryRoute;
   readonly binary: LeanFormat;
   readonly json: LeanFormat;
-  /** Calls under way, which abort with the shutdown signal. */
-  readonly shutdown: AbortGroup;
+  readonly calls: CallGroup;
   /** Which compression a request has, and which one its answer may have. */
   negotiate(encoding: string | null, acceptEncoding: string | null): Negotiated;
 }
@@ -46,7 +45,7 @@ export function createLeanMethod(route: UnaryRoute): LeanMethod {
     route,
     binary: formatOf(true, contentTypeProto),
     json: formatOf(false, contentTypeJson),
-    shutdown: createAbortGroup(shutdownSignal),
+    calls: createCallGroup(shutdownSignal),
     negotiate: rememberLast((encoding, acceptEncoding) =>
       compressionNegotiate(acceptCompression, encoding, acceptEncoding, headerAcceptEncoding),
     ),

@@ -1,6 +1,6 @@
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { fromBinary } from "@bufbuild/protobuf";
-import { Code, ConnectError, createContextValues } from "@connectrpc/connect";
+import { Code, ConnectError, type ContextValues, createContextValues } from "@connectrpc/connect";
 import {
   createMethodSerializationLookup,
   readAllBytes,
@@ -14,7 +14,7 @@ import {
   parseTimeout,
   trailerMux,
 } from "@connectrpc/connect/protocol-connect";
-import { type AbortGroup, createAbortGroup } from "../direct/abort-group.js";
+import { type CallGroup, createCallGroup } from "../direct/call-group.js";
 import { CallSignal, callEnded } from "../direct/call-signal.js";
 import { DirectContext, type LazyParts } from "../direct/direct-context.js";
 import { invokeUnary, isPromise } from "../direct/invoke-unary.js";
@@ -34,8 +34,7 @@ export interface DirectMethod {
   readonly requestPath: string;
   readonly input: Serialization<MessageShape<DescMessage>>;
   readonly output: Serialization<MessageShape<DescMessage>>;
-  /** Calls under way, which abort with the shutdown signal. */
-  readonly shutdown: AbortGroup;
+  readonly calls: CallGroup;
 }
 
 /** The method of a handler, to be called without it; undefined where that cannot be. */
@@ -50,7 +49,7 @@ export function directMethodOf(handler: UniversalHandler): DirectMethod | undefi
     requestPath: handler.requestPath,
     input: lookup.getI(true),
     output: lookup.getO(true),
-    shutdown: createAbortGroup(shutdownSignal),
+    calls: createCallGroup(shutdownSignal),
   };
 }
 
@@ -108,6 +107,7 @@ class CallParts implements LazyParts {
   readonly #call: MethodCall;
   /** By `Date.now`; undefined for none. */
   readonly #deadlineMs: number | undefined;
+  #values: ContextValues | undefined;
   #requestHeader: Headers | undefined;
   #responseHeader: Headers | undefined;
   #responseTrailer: Headers | undefined;
@@ -117,7 +117,7 @@ class CallParts implements LazyParts {
     this.#method = method;
     this.#call = call;
     this.#deadlineMs = timeoutMs === undefined ? undefined : Date.now() + timeoutMs;
-    this.signals = new CallSignal(method.shutdown, this.#deadlineMs, request);
+    this.signals = new CallSignal(method.calls, this.#deadlineMs, request);
   }
 
   createContext(): DirectContext {
@@ -128,12 +128,16 @@ class CallParts implements LazyParts {
       this,
       deadlineMs === undefined ? noTimeout : () => deadlineMs - Date.now(),
       callUrlOf(this.#call, this.#method.requestPath),
-      this.#call.request.contextValues ?? createContextValues(),
     );
   }
 
   signal(): AbortSignal {
     return this.signals.signal;
+  }
+
+  values(): ContextValues {
+    this.#values ??= this.#call.request.contextValues ?? createContextValues();
+    return this.#values;
   }
 
   requestHeader(): Headers {

@@ -2,7 +2,7 @@ import type { Message } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
 import { provideWireAnswers, type WireMessage } from "../internal/wire-message.js";
 import type { OperationsEvent } from "./events.js";
-import { guarded } from "./guarded.js";
+import { guarded, shownError } from "./guarded.js";
 
 /** The two forms that an answer can have. */
 export interface AnswerForms<Answer, Output> {
@@ -22,12 +22,12 @@ export function inBothForms<Request extends Message, Answer, Output>(
     (request: Request, context: HandlerContext) => answer(request, context).then(toMessage),
     log,
   );
-  provideWireAnswers(implementation, {
-    answer: guarded(
-      action,
-      (request: Request, context: HandlerContext) => answer(request, context).then(toWire),
-      log,
-    ),
+  provideWireAnswers<Request>(implementation, {
+    answer(request, context, reply) {
+      answer(request, context)
+        .then((made) => reply.send(toWire(made)))
+        .catch((cause: unknown) => reply.fail(shownError(action, cause, log)));
+    },
   });
   return implementation;
 }

@@ -1,18 +1,25 @@
+import type { CallEnd, CallEndListener } from "../internal/call-end.js";
 import { canceledBy } from "../internal/canceled-by.js";
 import type { Clock } from "../internal/clock.js";
 import { createTimerQueue, type QueuedTimer, type TimerQueue } from "../internal/timer-queue.js";
 import type { OperationRecord, OperationStore } from "../store/operation-store.js";
 import type { Signals, Unsubscribe } from "../store/signals.js";
 
+/** Where the answer to one wait goes: one of the two is called, once, and neither throws. */
+export interface WaitAnswer {
+  /**
+   * The record as soon as it is done; the latest state after the timeout or when the server
+   * drains; undefined as soon as it is not found.
+   */
+  settle(record: OperationRecord | undefined): void;
+  /** What the store or the signals reject with; `Code.Canceled` as soon as the call is over. */
+  fail(error: unknown): void;
+}
+
 /** Those who wait for operations to be done. */
 export interface OperationWaiters {
-  /**
-   * The record as soon as it is done; the latest state after `timeoutMs`
-   * milliseconds or when the server drains; undefined as soon as it is not found.
-   *
-   * @throws ConnectError `Code.Canceled` as soon as `signal` aborts.
-   */
-  wait(name: string, timeoutMs: number, signal: AbortSignal): Promise<OperationRecord | undefined>;
+  /** Have `answer` told as soon as there is an end to the wait; `timeoutMs` is in milliseconds. */
+  wait(name: string, timeoutMs: number, end: CallEnd, answer: WaitAnswer): void;
   /** Have all waits, also later ones, end with the latest state. */
   drain(): void;
 }
@@ -33,17 +40,16 @@ export function createOperationWaiters(
   const parts: TopicParts = { store, signals, timers: createTimerQueue(clock), topics, countBy };
   let draining = false;
   return {
-    wait: (name, timeoutMs, signal) =>
-      new Promise((resolve, reject) => {
-        if (signal.aborted) {
-          reject(canceledBy(signal));
-          return;
-        }
-        const known = topics.get(name);
-        const topic = known ?? new Topic(name, parts);
-        topic.join(new Waiter(topic, signal, resolve, reject), draining ? 0 : timeoutMs);
-        if (known === undefined) topic.open();
-      }),
+    wait(name, timeoutMs, end, answer) {
+      if (end.aborted) {
+        answer.fail(canceledBy(end));
+        return;
+      }
+      const known = topics.get(name);
+      const topic = known ?? new Topic(name, parts);
+      topic.join(new Waiter(topic, end, answer), draining ? 0 : timeoutMs);
+      if (known === undefined) topic.open();
+    },
     drain() {
       draining = true;
       for (const topic of topics.values()) topic.answerAll();
@@ -52,11 +58,11 @@ export function createOperationWaiters(
 }
 
 /**
- * One who waits: a timer in the queue that all share, and the listener of the call's signal.
+ * One who waits: a timer in the queue that all share, and the listener of the call's end.
  * There are as many as there are calls, so that it is an object of these fields and holds no
- * closures but those of its promise.
+ * closures.
  */
-class Waiter implements QueuedTimer, EventListenerObject {
+class Waiter implements QueuedTimer, CallEndListener {
   dueMs = 0;
   place = -1;
   isWaiting = true;
@@ -68,9 +74,8 @@ class Waiter implements QueuedTimer, EventListenerObject {
 
   constructor(
     private readonly topic: Topic,
-    readonly signal: AbortSignal,
-    readonly resolve: (record: OperationRecord | undefined) => void,
-    readonly reject: (error: unknown) => void,
+    readonly end: CallEnd,
+    readonly wait: WaitAnswer,
   ) {}
 
   onDue(): void {
@@ -80,7 +85,7 @@ class Waiter implements QueuedTimer, EventListenerObject {
   /** The call is over, or its client is gone. */
   handleEvent(): void {
     this.topic.leave(this);
-    this.reject(canceledBy(this.signal));
+    this.wait.fail(canceledBy(this.end));
   }
 }
 
@@ -129,7 +134,7 @@ class Topic implements QueuedTimer {
     waiter.next = this.first;
     if (this.first !== undefined) this.first.previous = waiter;
     this.first = waiter;
-    waiter.signal.addEventListener("abort", waiter);
+    waiter.end.addEventListener("abort", waiter);
     this.parts.countBy(1);
     if (timeoutMs > 0) this.parts.timers.add(waiter, timeoutMs);
     else this.toAnswer.push(waiter);
@@ -144,7 +149,7 @@ class Topic implements QueuedTimer {
     if (next !== undefined) next.previous = previous;
     if (previous !== undefined) previous.next = next;
     else this.first = next;
-    waiter.signal.removeEventListener("abort", waiter);
+    waiter.end.removeEventListener("abort", waiter);
     this.parts.timers.remove(waiter);
     this.parts.countBy(-1);
     if (this.first === undefined) this.close();
@@ -245,10 +250,10 @@ class Topic implements QueuedTimer {
   }
 
   private settle(waiter: Waiter, record: OperationRecord | undefined): void {
-    if (this.leave(waiter)) waiter.resolve(record);
+    if (this.leave(waiter)) waiter.wait.settle(record);
   }
 
   private fail(waiter: Waiter, error: unknown): void {
-    if (this.leave(waiter)) waiter.reject(error);
+    if (this.leave(waiter)) waiter.wait.fail(error);
   }
 }

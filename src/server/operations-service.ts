@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { type Duration, durationMs, EmptySchema } from "@bufbuild/protobuf/wkt";
+import { EmptySchema } from "@bufbuild/protobuf/wkt";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { parseListName, parseOperationName } from "../operation/name.js";
 import {
@@ -10,7 +10,6 @@ import {
   type ListOperationsResponse,
   ListOperationsResponseSchema,
   type Operations,
-  type WaitOperationRequest,
 } from "../protos.js";
 import type { OperationRecord, OperationStore } from "../store/operation-store.js";
 import { type Authorizer, type Caller, isVisibleTo, type OperationsAction } from "./authorize.js";
@@ -22,32 +21,26 @@ import {
   operationNotFound,
   partialSuccessUnsupported,
 } from "./errors.js";
-import type { OperationsEvent } from "./events.js";
 import { parseFilter } from "./filter/parse-filter.js";
 import { guarded } from "./guarded.js";
 import type { KnownMethods } from "./known-methods.js";
 import type { MethodPolicies } from "./method-policies.js";
-import { operationMessage, type ShownOperation, type ShowRecord } from "./operation-message.js";
-import type { OperationWaiters } from "./operation-waiters.js";
+import { operationMessage, type ShownOperation } from "./operation-message.js";
 import { OperationListWire, OperationWire, operationForms } from "./operation-wire.js";
 import type { PageTokens } from "./page-token.js";
 import { storedError } from "./stored-result.js";
+import { createWaitOperation, type WaitOperationParts } from "./wait-operation.js";
 import type { WriteAndPublish } from "./write-and-publish.js";
 
 /** What the service stands on. */
-export interface OperationsServiceParts {
+export interface OperationsServiceParts extends WaitOperationParts {
   store: OperationStore;
   authorize: Authorizer;
   writeAndPublish: WriteAndPublish;
-  waiters: OperationWaiters;
   pageTokens: PageTokens;
   policies: MethodPolicies;
-  showRecord: ShowRecord;
-  /** Longest time that one WaitOperation call is held, in milliseconds. */
-  maxWaitMs: number;
   /** Whose metadata and response types filters can look into. */
   knownMethods: KnownMethods;
-  log: (event: OperationsEvent) => void;
 }
 
 /** One page as it is answered. */
@@ -76,7 +69,7 @@ const maxPageSize = 1000;
 export function createOperationsService(
   parts: OperationsServiceParts,
 ): ServiceImpl<typeof Operations> {
-  const { store, writeAndPublish, waiters, pageTokens, policies, showRecord, log } = parts;
+  const { store, writeAndPublish, pageTokens, policies, showRecord, log } = parts;
 
   /** Authorise, then validate: the order that shows nobody what exists (AIP-211). */
   const admit = async (action: OperationsAction, name: string, context: HandlerContext) => {
@@ -92,28 +85,9 @@ export function createOperationsService(
     return record;
   };
 
-  /** Spares the look where every operation exists for the caller. */
-  const assertVisible = async (name: string, caller: Caller) => {
-    if (caller.visiblePrincipal !== undefined) await find(name, caller);
-  };
-
   const getOperation = async ({ name }: GetOperationRequest, context: HandlerContext) => {
     const caller = await admit("get", name, context);
     return showRecord(await find(name, caller));
-  };
-
-  const waitOperation = async (
-    { name, timeout }: WaitOperationRequest,
-    context: HandlerContext,
-  ): Promise<ShownOperation> => {
-    const caller = await admit("wait", name, context);
-    const timeoutMs = waitTimeoutMs(timeout, parts.maxWaitMs, context);
-    await assertVisible(name, caller);
-    // Not awaited: a frame that stands still costs more than the waiter itself.
-    return waiters.wait(name, timeoutMs, context.signal).then((record) => {
-      if (record === undefined) throw operationNotFound(name);
-      return showRecord(record);
-    });
   };
 
   const listOperations = async (
@@ -154,7 +128,11 @@ export function createOperationsService(
   return {
     getOperation: inBothForms("GetOperation", getOperation, operationForms, log),
     listOperations: inBothForms("ListOperations", listOperations, pageForms, log),
-    waitOperation: inBothForms("WaitOperation", waitOperation, operationForms, log),
+    waitOperation: createWaitOperation(parts, async (name, context) => {
+      const caller = await admit("wait", name, context);
+      // Spares the look where every operation exists for the caller.
+      if (caller.visiblePrincipal !== undefined) await find(name, caller);
+    }),
 
     deleteOperation: guarded(
       "DeleteOperation",
@@ -211,21 +189,4 @@ function readListRequest(request: ListOperationsRequest): { parent: string; page
   }
   const pageSize = Math.min(request.pageSize || defaultPageSize, maxPageSize);
   return { parent, pageSize };
-}
-
-/**
- * How long one WaitOperation call waits: the shortest of what the request asks
- * for, the server's cap, and the call's own deadline less a margin in which the
- * answer can travel, so that the client sees a state and not DEADLINE_EXCEEDED.
- */
-function waitTimeoutMs(
-  timeout: Duration | undefined,
-  maxWaitMs: number,
-  context: HandlerContext,
-): number {
-  const wantedMs = timeout === undefined ? maxWaitMs : durationMs(timeout);
-  if (wantedMs < 0) throw invalidField("timeout", `${wantedMs / 1000}s`, "must not be negative");
-  const deadlineMs = context.timeoutMs() ?? Number.POSITIVE_INFINITY;
-  const marginMs = Math.min(250, deadlineMs / 5);
-  return Math.max(0, Math.min(wantedMs, maxWaitMs, deadlineMs - marginMs));
 }

@@ -131,13 +131,15 @@ describe("an implementation whose answers are there in their wire form", () => {
     const getOperation = (_: GetOperationRequest) =>
       create(OperationSchema, { name: "operations/by-message" });
     provideWireAnswers(getOperation, {
-      answer: async () => ({
-        byteLength: wireOperation.byteLength,
-        writeTo(target, at) {
-          target.set(wireOperation, at);
-          return at + wireOperation.byteLength;
-        },
-      }),
+      answer(_, _context, reply) {
+        reply.send({
+          byteLength: wireOperation.byteLength,
+          writeTo(target, at) {
+            target.set(wireOperation, at);
+            return at + wireOperation.byteLength;
+          },
+        });
+      },
     });
     return serve({ routes: (router) => router.service(Operations, { getOperation }), ...options });
   };
