@@ -85,14 +85,18 @@ export function cutOff(exchange: Exchange): void {
  * nobody reads must not keep a connection busy. To be called before the answer is sent.
  */
 export function stopReceivingAfterAnswer(exchange: Exchange): void {
-  const { request, response } = exchange;
+  const { request } = exchange;
   if (request.complete || !hasBody(exchange)) return;
   if (exchange.version === 1) {
     exchange.response.shouldKeepAlive = false;
   } else {
     const { stream } = exchange.response;
-    response.once("finish", () => {
-      if (!request.complete) stream.close(constants.NGHTTP2_NO_ERROR);
+    // The response itself is not finished before the stream is closed.
+    stream.once("finish", () => {
+      // Not at once: a reset overtakes the end that is still to be written.
+      setImmediate(() => {
+        if (!request.complete) stream.close(constants.NGHTTP2_NO_ERROR);
+      });
     });
   }
 }

@@ -7,8 +7,8 @@ export interface RawRequest {
   readonly headers: OutgoingHttpHeaders;
   /** Each is a DATA frame of its own. */
   readonly chunks: readonly Uint8Array[];
-  /** End the stream, or reset it with CANCEL. Default: end. */
-  readonly ending?: "end" | "reset" | undefined;
+  /** End the stream, reset it with CANCEL, or leave that to the server. Default: end. */
+  readonly ending?: "end" | "reset" | "open" | undefined;
 }
 
 /** All that a client sees of an answer, but for the time of day. */
@@ -34,7 +34,8 @@ export async function rawCall(
   session: ClientHttp2Session,
   { headers, chunks, ending = "end" }: RawRequest,
 ): Promise<RawAnswer> {
-  const stream = session.request(headers);
+  // Node ends a GET at once unless it is told.
+  const stream = session.request(headers, chunks.length > 0 ? { endStream: false } : {});
   const closed = new Promise<void>((resolve) => stream.once("close", () => resolve()));
   const data: Buffer[] = [];
   let answerHeaders: object = {};
@@ -55,7 +56,7 @@ export async function rawCall(
     await setImmediate();
   }
   if (ending === "reset") stream.close(constants.NGHTTP2_CANCEL);
-  else stream.end();
+  else if (ending === "end") stream.end();
   await closed;
   return {
     headers: Object.entries(answerHeaders).filter(([name]) => name !== "date"),
