@@ -1,10 +1,13 @@
 import { Code, ConnectError, type ContextValues } from "@connectrpc/connect";
+import { nextTurn } from "../internal/next-turn.js";
 import type { RestHandler } from "./create-rest-handler.js";
 import { type NodeHead, NodeRestRequest, nodeAnswerOf } from "./node-request.js";
 
 /** What of a request of node:http or node:http2 is needed; both have it. */
 export interface NodeRequest extends NodeHead, AsyncIterable<Uint8Array> {
   readonly url?: string | undefined;
+  /** Whether all of it has come. */
+  readonly complete: boolean;
   /** Of HTTP/2: `:authority`. */
   readonly authority?: string | undefined;
   /** `encrypted` is there with TLS only; the other is for the compiler to know a socket by. */
@@ -22,6 +25,14 @@ export interface NodeResponse {
   writeHead(status: number, headers: Readonly<Record<string, string | string[]>>): unknown;
   end(body: string | Uint8Array): unknown;
   once(event: "close", listener: () => void): unknown;
+  /** Of HTTP/2. */
+  readonly stream?: NodeStream | undefined;
+}
+
+/** What of a stream of node:http2 is needed. */
+export interface NodeStream {
+  once(event: "finish", listener: () => void): unknown;
+  close(code: number): void;
 }
 
 /** What of `RestHandler` a listener uses. */
@@ -67,9 +78,25 @@ async function respond(
   });
   const answer = nodeAnswerOf(await rest.respond(asked), request.httpVersion);
   if (response.destroyed === true) return;
+  if (body !== null && !request.complete) resetAfterAnswer(request, response.stream);
   response.writeHead(answer.status, answer.headers);
   response.end(answer.body ?? "");
 }
+
+/**
+ * A body that nobody reads must not keep a stream of HTTP/2 open. Over HTTP/1 the answer itself
+ * says that the connection is to be closed.
+ */
+function resetAfterAnswer(request: NodeRequest, stream: NodeStream | undefined): void {
+  stream?.once("finish", async () => {
+    // A reset at once overtakes the end that is still to be written.
+    await nextTurn();
+    if (!request.complete) stream.close(noError);
+  });
+}
+
+/** RFC 9113, section 7. */
+const noError = 0;
 
 function urlOf({ url = "/", socket, authority, headers }: NodeRequest): string {
   // A proxy's request has the whole URL there.

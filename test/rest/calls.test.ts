@@ -17,19 +17,24 @@ import { describe, it } from "vitest";
 import { createNodeListener, createRestHandler } from "../../src/rest/index.js";
 import { LibraryService } from "../gen/library/v1/library_pb.js";
 import { createDeferred } from "../support/deferred.js";
-import { type RestServer, type RestServerOptions, startRestServer } from "./support/rest-server.js";
+import { type RestServerOptions, startRestServer } from "./support/rest-server.js";
 
-/** A server whose one method does as it is told. */
-function startOne(
-  getById: (context: HandlerContext) => Promise<object> | object,
-  options?: RestServerOptions,
-): Promise<RestServer> {
-  return startRestServer((router) => {
-    router.service(LibraryService, { getById: (_, context) => getById(context) });
-  }, options);
-}
+describe.each([
+  { by: "the implementation", isUniversal: false },
+  { by: "Connect's handler", isUniversal: true },
+])("a call over REST, by $by", ({ isUniversal }) => {
+  /** A server whose one method does as it is told. */
+  const startOne = (
+    getById: (context: HandlerContext) => Promise<object> | object,
+    options?: RestServerOptions,
+  ) =>
+    startRestServer(
+      (router) => {
+        router.service(LibraryService, { getById: (_, context) => getById(context) });
+      },
+      { ...options, isUniversal },
+    );
 
-describe("a call over REST", () => {
   it("goes through the router's interceptors once, with the headers and context values of the request", async () => {
     const key = createContextKey("nobody");
     const seen: unknown[] = [];
@@ -146,7 +151,7 @@ describe("a call over REST", () => {
   it("holds the limits of the router, and its own on bodies, with 413", async () => {
     const routes = (router: ReturnType<typeof createConnectRouter>) =>
       router.service(LibraryService, { updateAll: (book) => book });
-    const small = await startRestServer(routes, { readMaxBytes: 100 });
+    const small = await startRestServer(routes, { readMaxBytes: 100, isUniversal });
     const body = JSON.stringify({ name: "x".repeat(100) });
     const answer = await small.send("PUT", "/v1/byId/i", { body });
     assert.equal(answer.status, 413);
@@ -157,7 +162,7 @@ describe("a call over REST", () => {
     assert.equal((await small.send("PUT", "/v1/byId/i", { body, header })).status, 413);
     await small.close();
 
-    const limited = await startRestServer(routes, { router: { writeMaxBytes: 10 } });
+    const limited = await startRestServer(routes, { router: { writeMaxBytes: 10 }, isUniversal });
     assert.equal((await limited.send("PUT", "/v1/byId/i", { body })).status, 429);
     await limited.close();
   });

@@ -1,26 +1,28 @@
 import assert from "node:assert/strict";
+import { constants } from "node:http2";
 import { connect } from "node:net";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, it } from "vitest";
+import { openSession, rawCall } from "../support/raw-call.js";
 import { type LibraryServer, startLibraryServer } from "./support/library-server.js";
 
-describe("what a hostile client sends", () => {
+/** An answer that is JSON, of an error or of a call, and that tells nothing of the program. */
+const assertDecent = (status: number, text: string) => {
+  assert.ok(status < 500, `${status} ${text}`);
+  if (text !== "") {
+    const json = JSON.parse(text);
+    assert.equal(status >= 400, "error" in json, text);
+  }
+  assert.doesNotMatch(text, /node_modules|\.[jt]s:\d|\\n\s+at |TypeError|RangeError|protobuf-es/);
+};
+
+describe.each(["1.1", "2"] as const)("what a hostile client sends over HTTP/%s", (httpVersion) => {
   let library: LibraryServer;
   beforeAll(async () => {
-    library = await startLibraryServer({ readMaxBytes: 100_000 });
+    library = await startLibraryServer({ readMaxBytes: 100_000, httpVersion });
   });
   afterAll(() => library.close());
-
-  /** An answer that is JSON, of an error or of a call, and that tells nothing of the program. */
-  const assertDecent = (status: number, text: string) => {
-    assert.ok(status < 500, `${status} ${text}`);
-    if (text !== "") {
-      const json = JSON.parse(text);
-      assert.equal(status >= 400, "error" in json, text);
-    }
-    assert.doesNotMatch(text, /node_modules|\.[jt]s:\d|\\n\s+at |TypeError|RangeError|protobuf-es/);
-  };
 
   it("is answered with JSON, whatever path and query there are", async () => {
     const piece = fc.constantFrom(
@@ -102,6 +104,66 @@ describe("what a hostile client sends", () => {
     assert.equal(answer.status, 413);
   });
 
+  it("gets what it sent back only in part", async () => {
+    const long = "x".repeat(10_000);
+    for (const path of [`/${long}`, `/v1/byId/i?${long}=1`, `/v1/byId/i?pageCount=${long}`]) {
+      const { text } = await library.send("GET", path);
+      assert.ok(text.length < 4000, path.slice(0, 30));
+    }
+    const header = { "content-type": long };
+    const { text } = await library.send("PUT", "/v1/byId/i", { body: "{}", header });
+    assert.ok(text.length < 4000);
+  });
+});
+
+describe("what a hostile client sends over HTTP/2 alone", () => {
+  let library: LibraryServer;
+  beforeAll(async () => {
+    library = await startLibraryServer({ readMaxBytes: 100_000, httpVersion: "2" });
+  });
+  afterAll(() => library.close());
+
+  it.each([
+    ["PUT", {}, 413],
+    ["PUT", { "content-length": "1000000000" }, 413],
+    ["GET", {}, 400],
+    ["GET", { "content-length": "1000000000" }, 400],
+  ])(
+    "is answered before its end where it is endless: %s with %j",
+    async (method, length, status) => {
+      const session = await openSession(library.baseUrl);
+      const headers = { ":method": method, ":path": "/v1/byId/i", ...length };
+      const chunk = Buffer.alloc(0x4000, " ");
+      const answer = await rawCall(session, {
+        headers,
+        chunks: Array.from({ length: 1000 }, () => chunk),
+        ending: "open",
+      });
+      assert.equal(Object.fromEntries(answer.headers)[":status"], status);
+      assert.equal(JSON.parse(Buffer.from(answer.data, "hex").toString()).error.code, status);
+      assert.equal(answer.rstCode, constants.NGHTTP2_NO_ERROR);
+      session.destroy();
+    },
+  );
+
+  it("tells the log nothing where it resets its stream in the middle of a body", async () => {
+    const session = await openSession(library.baseUrl);
+    const headers = { ":method": "PUT", ":path": "/v1/byId/i" };
+    await rawCall(session, { headers, chunks: [Buffer.from("{")], ending: "reset" });
+    const answer = await rawCall(session, { headers: { ":path": "/v1/byId/i" }, chunks: [] });
+    assert.equal(Object.fromEntries(answer.headers)[":status"], 200);
+    assert.deepEqual(library.internalErrors, []);
+    session.destroy();
+  });
+});
+
+describe("what a hostile client sends over HTTP/1.1 alone", () => {
+  let library: LibraryServer;
+  beforeAll(async () => {
+    library = await startLibraryServer({ readMaxBytes: 100_000 });
+  });
+  afterAll(() => library.close());
+
   it.each([
     ["PUT", "Transfer-Encoding: chunked", 413],
     ["PUT", "Content-Length: 1000000000", 413],
@@ -140,17 +202,6 @@ describe("what a hostile client sends", () => {
     // Answered after it, on another connection: the server is still there.
     assert.equal((await library.send("GET", "/v1/byId/i")).status, 200);
     assert.equal(library.internalErrors.length, before);
-  });
-
-  it("gets what it sent back only in part", async () => {
-    const long = "x".repeat(10_000);
-    for (const path of [`/${long}`, `/v1/byId/i?${long}=1`, `/v1/byId/i?pageCount=${long}`]) {
-      const { text } = await library.send("GET", path);
-      assert.ok(text.length < 4000, path.slice(0, 30));
-    }
-    const header = { "content-type": long };
-    const { text } = await library.send("PUT", "/v1/byId/i", { body: "{}", header });
-    assert.ok(text.length < 4000);
   });
 
   it("is answered, whatever host it names", async () => {
