@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { constants, type Http2ServerRequest, type Http2ServerResponse } from "node:http2";
+import { resetOnceAnswered } from "../internal/reset-once-answered.js";
 
 /** One request and its answer, whichever version of HTTP they came by. */
 export type Exchange =
@@ -87,18 +88,8 @@ export function cutOff(exchange: Exchange): void {
 export function stopReceivingAfterAnswer(exchange: Exchange): void {
   const { request } = exchange;
   if (request.complete || !hasBody(exchange)) return;
-  if (exchange.version === 1) {
-    exchange.response.shouldKeepAlive = false;
-  } else {
-    const { stream } = exchange.response;
-    // The response itself is not finished before the stream is closed.
-    stream.once("finish", () => {
-      // Not at once: a reset overtakes the end that is still to be written.
-      setImmediate(() => {
-        if (!request.complete) stream.close(constants.NGHTTP2_NO_ERROR);
-      });
-    });
-  }
+  if (exchange.version === 1) exchange.response.shouldKeepAlive = false;
+  else resetOnceAnswered(request, exchange.response.stream);
 }
 
 /** Send a whole answer at once. */

@@ -12,7 +12,6 @@ export {
   type NodeListenerOptions,
   type NodeRequest,
   type NodeResponse,
-  type NodeStream,
 } from "./node-listener.js";
 export { type OperationsHttpRulesOptions, operationsHttpRules } from "./operations-http-rules.js";
 export { restCors } from "./rest-cors.js";

@@ -1,5 +1,5 @@
 import { Code, ConnectError, type ContextValues } from "@connectrpc/connect";
-import { nextTurn } from "../internal/next-turn.js";
+import { type AnsweredStream, resetOnceAnswered } from "../internal/reset-once-answered.js";
 import type { RestHandler } from "./create-rest-handler.js";
 import { type NodeHead, NodeRestRequest, nodeAnswerOf } from "./node-request.js";
 
@@ -26,13 +26,7 @@ export interface NodeResponse {
   end(body: string | Uint8Array): unknown;
   once(event: "close", listener: () => void): unknown;
   /** Of HTTP/2. */
-  readonly stream?: NodeStream | undefined;
-}
-
-/** What of a stream of node:http2 is needed. */
-export interface NodeStream {
-  once(event: "finish", listener: () => void): unknown;
-  close(code: number): void;
+  readonly stream?: AnsweredStream | undefined;
 }
 
 /** What of `RestHandler` a listener uses. */
@@ -78,25 +72,11 @@ async function respond(
   });
   const answer = nodeAnswerOf(await rest.respond(asked), request.httpVersion);
   if (response.destroyed === true) return;
-  if (body !== null && !request.complete) resetAfterAnswer(request, response.stream);
+  // Over HTTP/1 the answer itself says that the connection is to be closed.
+  if (body !== null && response.stream !== undefined) resetOnceAnswered(request, response.stream);
   response.writeHead(answer.status, answer.headers);
   response.end(answer.body ?? "");
 }
-
-/**
- * A body that nobody reads must not keep a stream of HTTP/2 open. Over HTTP/1 the answer itself
- * says that the connection is to be closed.
- */
-function resetAfterAnswer(request: NodeRequest, stream: NodeStream | undefined): void {
-  stream?.once("finish", async () => {
-    // A reset at once overtakes the end that is still to be written.
-    await nextTurn();
-    if (!request.complete) stream.close(noError);
-  });
-}
-
-/** RFC 9113, section 7. */
-const noError = 0;
 
 function urlOf({ url = "/", socket, authority, headers }: NodeRequest): string {
   // A proxy's request has the whole URL there.

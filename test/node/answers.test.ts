@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { constants } from "node:http2";
 import { fromBinary } from "@bufbuild/protobuf";
 import {
   Code,
@@ -25,6 +26,7 @@ import {
 } from "../../src/node/index.js";
 import { Health, Operations, StatusSchema } from "../../src/protos.js";
 import { createDeferred } from "../support/deferred.js";
+import { openSession, rawCall } from "../support/raw-call.js";
 import { openRawConnection } from "../support/raw-connection.js";
 import { rejectionDetailsOf, rejectionOf } from "../support/rejection.js";
 
@@ -349,5 +351,22 @@ describe("onRequest", () => {
     assert.equal((await fetch(`${url}/v1/x`)).status, 404);
     await rejected.promise;
     assert.equal((await fetch(`${url}/v1/x`)).status, 404);
+  });
+});
+
+describe("a stream of HTTP/2 whose request does not end", () => {
+  it.each([
+    ["gRPC, by headers alone", { "content-type": "application/grpc" }],
+    ["JSON", { "content-type": "text/plain" }],
+  ])("is reset once it is answered, whole: in %s", async (_, header) => {
+    const { url } = await serve();
+    const session = await openSession(url);
+    const headers = { ":method": "POST", ":path": "/no.Such/Method", ...header };
+    const answer = await rawCall(session, { headers, chunks: [Buffer.from("x")], ending: "open" });
+    const { "grpc-status": grpcStatus, ...others } = Object.fromEntries(answer.headers);
+    if (grpcStatus !== undefined) assert.equal(grpcStatus, String(Code.Unimplemented));
+    else assert.equal(answer.data.length / 2, Number(others["content-length"]));
+    assert.equal(answer.rstCode, constants.NGHTTP2_NO_ERROR);
+    session.destroy();
   });
 });
