@@ -246,26 +246,45 @@ describe("a hostile client of the REST face on the one port, of HTTP/1.1's own k
     await connection.send(`${head.join("\r\n")}\r\n\r\n{}`);
     assert.match(await connection.ended, new RegExp(`^HTTP/1\\.1 ${status} `));
   });
+});
 
-  it("costs no memory when it is gone", async () => {
-    setFlagsFromString("--expose-gc");
-    const collect: () => void = runInNewContext("gc");
-    const held = () => {
-      collect();
-      const { heapUsed, arrayBuffers, external } = process.memoryUsage();
-      return heapUsed + arrayBuffers + external;
+describe("a hostile client of the REST face on the one port, once it is gone", () => {
+  setFlagsFromString("--expose-gc");
+  const collect: () => void = runInNewContext("gc");
+  const held = () => {
+    collect();
+    const { heapUsed, arrayBuffers, external } = process.memoryUsage();
+    return heapUsed + arrayBuffers + external;
+  };
+  const body = Buffer.alloc(99_000, "[");
+  const attackOverHttp1 = async () => {
+    const connections = await Promise.all(
+      Array.from({ length: 50 }, () => openRawConnection(port)),
+    );
+    const head = `POST /v1/${name}:cancel HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n`;
+    // Half are too slow, half go away.
+    for (const { send } of connections) await send(head).then(() => send(body));
+    for (const { socket } of connections.slice(25)) socket.destroy();
+    await Promise.all(connections.map(({ ended }) => ended));
+  };
+  const attackOverHttp2 = async () => {
+    const session = await openSession(`http://127.0.0.1:${port}`);
+    const headers = {
+      ":method": "POST",
+      ":path": `/v1/${name}:cancel`,
+      "content-length": "100000",
     };
-    const body = Buffer.alloc(99_000, "[");
-    const attack = async () => {
-      const connections = await Promise.all(
-        Array.from({ length: 50 }, () => openRawConnection(port)),
-      );
-      const head = `POST /v1/${name}:cancel HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n`;
-      // Half are too slow, half go away.
-      for (const { send } of connections) await send(head).then(() => send(body));
-      for (const { socket } of connections.slice(25)) socket.destroy();
-      await Promise.all(connections.map(({ ended }) => ended));
-    };
+    const calls = Array.from({ length: 50 }, (_, at) =>
+      rawCall(session, { headers, chunks: [body], ending: at < 25 ? "open" : "reset" }),
+    );
+    await Promise.all(calls);
+    session.destroy();
+  };
+
+  it.each([
+    ["HTTP/1.1", attackOverHttp1],
+    ["HTTP/2", attackOverHttp2],
+  ])("costs no memory: over %s", async (_, attack) => {
     await attack();
     const before = held();
     for (let round = 0; round < 4; round += 1) await attack();

@@ -100,6 +100,25 @@ describe("a call over REST", () => {
     assert.deepEqual(direct.seen.splice(0), universal.seen.splice(0));
   });
 
+  it("tells its handler the same where the server shuts down", async () => {
+    const sides = await Promise.all([openSide(true), openSide(false)]);
+    const answers = await Promise.all(
+      sides.map(async (side) => {
+        const request: AnyRequest = { version: "1", method: "GET", path: waiting, body: undefined };
+        const answer = send(side, request);
+        await untilSeen(side, "handler");
+        await side.server.close({ graceMs: 1 });
+        side.session.destroy();
+        return answer;
+      }),
+    );
+    assert.deepEqual(answers[0], answers[1]);
+    assert.equal(answers[0]?.status, 503);
+    const [ours, theirs] = sides.map(({ seen }) => seen);
+    assert.equal(ours?.at(-1), "aborted ConnectError [unavailable] the server is shutting down");
+    assert.deepEqual(ours, theirs);
+  });
+
   it("goes past Connect's handler, unless the server's options say otherwise", async () => {
     const path = "/v1/byId/7?name=look+for+what+Connect+keeps";
     const [ours, theirs] = await both((side) =>
