@@ -30,7 +30,7 @@ export interface ConnectPostgresOptions {
   migrate?: boolean | undefined;
   /**
    * How many connections this process has at most, besides the one that listens; at
-   * least 3. Default: 20.
+   * least 3. Two of them are kept for the queue's upkeep. Default: 20.
    */
   maxConnections?: number | undefined;
   /** As in `PgBossDispatcherOptions`. */
@@ -57,6 +57,12 @@ export interface PostgresParts {
 /** How long a connection may take, and a statement on both sides, in milliseconds. */
 const connectionTimeoutMillis = 5000;
 const statementTimeoutMs = 60_000;
+
+/**
+ * How many of the connections are for leases and queues alone, which whoever has one of the
+ * others may wait for. Two, so that no lease waits for a long statement.
+ */
+const upkeepConnections = 2;
 
 /**
  * Keep and run operations in a PostgreSQL database (14 or newer), shared by any number of
@@ -101,15 +107,23 @@ export async function connectPostgres(options: ConnectPostgresOptions): Promise<
     }
   }
 
-  const pool = new pg.Pool({
-    ...common,
-    max,
-    statement_timeout: statementTimeoutMs,
-    query_timeout: statementTimeoutMs + connectionTimeoutMillis,
-  });
-  // An idle connection that is cut is replaced; without a listener it would end the program.
-  pool.on("error", () => undefined);
-  const undo: (() => Promise<void>)[] = [() => pool.end()];
+  const poolOf = (connections: number) => {
+    const pool = new pg.Pool({
+      ...common,
+      max: connections,
+      statement_timeout: statementTimeoutMs,
+      query_timeout: statementTimeoutMs + connectionTimeoutMillis,
+    });
+    // An idle connection that is cut is replaced; without a listener it would end the program.
+    pool.on("error", () => undefined);
+    return pool;
+  };
+  const pool = poolOf(max - upkeepConnections);
+  const upkeepPool = poolOf(upkeepConnections);
+  const endPools = async () => {
+    await Promise.all([pool.end(), upkeepPool.end()]);
+  };
+  const undo: (() => Promise<void>)[] = [endPools];
   try {
     const listener = notify
       ? createNotificationListener({
@@ -124,6 +138,7 @@ export async function connectPostgres(options: ConnectPostgresOptions): Promise<
       : undefined;
     const dispatcher = createPgBossDispatcher({
       pool,
+      upkeepPool,
       listener,
       schema: queueSchema,
       migrate: options.migrate,
@@ -140,7 +155,7 @@ export async function connectPostgres(options: ConnectPostgresOptions): Promise<
       pollIntervalMs: options.pollIntervalMs,
       notify,
     });
-    const store = createPostgresStore({ pool, schema, observer, onClose: () => pool.end() });
+    const store = createPostgresStore({ pool, schema, observer, onClose: endPools });
     // Sets pg-boss up, so that it is here that a fault shows and not at the first start.
     await dispatcher.depths();
     return { store, dispatcher, signals };

@@ -21,8 +21,15 @@ import { schemaName } from "./schema-name.js";
 
 /** How a pg-boss dispatcher reaches its queues, and how much of them it takes. */
 export interface PgBossDispatcherOptions {
-  /** Connections: two at the least, besides those for the store. */
+  /** Connections for what is dispatched, taken and settled: one at the least. */
   pool: PostgresPool;
+  /**
+   * Connections for setting queues up and for renewing leases: two at the least, of which a
+   * transaction never holds one. An end that unblocks an operation may have to set its queue
+   * up, and as many such ends at once as there are connections would wait for each other.
+   * Default: `pool`, which then must have more connections than transactions are under way.
+   */
+  upkeepPool?: PostgresPool | undefined;
   /**
    * Wakes it as soon as something is dispatched; it is not closed here. Absent: it finds
    * out by polling alone.
@@ -124,7 +131,7 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
   /** pg-boss, started; where that failed it is tried again. */
   const started = (): Promise<PgBossQueue> => {
     starting ??= startPgBoss({
-      pool,
+      pool: options.upkeepPool ?? pool,
       schema,
       heartbeatSeconds,
       migrate: options.migrate ?? true,
@@ -218,11 +225,11 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
     { servedTenants }: ServedMethod,
     limit: number,
   ): Promise<QueuedJob[]> => {
-    let jobs = await queue.fetch(method, limit, [...servedTenants]);
+    let jobs = await queue.fetch(method, limit, [...servedTenants], poolExecutor);
     if (jobs.length === 0 && servedTenants.size > 0) {
       // Nobody else waits, so a new round begins.
       servedTenants.clear();
-      jobs = await queue.fetch(method, limit, []);
+      jobs = await queue.fetch(method, limit, [], poolExecutor);
     }
     if (servedTenants.size > maxServedTenants) servedTenants.clear();
     for (const { tenant } of jobs) if (tenant !== "") servedTenants.add(tenant);

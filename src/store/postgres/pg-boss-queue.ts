@@ -29,7 +29,12 @@ export interface PgBossQueue {
   /** Have a job delivered after this delay, in milliseconds. */
   send(job: NewJob, delayMs: number, executor: Executor): Promise<void>;
   /** Take at most this many jobs, none of these tenants. */
-  fetch(queue: string, limit: number, exceptTenants: readonly string[]): Promise<QueuedJob[]>;
+  fetch(
+    queue: string,
+    limit: number,
+    exceptTenants: readonly string[],
+    executor: Executor,
+  ): Promise<QueuedJob[]>;
   /** Show that these deliveries of one queue live; resolves with those that are held no more. */
   renew(queue: string, jobs: readonly QueuedJob[]): Promise<QueuedJob[]>;
   /** End a job. False where the delivery is held no more. */
@@ -49,6 +54,7 @@ export interface QueueDepth {
 
 /** How pg-boss is run. */
 export interface PgBossQueueOptions {
+  /** For whatever is given no executor. */
   pool: PostgresPool;
   schema: string;
   /** Whole seconds, at least 10: how long a delivery lives that is not renewed. */
@@ -66,7 +72,7 @@ const retentionSeconds = 10 * 365 * 24 * 60 * 60;
 const expireInSeconds = 24 * 60 * 60;
 
 /**
- * Start pg-boss on our pool.
+ * Start pg-boss on a pool of ours.
  *
  * @throws ConnectError `Internal` if the package is not installed; what the driver throws.
  */
@@ -114,9 +120,10 @@ export async function startPgBoss(options: PgBossQueueOptions): Promise<PgBossQu
       const group = tenant === "" ? {} : { group: { id: escapeNul(tenant) } };
       await boss.send(queue, { name }, { startAfter, ...group, db: adapted(executor) });
     },
-    async fetch(queue, limit, exceptTenants) {
+    async fetch(queue, limit, exceptTenants, executor) {
       const ignoreGroups = exceptTenants.map(escapeNul);
-      const jobs = await boss.fetch(queue, { batchSize: limit, ignoreGroups });
+      const db = adapted(executor);
+      const jobs = await boss.fetch(queue, { batchSize: limit, ignoreGroups, db });
       return jobs.map(({ id, retryCount, data, groupId }) => {
         const name = isRow(data) && typeof data.name === "string" ? data.name : "";
         return { queue, id, retryCount, name, tenant: unescapeNul(groupId ?? "") };

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
+import { Code, ConnectError, createClient, createRouterTransport } from "@connectrpc/connect";
 import { describe, it } from "vitest";
 import { createLongRunningClient } from "../../../src/index.js";
 import { Operations } from "../../../src/protos.js";
@@ -21,6 +21,13 @@ function aPrinter(operations: OperationsServer, work: PrintWork) {
     router.service(Operations, operations.service);
   });
   return createLongRunningClient({ print: Print }, transport);
+}
+
+function listOf(operations: OperationsServer) {
+  const transport = createRouterTransport((router) =>
+    router.service(Operations, operations.service),
+  );
+  return createClient(Operations, transport).listOperations({ pageSize: 1000 });
 }
 
 describe("connectPostgres", () => {
@@ -47,6 +54,34 @@ describe("connectPostgres", () => {
     const starts = Array.from({ length: 20 }, () => operations.start(Print, {}));
     assert.equal(new Set((await Promise.all(starts)).map(({ name }) => name)).size, 20);
     await operations.shutdown();
+  });
+
+  it("ends more operations at once than it has connections, each of which lets one of a method go on that is new to this process", async () => {
+    const { url } = await createTestDatabase();
+    const options = { connectionString: url, maxConnections: 3 };
+    const starter = createOperations(await connectPostgres(options));
+    const blocked = await Promise.all(
+      Array.from({ length: 6 }, async (_, at) => {
+        const resource = `printers/${at}`;
+        const holder = await starter.create(Print, {}, { resource });
+        await starter.start(Print, { pages: at }, { resource });
+        return holder.name;
+      }),
+    );
+    await starter.shutdown();
+    const ender = createOperations(await connectPostgres(options));
+    const ends = blocked.map((name) => ender.succeed(Print, name, { pages: 1 }));
+    // Those that wait for a connection give up after 5 s.
+    assert.deepEqual(
+      (await Promise.allSettled(ends)).map(({ status }) => status),
+      blocked.map(() => "fulfilled"),
+    );
+    const { operations: found } = await listOf(ender);
+    assert.deepEqual(found.map(({ done }) => done).sort(), [
+      ...blocked.map(() => false),
+      ...blocked.map(() => true),
+    ]);
+    await ender.shutdown();
   });
 
   it("durability 13: works without LISTEN and NOTIFY, by polling", async () => {

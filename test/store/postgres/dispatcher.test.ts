@@ -58,6 +58,22 @@ describe("Dispatcher on pg-boss", () => {
     await dispatcher.stop();
   });
 
+  it("takes part in a transaction that has the last connection, with a method that is new to it", async () => {
+    const pool = new pg.Pool({ connectionString: database.url, max: 1 });
+    const store = createPostgresStore({ pool });
+    const dispatcher = aDispatcher({ pool, upkeepPool: database.pool });
+    const operation = { name: "operations/a", method: "test.v1.Service/LastConnection" };
+    await store.transaction((transaction) => dispatcher.dispatch(operation, { transaction }));
+    const delivered = createDeferred<string>();
+    dispatcher.serve(operation.method, async ({ name }) => {
+      delivered.resolve(name);
+      return settled;
+    });
+    assert.equal(await delivered.promise, operation.name);
+    await dispatcher.stop();
+    await pool.end();
+  });
+
   it("is woken by a notification, long before it would poll", async () => {
     const listener = aListener();
     const pollIntervalMs = 3_600_000;
