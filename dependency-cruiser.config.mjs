@@ -9,7 +9,7 @@ const layers = {
   any: ["protos", "internal", "status"],
   operation: ["protos", "internal", "status", "any"],
   client: ["protos", "internal", "status", "any", "operation"],
-  opentelemetry: ["protos", "internal", "status", "any", "operation", "client", "server"],
+  opentelemetry: ["protos", "internal", "status", "any", "operation", "client", "store", "server"],
   direct: ["internal"],
   rest: ["protos", "internal", "status", "direct"],
   plugin: ["protos", "internal", "status", "any", "operation"],
@@ -32,6 +32,7 @@ const layers = {
     "direct",
     "node",
     "rest",
+    "opentelemetry",
   ],
   testing: ["protos", "internal", "status", "any", "operation", "store", "server", "client"],
 };
@@ -73,17 +74,33 @@ export default {
     },
     {
       name: "opentelemetry-is-optional",
-      comment: "all but one entry point works where @opentelemetry/api is not installed",
+      comment:
+        "all but one entry point and the command work where @opentelemetry/api is not installed",
       severity: "error",
-      from: { path: "^src/", pathNot: "^src/opentelemetry/" },
+      from: { path: "^src/", pathNot: "^src/(opentelemetry|cli)/" },
       to: { path: "^src/opentelemetry/|@opentelemetry/" },
     },
     {
+      name: "opentelemetry-on-demand",
+      comment: "the command loads it when metrics are wanted, so that it can be missing",
+      severity: "error",
+      from: { path: "^src/cli/" },
+      to: {
+        path: "^src/opentelemetry/|@opentelemetry/",
+        dependencyTypesNot: ["type-only", "dynamic-import"],
+      },
+    },
+    {
       name: "opentelemetry-loads-no-server",
-      comment: "of the server only the observer's types are imported, a file that loads nothing",
+      comment:
+        "of the server and the stores only what observers hear is imported, types that load nothing",
       severity: "error",
       from: { path: "^src/opentelemetry/" },
-      to: { path: "^src/server/", pathNot: "^src/server/observer\\.ts$" },
+      to: {
+        path: "^src/(server|store)/",
+        pathNot:
+          "^src/(server/observer|store/operation-counts|store/postgres/postgres-observer)\\.ts$",
+      },
     },
     {
       name: "protoplugin-is-optional",
@@ -97,7 +114,7 @@ export default {
       comment:
         "all but one entry point and the command work where pg and pg-boss are not installed",
       severity: "error",
-      from: { path: "^src/", pathNot: "^src/(store/postgres|cli)/" },
+      from: { path: "^src/", pathNot: "^src/(store/postgres|cli|opentelemetry)/" },
       to: { path: "^src/store/postgres/|^(node_modules/)?(@types/pg|pg|pg-boss)(/|$)" },
     },
     {
@@ -149,7 +166,7 @@ export default {
         pathNot: [
           "@bufbuild/(protobuf|protoplugin)/",
           "@connectrpc/connect",
-          "@opentelemetry/api",
+          "@opentelemetry/(api|exporter-prometheus|sdk-metrics)",
           "^(node_modules/)?(@types/pg|pg|pg-boss)(/|$)",
         ],
       },

@@ -9,7 +9,11 @@ import {
   type RestHandler,
 } from "../rest/index.js";
 import { cancelledByRequest } from "../server/errors.js";
-import { createOperations, type OperationsServer } from "../server/index.js";
+import {
+  createOperations,
+  type OperationsObserver,
+  type OperationsServer,
+} from "../server/index.js";
 import type { OpenStore } from "./open-store.js";
 
 /** What an emulator serves, and how. */
@@ -23,6 +27,8 @@ export interface EmulatorOptions {
   readonly rest: OperationsHttpRulesOptions;
   /** Undefined: plaintext. */
   readonly tls: ServerOptions["tls"];
+  /** Undefined: nobody hears of what it does. */
+  readonly observer: OperationsObserver | undefined;
   /** Hears, on one line, of what went wrong on this side. */
   readonly log: (line: string) => void;
 }
@@ -36,7 +42,7 @@ export interface EmulatorOptions {
  *   a certificate that TLS does not take.
  */
 export function createEmulator(options: EmulatorOptions): Server {
-  const { opened, pageTokenKey, protoSet, tls } = options;
+  const { opened, pageTokenKey, protoSet, tls, observer } = options;
   const { store, dispatcher, signals } = opened;
   const log = (event: { readonly kind: string; readonly cause?: unknown }) => {
     const { kind, cause } = event;
@@ -44,7 +50,14 @@ export function createEmulator(options: EmulatorOptions): Server {
     if (kind === "connection-failed") return;
     options.log(cause instanceof Error ? `${kind}: ${cause.message}` : kind);
   };
-  const operations = createOperations({ store, dispatcher, signals, pageTokenKey, log });
+  const operations = createOperations({
+    store,
+    dispatcher,
+    signals,
+    pageTokenKey,
+    observer,
+    log,
+  });
   const service = withCancellation(operations);
   const routes = (router: ConnectRouter) => void router.service(Operations, service);
   const files = protoSet === undefined ? [] : [...protoSet.files];

@@ -74,6 +74,26 @@ export function packageNotInstalled(name: string, cause: unknown): Error {
   return new Error(`this needs the package "${name}": npm install ${name}`, { cause });
 }
 
+/** `--metrics-port` where what it wants is not installed. */
+export function metricsNotLoaded(cause: unknown): CommanderError {
+  const isMissing = codeOf(cause) === "ERR_MODULE_NOT_FOUND";
+  return usageError(
+    "metricsNotLoaded",
+    isMissing
+      ? "--metrics-port needs packages that are not installed"
+      : `--metrics-port cannot load its packages: ${messageOf(cause)}`,
+    "npm install @opentelemetry/api@1.9 @opentelemetry/sdk-metrics@2 @opentelemetry/exporter-prometheus@0.223",
+  );
+}
+
+export function twoStores(): CommanderError {
+  return usageError(
+    "twoStores",
+    "--data cannot be used with --database-url: operations are kept in one place",
+    "give one of them",
+  );
+}
+
 export function noDatabaseUrl(): CommanderError {
   return usageError(
     "noDatabaseUrl",
@@ -110,15 +130,20 @@ export function unknownPayloadType(path: string, where: string, typeUrl: string)
   );
 }
 
-/** An address that a server cannot have. */
-export function cannotListen(host: string, port: number, cause: unknown): CommanderError {
+/** An address that a server cannot have; `option` gave its port. */
+export function cannotListen(
+  option: string,
+  host: string,
+  port: number,
+  cause: unknown,
+): CommanderError {
   const isTaken = codeOf(cause) === "EADDRINUSE";
   return usageError(
     "cannotListen",
     `cannot listen on ${host} port ${port}: ${systemReason(cause)}`,
     isTaken
-      ? "end what uses the port, or give another --port (0 for any free one)"
-      : "give another --host or --port",
+      ? `end what uses the port, or give another ${option} (0 for any free one)`
+      : `give another --host or ${option}`,
   );
 }
 

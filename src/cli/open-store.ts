@@ -1,5 +1,7 @@
 import type { Dispatcher, OperationStore, Signals } from "../server/index.js";
 import { createMemoryStore } from "../server/index.js";
+import type { PostgresObserver } from "../store/postgres/index.js";
+import type { CountingStore } from "../store/sqlite/index.js";
 import { storeNotOpened } from "./errors.js";
 
 /** Most operations that are held in memory. */
@@ -20,8 +22,11 @@ export interface OpenStore {
   readonly dispatcher: Dispatcher | undefined;
   /** Undefined: within this process. */
   readonly signals: Signals | undefined;
-  /** Whether it can fail while the process lives, so that its health is to be watched. */
-  readonly isDatabase: boolean;
+  /**
+   * The same store, where it is a database: it can fail while the process lives, so that its
+   * health is to be watched, and it counts. Undefined: it is in memory.
+   */
+  readonly database: CountingStore | undefined;
   /** Close all of it, where no server of operations has come to own it. */
   close(): Promise<void>;
 }
@@ -29,29 +34,37 @@ export interface OpenStore {
 /**
  * Open the store. The drivers are loaded here, when they are wanted.
  *
+ * @param observer Hears of what PostgreSQL's parts do. Undefined: nobody does.
  * @throws CommanderError that says why it cannot be opened, or which package is missing.
  */
-export async function openStore(place: StorePlace): Promise<OpenStore> {
+export async function openStore(
+  place: StorePlace,
+  observer: PostgresObserver | undefined,
+): Promise<OpenStore> {
   try {
     if (place.data !== undefined) {
       const { createSqliteStore } = await import("../store/sqlite/index.js");
-      return alone(await createSqliteStore({ path: place.data }), true);
+      const database = await createSqliteStore({ path: place.data });
+      return alone(database, database);
     }
-    if (place.databaseUrl !== undefined) return await openPostgres(place.databaseUrl);
+    if (place.databaseUrl !== undefined) return await openPostgres(place.databaseUrl, observer);
   } catch (cause) {
     throw storeNotOpened(cause);
   }
-  return alone(createMemoryStore({ maxOperations }), false);
+  return alone(createMemoryStore({ maxOperations }), undefined);
 }
 
-async function openPostgres(connectionString: string): Promise<OpenStore> {
+async function openPostgres(
+  connectionString: string,
+  observer: PostgresObserver | undefined,
+): Promise<OpenStore> {
   const { connectPostgres } = await import("../store/postgres/index.js");
-  const { store, dispatcher, signals } = await connectPostgres({ connectionString });
+  const { store, dispatcher, signals } = await connectPostgres({ connectionString, observer });
   return {
     store,
     dispatcher,
     signals,
-    isDatabase: true,
+    database: store,
     async close() {
       await dispatcher.stop();
       await signals.close();
@@ -61,12 +74,12 @@ async function openPostgres(connectionString: string): Promise<OpenStore> {
 }
 
 /** A store that this process has for itself. */
-function alone(store: OperationStore, isDatabase: boolean): OpenStore {
+function alone(store: OperationStore, database: CountingStore | undefined): OpenStore {
   return {
     store,
     dispatcher: undefined,
     signals: undefined,
-    isDatabase,
+    database,
     close: () => store.close(),
   };
 }

@@ -8,9 +8,17 @@ import type { OperationStore } from "../server/index.js";
 import type { CommandContext } from "./command-context.js";
 import { databaseUrlOption } from "./database-url.js";
 import { createEmulator, type EmulatorOptions } from "./emulator.js";
-import { badCertificate, badRestRule, cannotListen, incompleteTls, notLoadable } from "./errors.js";
+import {
+  badCertificate,
+  badRestRule,
+  cannotListen,
+  incompleteTls,
+  notLoadable,
+  twoStores,
+} from "./errors.js";
 import { exitCodes } from "./exit-codes.js";
 import { loadOperations } from "./load-operations.js";
+import { createMetricsEndpoint, type MetricsEndpoint } from "./metrics-endpoint.js";
 import { maxOperations, openStore, type StorePlace } from "./open-store.js";
 import {
   pageTokenKeyBeside,
@@ -45,12 +53,7 @@ export function serveCommand(context: CommandContext, exit: (code: number) => vo
         .default(8080),
     )
     .option("--load <file>", "serve the operations of this ListOperationsResponse (JSON)")
-    .addOption(
-      new Option(
-        "--data <file>",
-        "keep the operations in this SQLite file, for one server",
-      ).conflicts("databaseUrl"),
-    )
+    .option("--data <file>", "keep the operations in this SQLite file, for one server")
     .addOption(
       databaseUrlOption(
         "keep the operations in this PostgreSQL database, for any number of servers; " +
@@ -70,19 +73,28 @@ export function serveCommand(context: CommandContext, exit: (code: number) => vo
     )
     .option("--tls-cert <file>", "serve TLS with this certificate (PEM)")
     .option("--tls-key <file>", "the certificate's key (PEM)")
+    .addOption(
+      new Option(
+        "--metrics-port <number>",
+        "show metrics to Prometheus on this port of the same address, at /metrics; 0 for any free one",
+      ).argParser(parsePort),
+    )
     .option("--json", "print the address as JSON")
     .addHelpText(
       "after",
       "\nExample:\n  longrunning serve --port 8080 --load operations.json --rest-parent 'projects/*/locations/*'\n",
     )
-    .action(async (options) => {
+    .action(async (given, command) => {
+      const options = { ...given, ...storePlaceOf(given, command) };
       const { out, err } = context.terminal;
       const warn = (line: string) => err.write(`longrunning serve: ${printable(line)}\n`);
       const protoSet =
         options.protoSet === undefined ? undefined : await readProtoSet(options.protoSet);
       const tls = await readTls(options.tlsCert, options.tlsKey);
-      const opened = await openStore(options);
-      const { store } = opened;
+      const metrics =
+        options.metricsPort === undefined ? undefined : await createMetricsEndpoint(context.clock);
+      const opened = await openStore(options, metrics?.postgresObserver);
+      const { store, database } = opened;
       let server: Server;
       try {
         if (options.load !== undefined) await load(options.load, store, protoSet, warn);
@@ -92,6 +104,7 @@ export function serveCommand(context: CommandContext, exit: (code: number) => vo
           protoSet,
           rest: { version: options.restVersion, parent: options.restParent },
           tls,
+          observer: metrics?.observer,
           log: warn,
         });
       } catch (cause) {
@@ -99,12 +112,33 @@ export function serveCommand(context: CommandContext, exit: (code: number) => vo
         throw cause;
       }
       const address = await listen(server, options.host, options.port);
-      const unwatch = opened.isDatabase ? showHealth(context, server, store, warn) : undefined;
+      let metricsUrl: string | undefined;
+      if (metrics !== undefined) {
+        if (database !== undefined) metrics.show(database);
+        metricsUrl = await listenForMetrics(metrics, server, options);
+      }
+      const unwatch = database && showHealth(context, server, database, warn);
       const stopped = closeOnSignal(context, server, unwatch);
-      out.write(options.json ? `${printableJson(address, 0)}\n` : `listening on ${address.url}\n`);
+      if (options.json) {
+        out.write(`${printableJson({ ...address, metricsUrl }, 0)}\n`);
+      } else {
+        out.write(`listening on ${address.url}\n`);
+        if (metricsUrl !== undefined) out.write(`metrics at ${metricsUrl}\n`);
+      }
       await stopped;
+      await metrics?.close();
       exit(exitCodes.success);
     });
+}
+
+/** A file that is given beats a database that the environment names; two that are given are one too many. */
+function storePlaceOf(
+  { data, databaseUrl }: StorePlace,
+  command: { getOptionValueSource(name: "databaseUrl"): string | undefined },
+): StorePlace {
+  if (data === undefined || databaseUrl === undefined) return { data, databaseUrl };
+  if (command.getOptionValueSource("databaseUrl") !== "env") throw twoStores();
+  return { data, databaseUrl: undefined };
 }
 
 async function load(
@@ -179,7 +213,20 @@ async function listen(server: Server, host: string, port: number): Promise<Serve
     return await server.listen({ host, port });
   } catch (cause) {
     await server.close({ graceMs: 0 });
-    throw cannotListen(host, port, cause);
+    throw cannotListen("--port", host, port, cause);
+  }
+}
+
+async function listenForMetrics(
+  metrics: MetricsEndpoint,
+  server: Server,
+  { host, metricsPort = 0 }: { readonly host: string; readonly metricsPort?: number | undefined },
+): Promise<string> {
+  try {
+    return await metrics.listen(host, metricsPort);
+  } catch (cause) {
+    await server.close({ graceMs: 0 });
+    throw cause;
   }
 }
 

@@ -3,7 +3,6 @@ import {
   context,
   isSpanContextValid,
   type MeterProvider,
-  metrics,
   type SpanContext,
   SpanKind,
   SpanStatusCode,
@@ -12,6 +11,7 @@ import {
 } from "@opentelemetry/api";
 import type { OperationsObserver } from "../server/observer.js";
 import { codeName } from "../status/index.js";
+import { createInstruments, ofMethod, prefix } from "./instruments.js";
 
 /** Where spans and metrics go. */
 export interface TelemetryOptions {
@@ -43,44 +43,38 @@ const maxRememberedStarts = 10_000;
  * | `connect_longrunning.operations.ended` | {operation} | counter, by outcome |
  * | `connect_longrunning.runs.retried` | {run} | counter: failed attempts that are not the last |
  * | `connect_longrunning.runs.lost` | {run} | counter: attempts that had lost their operation |
+ * | `connect_longrunning.wake.duration` | s | histogram: from the end to the answer of a WaitOperation call that was held |
  * | `connect_longrunning.waiters` | {call} | up-down counter: WaitOperation calls that are held |
  * | `connect_longrunning.queue.depth` | {operation} | up-down counter: what waits for its turn |
  *
- * All but the last two carry `connect_longrunning.method`. The outcome is
+ * All but the last two carry `connect_longrunning.method`. A wake's time is as exact as the
+ * store's clock and this process's agree. The outcome is
  * `connect_longrunning.code`, the name of the google.rpc.Code, `OK` for a response.
  */
 export function createServerObserver(options: TelemetryOptions = {}): OperationsObserver {
   const tracer = (options.tracerProvider ?? trace).getTracer("connect-longrunning");
-  const meter = (options.meterProvider ?? metrics).getMeter("connect-longrunning");
-  const histogram = (name: string) =>
-    meter.createHistogram(`connect_longrunning.${name}.duration`, { unit: "s" });
-  const counter = (name: string, unit: string) =>
-    meter.createCounter(`connect_longrunning.${name}`, { unit });
-  const level = (name: string, unit: string) => {
-    const instrument = meter.createUpDownCounter(`connect_longrunning.${name}`, { unit });
-    let last = 0;
-    return (now: number) => {
-      instrument.add(now - last);
-      last = now;
-    };
-  };
-  const queueDuration = histogram("queue");
-  const runDuration = histogram("run");
-  const operationDuration = histogram("operation");
-  const started = counter("operations.started", "{operation}");
-  const ended = counter("operations.ended", "{operation}");
-  const retried = counter("runs.retried", "{run}");
-  const lost = counter("runs.lost", "{run}");
+  const { counter, durations, level } = createInstruments(options.meterProvider);
+  const queueDuration = durations("queue.duration", "work", "From the start to the first attempt.");
+  const runDuration = durations("run.duration", "work", "How long attempts ran.");
+  const operationDuration = durations("operation.duration", "work", "From the start to the end.");
+  const wakeDuration = durations(
+    "wake.duration",
+    "news",
+    "From the end to the answer of a WaitOperation call that was held.",
+  );
+  const started = counter("operations.started", "{operation}", "Operations started here.");
+  const ended = counter("operations.ended", "{operation}", "Operations ended here.");
+  const retried = counter("runs.retried", "{run}", "Failed attempts that are not the last.");
+  const lost = counter("runs.lost", "{run}", "Attempts that had lost their operation.");
   const starts = createRememberedStarts();
-  const of = (method: string) => ({ "connect_longrunning.method": method });
 
   return {
     started({ name, method }) {
-      started.add(1, of(method));
+      started(ofMethod(method));
       starts.remember(name, trace.getSpanContext(context.active()));
     },
     claimed({ name, method, attempt, queueMs }) {
-      if (queueMs !== undefined) queueDuration.record(queueMs / 1000, of(method));
+      if (queueMs !== undefined) queueDuration(queueMs, ofMethod(method));
       const link = starts.of(name);
       const span = tracer.startSpan(`${method} run`, {
         kind: SpanKind.INTERNAL,
@@ -94,7 +88,7 @@ export function createServerObserver(options: TelemetryOptions = {}): Operations
       return {
         within: (work) => context.with(trace.setSpan(context.active(), span), work),
         settled(runMs, thrown) {
-          runDuration.record(runMs / 1000, of(method));
+          runDuration(runMs, ofMethod(method));
           if (thrown !== undefined) {
             span.setAttribute("error.type", errorType(thrown));
             span.setStatus({ code: SpanStatusCode.ERROR, message: String(thrown) });
@@ -103,16 +97,21 @@ export function createServerObserver(options: TelemetryOptions = {}): Operations
         },
       };
     },
-    retried: ({ method }) => retried.add(1, of(method)),
-    lost: ({ method }) => lost.add(1, of(method)),
+    retried: ({ method }) => retried(ofMethod(method)),
+    lost: ({ method }) => lost(ofMethod(method)),
     ended({ name, method, code, totalMs }) {
       starts.forget(name);
-      const outcome = { ...of(method), "connect_longrunning.code": codeName(code) };
-      ended.add(1, outcome);
-      operationDuration.record(totalMs / 1000, outcome);
+      const outcome = { ...ofMethod(method), [`${prefix}code`]: codeName(code) };
+      ended(outcome);
+      operationDuration(totalMs, outcome);
     },
-    waitersChanged: level("waiters", "{call}"),
-    queueDepthChanged: level("queue.depth", "{operation}"),
+    woken: ({ method, wakeMs }) => wakeDuration(wakeMs, ofMethod(method)),
+    waitersChanged: level("waiters", "{call}", "WaitOperation calls that are held."),
+    queueDepthChanged: level(
+      "queue.depth",
+      "{operation}",
+      "Operations that wait for their turn in this process's own queue.",
+    ),
   };
 }
 

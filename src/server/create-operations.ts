@@ -8,7 +8,6 @@ import type { HandlerContext } from "@connectrpc/connect";
 import { systemClock } from "../internal/clock.js";
 import { atLeastOne } from "../internal/option-bounds.js";
 import { settlesWithin } from "../internal/settles-within.js";
-import { tell } from "../internal/tell.js";
 import { fullName, type LongRunningMethod } from "../operation/long-running.js";
 import { parseOperationName } from "../operation/name.js";
 import { createInProcessDispatcher } from "../store/memory/in-process-dispatcher.js";
@@ -78,9 +77,7 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
   const publisher = createPublisher(contracts);
   const { writeAndPublish } = publisher;
   const housekeeping = createHousekeeping({ ...contracts, publisher });
-  const waiters = createOperationWaiters(store, signals, clock, (count) => {
-    tell(options.observer, (to) => to.waitersChanged?.(count));
-  });
+  const waiters = createOperationWaiters({ store, signals, clock, observer: options.observer });
   const runLoop = createRunLoop({
     ...contracts,
     publisher,

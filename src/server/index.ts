@@ -78,6 +78,7 @@ export type {
   ObservedOperation,
   ObservedRetry,
   ObservedRun,
+  ObservedWake,
   OperationsObserver,
   RunObservation,
 } from "./observer.js";

@@ -16,6 +16,8 @@ export interface OperationsObserver {
   lost?(attempt: ObservedAttempt): void;
   /** A write of this process ended an operation. Of two that end it at once, both may be heard. */
   ended?(end: ObservedEnd): void;
+  /** A WaitOperation call that was held is answered with the end of its operation. */
+  woken?(wake: ObservedWake): void;
   /** How many WaitOperation calls this process holds. */
   waitersChanged?(count: number): void;
   /** How many operations wait for their turn in this process's own queue. */
@@ -64,4 +66,13 @@ export interface ObservedEnd extends ObservedOperation {
   readonly runMs: number | undefined;
   /** From the start to the end, in milliseconds. */
   readonly totalMs: number;
+}
+
+/** The answer to a WaitOperation call that had found its operation not done yet. */
+export interface ObservedWake extends ObservedOperation {
+  /**
+   * From the end of the operation, by the store's clock, to the answer, by this process's, in
+   * milliseconds: with a database on another machine, as exact as the two agree. At least 0.
+   */
+  readonly wakeMs: number;
 }

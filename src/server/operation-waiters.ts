@@ -1,9 +1,11 @@
 import type { CallEnd, CallEndListener } from "../internal/call-end.js";
 import { canceledBy } from "../internal/canceled-by.js";
 import type { Clock } from "../internal/clock.js";
+import { tell } from "../internal/tell.js";
 import { createTimerQueue, type QueuedTimer, type TimerQueue } from "../internal/timer-queue.js";
 import type { OperationRecord, OperationStore } from "../store/operation-store.js";
 import type { Signals, Unsubscribe } from "../store/signals.js";
+import type { OperationsObserver } from "./observer.js";
 
 /** Where the answer to one wait goes: one of the two is called, once, and neither throws. */
 export interface WaitAnswer {
@@ -24,20 +26,23 @@ export interface OperationWaiters {
   drain(): void;
 }
 
-/** @param countChanged Hears how many wait, whenever that changes. */
-export function createOperationWaiters(
-  store: OperationStore,
-  signals: Signals,
-  clock: Clock,
-  countChanged: (count: number) => void = () => undefined,
-): OperationWaiters {
+/** What waiters stand on. */
+export interface OperationWaitersParts {
+  readonly store: OperationStore;
+  readonly signals: Signals;
+  readonly clock: Clock;
+  readonly observer: OperationsObserver | undefined;
+}
+
+export function createOperationWaiters(waitersParts: OperationWaitersParts): OperationWaiters {
+  const { clock, observer } = waitersParts;
   const topics = new Map<string, Topic>();
   let count = 0;
   const countBy = (difference: number) => {
     count += difference;
-    countChanged(count);
+    tell(observer, (to) => to.waitersChanged?.(count));
   };
-  const parts: TopicParts = { store, signals, timers: createTimerQueue(clock), topics, countBy };
+  const parts = { ...waitersParts, timers: createTimerQueue(clock), topics, countBy };
   let draining = false;
   return {
     wait(name, timeoutMs, end, answer) {
@@ -90,9 +95,7 @@ class Waiter implements QueuedTimer, CallEndListener {
 }
 
 /** What topics stand on, and where they are found by the operation's name. */
-interface TopicParts {
-  readonly store: OperationStore;
-  readonly signals: Signals;
+interface TopicParts extends OperationWaitersParts {
   readonly timers: TimerQueue;
   readonly topics: Map<string, Topic>;
   /** So many more wait; fewer, where it is negative. */
@@ -228,8 +231,8 @@ class Topic implements QueuedTimer {
       const record = await store.get(this.name);
       const isEnd = record === undefined || record.state === "done";
       // Who joined meanwhile has a read to come: a name may be one that was not there before.
-      if (isEnd) this.forEach(read, (waiter) => this.settle(waiter, record));
-      for (const waiter of toAnswer) this.settle(waiter, record);
+      if (isEnd) this.forEach(read, (waiter) => this.settle(waiter, record, read));
+      for (const waiter of toAnswer) this.settle(waiter, record, read);
     } catch (error) {
       // Who joined meanwhile has a read to come, and so have those whose state nobody asked for.
       if (isStale) this.forEach(read, (waiter) => this.fail(waiter, error));
@@ -249,8 +252,19 @@ class Topic implements QueuedTimer {
     }
   }
 
-  private settle(waiter: Waiter, record: OperationRecord | undefined): void {
-    if (this.leave(waiter)) waiter.wait.settle(record);
+  private settle(waiter: Waiter, record: OperationRecord | undefined, read: number): void {
+    if (!this.leave(waiter)) return;
+    waiter.wait.settle(record);
+    // Whom the first read answers came after the end, and was not woken by it.
+    if (waiter.firstRead < read) this.observeWake(record);
+  }
+
+  private observeWake(record: OperationRecord | undefined): void {
+    const { clock, observer } = this.parts;
+    if (observer?.woken === undefined || record?.endTimeMicros === undefined) return;
+    const { name, method, endTimeMicros } = record;
+    const wakeMs = Math.max(0, clock.nowMs() - endTimeMicros / 1000);
+    tell(observer, (to) => to.woken?.({ name, method, wakeMs }));
   }
 
   private fail(waiter: Waiter, error: unknown): void {

@@ -61,7 +61,7 @@ describe("longrunning", () => {
     [
       "two places for operations",
       ["serve", "--data", "x", "--database-url", "postgres://h/d"],
-      "cannot be used with option",
+      "--data cannot be used with --database-url",
     ],
     ["a file in no folder", ["serve", "--data", "/none/x.db"], "/none/x.db cannot be opened"],
     [

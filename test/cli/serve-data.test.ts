@@ -1,6 +1,6 @@
 import { readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { exitCodes } from "../../src/cli/exit-codes.js";
 import { createTemporaryFolder } from "../support/temporary-folder.js";
 import { runCommand, startCommand } from "./support/command-in-process.js";
@@ -35,6 +35,22 @@ async function listed(url: string): Promise<unknown> {
 }
 
 describe("longrunning serve --data", () => {
+  it("keeps to the file where the environment names a database", async () => {
+    const data = join(await createTemporaryFolder(), "operations.db");
+    vi.stubEnv("LONGRUNNING_DATABASE_URL", "postgres://nobody@127.0.0.1:1/none");
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const { url, stop } = await serve("--data", data);
+    expect(await listed(url)).toEqual([]);
+    await stop();
+    expect((await stat(data)).isFile()).toBe(true);
+
+    const { exitCode, stderr } = await runCommand("serve", "--port", "0");
+    expect([exitCode, stderr]).toEqual([
+      exitCodes.unreachable,
+      expect.stringContaining("the database cannot be reached now"),
+    ]);
+  });
+
   it("serves what it served before a restart, and takes the page tokens of then", async () => {
     const folder = await createTemporaryFolder();
     const [data, load] = [join(folder, "operations.db"), join(folder, "operations.json")];

@@ -2,12 +2,6 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { context, ROOT_CONTEXT, SpanStatusCode, trace } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import {
-  AggregationTemporality,
-  InMemoryMetricExporter,
-  MeterProvider,
-  PeriodicExportingMetricReader,
-} from "@opentelemetry/sdk-metrics";
-import {
   BasicTracerProvider,
   InMemorySpanExporter,
   SimpleSpanProcessor,
@@ -19,6 +13,7 @@ import {
   type PrintServerOptions,
   type PrintWork,
 } from "../support/print-server.js";
+import { createCollectedMetrics } from "./collected-metrics.js";
 
 const method = "printing.v1.PrintService/Print";
 
@@ -31,28 +26,16 @@ function observed(work: PrintWork, options: PrintServerOptions = {}) {
   const tracerProvider = new BasicTracerProvider({
     spanProcessors: [new SimpleSpanProcessor(spans)],
   });
-  const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
-  const reader = new PeriodicExportingMetricReader({ exporter });
-  const meterProvider = new MeterProvider({ readers: [reader] });
+  const { meterProvider, points, bounds } = createCollectedMetrics();
   const observer = createServerObserver({ tracerProvider, meterProvider });
   const server = createPrintServer(work, { ...options, observer });
-  /** The points of one metric: attributes, and the value or the sum of the histogram. */
-  const points = async (name: string) => {
-    const { resourceMetrics } = await reader.collect();
-    const found = resourceMetrics.scopeMetrics
-      .flatMap(({ metrics }) => metrics)
-      .find(({ descriptor }) => descriptor.name === `connect_longrunning.${name}`);
-    return found?.dataPoints.map(({ attributes, value }) => [
-      attributes,
-      typeof value === "number" ? value : value.sum,
-    ]);
-  };
   return {
     ...server,
     observer,
     tracer: tracerProvider.getTracer("test"),
     runs: () => spans.getFinishedSpans().filter(({ name }) => name.endsWith(" run")),
     points,
+    bounds,
     close: () => meterProvider.shutdown(),
   };
 }
@@ -129,6 +112,16 @@ describe("createServerObserver", () => {
       [{ ...of, "connect_longrunning.code": "OK" }, near(2)],
       [{ ...of, "connect_longrunning.code": "CANCELLED" }, near(3)],
     ]);
+    await close();
+  });
+
+  it("measures how soon those who wait are told, in buckets that begin with milliseconds", async () => {
+    const { observer, points, bounds, close } = observed(() => ({}));
+    observer.woken?.({ name: "operations/a", method, wakeMs: 4 });
+    expect(await points("wake.duration")).toEqual([
+      [{ "connect_longrunning.method": method }, expect.closeTo(0.004, 6)],
+    ]);
+    expect((await bounds("wake.duration")).slice(0, 3)).toEqual([0.001, 0.0025, 0.005]);
     await close();
   });
 

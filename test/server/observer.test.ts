@@ -1,6 +1,11 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
-import { createMemoryStore, type OperationsObserver } from "../../src/server/index.js";
+import {
+  createMemoryStore,
+  type ObservedWake,
+  type OperationsObserver,
+  type Signals,
+} from "../../src/server/index.js";
 import { createManualClock } from "../../src/testing/index.js";
 import { createDeferred } from "../support/deferred.js";
 import { createPrintServer, Print } from "../support/print-server.js";
@@ -51,6 +56,36 @@ describe("a server's observer", () => {
     await operations.succeed(Print, name, {});
     await stayed;
     expect(counts).toEqual([1, 2, 1, 0]);
+  });
+
+  it("hears how long after the end those were answered who had waited for it, and of nobody else", async () => {
+    const wakes: ObservedWake[] = [];
+    // Nobody is told of anything, so that all depends on the looks in between.
+    const signals: Signals = {
+      pollIntervalMs: 5000,
+      subscribe: async () => () => undefined,
+      publish: async () => undefined,
+      close: async () => undefined,
+    };
+    const observer = { woken: (wake: ObservedWake) => void wakes.push(wake) };
+    const { operations, client, clock } = createPrintServer(never, { observer, signals });
+    const [awaited, left] = [
+      await operations.create(Print, {}),
+      await operations.create(Print, {}),
+    ];
+    const waits = [client.wait(awaited.name, 60_000), client.wait(awaited.name, 60_000)];
+    const inVain = client.wait(left.name, 1000);
+    await clock.advance(2000);
+    await inVain;
+    await operations.succeed(Print, awaited.name, {});
+    await clock.advance(3000);
+    await Promise.all(waits);
+    await client.wait(awaited.name, 60_000);
+    const wake = { name: awaited.name, method, wakeMs: 3000 };
+    expect(wakes.map(({ wakeMs, ...rest }) => ({ ...rest, wakeMs: Math.round(wakeMs) }))).toEqual([
+      wake,
+      wake,
+    ]);
   });
 
   it("hears of a start, of the run with its time in the queue, and of the end", async () => {

@@ -1,5 +1,5 @@
 import { atLeastOne } from "../../internal/option-bounds.js";
-import type { OperationStore } from "../operation-store.js";
+import type { CountingStore } from "../operation-counts.js";
 import type { Signals } from "../signals.js";
 import { migrate } from "./migrate.js";
 import { createNotificationListener } from "./notification-listener.js";
@@ -49,7 +49,7 @@ export interface ConnectPostgresOptions {
 
 /** What `createOperations` takes, to be spread into its options. */
 export interface PostgresParts {
-  readonly store: OperationStore;
+  readonly store: CountingStore;
   readonly dispatcher: PgBossDispatcher;
   readonly signals: Signals;
 }

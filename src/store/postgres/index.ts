@@ -1,3 +1,9 @@
+export type {
+  CountingStore,
+  LostAttempts,
+  OpenOperations,
+  OperationCounts,
+} from "../operation-counts.js";
 export {
   type ConnectPostgresOptions,
   connectPostgres,

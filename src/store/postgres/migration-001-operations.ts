@@ -74,6 +74,8 @@ create index operations_by_deadline on ${schema}.operations (deadline_time)
   where deadline_time is not null and end_time is null;
 create index operations_by_purge on ${schema}.operations (purge_time)
   where purge_time is not null;
+create index operations_by_losses on ${schema}.operations (method, losses)
+  where losses > 0;
 
 create function ${schema}.micros(moment timestamptz) returns bigint
   language sql immutable strict parallel safe

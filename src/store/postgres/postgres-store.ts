@@ -1,12 +1,13 @@
 import { tell } from "../../internal/tell.js";
+import type { CountingStore } from "../operation-counts.js";
 import type {
   Claim,
   OperationRecord,
-  OperationStore,
   Report,
   StoreOptions,
   Transaction,
 } from "../operation-store.js";
+import { countStatements, countsFromRows } from "../sql/count-operations.js";
 import { escapeNul } from "../sql/nul-escape.js";
 import { recordFromRow } from "../sql/record-from-row.js";
 import { numberOf, optionalNumberOf } from "../sql/row.js";
@@ -47,7 +48,7 @@ export interface PostgresStoreOptions {
  *
  * @throws RangeError for a name that no schema can have here.
  */
-export function createPostgresStore(options: PostgresStoreOptions): OperationStore {
+export function createPostgresStore(options: PostgresStoreOptions): CountingStore {
   const schema = `"${schemaName(options.schema ?? defaultSchema)}"`;
   const table = `${schema}.operations`;
   const columns = operationColumns(schema);
@@ -263,6 +264,14 @@ export function createPostgresStore(options: PostgresStoreOptions): OperationSto
     async expire(limit, callOptions) {
       const [removed] = await database.rows(expiry(table), [limit], callOptions);
       return removed === undefined ? 0 : numberOf(removed, "count");
+    },
+    async counts() {
+      const { open, lost } = countStatements(table);
+      const [openRows, lostRows] = [
+        await database.rows(open, [], undefined),
+        await database.rows(lost, [], undefined),
+      ];
+      return countsFromRows(openRows, lostRows);
     },
     close() {
       database.close();

@@ -51,7 +51,8 @@ export function recordFromRow(row: Row): OperationRecord {
   };
 }
 
-function stateOf(row: Row): OperationState {
+/** @throws TypeError if the row's state is none. */
+export function stateOf(row: Row): OperationState {
   const state = textOf(row, "state");
   switch (state) {
     case "blocked":

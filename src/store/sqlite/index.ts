@@ -1,4 +1,10 @@
 export type {
+  CountingStore,
+  LostAttempts,
+  OpenOperations,
+  OperationCounts,
+} from "../operation-counts.js";
+export type {
   OpenSqlite,
   SqliteConnection,
   SqliteDriver,

@@ -66,6 +66,7 @@ create index operations_by_resource on operations (resource_key)
 create index operations_by_deadline on operations (deadline_time)
   where deadline_time is not null and end_time is null;
 create index operations_by_purge on operations (purge_time) where purge_time is not null;
+create index operations_by_losses on operations (method, losses) where losses > 0;
 
 create trigger guard_done before update on operations
   when old.end_time is not null and new.state <> 'gone' and (

@@ -1,17 +1,18 @@
 import { type Clock, systemClock } from "../../internal/clock.js";
 import { inRange, longestMs } from "../../internal/option-bounds.js";
 import { storeFull } from "../errors.js";
+import type { CountingStore } from "../operation-counts.js";
 import type {
   InsertOptions,
   InsertOutcome,
   NewOperation,
   OperationRecord,
-  OperationStore,
   Overdue,
   OverdueResults,
   StoredResult,
   UnfinishedQuery,
 } from "../operation-store.js";
+import { countStatements, countsFromRows } from "../sql/count-operations.js";
 import { numberOf } from "../sql/row.js";
 import { createFileBound } from "./file-bound.js";
 import { createGroupCommit } from "./group-commit.js";
@@ -76,7 +77,7 @@ const defaultMaxBytes = 16 * 1024 ** 3;
  * @throws RangeError for an option out of its bounds.
  * @throws Error that names what to install, if no driver is there.
  */
-export async function createSqliteStore(options: SqliteStoreOptions): Promise<OperationStore> {
+export async function createSqliteStore(options: SqliteStoreOptions): Promise<CountingStore> {
   const path = filePath(options.path);
   const maxBytes = inRange("maxBytes", options.maxBytes ?? defaultMaxBytes, leastMaxBytes);
   const maxTransactionMs = inRange(
@@ -238,6 +239,11 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Op
     unfinished: (query, callOptions) => group.read(() => unfinished(query), callOptions),
     expire: (limit, callOptions) =>
       group.run(() => database.atomically(() => table.expire(limit)), callOptions),
+    counts: () =>
+      group.read(() => {
+        const { open, lost } = countStatements("operations");
+        return countsFromRows(database.rows(open), database.rows(lost));
+      }, undefined),
     close() {
       closing ??= close();
       return closing;

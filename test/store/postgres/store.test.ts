@@ -10,6 +10,7 @@ import {
   type StaleWrite,
 } from "../../../src/store/postgres/index.js";
 import { createTestDatabase, type TestDatabase } from "../../support/postgres/test-database.js";
+import { countsByMethodAndState } from "../counts-case.js";
 
 const response: StoredResult = { kind: "response", value: Uint8Array.of(1) };
 const preempted: StoredResult = { kind: "error", value: Uint8Array.of(2) };
@@ -54,6 +55,12 @@ async function refusal(call: Promise<unknown>) {
 }
 
 describe("createPostgresStore", () => {
+  it("counts what is open, by method and state, and the attempts that were lost", async () => {
+    const { pool } = await createTestDatabase();
+    await migrate(pool);
+    await countsByMethodAndState(createPostgresStore({ pool }));
+  });
+
   it("durability 3: starts an operation in the transaction that has the user's own rows", async () => {
     await database.pool.query("create table orders (id text primary key)");
     const operation = anOperation();

@@ -5,12 +5,17 @@ import { Code } from "@connectrpc/connect";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { OperationStore } from "../../../src/server/index.js";
 import { standardDetailsOf } from "../../../src/status/index.js";
-import { createSqliteStore, type SqliteStoreOptions } from "../../../src/store/sqlite/index.js";
+import {
+  type CountingStore,
+  createSqliteStore,
+  type SqliteStoreOptions,
+} from "../../../src/store/sqlite/index.js";
 import { loadDriver } from "../../../src/store/sqlite/load-driver.js";
 import { createManualClock } from "../../../src/testing/index.js";
 import { anInsert } from "../../support/an-insert.js";
 import { rejectionOf } from "../../support/rejection.js";
 import { createTemporaryFolder } from "../../support/temporary-folder.js";
+import { countsByMethodAndState } from "../counts-case.js";
 import { drivers } from "./drivers.js";
 
 const response = { kind: "response", value: Uint8Array.of(1) } as const;
@@ -21,7 +26,7 @@ async function newPath(): Promise<string> {
 }
 
 /** A store that is closed with the test. */
-async function openStore(options: SqliteStoreOptions): Promise<OperationStore> {
+async function openStore(options: SqliteStoreOptions): Promise<CountingStore> {
   const store = await createSqliteStore(options);
   onTestFinished(() => store.close());
   return store;
@@ -40,6 +45,10 @@ async function listNames(store: OperationStore, parent: string): Promise<string[
 }
 
 describe.each(drivers)("a SQLite store by %s", (driver) => {
+  it("counts what is open, by method and state, and the attempts that were lost", async () => {
+    await countsByMethodAndState(await openStore({ path: await newPath(), driver }));
+  });
+
   it("finds all as it was after it was closed and opened again", async () => {
     const path = await newPath();
     const requestId = { scope: "a\u0000b\\0", id: "1", fingerprint: Uint8Array.of(3), windowMs: 5 };

@@ -1,0 +1,107 @@
+import type { Attributes, BatchObservableCallback } from "@opentelemetry/api";
+import { callWithin } from "../internal/call-within.js";
+import { type Clock, systemClock } from "../internal/clock.js";
+import { inRange, longestMs } from "../internal/option-bounds.js";
+import type { CountingStore, OperationCounts } from "../store/operation-counts.js";
+import { meterOf, ofMethod, prefix } from "./instruments.js";
+import type { TelemetryOptions } from "./server-observer.js";
+
+/** Where counts go, and how often they are made. */
+export interface ObserveCountsOptions extends Pick<TelemetryOptions, "meterProvider"> {
+  /**
+   * How long counts are shown before the store is asked again, in milliseconds, 0 to 2^31 - 1:
+   * several readers, or a busy one, do not cost more than that. Default: 5000.
+   */
+  maxAgeMs?: number | undefined;
+  /** Default: the machine's clock. */
+  clock?: Clock | undefined;
+}
+
+/** How long the store may take, in milliseconds: half of what Prometheus gives a scrape. */
+const answerTimeoutMs = 5000;
+
+/**
+ * Show how much there is in a store whenever metrics are collected: in the whole database, so
+ * that one process is enough to ask. While the store does not answer the last counts stand.
+ *
+ * | metric | unit | is |
+ * |---|---|---|
+ * | `connect_longrunning.operations.open` | {operation} | by method and `connect_longrunning.state`: those that are not done, but for deleted ones |
+ * | `connect_longrunning.operations.lost_attempts` | {attempt} | by method: attempts that were lost and whose operation was taken over since, of operations that have not expired |
+ *
+ * Both are observable up-down counters. The method is `connect_longrunning.method`; the state
+ * `blocked`, `queued`, which is the depth of the queue, or `running`.
+ *
+ * @returns Stops it.
+ * @throws RangeError for an option out of its bounds.
+ */
+export function observeCounts(
+  store: Pick<CountingStore, "counts">,
+  options: ObserveCountsOptions = {},
+): () => void {
+  const clock = options.clock ?? systemClock;
+  const maxAgeMs = inRange("maxAgeMs", options.maxAgeMs ?? 5000, 0, longestMs);
+  const meter = meterOf(options.meterProvider);
+  const open = meter.createObservableUpDownCounter(`${prefix}operations.open`, {
+    unit: "{operation}",
+    description: "Operations that are not done, in the whole database.",
+  });
+  const lost = meter.createObservableUpDownCounter(`${prefix}operations.lost_attempts`, {
+    unit: "{attempt}",
+    description: "Attempts that were lost and taken over, in the whole database.",
+  });
+  const stopped = new AbortController();
+  let latest: { readonly counts: Promise<OperationCounts>; readonly atMs: number } | undefined;
+
+  const counts = (): Promise<OperationCounts> => {
+    const nowMs = clock.nowMs();
+    if (latest !== undefined && nowMs - latest.atMs < maxAgeMs) return latest.counts;
+    const asked = {
+      counts: callWithin(clock, answerTimeoutMs, stopped.signal, () => store.counts()),
+      atMs: nowMs,
+    };
+    latest = asked;
+    asked.counts.catch(() => {
+      if (latest === asked) latest = undefined;
+    });
+    return asked.counts;
+  };
+
+  const openPoints = createPoints();
+  const lostPoints = createPoints();
+  const observe: BatchObservableCallback = async (result) => {
+    const found = await counts();
+    for (const { method, state, operations } of found.open) {
+      openPoints.set({ ...ofMethod(method), [`${prefix}state`]: state }, operations);
+    }
+    for (const { method, attempts } of found.lost) lostPoints.set(ofMethod(method), attempts);
+    openPoints.take((value, attributes) => result.observe(open, value, attributes));
+    lostPoints.take((value, attributes) => result.observe(lost, value, attributes));
+  };
+  const observables = [open, lost];
+  meter.addBatchObservableCallback(observe, observables);
+  return () => {
+    meter.removeBatchObservableCallback(observe, observables);
+    stopped.abort();
+  };
+}
+
+/**
+ * The points of one metric. What was shown once is 0 when it is not counted any more: the SDK
+ * would show its last value for ever.
+ */
+function createPoints() {
+  const points = new Map<string, { readonly attributes: Attributes; value: number }>();
+  return {
+    set(attributes: Attributes, value: number) {
+      points.set(JSON.stringify(attributes), { attributes, value });
+    },
+    /** Tell of all of them, and begin anew. */
+    take(tell: (value: number, attributes: Attributes) => void) {
+      for (const point of points.values()) {
+        tell(point.value, point.attributes);
+        point.value = 0;
+      }
+    },
+  };
+}

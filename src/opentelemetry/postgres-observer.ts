@@ -1,0 +1,62 @@
+import type { PostgresObserver } from "../store/postgres/postgres-observer.js";
+import { createInstruments, ofMethod, prefix } from "./instruments.js";
+import type { TelemetryOptions } from "./server-observer.js";
+
+/**
+ * An observer that counts what becomes of leases, queues and the listening connection in this
+ * process, for `ConnectPostgresOptions.observer`. Where no meter is registered it does nothing.
+ *
+ * | metric | unit | is |
+ * |---|---|---|
+ * | `connect_longrunning.leases.lost` | {lease} | counter, by method: operations that this process gave up, as it could not show in time that it lives |
+ * | `connect_longrunning.operations.recovered` | {operation} | counter, by method: operations that this process took over from one that was lost |
+ * | `connect_longrunning.writes.stale` | {write} | counter, by `connect_longrunning.action`: writes of lost attempts, which changed nothing |
+ * | `connect_longrunning.listener.losses` | {connection} | counter: how often the listening connection was lost |
+ * | `connect_longrunning.listener.outage.duration` | s | histogram: how long it was |
+ * | `connect_longrunning.queue.failures` | {call} | counter: calls to the queue that failed and are tried again |
+ *
+ * The method is `connect_longrunning.method`; the action `report`, `release` or `finish`.
+ */
+export function createPostgresObserver(
+  options: Pick<TelemetryOptions, "meterProvider"> = {},
+): PostgresObserver {
+  const { counter, durations } = createInstruments(options.meterProvider);
+  const leaseLost = counter(
+    "leases.lost",
+    "{lease}",
+    "Operations given up, as the process could not show in time that it lives.",
+  );
+  const recovered = counter(
+    "operations.recovered",
+    "{operation}",
+    "Operations taken over from a process that was lost.",
+  );
+  const staleWrite = counter(
+    "writes.stale",
+    "{write}",
+    "Writes of lost attempts, which changed nothing.",
+  );
+  const listenerLost = counter(
+    "listener.losses",
+    "{connection}",
+    "How often the listening connection was lost.",
+  );
+  const outage = durations(
+    "listener.outage.duration",
+    "news",
+    "How long the listening connection was lost.",
+  );
+  const queueFailed = counter(
+    "queue.failures",
+    "{call}",
+    "Calls to the queue that failed and are tried again.",
+  );
+  return {
+    leaseLost: ({ method }) => leaseLost(ofMethod(method)),
+    recovered: ({ method }) => recovered(ofMethod(method)),
+    staleWrite: ({ action }) => staleWrite({ [`${prefix}action`]: action }),
+    listenerLost: () => listenerLost(),
+    listenerRestored: ({ lostMs }) => outage(lostMs),
+    queueFailed: () => queueFailed(),
+  };
+}

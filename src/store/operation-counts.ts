@@ -1,0 +1,33 @@
+import type { OperationState, OperationStore } from "./operation-store.js";
+
+/** How many operations there are of each kind that an operator looks at, in all processes. */
+export interface OperationCounts {
+  /** Those that are not done, but for deleted ones; each pair of method and state once. */
+  readonly open: readonly OpenOperations[];
+  /** Attempts that were lost, of all operations that have not expired; each method once. */
+  readonly lost: readonly LostAttempts[];
+}
+
+export interface OpenOperations {
+  /** `package.Service/Method`. */
+  readonly method: string;
+  /** Driven from outside is `running`. */
+  readonly state: OperationState;
+  readonly operations: number;
+}
+
+export interface LostAttempts {
+  /** `package.Service/Method`. */
+  readonly method: string;
+  /**
+   * Attempts whose process died, or could not show that it lives, and whose operation
+   * another process has taken over since.
+   */
+  readonly attempts: number;
+}
+
+/** A store that can be asked how much there is in it. */
+export interface CountingStore extends OperationStore {
+  /** Takes time in proportion to how many operations are open. */
+  counts(): Promise<OperationCounts>;
+}

@@ -1,0 +1,41 @@
+import { describe, expect, it, onTestFinished } from "vitest";
+import { createPostgresObserver } from "../../src/opentelemetry/index.js";
+import { createCollectedMetrics } from "./collected-metrics.js";
+
+const method = "printing.v1.PrintService/Print";
+const of = { "connect_longrunning.method": method };
+
+describe("createPostgresObserver", () => {
+  it("counts losses, recoveries and stale writes, each by what an operator asks for", async () => {
+    const { meterProvider, points } = createCollectedMetrics();
+    onTestFinished(() => meterProvider.shutdown());
+    const observer = createPostgresObserver({ meterProvider });
+    const name = "operations/a";
+    for (let count = 0; count < 3; count += 1) observer.leaseLost?.({ name, method });
+    observer.recovered?.({ name, method, deliveries: 7 });
+    observer.staleWrite?.({ name, attempt: 1, action: "report" });
+    observer.staleWrite?.({ name, attempt: 1, action: "finish" });
+    observer.staleWrite?.({ name, attempt: 1, action: "report" });
+    expect(await points("leases.lost")).toEqual([[of, 3]]);
+    expect(await points("operations.recovered")).toEqual([[of, 1]]);
+    expect(await points("writes.stale")).toEqual([
+      [{ "connect_longrunning.action": "report" }, 2],
+      [{ "connect_longrunning.action": "finish" }, 1],
+    ]);
+  });
+
+  it("counts what the listening connection and the queue go through, and for how long", async () => {
+    const { meterProvider, points } = createCollectedMetrics();
+    onTestFinished(() => meterProvider.shutdown());
+    const observer = createPostgresObserver({ meterProvider });
+    const cause = new Error("postgres://me:secret@host/");
+    observer.listenerLost?.({ cause });
+    observer.listenerRestored?.({ lostMs: 250 });
+    observer.queueFailed?.({ action: "fetch a", cause });
+    observer.queueFailed?.({ action: "fetch b", cause });
+    expect(await points("listener.losses")).toEqual([[{}, 1]]);
+    expect(await points("listener.outage.duration")).toEqual([[{}, 0.25]]);
+    // Neither the cause nor the action, of which there are as many as operations.
+    expect(await points("queue.failures")).toEqual([[{}, 2]]);
+  });
+});
