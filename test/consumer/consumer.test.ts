@@ -223,6 +223,13 @@ describe("the installed package", { timeout: timeoutMs }, () => {
     }
   });
 
+  it("names the packages that the command wants for metrics and does not find", async () => {
+    const failed = run(project, "longrunning", "serve", "--port", "0", "--metrics-port", "0");
+    await expect(failed).rejects.toThrow(
+      /--metrics-port needs packages that are not installed\n {2}npm install @opentelemetry\/api@/,
+    );
+  });
+
   it("bundles for a browser at its root, without the server and without node", async () => {
     const { metafile } = await build({
       stdin: { contents: `export * from "connect-longrunning";`, resolveDir: project },
