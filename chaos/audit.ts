@@ -10,20 +10,38 @@ export interface Audit {
   readonly open: number;
   /** Ends whose attempt is not the last one that was claimed. */
   readonly staleEnds: number;
-  /** Operations whose cancellation was asked for and that are not done. */
+  /** Reports that changed something; each says which attempt made it. */
+  readonly reports: number;
+  /** Those of them that another attempt made than the one that had the operation. */
+  readonly staleReports: number;
+  /** Operations whose cancellation was asked for, before they were done. */
+  readonly cancels: number;
+  /** Those of them that are not done, or ended with another error than CANCELLED. */
   readonly cancelsIgnored: number;
   /** How many operations took more than one attempt. */
   readonly recovered: number;
 }
 
-/** Have a trigger write down each claim and each end. */
+/** What the audit keeps of one operation. */
+export interface AuditedOperation {
+  readonly attempt: number;
+  readonly isCancelRequested: boolean;
+  /** Null: it is open. */
+  readonly endTimeMs: number | null;
+}
+
+/**
+ * Have a trigger write down each claim, each end, and each report with the attempt that made it:
+ * the work reports its own attempt as the last byte of its metadata.
+ */
 export async function installAudit(pool: pg.Pool): Promise<void> {
   await pool.query(`
     create table public.chaos_audit (
       id bigint generated always as identity primary key,
       name text not null,
       kind text not null,
-      attempt integer not null
+      attempt integer not null,
+      writer integer
     );
     create function public.chaos_audit() returns trigger language plpgsql as $$
     begin
@@ -32,6 +50,10 @@ export async function installAudit(pool: pg.Pool): Promise<void> {
       end if;
       if old.end_time is null and new.end_time is not null then
         insert into public.chaos_audit (name, kind, attempt) values (new.name, 'end', new.attempt);
+      end if;
+      if new.metadata is distinct from old.metadata and new.metadata is not null then
+        insert into public.chaos_audit (name, kind, attempt, writer) values
+          (new.name, 'report', new.attempt, get_byte(new.metadata, length(new.metadata) - 1));
       end if;
       return new;
     end
@@ -56,11 +78,29 @@ export async function readAudit(pool: pg.Pool): Promise<Audit> {
       (select count(*) from longrunning.operations where end_time is null)::integer as open,
       (select count(*) from ends join claims using (name)
         where ends.attempt <> claims.attempt)::integer as "staleEnds",
+      (select count(*) from public.chaos_audit where kind = 'report')::integer as reports,
+      (select count(*) from public.chaos_audit
+        where kind = 'report' and writer <> attempt)::integer as "staleReports",
       (select count(*) from longrunning.operations
-        where cancel_request_time is not null and end_time is null)::integer as "cancelsIgnored",
+        where cancel_request_time is not null)::integer as cancels,
+      (select count(*) from longrunning.operations
+        where cancel_request_time is not null and (end_time is null
+          -- google.rpc.Status: field 1, the code, is 1 for CANCELLED.
+          or (result_kind = 'error' and substr(result, 1, 2) <> '\\x0801')))::integer
+        as "cancelsIgnored",
       (select count(*) from claims where attempt > 1)::integer as recovered
   `);
   const [audit] = rows;
   if (audit === undefined) throw new Error("the audit has no row");
   return audit;
+}
+
+/** What became of each operation, by name. */
+export async function readOperations(pool: pg.Pool): Promise<Map<string, AuditedOperation>> {
+  const { rows } = await pool.query<{ name: string } & AuditedOperation>(`
+    select name, attempt, cancel_request_time is not null as "isCancelRequested",
+      (extract(epoch from end_time) * 1000)::double precision as "endTimeMs"
+    from longrunning.operations
+  `);
+  return new Map(rows.map(({ name, ...operation }) => [name, operation]));
 }

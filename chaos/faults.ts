@@ -6,10 +6,15 @@ import type { ReplicaProcess } from "./replicas.js";
 
 /** How often each fault happened. */
 export interface FaultCounts {
+  /** SIGKILL of a worker. */
   kills: number;
+  /** SIGSTOP of a worker for longer than its lease, and SIGCONT. */
   pauses: number;
+  /** All connections ended, `pg_terminate_backend`. */
   cuts: number;
+  /** PostgreSQL shut down at once, without writing anything, and started again. */
   restarts: number;
+  /** Notifications sent again, or of what did not happen. */
   noise: number;
 }
 
@@ -23,18 +28,21 @@ export interface Victims {
 /** How long a process stands still, in milliseconds: longer than its lease of 10 s. */
 const pauseMs = 12_500;
 
-/**
- * Make faults until there were as many kills and pauses as are wanted, and say how many there
- * were of each.
- */
+/** How often each fault is made: exactly, but for `cuts` and `noise`, which may be more. */
+export type WantedFaults = Readonly<FaultCounts>;
+
+/** Kills and pauses are what most of it is about. */
+const weights = { kills: 2, pauses: 3, cuts: 1, restarts: 1, noise: 1 };
+
+/** Make faults until there were as many of each as are wanted, and say how many there were. */
 export async function makeFaults(
   { server, pool, workers }: Victims,
   random: Random,
-  wanted: Pick<FaultCounts, "kills" | "pauses" | "restarts">,
+  wanted: WantedFaults,
 ): Promise<FaultCounts> {
   const counts: FaultCounts = { kills: 0, pauses: 0, cuts: 0, restarts: 0, noise: 0 };
   const pauses = new Set<Promise<void>>();
-  const running = () => workers.filter((worker) => !worker.isPaused());
+  const awake = () => workers.filter((worker) => !worker.isPaused());
 
   const pause = async (worker: ReplicaProcess) => {
     worker.pause();
@@ -42,48 +50,64 @@ export async function makeFaults(
     worker.resume();
   };
 
-  while (counts.kills < wanted.kills || counts.pauses < wanted.pauses) {
-    await sleep(random.between(200, 1200));
-    const fault = random.oneOf([
-      "kill",
-      "kill",
-      "pause",
-      "pause",
-      "pause",
-      "cut",
-      "restart",
-      "noise",
-    ]);
-    const awake = running();
-    if (fault === "kill" && counts.kills < wanted.kills && awake.length > 0) {
-      counts.kills += 1;
-      await random.oneOf(awake).killAndRestart();
-    } else if (fault === "pause" && counts.pauses < wanted.pauses && awake.length > 0) {
-      counts.pauses += 1;
-      const paused = pause(random.oneOf(awake)).finally(() => pauses.delete(paused));
-      pauses.add(paused);
-    } else if (fault === "cut") {
-      counts.cuts += 1;
-      // The listeners among them: what is notified meanwhile is lost.
-      await pool
-        .query(
-          "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and datname = current_database()",
-        )
-        .catch(() => undefined);
-    } else if (fault === "restart" && counts.restarts < wanted.restarts) {
-      counts.restarts += 1;
-      await server.crash();
-    } else if (fault === "noise") {
-      counts.noise += 1;
-      // Signals of what did not happen, or again of what did.
-      await pool
-        .query(
-          `select pg_notify('longrunning_signals', kind || ' ' || name)
-          from longrunning.operations, (values ('done'), ('missed'), ('deleted')) as kinds (kind)
-          order by random() limit 50`,
-        )
-        .catch(() => undefined);
+  /** Those that may be made now, each as often as it weighs. */
+  const possible = () => {
+    const isWanted = (kind: keyof FaultCounts) => counts[kind] < wanted[kind];
+    const isSomeoneAwake = awake().length > 0;
+    const kinds = [
+      ...(isWanted("kills") && isSomeoneAwake ? (["kills"] as const) : []),
+      ...(isWanted("pauses") && isSomeoneAwake ? (["pauses"] as const) : []),
+      ...(isWanted("restarts") ? (["restarts"] as const) : []),
+      "cuts" as const,
+      "noise" as const,
+    ];
+    return kinds.flatMap((kind) => Array.from({ length: weights[kind] }, () => kind));
+  };
+
+  const make = async (kind: keyof FaultCounts): Promise<void> => {
+    counts[kind] += 1;
+    switch (kind) {
+      case "kills":
+        await random.oneOf(awake()).killAndRestart();
+        break;
+      case "pauses": {
+        const paused = pause(random.oneOf(awake())).finally(() => pauses.delete(paused));
+        pauses.add(paused);
+        break;
+      }
+      case "restarts":
+        await server.crash();
+        break;
+      case "cuts":
+        // The listeners among them: what is notified meanwhile is lost.
+        await pool
+          .query(
+            "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and datname = current_database()",
+          )
+          .catch(() => undefined);
+        break;
+      case "noise":
+        // Signals of what did not happen, or again of what did.
+        await pool
+          .query(
+            `select pg_catalog.pg_notify('longrunning_signals', kind || ' ' || name)
+            from longrunning.operations, (values ('done'), ('missed'), ('deleted')) as kinds (kind)
+            order by random() limit 50`,
+          )
+          .catch(() => undefined);
+        break;
     }
+  };
+
+  const isOver = () =>
+    counts.kills >= wanted.kills &&
+    counts.pauses >= wanted.pauses &&
+    counts.cuts >= wanted.cuts &&
+    counts.restarts >= wanted.restarts &&
+    counts.noise >= wanted.noise;
+  while (!isOver()) {
+    await sleep(random.between(200, 1200));
+    await make(random.oneOf(possible()));
   }
   await Promise.all(pauses);
   return counts;

@@ -5,24 +5,29 @@ import { connectPostgres } from "../src/store/postgres/index.js";
 import { type PrintRequest, PrintService } from "../test/gen/printing/v1/printing_pb.js";
 import { Print, type PrintWork } from "../test/support/print-server.js";
 import { startServer } from "../test/support/servers.js";
+import { markedPages } from "./marked-pages.js";
 
 // One process of the run, to be forked: replica.ts DATABASE_URL worker|api
 const [connectionString = "", role] = process.argv.slice(2);
 
 const operations = createOperations({
-  ...(await connectPostgres({ connectionString, maxConcurrent: 20 })),
+  ...(await connectPostgres({
+    connectionString,
+    maxConcurrent: 20,
+    observer: { staleWrite: () => process.send?.({ kind: "stale-write" }) },
+  })),
   pageTokenKey: new Uint8Array(32),
   // Faults are what this is about: they are counted by the audit, not read.
   log: () => undefined,
 });
 
-/** As many steps as there are pages; the response says which attempt made it. */
+/** As many steps as there are pages. Each report, and the response, says which attempt made it. */
 const work: PrintWork = async (op) => {
   for (let page = 1; page <= op.request.pages; page += 1) {
-    op.report({ pagesPrinted: page });
+    op.report({ pagesPrinted: op.attempt });
     await sleep(20, undefined, { signal: op.signal }).catch(() => op.signal.throwIfAborted());
   }
-  return { pages: op.request.pages };
+  return { pages: markedPages(op.request.pages, op.attempt) };
 };
 
 const server = await startServer({
@@ -37,4 +42,4 @@ const server = await startServer({
 });
 // The run has ended, in whichever way.
 process.on("disconnect", () => process.exit());
-process.send?.({ port: server.port });
+process.send?.({ kind: "listening", port: server.port });

@@ -15,12 +15,14 @@ export interface ReplicaProcess {
 
 const program = fileURLToPath(new URL("./replica.ts", import.meta.url));
 
+/** @param onStaleWrite Called whenever the process was refused a write of a lost attempt. */
 export async function startReplicaProcess(
   databaseUrl: string,
   role: "worker" | "api",
+  onStaleWrite: () => void,
 ): Promise<ReplicaProcess> {
   let isPaused = false;
-  let { child, port } = await start(databaseUrl, role);
+  let { child, port } = await start(databaseUrl, role, onStaleWrite);
   const kill = async () => {
     const exited = once(child, "exit");
     child.kill("SIGKILL");
@@ -33,7 +35,7 @@ export async function startReplicaProcess(
     isPaused: () => isPaused,
     async killAndRestart() {
       await kill();
-      ({ child, port } = await start(databaseUrl, role));
+      ({ child, port } = await start(databaseUrl, role, onStaleWrite));
     },
     pause() {
       isPaused = true;
@@ -51,11 +53,15 @@ export async function startReplicaProcess(
 async function start(
   databaseUrl: string,
   role: string,
+  onStaleWrite: () => void,
 ): Promise<{ child: ChildProcess; port: number }> {
   for (;;) {
     const child = fork(program, [databaseUrl, role], {
       execArgv: ["--import", import.meta.resolve("tsx")],
       stdio: ["ignore", "ignore", "ignore", "ipc"],
+    });
+    child.on("message", (message) => {
+      if (kindOf(message) === "stale-write") onStaleWrite();
     });
     const [message] = await Promise.race([
       once(child, "message"),
@@ -65,4 +71,8 @@ async function start(
       return { child, port: Number(message.port) };
     }
   }
+}
+
+function kindOf(message: unknown): unknown {
+  return typeof message === "object" && message !== null && "kind" in message && message.kind;
 }

@@ -8,8 +8,10 @@ import { createLongRunningClient, OperationError } from "../src/index.js";
 import { migrate } from "../src/store/postgres/index.js";
 import { startPostgres } from "../test/support/postgres/start-postgres.js";
 import { Print } from "../test/support/print-server.js";
-import { installAudit, readAudit } from "./audit.js";
+import { installAudit, readAudit, readOperations } from "./audit.js";
 import { makeFaults } from "./faults.js";
+import { installLossyNotify, lostNotifications } from "./lossy-notify.js";
+import { readMarkedPages } from "./marked-pages.js";
 import { createRandom } from "./random.js";
 import { startReplicaProcess } from "./replicas.js";
 
@@ -19,12 +21,15 @@ const seed = values.seed === undefined ? randomInt(2 ** 32) : Number(values.seed
 // `settleMs`: how long what is left may take once the faults have ended. The short run is part of
 // the gate, where all of it has 90 s.
 const plan = values.short
-  ? { operations: 100, kills: 4, pauses: 4, restarts: 1, startsWithinMs: 15_000, settleMs: 35_000 }
+  ? {
+      operations: 100,
+      faults: { kills: 4, pauses: 4, cuts: 1, restarts: 1, noise: 1 },
+      startsWithinMs: 15_000,
+      settleMs: 35_000,
+    }
   : {
       operations: 500,
-      kills: 20,
-      pauses: 20,
-      restarts: 3,
+      faults: { kills: 20, pauses: 20, cuts: 5, restarts: 3, noise: 5 },
       startsWithinMs: 120_000,
       settleMs: 60_000,
     };
@@ -37,8 +42,14 @@ const pool = new pg.Pool({ connectionString: server.url, max: 5 });
 pool.on("error", () => undefined);
 await migrate(pool);
 await installAudit(pool);
-const api = await startReplicaProcess(server.url, "api");
-const workers = await Promise.all([1, 2, 3].map(() => startReplicaProcess(server.url, "worker")));
+await installLossyNotify(pool);
+let staleWrites = 0;
+const startReplica = (role: "worker" | "api") =>
+  startReplicaProcess(server.url, role, () => {
+    staleWrites += 1;
+  });
+const api = await startReplica("api");
+const workers = await Promise.all([1, 2, 3].map(() => startReplica("worker")));
 
 const transport = createConnectTransport({
   baseUrl: `http://127.0.0.1:${api.port}`,
@@ -55,7 +66,17 @@ const passingCodes: ReadonlySet<Code> = new Set([
 ]);
 
 /** How an operation ended for the one who waited for it through the API process. */
-type Answer = "response" | "cancelled" | "wrong";
+interface Answer {
+  readonly kind: "response" | "cancelled" | "wrong";
+  /** Empty: it was not even started. */
+  readonly name: string;
+  /** The attempt that made the response. */
+  readonly attempt?: number;
+  /** When the server had said that it was asked to cancel. */
+  readonly cancelAcknowledgedMs?: number | undefined;
+}
+
+const notStarted: Answer = { kind: "wrong", name: "" };
 
 async function follow(
   delayMs: number,
@@ -65,18 +86,23 @@ async function follow(
   await sleep(delayMs);
   const requestId = randomUUID();
   const handle = await patiently(() => printer.print({ pages, requestId }));
+  const { name } = handle;
   const answer = patiently(() => handle.result()).then(
-    (response): Answer => (response.pages === pages ? "response" : "wrong"),
+    (response): Answer => {
+      const printed = readMarkedPages(response.pages);
+      const kind = printed.pages === pages ? "response" : "wrong";
+      return { kind, name, attempt: printed.attempt };
+    },
     (error: unknown): Answer => {
       const isCancelled = error instanceof OperationError && error.code === Code.Canceled;
-      return isCancelled && cancelAfterMs !== undefined ? "cancelled" : "wrong";
+      return { kind: isCancelled && cancelAfterMs !== undefined ? "cancelled" : "wrong", name };
     },
   );
-  if (cancelAfterMs !== undefined) {
-    await sleep(cancelAfterMs);
-    await patiently(() => handle.cancel());
-  }
-  return answer;
+  if (cancelAfterMs === undefined) return answer;
+  await sleep(cancelAfterMs);
+  await patiently(() => handle.cancel());
+  const cancelAcknowledgedMs = Date.now();
+  return { ...(await answer), cancelAcknowledgedMs };
 }
 
 /** Try a call again while the database is away. The request id keeps a start from counting twice. */
@@ -102,11 +128,27 @@ const followed = Array.from({ length: plan.operations }, () =>
     random.fraction() < 0.15 ? random.between(0, 1500) : undefined,
   ),
 );
-const answers = Promise.all(followed.map((answer) => answer.catch((): Answer => "wrong")));
-const faults = await makeFaults({ server, pool, workers }, random, plan);
+const answers = Promise.all(followed.map((answer) => answer.catch(() => notStarted)));
+const faults = await makeFaults({ server, pool, workers }, random, plan.faults);
 const answered = await Promise.race([answers, sleep(plan.settleMs).then(() => undefined)]);
 const audit = await readAudit(pool);
-const count = (kind: Answer) => answered?.filter((answer) => answer === kind).length ?? 0;
+const operations = await readOperations(pool);
+const lost = await lostNotifications(pool);
+const count = (kind: Answer["kind"]) =>
+  answered?.filter((answer) => answer.kind === kind).length ?? 0;
+
+/** Answers that an attempt made which is not the last one that the operation had. */
+const staleAnswers = (answered ?? []).filter(
+  ({ name, attempt }) => attempt !== undefined && attempt !== operations.get(name)?.attempt,
+).length;
+
+/** Those whose cancellation was acknowledged while they ran, and that know nothing of it. */
+const cancelsForgotten = (answered ?? []).filter(({ name, cancelAcknowledgedMs }) => {
+  const operation = operations.get(name);
+  if (cancelAcknowledgedMs === undefined || operation === undefined) return false;
+  const { isCancelRequested, endTimeMs } = operation;
+  return !isCancelRequested && (endTimeMs ?? Number.POSITIVE_INFINITY) > cancelAcknowledgedMs;
+}).length;
 
 const failures = [
   [answered === undefined, "not every waiter was answered"],
@@ -116,11 +158,19 @@ const failures = [
   [audit.endedTwice > 0, `${audit.endedTwice} operations ended twice`],
   [audit.open > 0, `${audit.open} operations are open`],
   [audit.staleEnds > 0, `${audit.staleEnds} ends were written by a stale attempt`],
+  [audit.staleReports > 0, `${audit.staleReports} reports of a stale attempt were accepted`],
+  [staleAnswers > 0, `${staleAnswers} responses were those of a stale attempt`],
   [audit.cancelsIgnored > 0, `${audit.cancelsIgnored} cancellations were ignored`],
+  [cancelsForgotten > 0, `${cancelsForgotten} acknowledged cancellations were forgotten`],
+  // What did not happen proves nothing.
+  [audit.reports === 0, "nothing was reported"],
+  [audit.cancels === 0, "nothing was cancelled"],
+  [audit.recovered === 0, "nothing was taken over"],
+  [lost === 0, "no notification was lost"],
 ].filter(([isBroken]) => isBroken);
 
 console.log("faults:", faults);
-console.log("audit:", audit);
+console.log("audit:", audit, { staleWritesRefused: staleWrites, lostNotifications: lost });
 console.log("answers:", { responses: count("response"), cancelled: count("cancelled") });
 for (const [, what] of failures) console.error(`FAILED with seed ${seed}: ${what}`);
 
