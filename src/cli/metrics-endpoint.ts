@@ -26,6 +26,10 @@ export interface MetricsEndpoint {
 /** The one path that is answered. */
 const path = "/metrics";
 
+/** Those who scrape are few: how many connections there are, and how long a request may take to come. */
+const maxConnections = 64;
+const limits = { headersTimeout: 5000, requestTimeout: 5000, connectionsCheckingInterval: 1000 };
+
 /**
  * Load OpenTelemetry, and collect from now on.
  *
@@ -41,11 +45,12 @@ export async function createMetricsEndpoint(clock: Clock): Promise<MetricsEndpoi
   });
   const meterProvider = new sdk.MeterProvider({ readers: [exporter] });
   const stops: (() => void)[] = [];
-  const server = createServer((request, response) => {
+  const server = createServer(limits, (request, response) => {
     const isAsked = request.method === "GET" && request.url?.split("?")[0] === path;
     if (isAsked) exporter.getMetricsRequestHandler(request, response);
     else response.writeHead(404, { "content-type": "text/plain" }).end(`metrics are at ${path}\n`);
   });
+  server.maxConnections = maxConnections;
   return {
     observer: telemetry.createServerObserver({ meterProvider }),
     postgresObserver: telemetry.createPostgresObserver({ meterProvider }),

@@ -7,6 +7,7 @@ import { exitCodes } from "../../../src/cli/exit-codes.js";
 import { Health, HealthCheckResponse_ServingStatus as Status } from "../../../src/protos.js";
 import { migrationScript, migrations } from "../../../src/store/postgres/index.js";
 import { createManualClock } from "../../../src/testing/index.js";
+import { startPostgres } from "../../support/postgres/start-postgres.js";
 import { createTestDatabase } from "../../support/postgres/test-database.js";
 import { createTemporaryFolder } from "../../support/temporary-folder.js";
 import { type CommandInit, runCommand, startCommand } from "../support/command-in-process.js";
@@ -23,6 +24,30 @@ async function serve(args: readonly string[], init: CommandInit = {}) {
   });
   const [, url = ""] = await started.wrote("stdout", /^listening on (.*)\n/);
   return { url, started };
+}
+
+/** Have the database leave and come back, and see what grpc.health.v1 says of a replica. */
+async function showsHealth(
+  database: string,
+  { leave, comeBack }: { leave(): Promise<void>; comeBack(): Promise<void> },
+): Promise<void> {
+  const clock = createManualClock();
+  const { url, started } = await serve(["--database-url", database], { clock });
+  const sessionManager = new Http2SessionManager(url);
+  onTestFinished(() => sessionManager.abort());
+  const transport = createGrpcTransport({ baseUrl: url, sessionManager });
+  const watch = createClient(Health, transport).watch({})[Symbol.asyncIterator]();
+  const status = async () => (await watch.next()).value?.status;
+  expect(await status()).toBe(Status.SERVING);
+
+  await leave();
+  await clock.advance(5000);
+  expect(await status()).toBe(Status.NOT_SERVING);
+  await started.wrote("stderr", /the database does not answer: NOT_SERVING\n/);
+
+  await comeBack();
+  await clock.advance(5000);
+  expect(await status()).toBe(Status.SERVING);
 }
 
 describe("longrunning serve --database-url", () => {
@@ -62,27 +87,22 @@ describe("longrunning serve --database-url", () => {
       await client.query(statement);
       await client.end();
     };
-    const clock = createManualClock();
-    const { url, started } = await serve(["--database-url", database], { clock });
-    const sessionManager = new Http2SessionManager(url);
-    onTestFinished(() => sessionManager.abort());
-    const transport = createGrpcTransport({ baseUrl: url, sessionManager });
-    const watch = createClient(Health, transport).watch({})[Symbol.asyncIterator]();
-    const status = async () => (await watch.next()).value?.status;
-    expect(await status()).toBe(Status.SERVING);
-
-    await onServer(`alter database ${name} allow_connections false`);
-    await onServer(
-      `select pg_terminate_backend(pid) from pg_stat_activity where datname='${name}'`,
-    );
-    await clock.advance(5000);
-    expect(await status()).toBe(Status.NOT_SERVING);
-    await started.wrote("stderr", /the database does not answer: NOT_SERVING\n/);
-
-    await onServer(`alter database ${name} allow_connections true`);
-    await clock.advance(5000);
-    expect(await status()).toBe(Status.SERVING);
+    await showsHealth(database, {
+      async leave() {
+        await onServer(`alter database ${name} allow_connections false`);
+        await onServer(
+          `select pg_terminate_backend(pid) from pg_stat_activity where datname='${name}'`,
+        );
+      },
+      comeBack: () => onServer(`alter database ${name} allow_connections true`),
+    });
   });
+
+  it("shows NOT_SERVING while PostgreSQL is down, and SERVING once it is up again", async () => {
+    const server = await startPostgres(false);
+    onTestFinished(() => server.stop());
+    await showsHealth(server.url, { leave: server.kill, comeBack: server.start });
+  }, 60_000);
 
   it("exits with 6 where no database is, and shows no password", async () => {
     const { exitCode, stdout, stderr } = await runCommand(

@@ -8,7 +8,11 @@ import { freePort } from "./free-port.js";
 /** A PostgreSQL server of our own. */
 export interface PostgresServer {
   readonly url: string;
-  /** Kill it without a shutdown, as a crash does, and start it again. */
+  /** Kill it without a shutdown, as a crash does. */
+  kill(): Promise<void>;
+  /** Start it again, where it was. */
+  start(): Promise<void>;
+  /** Kill it and start it again. */
   crash(): Promise<void>;
   /** Stop it and remove its files. */
   stop(): Promise<void>;
@@ -49,12 +53,17 @@ export async function startPostgres(isDurable: boolean): Promise<PostgresServer>
   } catch (cause) {
     throw new Error(`PostgreSQL did not start:\n${output.join("")}`, { cause });
   }
+  const kill = async () => {
+    const [pid] = (await readFile(join(databaseDir, "postmaster.pid"), "utf8")).split("\n");
+    process.kill(Number(pid), "SIGQUIT");
+    while (isAlive(Number(pid))) await sleep(20);
+  };
   return {
     url: `postgres://postgres:postgres@127.0.0.1:${port}/postgres`,
+    kill,
+    start: () => server.start(),
     async crash() {
-      const [pid] = (await readFile(join(databaseDir, "postmaster.pid"), "utf8")).split("\n");
-      process.kill(Number(pid), "SIGQUIT");
-      while (isAlive(Number(pid))) await sleep(20);
+      await kill();
       await server.start();
     },
     async stop() {
