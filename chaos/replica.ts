@@ -21,11 +21,18 @@ const operations = createOperations({
   log: () => undefined,
 });
 
-/** As many steps as there are pages. Each report, and the response, says which attempt made it. */
+/**
+ * As many steps as there are pages. Each report, and the response, says which attempt made it.
+ * Every other operation does not heed its signal: when its process goes on after a pause it
+ * reports and ends what another attempt has by then.
+ */
 const work: PrintWork = async (op) => {
+  const heeds = op.request.pages % 2 === 0;
   for (let page = 1; page <= op.request.pages; page += 1) {
     op.report({ pagesPrinted: op.attempt });
-    await sleep(20, undefined, { signal: op.signal }).catch(() => op.signal.throwIfAborted());
+    await sleep(20, undefined, heeds ? { signal: op.signal } : {}).catch(() =>
+      op.signal.throwIfAborted(),
+    );
   }
   return { pages: markedPages(op.request.pages, op.attempt) };
 };
