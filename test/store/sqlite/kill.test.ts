@@ -23,6 +23,9 @@ import { drivers } from "./drivers.js";
 
 const kills = 20;
 
+/** A server is killed after 1 to so many starts. */
+const maxStartsBeforeKill = 80;
+
 /** How many clients start operations side by side, one after the other each. */
 const clients = 6;
 
@@ -152,9 +155,14 @@ describe.each(drivers)("a server over SQLite by %s that is killed", (driver) => 
     };
     for (let round = 0; round < kills; round += 1) {
       const server = await startServer(path, driver);
-      const begun = createDeferred();
+      // So many starts and a moment more, so that a slow machine is under load as well.
+      const enough = createDeferred();
+      let startsLeft = 1 + Math.floor(Math.random() * maxStartsBeforeKill);
       const load = Array.from({ length: clients }, () =>
-        putUnderLoad(server, acknowledged, () => begun.resolve()),
+        putUnderLoad(server, acknowledged, () => {
+          startsLeft -= 1;
+          if (startsLeft === 0) enough.resolve();
+        }),
       );
       const ends = Promise.allSettled(load);
       if (round % 5 === 0) {
@@ -163,7 +171,7 @@ describe.each(drivers)("a server over SQLite by %s that is killed", (driver) => 
         expect(refused.rawMessage).toContain("is open elsewhere");
       }
       // Whoever ends before the kill was refused something.
-      await Promise.race([...load, begun.promise.then(() => sleep(Math.random() * 250))]);
+      await Promise.race([...load, enough.promise.then(() => sleep(Math.random() * 20))]);
       await kill(server);
       await ends;
     }
