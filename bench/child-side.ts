@@ -135,22 +135,33 @@ export function answerHeld(held: HeldOperations): (message: ChildQuestion) => un
   };
 }
 
+/** Waits at one server. */
+interface Holder {
+  /** Wait for an operation, and resolve with the answer. */
+  hold(name: string): Promise<Uint8Array>;
+  /** Called when all have been answered, so that it takes none of their time. */
+  assertEnded(answer: Uint8Array): void;
+}
+
 /** Make this process a client that begins many calls and then waits for the last of them. */
-export function runHolder(connect: (port: number) => (name: string) => Promise<unknown>): void {
-  let calls: Promise<unknown>[] = [];
-  const holders = new Map<number, (name: string) => Promise<unknown>>();
+export function runHolder(connect: (port: number) => Holder): void {
+  let calls: Promise<Uint8Array>[] = [];
+  let assertEnded: Holder["assertEnded"] = () => undefined;
+  const holders = new Map<number, Holder>();
   answerParent(undefined, async (message) => {
     if (message.ask === "held") {
-      await Promise.all(calls);
+      const answers = await Promise.all(calls);
       const lastMs = monotonicMs();
+      for (const answer of answers) assertEnded(answer);
       calls = [];
       return lastMs;
     }
     if (message.ask !== "hold") throw new Error(`a holder is not asked for ${message.ask}`);
     const { port, names, times } = message.argument;
-    const hold = holders.get(port) ?? connect(port);
-    holders.set(port, hold);
-    for (let time = 0; time < times; time++) calls.push(...names.map(hold));
+    const holder = holders.get(port) ?? connect(port);
+    holders.set(port, holder);
+    assertEnded = holder.assertEnded;
+    for (let time = 0; time < times; time++) calls.push(...names.map(holder.hold));
     return true;
   });
 }
