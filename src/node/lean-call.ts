@@ -23,7 +23,7 @@ import {
 import { internalError, requestTimedOut } from "./errors.js";
 import type { Exchange } from "./exchange.js";
 import type { LeanFormat, LeanMethod } from "./lean-method.js";
-import { answerHeaders, webHeaders } from "./node-headers.js";
+import { answerHeaders, compactHeaders, type ReceivedHeaders, webHeaders } from "./node-headers.js";
 import {
   extraMessage,
   incompleteMessage,
@@ -85,7 +85,7 @@ export function createLeanServer(server: Omit<LeanServer, "receiving" | "sending
 export function answerLeanCall(server: LeanServer, method: LeanMethod, request: LeanRequest): void {
   const { maxTimeoutMs } = method.route.options;
   const { timeoutMs, error } = parseTimeout(textOf(request.headers["grpc-timeout"]), maxTimeoutMs);
-  new LeanCall(server, method, request, timeoutMs).begin(request.rawHeaders, error);
+  new LeanCall(server, method, request, timeoutMs).begin(request, error);
 }
 
 /** Each field counts: of a call that waits, its stream and this are nearly all that is held. */
@@ -95,7 +95,7 @@ export class LeanCall implements LazyParts, WireReply {
   readonly #server: LeanServer;
   readonly #method: LeanMethod;
   readonly #stream: LeanStream;
-  readonly #headers: IncomingHttpHeaders;
+  readonly #headers: ReceivedHeaders;
   readonly #path: string;
   readonly #isBinary: boolean;
   readonly #compression: ReturnType<LeanMethod["negotiate"]>;
@@ -116,14 +116,14 @@ export class LeanCall implements LazyParts, WireReply {
   constructor(
     server: LeanServer,
     method: LeanMethod,
-    { stream, headers, path, url, isBinary }: LeanRequest,
+    { stream, headers, rawHeaders, path, url, isBinary }: LeanRequest,
     timeoutMs: number | undefined,
   ) {
     const { route } = method;
     this.#server = server;
     this.#method = method;
     this.#stream = stream;
-    this.#headers = headers;
+    this.#headers = compactHeaders(headers, rawHeaders);
     this.#path = path;
     this.#isBinary = isBinary;
     this.#compression = method.negotiate(
@@ -144,16 +144,14 @@ export class LeanCall implements LazyParts, WireReply {
   }
 
   /** @param refusal Why it is not to be answered; undefined where nothing is wrong so far. */
-  begin(rawHeaders: readonly string[] | undefined, refusal: ConnectError | undefined): void {
+  begin({ headers, rawHeaders }: LeanRequest, refusal: ConnectError | undefined): void {
     const { contextValues, receiving } = this.#server;
     const stream = this.#stream;
     // What an error does to the call, the close after it tells.
     stream.on("error", ignore);
     stream.on("close", onClose);
     try {
-      this.#values = contextValues?.(
-        new Http2ServerRequest(stream, this.#headers, {}, rawHeaders ?? []),
-      );
+      this.#values = contextValues?.(new Http2ServerRequest(stream, headers, {}, rawHeaders ?? []));
     } catch (cause) {
       this.#refuse(cause);
       return;
@@ -341,7 +339,7 @@ export class LeanCall implements LazyParts, WireReply {
     }
     if (stream.destroyed || stream.closed) return;
     const error = cause instanceof ConnectError ? cause : internalError(cause);
-    const contentType = textOf(this.#headers["content-type"]) ?? "";
+    const contentType = this.requestHeader().get("content-type") ?? "";
     const answer = { ...this.#server.extraHeaders, ...trailersOnly(error, contentType) };
     stream.respond(answer, { endStream: true });
     if (!this.#hasReceivedAll()) this.#closeSoon();

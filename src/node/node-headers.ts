@@ -1,14 +1,37 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http2";
 
+/** Headers as Node has received them: its object, or names and values in turn. */
+export type ReceivedHeaders = IncomingHttpHeaders | readonly string[];
+
+/**
+ * The form that takes least memory: the raw one, where no name comes twice, so that none was
+ * merged or dropped.
+ */
+export function compactHeaders(
+  headers: IncomingHttpHeaders,
+  rawHeaders: readonly string[] | undefined,
+): ReceivedHeaders {
+  return rawHeaders?.length === 2 * Object.keys(headers).length ? rawHeaders : headers;
+}
+
 /** Headers of Node as the web has them, without HTTP/2's pseudo-headers. */
-export function webHeaders(nodeHeaders: IncomingHttpHeaders): Headers {
+export function webHeaders(received: ReceivedHeaders): Headers {
   const headers = new Headers();
-  for (const [name, value] of Object.entries(nodeHeaders)) {
+  const entries = isRaw(received) ? inPairs(received) : Object.entries(received);
+  for (const [name, value] of entries) {
     if (name.startsWith(":") || value === undefined) continue;
     if (typeof value === "string") headers.append(name, value);
     else for (const one of value) headers.append(name, one);
   }
   return headers;
+}
+
+function isRaw(headers: ReceivedHeaders): headers is readonly string[] {
+  return Array.isArray(headers);
+}
+
+function* inPairs(raw: readonly string[]): Generator<readonly [name: string, value: string]> {
+  for (let at = 0; at < raw.length; at += 2) yield [raw[at] ?? "", raw[at + 1] ?? ""];
 }
 
 /** Add the web's headers to those of Node, all values of a name that comes more than once. */

@@ -1,31 +1,43 @@
 import type { SignalKind, Signals } from "../signals.js";
 import { afterCommit } from "./after-commit.js";
 
+/** One subscription, in a chain of all to the same name: mostly there is but one. */
+interface Subscription {
+  readonly listener: (kind: SignalKind) => void;
+  next: Subscription | undefined;
+}
+
 /** Signals within this process. None is ever lost. */
 export function createInProcessSignals(): Signals {
-  const listenersByName = new Map<string, Set<(kind: SignalKind) => void>>();
+  const subscriptions = new Map<string, Subscription>();
   return {
     pollIntervalMs: undefined,
     async subscribe(name, listener) {
-      const listeners = listenersByName.get(name) ?? new Set();
-      listenersByName.set(name, listeners);
-      // A function of its own, so that one listener can be subscribed twice.
-      const own = (kind: SignalKind) => listener(kind);
-      listeners.add(own);
+      const own: Subscription = { listener, next: subscriptions.get(name) };
+      subscriptions.set(name, own);
       return () => {
-        listeners.delete(own);
-        if (listeners.size === 0 && listenersByName.get(name) === listeners) {
-          listenersByName.delete(name);
-        }
+        const first = subscriptions.get(name);
+        if (first !== own) unlink(first, own);
+        else if (own.next !== undefined) subscriptions.set(name, own.next);
+        else subscriptions.delete(name);
       };
     },
     async publish(name, kind, options) {
       afterCommit(options, "in-process signals", () => {
-        for (const listener of [...(listenersByName.get(name) ?? [])]) listener(kind);
+        for (let each = subscriptions.get(name); each !== undefined; each = each.next) {
+          each.listener(kind);
+        }
       });
     },
     async close() {
-      listenersByName.clear();
+      subscriptions.clear();
     },
   };
+}
+
+/** Take one out of a chain behind its first. It still leads on, for whoever is called from it. */
+function unlink(first: Subscription | undefined, gone: Subscription): void {
+  for (let each = first; each !== undefined; each = each.next) {
+    if (each.next === gone) each.next = gone.next;
+  }
 }
