@@ -44,7 +44,7 @@ const ownArrayBytes = 200;
 const pageBytes = 32 * 1024;
 
 /** What an empty payload is read as. */
-const noContent = new Uint8Array(0);
+export const noContent = new Uint8Array(0);
 
 const noBytes = 0;
 const emptyBytes = 1;

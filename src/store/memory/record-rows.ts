@@ -8,7 +8,7 @@ import type {
 import { createInternedStrings, type InternedStrings } from "./interned-strings.js";
 import { createPagedCells } from "./paged-cells.js";
 import { createPayloadCopies, type PayloadCopies } from "./payload-copies.js";
-import { createPayloadSlabs, slabBytes } from "./payload-slabs.js";
+import { createPayloadSlabs, noContent, slabBytes } from "./payload-slabs.js";
 
 /** What of a row changes after its insert. A member that is absent stays as it is. */
 export interface RowChanges {
@@ -148,9 +148,13 @@ export function requestKeyOf({ scope, id }: StoredRequestId): string {
   return `${scope.length}:${scope}${id}`;
 }
 
-/** A time in microseconds so many milliseconds after another; undefined where there is no delay. */
-export function timeAfter(timeMicros: number, delayMs: number | undefined): number | undefined {
-  return delayMs === undefined ? undefined : timeMicros + Math.round(delayMs * 1000);
+/** A time in microseconds so many milliseconds after another; undefined where either is. */
+export function timeAfter(
+  timeMicros: number | undefined,
+  delayMs: number | undefined,
+): number | undefined {
+  if (timeMicros === undefined || delayMs === undefined) return undefined;
+  return timeMicros + Math.round(delayMs * 1000);
 }
 
 /** @param parents The table of the parents' names. */
@@ -178,10 +182,7 @@ export function createRecordRows(parents: InternedStrings): RecordRows {
   const setNumber = (row: number, column: number, value: number) => {
     cells.pageOf(row).numbers[(row % pageRows) * numbersPerRow + column] = value;
   };
-  const presentTimeOf = (row: number, column: number) => {
-    const time = timeOf(row, column);
-    return Number.isNaN(time) ? undefined : time;
-  };
+  const presentTimeOf = (row: number, column: number) => presentTime(timeOf(row, column));
   const hasFlag = (row: number, bit: number) => (numberOf(row, numbers.flags) & bit) !== 0;
   const setFlag = (row: number, bit: number) =>
     setNumber(row, numbers.flags, numberOf(row, numbers.flags) | bit);
@@ -190,8 +191,6 @@ export function createRecordRows(parents: InternedStrings): RecordRows {
     setNumber(row, column, slabs.put(bytes));
     slabs.free(before);
   };
-  const payloadOf = (row: number, column: number, copies: PayloadCopies) =>
-    slabs.get(numberOf(row, column), copies);
   /** For one record: one array for all of its payloads. */
   const copiesOf = (row: number): PayloadCopies => {
     let length = 0;
@@ -214,21 +213,15 @@ export function createRecordRows(parents: InternedStrings): RecordRows {
   const textLengthOf = (row: number) => nameOf(row).length + (requestKeyAt(row)?.length ?? 0);
   const expireTimeOf = (row: number) =>
     stateOf(row) === "done"
-      ? timeOf(row, times.update) + Math.round(timeOf(row, times.retentionMs) * 1000)
+      ? timeAfter(timeOf(row, times.update), timeOf(row, times.retentionMs))
       : undefined;
   const resourceOf = (row: number) => {
     const resource = numberOf(row, numbers.resource);
     return resource === 0 ? undefined : resource - 1;
   };
 
-  const resultOf = (row: number, copies: PayloadCopies): StoredResult | undefined => {
-    const value = payloadOf(row, numbers.result, copies);
-    return value && { kind: hasFlag(row, errorBit) ? "error" : "response", value };
-  };
-  const requestIdOf = (row: number, copies: PayloadCopies): StoredRequestId | undefined => {
-    const key = requestKeyAt(row);
-    if (key === undefined) return undefined;
-    const fingerprint = payloadOf(row, numbers.fingerprint, copies) ?? new Uint8Array();
+  const requestIdOf = (row: number, key: string, copies: PayloadCopies): StoredRequestId => {
+    const fingerprint = slabs.get(numberOf(row, numbers.fingerprint), copies) ?? noContent;
     return { ...partsOfKey(key), fingerprint, windowMs: timeOf(row, times.windowMs) };
   };
 
@@ -310,33 +303,48 @@ export function createRecordRows(parents: InternedStrings): RecordRows {
       page.requestKeys[row % pageRows] = undefined;
       cells.free(row);
     },
-    read: (row, copies = copiesOf(row)) => ({
-      name: nameOf(row),
-      parent: parents.textOf(numberOf(row, numbers.parent)),
-      method: methods.textOf(numberOf(row, numbers.method)),
-      principal: principals.textOf(numberOf(row, numbers.principal)),
-      external: hasFlag(row, externalBit),
-      request: payloadOf(row, numbers.request, copies) ?? new Uint8Array(),
-      metadata: payloadOf(row, numbers.metadata, copies),
-      result: resultOf(row, copies),
-      retentionMs: timeOf(row, times.retentionMs),
-      deadlineMs: presentTimeOf(row, times.deadlineMs),
-      resourceKey: textOfResource(resources, resourceOf(row)),
-      requestId: requestIdOf(row, copies),
-      state: stateOf(row),
-      attempt: numberOf(row, numbers.attempt),
-      handovers: numberOf(row, numbers.handovers),
-      losses: numberOf(row, numbers.losses),
-      checkpoint: payloadOf(row, numbers.checkpoint, copies),
-      createTimeMicros: timeOf(row, times.create),
-      updateTimeMicros: timeOf(row, times.update),
-      deadlineTimeMicros: presentTimeOf(row, times.deadline),
-      cancelRequestTimeMicros: presentTimeOf(row, times.cancelRequest),
+    read(row, copies = copiesOf(row)) {
+      // Each page of a list reads many, so that the row is looked up once and not for each column.
+      const page = cells.pageOf(row);
+      const time = (row % pageRows) * timesPerRow;
+      const number = (row % pageRows) * numbersPerRow;
+      const timeAt = page.times;
+      const numberAt = page.numbers;
+      const requestKey = page.requestKeys[row % pageRows];
+      const flags = numberAt[number + numbers.flags] ?? 0;
+      const state = states[flags & stateBits] ?? "done";
+      const updateTimeMicros = timeAt[time + times.update] ?? Number.NaN;
+      const retentionMs = timeAt[time + times.retentionMs] ?? Number.NaN;
       // Nothing is written to a done record that would move its update time.
-      endTimeMicros: stateOf(row) === "done" ? timeOf(row, times.update) : undefined,
-      expireTimeMicros: expireTimeOf(row),
-      deleteTimeMicros: presentTimeOf(row, times.delete),
-    }),
+      const endTimeMicros = state === "done" ? updateTimeMicros : undefined;
+      const result = slabs.get(numberAt[number + numbers.result] ?? 0, copies);
+      return {
+        name: page.names[row % pageRows] ?? "",
+        parent: parents.textOf(numberAt[number + numbers.parent] ?? 0),
+        method: methods.textOf(numberAt[number + numbers.method] ?? 0),
+        principal: principals.textOf(numberAt[number + numbers.principal] ?? 0),
+        external: (flags & externalBit) !== 0,
+        request: slabs.get(numberAt[number + numbers.request] ?? 0, copies) ?? noContent,
+        metadata: slabs.get(numberAt[number + numbers.metadata] ?? 0, copies),
+        result: result && { kind: (flags & errorBit) === 0 ? "response" : "error", value: result },
+        retentionMs,
+        deadlineMs: presentTime(timeAt[time + times.deadlineMs]),
+        resourceKey: textOfResource(resources, resourceOf(row)),
+        requestId: requestKey === undefined ? undefined : requestIdOf(row, requestKey, copies),
+        state,
+        attempt: numberAt[number + numbers.attempt] ?? 0,
+        handovers: numberAt[number + numbers.handovers] ?? 0,
+        losses: numberAt[number + numbers.losses] ?? 0,
+        checkpoint: slabs.get(numberAt[number + numbers.checkpoint] ?? 0, copies),
+        createTimeMicros: timeAt[time + times.create] ?? Number.NaN,
+        updateTimeMicros,
+        deadlineTimeMicros: presentTime(timeAt[time + times.deadline]),
+        cancelRequestTimeMicros: presentTime(timeAt[time + times.cancelRequest]),
+        endTimeMicros,
+        expireTimeMicros: timeAfter(endTimeMicros, retentionMs),
+        deleteTimeMicros: presentTime(timeAt[time + times.delete]),
+      };
+    },
 
     nameOf,
     stateOf,
@@ -380,6 +388,11 @@ export function createRecordRows(parents: InternedStrings): RecordRows {
       );
     },
   };
+}
+
+/** A time of a row; undefined where it is absent. */
+function presentTime(time: number | undefined): number | undefined {
+  return Number.isNaN(time) ? undefined : time;
 }
 
 function textOfResource(resources: InternedStrings, id: number | undefined): string | undefined {
