@@ -1,6 +1,4 @@
-import { join } from "node:path";
-import { pathToFileURL } from "node:url";
-import { buildForNode } from "./build.js";
+import { buildSubjects } from "./built-subjects.js";
 import { type Child, startChild } from "./child.js";
 import type { Measure, OpenSubject, Subject } from "./harness.js";
 
@@ -50,14 +48,11 @@ export function builtCallSubject(
   return {
     name,
     async open() {
-      const entryPoints = [modules.server, modules.client];
-      const built = await buildForNode(
-        entryPoints.map((module) => `bench/subjects/${module}.ts`),
-        { bundle: true, packages: "external", outExtension: { ".js": ".mjs" } },
-      );
-      const start = (module: string) =>
-        startChild(pathToFileURL(join(built.folder, `${module}.mjs`)));
-      const [server, client] = await Promise.all([start(modules.server), start(modules.client)]);
+      const built = await buildSubjects([modules.server, modules.client]);
+      const [server, client] = await Promise.all([
+        startChild(built.url(modules.server)),
+        startChild(built.url(modules.client)),
+      ]);
       const opened = openSubject(server, client);
       return {
         ...opened,

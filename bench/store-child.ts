@@ -1,6 +1,4 @@
-import { join } from "node:path";
-import { pathToFileURL } from "node:url";
-import { buildForNode } from "./build.js";
+import { buildSubjects } from "./built-subjects.js";
 import { type Child, startChild } from "./child.js";
 
 /** A process that keeps operations in a memory store, and how to be rid of it. */
@@ -11,12 +9,8 @@ export interface StoreChild {
 
 /** Start one, built, as the store's own memory is what is measured. */
 export async function startStore(): Promise<StoreChild> {
-  const built = await buildForNode(["bench/subjects/stored-operations.ts"], {
-    bundle: true,
-    packages: "external",
-    outExtension: { ".js": ".mjs" },
-  });
-  const child = await startChild(pathToFileURL(join(built.folder, "stored-operations.mjs")));
+  const built = await buildSubjects(["stored-operations"]);
+  const child = await startChild(built.url("stored-operations"));
   return {
     child,
     async close() {

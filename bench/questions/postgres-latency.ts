@@ -1,7 +1,6 @@
 import { openBenchDatabase } from "../bench-postgres.js";
+import { buildSubjects } from "../built-subjects.js";
 import type { Question, Subject } from "../harness.js";
-
-const module = (name: string) => new URL(`../subjects/${name}.ts`, import.meta.url);
 
 /** From one start to the next, so that few operations end at the same time. */
 const everyMs = 50;
@@ -16,11 +15,11 @@ function replicaSubject(name: string, follower: string, isReplicated: boolean): 
     async open() {
       const database = await openBenchDatabase();
       // One after the other: the first sets the schemas up.
-      const api = isReplicated ? await database.startChild(module("postgres-api")) : undefined;
-      const worker = isReplicated
-        ? await database.startChild(module("postgres-server"))
-        : undefined;
-      const client = await database.startChild(module(follower));
+      const built = await buildSubjects(["postgres-api", "postgres-server", follower]);
+      const start = (module: string) => database.startChild(built.url(module));
+      const api = isReplicated ? await start("postgres-api") : undefined;
+      const worker = isReplicated ? await start("postgres-server") : undefined;
+      const client = await start(follower);
       const port = api?.port ?? 0;
       return {
         async turn(lastMs, turnMs) {
@@ -43,6 +42,7 @@ function replicaSubject(name: string, follower: string, isReplicated: boolean): 
           await client.stop();
           await api?.stop();
           await worker?.stop();
+          await built.remove();
           await database.close();
         },
       };

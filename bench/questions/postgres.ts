@@ -1,8 +1,7 @@
 import { openBenchDatabase } from "../bench-postgres.js";
+import { buildSubjects } from "../built-subjects.js";
 import { callMeasures } from "../call-subject.js";
 import type { Question, Subject } from "../harness.js";
-
-const module = (name: string) => new URL(`../subjects/${name}.ts`, import.meta.url);
 
 /** A client with a database of its own, and a server between the two where one is named. */
 function databaseSubject(name: string, modules: { client: string; server?: string }): Subject {
@@ -10,9 +9,12 @@ function databaseSubject(name: string, modules: { client: string; server?: strin
     name,
     async open() {
       const database = await openBenchDatabase();
-      const server = modules.server && (await database.startChild(module(modules.server)));
-      const client = await database.startChild(module(modules.client));
-      const port = server ? (server.port ?? 0) : 0;
+      const built = await buildSubjects(Object.values(modules));
+      const { server: serverModule } = modules;
+      const server =
+        serverModule === undefined ? undefined : await database.startChild(built.url(serverModule));
+      const client = await database.startChild(built.url(modules.client));
+      const port = server?.port ?? 0;
       return {
         async turn(inFlight, durationMs) {
           const outcome = await client.ask("load", { port, inFlight, durationMs });
@@ -20,7 +22,8 @@ function databaseSubject(name: string, modules: { client: string; server?: strin
         },
         async close() {
           await client.stop();
-          if (server) await server.stop();
+          await server?.stop();
+          await built.remove();
           await database.close();
         },
       };

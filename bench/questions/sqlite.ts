@@ -1,37 +1,40 @@
-import { callMeasures, callSubject } from "../call-subject.js";
+import { buildSubjects } from "../built-subjects.js";
+import { builtCallSubject, callMeasures } from "../call-subject.js";
 import { startChild } from "../child.js";
 import type { Question, Subject } from "../harness.js";
 
-const module = (name: string) => new URL(`../subjects/${name}.ts`, import.meta.url);
-
 /** What needs no server: its one process takes the load. */
-function loneSubject(name: string, url: URL): Subject {
+function loneSubject(name: string, module: string): Subject {
   return {
     name,
     async open() {
-      const child = await startChild(url);
+      const built = await buildSubjects([module]);
+      const child = await startChild(built.url(module));
       return {
         async turn(inFlight, durationMs) {
           const outcome = await child.ask("load", { port: 0, inFlight, durationMs });
           return { requests: outcome.requests, seconds: outcome.elapsedMs / 1000 };
         },
-        close: () => child.stop(),
+        async close() {
+          await child.stop();
+          await built.remove();
+        },
       };
     },
   };
 }
 
-const served = callSubject("ours, by gRPC", {
-  server: module("sqlite-server"),
-  client: module("sqlite-client"),
+const served = builtCallSubject("ours, by gRPC", {
+  server: "sqlite-server",
+  client: "sqlite-client",
 });
 
 export const question: Question = {
   asks: "How many operations a second are created, run and waited for over SQLite, against the bare driver?",
   baseline: "bare driver",
   subjects: [
-    loneSubject("bare driver", module("sqlite-raw")),
-    loneSubject("our store", module("sqlite-store")),
+    loneSubject("bare driver", "sqlite-raw"),
+    loneSubject("our store", "sqlite-store"),
     {
       name: served.name,
       // Each operation has another name, so that answers are not compared.

@@ -1,7 +1,7 @@
 /** Starts an operation and cancels it while it runs: `atMs` is when the call was made. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
+import { createGrpcTransport } from "../../src/node/index.js";
 import { Operations } from "../../src/protos.js";
 import { PrintService } from "../../test/gen/printing/v1/printing_pb.js";
 import { monotonicMs, runFollower } from "../child-side.js";

@@ -1,22 +1,19 @@
 /** A replica on PostgreSQL that starts operations and runs none. */
-import { createServer } from "node:http2";
-import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { createServer } from "../../src/node/index.js";
 import { Operations } from "../../src/protos.js";
 import { createOperations } from "../../src/server/index.js";
 import { connectPostgres } from "../../src/store/postgres/index.js";
 import { type PrintRequest, PrintService } from "../../test/gen/printing/v1/printing_pb.js";
-import { runServer } from "../child-side.js";
+import { runListening } from "../child-side.js";
 import { databaseUrl } from "./postgres-url.js";
 import { Print } from "./print.js";
 
 const operations = createOperations(await connectPostgres({ connectionString: databaseUrl() }));
 const print = (request: PrintRequest) => operations.start(Print, request);
 
-await runServer(
-  createServer(
-    connectNodeAdapter({
-      routes: (router) =>
-        router.service(Operations, operations.service).service(PrintService, { print }),
-    }),
-  ),
-);
+const server = createServer({
+  routes: (router) =>
+    router.service(Operations, operations.service).service(PrintService, { print }),
+});
+const { port } = await server.listen();
+runListening(port);

@@ -1,7 +1,7 @@
-/** Starts operations that nobody waits for, by Connect's gRPC transport. */
+/** Starts operations that nobody waits for, by our gRPC transport. */
 import { toBinary } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
+import { createGrpcTransport } from "../../src/node/index.js";
 import { OperationSchema } from "../../src/protos.js";
 import { PrintService } from "../../test/gen/printing/v1/printing_pb.js";
 import { runClient } from "../child-side.js";

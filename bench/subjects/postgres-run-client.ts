@@ -1,7 +1,7 @@
-/** Starts operations whose work is over at once and waits for each, by Connect's gRPC transport. */
+/** Starts operations whose work is over at once and waits for each, by our gRPC transport. */
 import { toBinary } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
+import { createGrpcTransport } from "../../src/node/index.js";
 import { OperationSchema, Operations } from "../../src/protos.js";
 import { PrintService } from "../../test/gen/printing/v1/printing_pb.js";
 import { runClient } from "../child-side.js";

@@ -2,15 +2,14 @@
  * A replica on PostgreSQL that runs operations: for as many milliseconds as their request says, or
  * until they are cancelled. It says when the end of each was written, or its signal aborted.
  */
-import { createServer } from "node:http2";
 import { setTimeout as sleep } from "node:timers/promises";
-import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { createServer } from "../../src/node/index.js";
 import { Operations } from "../../src/protos.js";
 import { createOperations } from "../../src/server/index.js";
 import { connectPostgres } from "../../src/store/postgres/index.js";
 import { PrintService } from "../../test/gen/printing/v1/printing_pb.js";
 import type { Seen } from "../child-messages.js";
-import { monotonicMs, runServer } from "../child-side.js";
+import { monotonicMs, runListening } from "../child-side.js";
 import { databaseUrl } from "./postgres-url.js";
 import { Print } from "./print.js";
 
@@ -35,17 +34,14 @@ const print = operations.handle(Print, async ({ name, signal, request: { pages }
   return { pages };
 });
 
-await runServer(
-  createServer(
-    connectNodeAdapter({
-      routes: (router) =>
-        router.service(Operations, operations.service).service(PrintService, { print }),
-    }),
-  ),
-  ({ ask }): Seen | undefined => {
-    if (ask !== "seen") return undefined;
-    const seen = { endedAtMs, requests: 0 };
-    endedAtMs = new Map();
-    return seen;
-  },
-);
+const server = createServer({
+  routes: (router) =>
+    router.service(Operations, operations.service).service(PrintService, { print }),
+});
+const { port } = await server.listen();
+runListening(port, ({ ask }): Seen | undefined => {
+  if (ask !== "seen") return undefined;
+  const seen = { endedAtMs, requests: 0 };
+  endedAtMs = new Map();
+  return seen;
+});

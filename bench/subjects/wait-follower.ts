@@ -1,6 +1,6 @@
 /** Starts an operation and waits for it with one WaitOperation call. */
 import { createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
+import { createGrpcTransport } from "../../src/node/index.js";
 import { Operations } from "../../src/protos.js";
 import { PrintService } from "../../test/gen/printing/v1/printing_pb.js";
 import { monotonicMs, runFollower } from "../child-side.js";
