@@ -154,8 +154,14 @@ export async function connectPostgres(options: ConnectPostgresOptions): Promise<
       schema,
       pollIntervalMs: options.pollIntervalMs,
       notify,
+      observer,
     });
-    const store = createPostgresStore({ pool, schema, observer, onClose: endPools });
+    const onClose = async () => {
+      // It has notifications to send still.
+      await signals.close();
+      await endPools();
+    };
+    const store = createPostgresStore({ pool, schema, observer, onClose });
     // Sets pg-boss up, so that it is here that a fault shows and not at the first start.
     await dispatcher.depths();
     return { store, dispatcher, signals };

@@ -8,6 +8,7 @@ import { createDatabase } from "./database.js";
 import { databaseError } from "./database-error.js";
 import { createLeaseKeeper, type Lease } from "./lease-keeper.js";
 import type { NotificationListener } from "./notification-listener.js";
+import { createNotifier } from "./notifier.js";
 import {
   type NewJob,
   type PgBossQueue,
@@ -111,10 +112,11 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
   const pollIntervalMs = inRange("pollIntervalMs", options.pollIntervalMs ?? 500, 1, longestMs);
   const heartbeatSeconds = atLeastOne("leaseSeconds", options.leaseSeconds ?? 10);
   inRange("leaseSeconds", heartbeatSeconds, 10, longestMs / 1000);
-  const notify = options.notify ?? true;
   const clock = options.clock ?? systemClock;
   const channel = `${schema}_dispatch`;
   const database = createDatabase(pool);
+  const notifier =
+    (options.notify ?? true) ? createNotifier({ database, channel, observer }) : undefined;
   const methods = new Map<string, ServedMethod>();
   const ensured = new Map<string, Promise<void>>();
   const underWay = new Set<Promise<void>>();
@@ -297,8 +299,7 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
     transaction: Transaction | undefined,
   ) => {
     await queue.send(job, delayMs, transaction ?? poolExecutor);
-    if (!notify || delayMs > 0) return;
-    await database.rows("select pg_notify($1, $2)", [channel, job.queue], { transaction });
+    if (delayMs === 0) await notifier?.notify(job.queue, { transaction });
   };
 
   const poolExecutor = {
@@ -371,6 +372,7 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
         await Promise.all(underWay);
         const queue = await starting?.catch(() => undefined);
         await queue?.stop();
+        await notifier?.close();
       })();
       return stopping;
     },

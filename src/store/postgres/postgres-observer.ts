@@ -20,6 +20,15 @@ export interface PostgresObserver {
     readonly method: string;
     readonly deliveries: number;
   }): void;
+  /**
+   * So many notifications of a channel were not sent. Whoever they were for finds out by polling,
+   * only later.
+   */
+  notificationsLost?(event: {
+    readonly channel: string;
+    readonly count: number;
+    readonly cause: unknown;
+  }): void;
   /** The queue could not be reached; it is tried again. */
   queueFailed?(event: { readonly action: string; readonly cause: unknown }): void;
 }

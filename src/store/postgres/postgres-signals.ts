@@ -4,6 +4,8 @@ import type { SignalKind, Signals } from "../signals.js";
 import { escapeNul, unescapeNul } from "../sql/nul-escape.js";
 import { createDatabase } from "./database.js";
 import type { NotificationListener } from "./notification-listener.js";
+import { createNotifier } from "./notifier.js";
+import type { PostgresObserver } from "./postgres-observer.js";
 import type { PostgresPool } from "./postgres-pool.js";
 import { defaultSchema, schemaName } from "./schema-name.js";
 
@@ -21,16 +23,17 @@ export interface PostgresSignalsOptions {
    */
   pollIntervalMs?: number | undefined;
   /**
-   * False: send no NOTIFY. A transaction with one takes a lock at its commit that all
-   * others with one wait for, which very many ends a second can feel. Then processes hear
-   * of each other by polling alone. Default: true.
+   * False: send no NOTIFY. Then processes hear of each other by polling alone. Default:
+   * true.
    */
   notify?: boolean | undefined;
+  observer?: PostgresObserver | undefined;
 }
 
 /**
- * Signals by LISTEN and NOTIFY. One that is published in a transaction is sent when that
- * commits. After the connection was lost all subscribers hear `missed`.
+ * Signals by LISTEN and NOTIFY. One that is published in a transaction is sent once that
+ * has committed. This process hears its own at once, and again when they come back. After
+ * the connection was lost all subscribers hear `missed`.
  *
  * @throws RangeError for an option out of its bounds.
  */
@@ -38,11 +41,15 @@ export function createPostgresSignals(options: PostgresSignalsOptions): Signals 
   const { listener } = options;
   const channel = `${schemaName(options.schema ?? defaultSchema)}_signals`;
   const pollIntervalMs = inRange("pollIntervalMs", options.pollIntervalMs ?? 5000, 1, longestMs);
-  const notify = options.notify ?? true;
   const database = createDatabase(options.pool);
+  const notifier =
+    (options.notify ?? true)
+      ? createNotifier({ database, channel, observer: options.observer })
+      : undefined;
   const subscribers = new Map<string, Set<(kind: SignalKind) => void>>();
   let listening: Promise<void> | undefined;
   let isClosed = false;
+  let closing: Promise<void> | undefined;
 
   const tell = (name: string, kind: SignalKind) => {
     for (const subscriber of [...(subscribers.get(name) ?? [])]) subscriber(kind);
@@ -75,22 +82,23 @@ export function createPostgresSignals(options: PostgresSignalsOptions): Signals 
       };
     },
     async publish(name, kind, publishOptions) {
-      if (notify) {
-        const payload = `${kind} ${escapeNul(name)}`;
-        await database.rows("select pg_notify($1, $2)", [channel, payload], publishOptions);
-        return;
-      }
+      await notifier?.notify(`${kind} ${escapeNul(name)}`, publishOptions);
       const { transaction } = publishOptions ?? {};
-      // Here it costs nothing; a transaction that tells nobody when it commits is left to polling.
+      // Here there is nothing to wait for; a transaction that tells nobody when it commits is left
+      // to its NOTIFY, or to polling.
       if (transaction === undefined || transaction.afterCommit !== undefined) {
         afterCommit(publishOptions, "signals", () => tell(name, kind));
       }
     },
-    async close() {
-      isClosed = true;
-      subscribers.clear();
-      database.close();
-      await listener?.close();
+    close() {
+      closing ??= (async () => {
+        isClosed = true;
+        subscribers.clear();
+        await notifier?.close();
+        database.close();
+        await listener?.close();
+      })();
+      return closing;
     },
   };
 }
