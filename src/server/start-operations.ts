@@ -6,6 +6,7 @@ import { typeUrlPrefix } from "../internal/type-url.js";
 import { fullName, type LongRunningMethod } from "../operation/long-running.js";
 import type { Dispatcher } from "../store/dispatcher.js";
 import type {
+  InsertOutcome,
   NewOperation,
   OperationRecord,
   OperationStore,
@@ -66,6 +67,14 @@ export interface StartInit {
   tryNow: (() => Promise<StoredResult | undefined>) | undefined;
 }
 
+/** The record, and where it is new, those that were ended for it. */
+interface Started {
+  readonly record: OperationRecord;
+  readonly preempted?: readonly OperationRecord[];
+}
+
+type InsertTogether = NonNullable<OperationStore["insertTogether"]>;
+
 /** Puts new operations in the store and in the queue. */
 export interface OperationStarts {
   start<I extends DescMessage>(
@@ -81,14 +90,42 @@ const minRequestIdWindowMs = 10 * 60 * 1000;
 export function createOperationStarts(parts: StartParts): OperationStarts {
   const { store, dispatcher, publisher, showRecord, observer, watch } = parts;
 
-  /** The record, and where it is new, those that were ended for it. */
   const insert = async (
     operation: NewOperation,
     parallel: ParallelPolicy,
     transaction: Transaction | undefined,
-  ): Promise<{ record: OperationRecord; preempted?: readonly OperationRecord[] }> => {
+  ): Promise<Started> => {
     const beforeQueued = () => dispatcher.assertRoom?.();
     const outcome = await store.insert(operation, { parallel, transaction, beforeQueued });
+    if (outcome.kind === "inserted") {
+      const { record, preempted } = outcome;
+      tellOfStart(record);
+      await publisher.tellOfEnds(preempted, transaction);
+      if (record.state === "queued") await dispatch(record, transaction);
+    }
+    return started(operation, outcome, transaction);
+  };
+
+  /** The same for one that depends on no other, by a store that writes many at once. */
+  const insertTogether = async (operation: NewOperation, by: InsertTogether) => {
+    let isTold = false;
+    const outcome = await by(operation, async (record, transaction) => {
+      if (!isTold) tellOfStart(record);
+      isTold = true;
+      await dispatch(record, transaction);
+    });
+    return started(operation, outcome, undefined);
+  };
+
+  /** Before it is dispatched, so that it is not heard after the first run of it. */
+  const tellOfStart = ({ name, method }: OperationRecord) =>
+    tell(observer, (to) => to.started?.({ name, method }));
+
+  const started = async (
+    operation: NewOperation,
+    outcome: InsertOutcome,
+    transaction: Transaction | undefined,
+  ): Promise<Started> => {
     if (outcome.kind === "name-taken") throw operationExists(operation.name);
     if (outcome.kind === "spent") {
       throw requestIdSpent(operation.requestId?.id ?? "", outcome.name);
@@ -100,13 +137,20 @@ export function createOperationStarts(parts: StartParts): OperationStarts {
       throw resourceBusy(operation.resourceKey ?? "", isOwn ? outcome.name : undefined);
     }
     const { record } = outcome;
-    if (outcome.kind === "duplicate") return { record };
-    const { name, method } = record;
-    // Before it is dispatched, so that it is not heard after the first run of it.
-    tell(observer, (to) => to.started?.({ name, method }));
-    await publisher.tellOfEnds(outcome.preempted, transaction);
-    if (record.state === "queued") await dispatch(record, transaction);
-    return { record, preempted: outcome.preempted };
+    return outcome.kind === "duplicate" ? { record } : { record, preempted: outcome.preempted };
+  };
+
+  const put = (
+    operation: NewOperation,
+    parallel: ParallelPolicy,
+    transaction: Transaction | undefined,
+  ): Promise<Started> => {
+    if (transaction !== undefined) return insert(operation, parallel, transaction);
+    const { resourceKey, result, external } = operation;
+    const isAlone = resourceKey === undefined && result === undefined && !external;
+    return isAlone && store.insertTogether !== undefined
+      ? insertTogether(operation, store.insertTogether)
+      : store.transaction((own) => insert(operation, parallel, own));
   };
 
   const dispatch = async (record: OperationRecord, transaction: Transaction | undefined) => {
@@ -169,10 +213,7 @@ export function createOperationStarts(parts: StartParts): OperationStarts {
           ? { kind: "preempt", result: storedError(preempted(resourceKey ?? "")) }
           : { kind: init.parallel };
       if (!external && operation.result === undefined) await dispatcher.prepare?.(methodName);
-      const { record, preempted: ended } =
-        transaction === undefined
-          ? await store.transaction((own) => insert(operation, parallel, own))
-          : await insert(operation, parallel, transaction);
+      const { record, preempted: ended } = await put(operation, parallel, transaction);
       if (
         requestId !== undefined &&
         record.requestId !== undefined &&

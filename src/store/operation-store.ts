@@ -270,6 +270,16 @@ export interface OperationStore {
    */
   transaction<T>(work: (transaction: Transaction | undefined) => Promise<T>): Promise<T>;
   insert(operation: NewOperation, options?: InsertOptions): Promise<InsertOutcome>;
+  /**
+   * Insert an operation that has no resource and is not done, in a transaction that others may
+   * share which are inserted at the same time. `together` does what goes with it, before that
+   * commits; what it rejects with undoes the insert. It is called again, with another transaction, where
+   * the first one failed. Absent: `transaction` and `insert` do the same.
+   */
+  insertTogether?(
+    operation: NewOperation,
+    together: (record: OperationRecord, transaction: Transaction) => Promise<void>,
+  ): Promise<InsertOutcome>;
   /** Undefined for an unknown, a hidden and an expired operation. */
   get(name: string, options?: StoreOptions): Promise<OperationRecord | undefined>;
   /**

@@ -12,9 +12,18 @@ export interface Database {
    * Run `work` in a transaction of its own: committed once it resolves, and rolled back
    * if it rejects, with what it rejected with.
    */
-  transaction<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>;
+  transaction<T>(
+    work: (transaction: Transaction) => Promise<T>,
+    options?: TransactionOptions,
+  ): Promise<T>;
   /** Refuse everything from now on. */
   close(): void;
+}
+
+/** How a transaction is run. */
+export interface TransactionOptions {
+  /** How long one of its statements waits for a lock at most, in whole milliseconds. Default: as the connection has it. */
+  lockTimeoutMs?: number | undefined;
 }
 
 /** Each method rejects with a ConnectError, but for what `work` rejects with. */
@@ -34,7 +43,7 @@ export function createDatabase(pool: PostgresPool): Database {
         throw databaseError(cause);
       }
     },
-    async transaction(work) {
+    async transaction(work, { lockTimeoutMs } = {}) {
       if (isClosed) throw storeClosed();
       const client = await connect(pool);
       const callbacks: (() => void)[] = [];
@@ -42,7 +51,7 @@ export function createDatabase(pool: PostgresPool): Database {
         executeSql: (text, values) => client.query(text, values),
         afterCommit: (callback) => callbacks.push(callback),
       };
-      const result = await runWithin(client, () => work(transaction));
+      const result = await runWithin(client, beginning(lockTimeoutMs), () => work(transaction));
       for (const callback of callbacks) callback();
       return result;
     },
@@ -60,15 +69,27 @@ async function connect(pool: PostgresPool): Promise<PostgresClient> {
   }
 }
 
+/** One statement, or two that are sent as one. */
+function beginning(lockTimeoutMs: number | undefined): string {
+  // What waits for a lock reads afterwards, and must see what the other has committed.
+  const begin = "begin isolation level read committed";
+  return lockTimeoutMs === undefined
+    ? begin
+    : `${begin}; set local lock_timeout = ${lockTimeoutMs}`;
+}
+
 /** Gives the client back, whatever happens; closed, where its transaction may be open still. */
-async function runWithin<T>(client: PostgresClient, work: () => Promise<T>): Promise<T> {
+async function runWithin<T>(
+  client: PostgresClient,
+  begin: string,
+  work: () => Promise<T>,
+): Promise<T> {
   let isOver = false;
   // The next statement fails then, and that is what counts.
   const onError = () => undefined;
   client.on("error", onError);
   try {
-    // What waits for a lock reads afterwards, and must see what the other has committed.
-    await execute(client, "begin isolation level read committed");
+    await execute(client, begin);
     let result: T;
     try {
       result = await work();

@@ -250,7 +250,7 @@ export function createOperationInserts({
 }
 
 /** SHA-256 of scope and id: of one length, whatever theirs is, and never the same for two. */
-async function requestKey({ scope, id }: StoredRequestId): Promise<Uint8Array> {
+export async function requestKey({ scope, id }: StoredRequestId): Promise<Uint8Array> {
   const text = utf8.encode(JSON.stringify([scope, id]));
   return new Uint8Array(await crypto.subtle.digest("SHA-256", text));
 }

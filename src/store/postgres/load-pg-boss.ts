@@ -8,7 +8,7 @@ export interface PgBossInstance {
   createQueue(queue: string, options: object): Promise<void>;
   updateQueue(queue: string, options: object): Promise<void>;
   getQueues(queues: string[]): Promise<PgBossQueueState[]>;
-  send(queue: string, data: object, options: object): Promise<unknown>;
+  insert(queue: string, jobs: object[], options: object): Promise<unknown>;
   fetch(queue: string, options: object): Promise<PgBossJob[]>;
   touch(queue: string, attempts: PgBossAttempt | PgBossAttempt[]): Promise<object>;
   deleteJob(queue: string, attempt: PgBossAttempt, options: object): Promise<object>;

@@ -47,6 +47,8 @@ export function createNotifier({ database, channel, observer }: NotifierOptions)
 
   const sendGathered = async () => {
     while (gathered.size > 0) {
+      // One commit may tell of many.
+      await undefined;
       const payloads = [...gathered];
       gathered.clear();
       try {

@@ -6,6 +6,7 @@ import type { Delivery, Dispatcher, Settlement } from "../dispatcher.js";
 import type { Transaction } from "../operation-store.js";
 import { createDatabase } from "./database.js";
 import { databaseError } from "./database-error.js";
+import { createJobSender } from "./job-sender.js";
 import { createLeaseKeeper, type Lease } from "./lease-keeper.js";
 import type { NotificationListener } from "./notification-listener.js";
 import { createNotifier } from "./notifier.js";
@@ -287,19 +288,20 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
     return database.transaction(async (transaction) => {
       // A new job and not a failed one: pg-boss counts those, and delays them in its own way.
       if (!(await queue.remove(job, transaction))) return false;
-      await enqueue(queue, job, delayMs, transaction);
+      const { name, tenant } = job;
+      await enqueue(job.queue, { name, tenant, delayMs }, transaction);
       return true;
     });
   };
 
-  const enqueue = async (
-    queue: PgBossQueue,
-    job: NewJob,
-    delayMs: number,
-    transaction: Transaction | undefined,
-  ) => {
-    await queue.send(job, delayMs, transaction ?? poolExecutor);
-    if (delayMs === 0) await notifier?.notify(job.queue, { transaction });
+  const sendJob = createJobSender(async (method, jobs, transaction) => {
+    const queue = await started();
+    await queue.send(method, jobs, transaction ?? poolExecutor);
+  });
+
+  const enqueue = async (method: string, job: NewJob, transaction: Transaction | undefined) => {
+    await sendJob(method, job, transaction);
+    if (job.delayMs === 0) await notifier?.notify(method, { transaction });
   };
 
   const poolExecutor = {
@@ -339,8 +341,8 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
     },
     async dispatch({ name, method, tenant = "" }, dispatchOptions) {
       try {
-        const queue = await queueOf(method);
-        await enqueue(queue, { queue: method, name, tenant }, 0, dispatchOptions?.transaction);
+        await queueOf(method);
+        await enqueue(method, { name, tenant, delayMs: 0 }, dispatchOptions?.transaction);
       } catch (cause) {
         throw databaseError(cause);
       }

@@ -15,7 +15,10 @@ export interface QueuedJob {
 }
 
 /** What is put in a queue. */
-export type NewJob = Pick<QueuedJob, "queue" | "name" | "tenant">;
+export interface NewJob extends Pick<QueuedJob, "name" | "tenant"> {
+  /** In milliseconds. */
+  readonly delayMs: number;
+}
 
 /** Whatever statements are run by: the pool, or a transaction. */
 export interface Executor {
@@ -26,8 +29,8 @@ export interface Executor {
 export interface PgBossQueue {
   /** Make a queue, or bring one that is there to the present options. */
   ensure(queue: string): Promise<void>;
-  /** Have a job delivered after this delay, in milliseconds. */
-  send(job: NewJob, delayMs: number, executor: Executor): Promise<void>;
+  /** Have jobs of one queue delivered after their delay. */
+  send(queue: string, jobs: readonly NewJob[], executor: Executor): Promise<void>;
   /** Take at most this many jobs, none of these tenants. */
   fetch(
     queue: string,
@@ -115,10 +118,13 @@ export async function startPgBoss(options: PgBossQueueOptions): Promise<PgBossQu
       await boss.updateQueue(queue, queueOptions);
       queues.add(queue);
     },
-    async send({ queue, name, tenant }, delayMs, executor) {
-      const startAfter = Math.max(0, Math.round(delayMs)) / 1000;
-      const group = tenant === "" ? {} : { group: { id: escapeNul(tenant) } };
-      await boss.send(queue, { name }, { startAfter, ...group, db: adapted(executor) });
+    async send(queue, jobs, executor) {
+      const newJobs = jobs.map(({ name, tenant, delayMs }) => ({
+        data: { name },
+        startAfter: Math.max(0, Math.round(delayMs)) / 1000,
+        ...(tenant === "" ? {} : { group: { id: escapeNul(tenant) } }),
+      }));
+      await boss.insert(queue, newJobs, { db: adapted(executor) });
     },
     async fetch(queue, limit, exceptTenants, executor) {
       const ignoreGroups = exceptTenants.map(escapeNul);

@@ -12,6 +12,7 @@ import { escapeNul } from "../sql/nul-escape.js";
 import { recordFromRow } from "../sql/record-from-row.js";
 import { numberOf, optionalNumberOf } from "../sql/row.js";
 import { createDatabase } from "./database.js";
+import { createGroupedInsert } from "./grouped-inserts.js";
 import { createOperationInserts } from "./insert-operation.js";
 import { listOperations } from "./list-operations.js";
 import { operationColumns } from "./operation-row.js";
@@ -53,7 +54,8 @@ export function createPostgresStore(options: PostgresStoreOptions): CountingStor
   const table = `${schema}.operations`;
   const columns = operationColumns(schema);
   const database = createDatabase(options.pool);
-  const inserts = createOperationInserts({ database, table, columns });
+  const insertParts = { database, table, columns };
+  const inserts = createOperationInserts(insertParts);
   let closing: Promise<void> | undefined;
 
   const records = async (
@@ -129,6 +131,7 @@ export function createPostgresStore(options: PostgresStoreOptions): CountingStor
   return {
     transaction: (work) => database.transaction(work),
     insert: (operation, insertOptions) => inserts.insert(operation, insertOptions ?? {}),
+    insertTogether: createGroupedInsert(insertParts, inserts),
     get,
     claim(name, callOptions) {
       const parameters = createParameters();

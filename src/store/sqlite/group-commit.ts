@@ -1,5 +1,6 @@
 import { Code, type ConnectError } from "@connectrpc/connect";
 import type { Clock } from "../../internal/clock.js";
+import { turnEnd } from "../../internal/turn-end.js";
 import { storeClosed, transactionUnsupported } from "../errors.js";
 import type { StoreOptions, Transaction } from "../operation-store.js";
 import { executeSql } from "./execute-sql.js";
@@ -10,7 +11,6 @@ import {
   transactionOver,
   transactionTimedOut,
 } from "./sqlite-errors.js";
-import { turnEnd } from "./turn-end.js";
 
 /** What a group commit stands on. */
 export interface GroupCommitParts {

@@ -1,0 +1,148 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import type {
+  InsertOutcome,
+  NewOperation,
+  OperationRecord,
+  Transaction,
+} from "../operation-store.js";
+import { escapeNul } from "../sql/nul-escape.js";
+import { recordFromRow } from "../sql/record-from-row.js";
+import { createBatcher } from "./batcher.js";
+import { sqlState } from "./database-error.js";
+import { type InsertParts, type OperationInserts, requestKey } from "./insert-operation.js";
+import { createParameters, interval, statementTime } from "./statement.js";
+
+/** What goes with a new operation, in the transaction of its insert. */
+export type Together = (record: OperationRecord, transaction: Transaction) => Promise<void>;
+
+/** Inserts operations that depend on no other, together with others that come at the same time. */
+export type GroupedInsert = (operation: NewOperation, together: Together) => Promise<InsertOutcome>;
+
+interface Member {
+  readonly operation: NewOperation;
+  readonly together: Together;
+  readonly requestKey: Uint8Array | undefined;
+}
+
+/**
+ * How long a group waits for a row that another transaction has not committed yet, in
+ * milliseconds. Then each member goes alone, so that one waits and not all.
+ */
+const lockTimeoutMs = 100;
+
+/**
+ * One transaction for a group, with one statement for all of its rows. Whoever meets an
+ * earlier name or request id goes alone afterwards, and all of them do where one has made the
+ * group fail.
+ */
+export function createGroupedInsert(parts: InsertParts, inserts: OperationInserts): GroupedInsert {
+  const { database } = parts;
+
+  const insertAlone = ({ operation, together }: Member): Promise<InsertOutcome> =>
+    database.transaction(async (transaction) => {
+      const outcome = await inserts.insert(operation, { transaction });
+      if (outcome.kind === "inserted") await together(outcome.record, transaction);
+      return outcome;
+    });
+
+  /** The new records; undefined for each member that has to go alone. */
+  const insertGroup = async (
+    members: readonly Member[],
+  ): Promise<readonly (OperationRecord | undefined)[]> => {
+    if (members.length === 1) return [undefined];
+    let isWritten = false;
+    try {
+      return await database.transaction(
+        async (transaction) => {
+          const records = await writeRows(parts, members, transaction);
+          await Promise.all(
+            records.map((record, at) => record && members[at]?.together(record, transaction)),
+          );
+          isWritten = true;
+          return records;
+        },
+        { lockTimeoutMs },
+      );
+    } catch (cause) {
+      // A commit that was not answered may stand.
+      if (isWritten || !mayBeOfOne(cause)) throw cause;
+      return members.map(() => undefined);
+    }
+  };
+
+  const groups = createBatcher({ run: insertGroup });
+
+  return async (operation, together) => {
+    const { requestId } = operation;
+    const member = {
+      operation,
+      together,
+      requestKey: requestId && (await requestKey(requestId)),
+    };
+    const record = await groups.add(member);
+    return record === undefined ? insertAlone(member) : { kind: "inserted", record, preempted: [] };
+  };
+}
+
+/** The record of each member, undefined where its row met another. */
+async function writeRows(
+  { database, table, columns }: InsertParts,
+  members: readonly Member[],
+  transaction: Transaction,
+): Promise<(OperationRecord | undefined)[]> {
+  const { add, values } = createParameters();
+  const each = (type: string, read: (member: Member) => unknown) =>
+    `${add(members.map((member) => read(member) ?? null))}::${type}[]`;
+  const text = (read: (member: Member) => string | undefined) =>
+    each("text", (member) => {
+      const value = read(member);
+      return value === undefined ? undefined : escapeNul(value);
+    });
+  const arrays = [
+    text(({ operation }) => operation.name),
+    text(({ operation }) => operation.parent),
+    text(({ operation }) => operation.method),
+    text(({ operation }) => operation.principal),
+    each("bytea", ({ operation }) => operation.request),
+    each("bytea", ({ operation }) => operation.metadata),
+    each("float8", ({ operation }) => operation.retentionMs),
+    each("float8", ({ operation }) => operation.deadlineMs),
+    text(({ operation }) => operation.requestId?.scope),
+    text(({ operation }) => operation.requestId?.id),
+    each("bytea", (member) => member.requestKey),
+    each("bytea", ({ operation }) => operation.requestId?.fingerprint),
+    each("float8", ({ operation }) => operation.requestId?.windowMs),
+  ];
+  const given = `name, parent, method, principal, request, metadata, retention_ms, deadline_ms,
+    request_scope, request_id, request_key, request_fingerprint, request_window_ms`;
+  // By the key, as two groups that lock the same ones in another order would wait for each other.
+  const rows = await database.rows(
+    `insert into ${table} as o (${given}, external, state, create_time, update_time,
+      deadline_time, request_window_end_time)
+    select ${given}, false, 'queued', t.now, t.now,
+      t.now + ${interval("deadline_ms")}, t.now + ${interval("request_window_ms")}
+    from unnest(${arrays.join(", ")}) as given (${given}), ${statementTime}
+    order by request_key, name
+    on conflict do nothing returning ${columns}`,
+    values,
+    { transaction },
+  );
+  const records = new Map<string, OperationRecord>();
+  for (const row of rows) {
+    const record = recordFromRow(row);
+    records.set(record.name, record);
+  }
+  return members.map(({ operation: { name } }) => {
+    const record = records.get(name);
+    // A second member of the same name is not the one that was written.
+    records.delete(name);
+    return record;
+  });
+}
+
+/** Whether it may be one member that made a group fail, and not the connection or the database. */
+function mayBeOfOne(cause: unknown): boolean {
+  if (!(cause instanceof ConnectError) || cause.code !== Code.Unavailable) return true;
+  // A deadlock, and a lock that was not to be had in time.
+  return ["40", "55"].includes(sqlState(cause.cause)?.slice(0, 2) ?? "");
+}
