@@ -56,6 +56,7 @@ export function createExternalOperations(
       const done = await writeAndPublish(
         (transaction) => store.finish(record, result, undefined, { transaction }),
         () => "done",
+        { found: record },
       );
       if (done === undefined) throw operationDone(name);
       return operationMessage(showRecord(done));

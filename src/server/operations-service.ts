@@ -142,6 +142,7 @@ export function createOperationsService(
         const record = await writeAndPublish(
           (transaction) => store.hide(name, { onlyDone, transaction }),
           ({ deleteTimeMicros }) => (deleteTimeMicros === undefined ? undefined : "deleted"),
+          { found },
         );
         if (record === undefined) throw operationNotFound(name);
         if (record.deleteTimeMicros === undefined) throw operationNotDone(name);
@@ -163,6 +164,7 @@ export function createOperationsService(
         const record = await writeAndPublish(
           (transaction) => store.requestCancel(name, cancelled, { graceMs, transaction }),
           ({ state }) => (state === "done" ? "done" : "cancel-requested"),
+          { found },
         );
         if (record === undefined) throw operationNotFound(name);
         return create(EmptySchema);

@@ -100,6 +100,7 @@ export function createRunLoop(parts: RunLoopParts): RunLoop {
         return store.release(record, isFree, cancelled, { transaction });
       },
       ({ state }) => (state === "done" ? "done" : "missed"),
+      { found: before === undefined ? record : undefined },
     );
 
   const handOver = async (record: OperationRecord): Promise<Settlement> => {

@@ -54,6 +54,7 @@ export function createTerminalWrite(
     const done = await writeAndPublish(
       (transaction) => store.finish(record, storedError(workFailed()), undefined, { transaction }),
       () => "done",
+      { found: record },
     );
     return done !== undefined;
   };
@@ -64,7 +65,7 @@ export function createTerminalWrite(
         const done = await writeAndPublish(
           (transaction) => store.finish(record, result, report, { transaction }),
           () => "done",
-          runMs,
+          { found: record, runMs },
         );
         return done !== undefined;
       } catch (cause) {

@@ -23,13 +23,24 @@ export interface PublisherParts {
 
 /**
  * Write one record and tell of it: of what `kindOf` says, or of nothing where that or
- * the write gave undefined. `runMs` is how long the attempt ran that ends the operation.
+ * the write gave undefined. `write` is a single write, or `options.found` is absent.
  */
 export type WriteAndPublish = (
   write: (transaction: Transaction | undefined) => Promise<OperationRecord | undefined>,
   kindOf: (record: OperationRecord) => SignalKind | undefined,
-  runMs?: number,
+  options?: WriteOptions,
 ) => Promise<OperationRecord | undefined>;
+
+/** What is known of a write. */
+export interface WriteOptions {
+  /**
+   * The operation as it was read. Without a resource nothing belongs to its write but a hint, so
+   * that the write takes no transaction. Absent: it may have one.
+   */
+  found?: Pick<OperationRecord, "resourceKey"> | undefined;
+  /** How long the attempt ran that ends the operation, in milliseconds. */
+  runMs?: number | undefined;
+}
 
 /** Writes to a store and tells of it. */
 export interface Publisher {
@@ -53,7 +64,7 @@ export interface Publisher {
 const dispatchRetryDelayMs = 1000;
 
 /**
- * What is written is told of: in the same transaction, where the store has one, or
+ * What is written is told of: in the same transaction, where there is one, or
  * else after the write, which stands whatever becomes of the signal. With the end of an
  * operation goes, in the same transaction, the next one that waits for its resource.
  */
@@ -128,14 +139,18 @@ export function createPublisher(parts: PublisherParts): Publisher {
   };
 
   return {
-    async writeAndPublish(write, kindOf, runMs) {
-      const written = await store.transaction(async (transaction) => {
+    async writeAndPublish(write, kindOf, { found, runMs } = {}) {
+      const writeAndTell = async (transaction: Transaction | undefined) => {
         const record = await write(transaction);
         if (record === undefined) return undefined;
         const kind = kindOf(record);
         if (kind !== undefined) await publish(record, kind, transaction);
         return { record, kind };
-      });
+      };
+      const isAlone = found !== undefined && found.resourceKey === undefined;
+      const written = isAlone
+        ? await writeAndTell(undefined)
+        : await store.transaction(writeAndTell);
       if (written === undefined) return undefined;
       watch(written.record);
       if (written.kind === "done") observeEnd(written.record, runMs);

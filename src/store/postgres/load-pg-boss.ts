@@ -11,7 +11,7 @@ export interface PgBossInstance {
   insert(queue: string, jobs: object[], options: object): Promise<unknown>;
   fetch(queue: string, options: object): Promise<PgBossJob[]>;
   touch(queue: string, attempts: PgBossAttempt | PgBossAttempt[]): Promise<object>;
-  deleteJob(queue: string, attempt: PgBossAttempt, options: object): Promise<object>;
+  deleteJob(queue: string, attempts: PgBossAttempt[], options: object): Promise<object>;
 }
 
 /** A job as `fetch` gives it. */

@@ -4,6 +4,7 @@ import { sleep } from "../../internal/sleep.js";
 import { tell } from "../../internal/tell.js";
 import type { Delivery, Dispatcher, Settlement } from "../dispatcher.js";
 import type { Transaction } from "../operation-store.js";
+import { createBatcher } from "./batcher.js";
 import { createDatabase } from "./database.js";
 import { databaseError } from "./database-error.js";
 import { createJobSender } from "./job-sender.js";
@@ -283,16 +284,36 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
   /** False where the delivery is held no more. */
   const settle = async (job: QueuedJob, settlement: Settlement): Promise<boolean> => {
     const queue = await started();
-    if (settlement.kind === "settled") return queue.remove(job, poolExecutor);
+    if (settlement.kind === "settled") return removals.add(job);
     const delayMs = "delayMs" in settlement ? settlement.delayMs : 0;
     return database.transaction(async (transaction) => {
       // A new job and not a failed one: pg-boss counts those, and delays them in its own way.
-      if (!(await queue.remove(job, transaction))) return false;
+      if ((await queue.remove(job.queue, [job], transaction)).length > 0) return false;
       const { name, tenant } = job;
       await enqueue(job.queue, { name, tenant, delayMs }, transaction);
       return true;
     });
   };
+
+  /** Ends jobs; the answer is false for each that is held no more. */
+  const removals = createBatcher<QueuedJob, boolean>({
+    clock,
+    run: async (jobs) => {
+      const queue = await started();
+      const methodsOfJobs = new Set(jobs.map((job) => job.queue));
+      const kept = await Promise.all(
+        [...methodsOfJobs].map((method) =>
+          queue.remove(
+            method,
+            jobs.filter((job) => job.queue === method),
+            poolExecutor,
+          ),
+        ),
+      );
+      const lost = new Set(kept.flat());
+      return jobs.map((job) => !lost.has(job));
+    },
+  });
 
   const sendJob = createJobSender(async (method, jobs, transaction) => {
     const queue = await started();

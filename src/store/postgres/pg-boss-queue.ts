@@ -40,8 +40,12 @@ export interface PgBossQueue {
   ): Promise<QueuedJob[]>;
   /** Show that these deliveries of one queue live; resolves with those that are held no more. */
   renew(queue: string, jobs: readonly QueuedJob[]): Promise<QueuedJob[]>;
-  /** End a job. False where the delivery is held no more. */
-  remove(job: QueuedJob, executor: Executor): Promise<boolean>;
+  /** End these deliveries of one queue; resolves with those that were held no more. */
+  remove(
+    queue: string,
+    jobs: readonly QueuedJob[],
+    executor: Executor,
+  ): Promise<readonly QueuedJob[]>;
   /** How much waits and how much runs, by queue; some seconds old. */
   depths(): Promise<QueueDepth[]>;
   stop(): Promise<void>;
@@ -144,10 +148,11 @@ export async function startPgBoss(options: PgBossQueueOptions): Promise<PgBossQu
       }
       return lost;
     },
-    async remove(job, executor) {
+    async remove(queue, jobs, executor) {
       // Not `complete`, which leaves a row behind to be vacuumed twice; the fence is the same.
-      const response = await boss.deleteJob(job.queue, attemptOf(job), { db: adapted(executor) });
-      return affected(response) === 1;
+      const options = { db: adapted(executor) };
+      const removed = settled(await boss.deleteJob(queue, jobs.map(attemptOf), options));
+      return jobs.filter(({ id }) => !removed.has(id));
     },
     async depths() {
       if (queues.size === 0) return [];
@@ -170,6 +175,12 @@ function adapted(executor: Executor) {
   return {
     executeSql: (text: string, values?: unknown[]) => executor.executeSql(text, values ?? []),
   };
+}
+
+/** The ids of the jobs that a call has changed; its type does not say that it has them. */
+function settled(response: object): ReadonlySet<unknown> {
+  if ("settled" in response && Array.isArray(response.settled)) return new Set(response.settled);
+  throw new TypeError("pg-boss did not say which jobs it changed");
 }
 
 /** How many jobs a call has changed; its type does not say that it has the number. */
