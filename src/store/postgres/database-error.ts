@@ -1,4 +1,4 @@
-import { ConnectError } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { databaseFailed, databaseUnavailable, schemaMissing } from "./postgres-errors.js";
 
 /**
@@ -27,6 +27,16 @@ export function databaseError(cause: unknown): ConnectError {
     return databaseUnavailable(cause);
   }
   return undefinedStates.has(state) ? schemaMissing(state, cause) : databaseFailed(state, cause);
+}
+
+/**
+ * Whether it may be one row that made a statement for many fail, so that nothing is written, and
+ * not the connection or the database.
+ */
+export function mayBeOfOne(error: unknown): boolean {
+  if (!(error instanceof ConnectError) || error.code !== Code.Unavailable) return true;
+  // A deadlock, and a lock that was not to be had in time.
+  return ["40", "55"].includes(sqlState(error.cause)?.slice(0, 2) ?? "");
 }
 
 /** The SQLSTATE of what a driver threw; undefined where it has none. */

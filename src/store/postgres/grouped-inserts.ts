@@ -1,4 +1,3 @@
-import { Code, ConnectError } from "@connectrpc/connect";
 import type {
   InsertOutcome,
   NewOperation,
@@ -8,7 +7,7 @@ import type {
 import { escapeNul } from "../sql/nul-escape.js";
 import { recordFromRow } from "../sql/record-from-row.js";
 import { createBatcher } from "./batcher.js";
-import { sqlState } from "./database-error.js";
+import { mayBeOfOne } from "./database-error.js";
 import { type InsertParts, type OperationInserts, requestKey } from "./insert-operation.js";
 import { createParameters, interval, statementTime } from "./statement.js";
 
@@ -23,6 +22,9 @@ interface Member {
   readonly together: Together;
   readonly requestKey: Uint8Array | undefined;
 }
+
+/** An operation of more bytes goes alone: together they would be more than a statement can have. */
+const maxSharedBytes = 64 * 1024;
 
 /**
  * How long a group waits for a row that another transaction has not committed yet, in
@@ -79,7 +81,8 @@ export function createGroupedInsert(parts: InsertParts, inserts: OperationInsert
       together,
       requestKey: requestId && (await requestKey(requestId)),
     };
-    const record = await groups.add(member);
+    const bytes = operation.request.length + (operation.metadata?.length ?? 0);
+    const record = bytes > maxSharedBytes ? undefined : await groups.add(member);
     return record === undefined ? insertAlone(member) : { kind: "inserted", record, preempted: [] };
   };
 }
@@ -138,11 +141,4 @@ async function writeRows(
     records.delete(name);
     return record;
   });
-}
-
-/** Whether it may be one member that made a group fail, and not the connection or the database. */
-function mayBeOfOne(cause: unknown): boolean {
-  if (!(cause instanceof ConnectError) || cause.code !== Code.Unavailable) return true;
-  // A deadlock, and a lock that was not to be had in time.
-  return ["40", "55"].includes(sqlState(cause.cause)?.slice(0, 2) ?? "");
 }

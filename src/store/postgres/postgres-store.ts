@@ -4,6 +4,7 @@ import type {
   Claim,
   OperationRecord,
   Report,
+  StoredResult,
   StoreOptions,
   Transaction,
 } from "../operation-store.js";
@@ -11,6 +12,7 @@ import { countStatements, countsFromRows } from "../sql/count-operations.js";
 import { escapeNul } from "../sql/nul-escape.js";
 import { recordFromRow } from "../sql/record-from-row.js";
 import { numberOf, optionalNumberOf } from "../sql/row.js";
+import { claimed, claimWrite, isClaimable } from "./claim-write.js";
 import { createDatabase } from "./database.js";
 import { createGroupedInsert } from "./grouped-inserts.js";
 import { createOperationInserts } from "./insert-operation.js";
@@ -18,6 +20,7 @@ import { listOperations } from "./list-operations.js";
 import { operationColumns } from "./operation-row.js";
 import type { PostgresObserver, StaleWrite } from "./postgres-observer.js";
 import type { PostgresPool } from "./postgres-pool.js";
+import { createRecordBatches } from "./record-batches.js";
 import { defaultSchema, schemaName } from "./schema-name.js";
 import {
   createParameters,
@@ -113,6 +116,36 @@ export function createPostgresStore(options: PostgresStoreOptions): CountingStor
     return record;
   };
 
+  const claim = (name: string, restartLost: boolean, callOptions: StoreOptions | undefined) => {
+    const parameters = createParameters();
+    return update(
+      claimWrite(restartLost ? "true" : undefined),
+      `o.name = ${parameters.add(escapeNul(name))} and ${isClaimable}`,
+      parameters,
+      callOptions,
+    );
+  };
+
+  const finish = (
+    held: Claim,
+    result: StoredResult,
+    metadata: Uint8Array | undefined,
+    callOptions: StoreOptions | undefined,
+  ) => {
+    const parameters = createParameters();
+    const assignments = [
+      ...reported({ metadata }, parameters),
+      terminalWrite(resultSql(result, parameters)),
+    ];
+    return updateClaimed("finish", assignments.join(", "), held, parameters, callOptions);
+  };
+
+  const batches = createRecordBatches(insertParts, {
+    get: (name) => get(name, undefined),
+    claim: (name, restartLost) => claim(name, restartLost, undefined),
+    finish: (held, result, metadata) => finish(held, result, metadata, undefined),
+  });
+
   const unblock = async (resourceKey: string, transaction: Transaction) => {
     await inserts.lockResource(resourceKey, transaction);
     const parameters = createParameters();
@@ -132,24 +165,13 @@ export function createPostgresStore(options: PostgresStoreOptions): CountingStor
     transaction: (work) => database.transaction(work),
     insert: (operation, insertOptions) => inserts.insert(operation, insertOptions ?? {}),
     insertTogether: createGroupedInsert(insertParts, inserts),
-    get,
+    get: (name, callOptions) =>
+      callOptions?.transaction === undefined ? batches.get(name) : get(name, callOptions),
     claim(name, callOptions) {
-      const parameters = createParameters();
-      const isLost = "o.state = 'running'";
-      const assignments = [
-        `state = 'running', attempt = o.attempt + 1, update_time = ${nextUpdateTime}`,
-        `losses = o.losses + case when ${isLost} then 1 else 0 end`,
-      ];
-      if (callOptions?.restartLost) {
-        assignments.push(`checkpoint = case when ${isLost} then null else o.checkpoint end`);
-      }
-      return update(
-        assignments.join(", "),
-        `o.name = ${parameters.add(escapeNul(name))} and not o.external
-          and o.state in ('queued', 'running')`,
-        parameters,
-        callOptions,
-      );
+      const restartLost = callOptions?.restartLost === true;
+      return callOptions?.transaction === undefined
+        ? batches.claim(name, restartLost)
+        : claim(name, restartLost, callOptions);
     },
     report(claim, report, callOptions) {
       const parameters = createParameters();
@@ -175,10 +197,9 @@ export function createPostgresStore(options: PostgresStoreOptions): CountingStor
       return updateClaimed("release", `${ended}, ${handovers}`, claim, parameters, callOptions);
     },
     finish(claim, result, report, callOptions) {
-      const parameters = createParameters();
-      const metadata = reported({ metadata: report?.metadata }, parameters);
-      const assignments = [...metadata, terminalWrite(resultSql(result, parameters))];
-      return updateClaimed("finish", assignments.join(", "), claim, parameters, callOptions);
+      return callOptions?.transaction === undefined
+        ? batches.finish(claim, result, report?.metadata)
+        : finish(claim, result, report?.metadata, callOptions);
     },
     async requestCancel(name, whenQueued, cancelOptions) {
       const parameters = createParameters();
@@ -282,12 +303,6 @@ export function createPostgresStore(options: PostgresStoreOptions): CountingStor
       return closing;
     },
   };
-}
-
-/** The record that a worker's claim may write to. */
-function claimed({ name, attempt }: Claim, { add }: Parameters): string {
-  return `o.name = ${add(escapeNul(name))} and o.attempt = ${add(attempt)}::integer
-    and o.state = 'running'`;
 }
 
 function reported(report: Report, { add }: Parameters): string[] {
