@@ -9,6 +9,13 @@ export function transactionUnsupported(who: string): ConnectError {
   });
 }
 
+/** FAILED_PRECONDITION for a call under a transaction that is over. */
+export function transactionOver(): ConnectError {
+  return errorWithInfo(Code.FailedPrecondition, "the transaction is over", {
+    reason: "TRANSACTION_OVER",
+  });
+}
+
 /** The bound that a full store has reached. */
 export type StoreBound = { readonly maxOperations: number } | { readonly maxBytes: number };
 

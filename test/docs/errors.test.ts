@@ -56,6 +56,7 @@ const ofServer: ErrorsOf<typeof serverErrors & typeof endErrors> = {
 
 const ofStores: ErrorsOf<typeof storeErrors & typeof postgresErrors> = {
   transactionUnsupported: storeErrors.transactionUnsupported("memory store"),
+  transactionOver: storeErrors.transactionOver(),
   storeFull: storeErrors.storeFull({ maxOperations: 777 }),
   storeClosed: storeErrors.storeClosed(),
   queueFull: storeErrors.queueFull(777),
@@ -72,7 +73,6 @@ const ofSqlite: ErrorsOf<typeof sqliteErrors> = {
   databaseUnavailable: sqliteErrors.databaseUnavailable(),
   diskFull: sqliteErrors.diskFull(cause),
   transactionTimedOut: sqliteErrors.transactionTimedOut(777),
-  transactionOver: sqliteErrors.transactionOver(),
   databaseCorrupt: sqliteErrors.databaseCorrupt(cause),
   databaseInUse: sqliteErrors.databaseInUse("/data/777"),
   databaseForeign: sqliteErrors.databaseForeign("/data/777", "notes"),

@@ -1,4 +1,4 @@
-import { storeClosed } from "../errors.js";
+import { storeClosed, transactionOver } from "../errors.js";
 import type { StoreOptions, Transaction } from "../operation-store.js";
 import { isRow, type Row } from "../sql/row.js";
 import { databaseError } from "./database-error.js";
@@ -10,7 +10,8 @@ export interface Database {
   rows(text: string, values: readonly unknown[], options: StoreOptions | undefined): Promise<Row[]>;
   /**
    * Run `work` in a transaction of its own: committed once it resolves, and rolled back
-   * if it rejects, with what it rejected with.
+   * if it rejects, with what it rejected with. What it runs is run one after the other, and
+   * refused once it has settled.
    */
   transaction<T>(
     work: (transaction: Transaction) => Promise<T>,
@@ -47,11 +48,23 @@ export function createDatabase(pool: PostgresPool): Database {
       if (isClosed) throw storeClosed();
       const client = await connect(pool);
       const callbacks: (() => void)[] = [];
+      const run = inSequence(client);
+      let isOver = false;
       const transaction: Transaction = {
-        executeSql: (text, values) => client.query(text, values),
+        async executeSql(text, values) {
+          // The connection may be another's by now.
+          if (isOver) throw transactionOver();
+          return run(text, values);
+        },
         afterCommit: (callback) => callbacks.push(callback),
       };
-      const result = await runWithin(client, beginning(lockTimeoutMs), () => work(transaction));
+      const result = await runWithin(client, run, beginning(lockTimeoutMs), async () => {
+        try {
+          return await work(transaction);
+        } finally {
+          isOver = true;
+        }
+      });
       for (const callback of callbacks) callback();
       return result;
     },
@@ -69,6 +82,18 @@ async function connect(pool: PostgresPool): Promise<PostgresClient> {
   }
 }
 
+type Run = PostgresClient["query"];
+
+/** Runs statements in the order in which they come: the driver is to have one at a time. */
+function inSequence(client: PostgresClient): Run {
+  let last: Promise<unknown> = Promise.resolve();
+  return (text, values) => {
+    const result = last.then(() => client.query(text, values));
+    last = result.catch(() => undefined);
+    return result;
+  };
+}
+
 /** One statement, or two that are sent as one. */
 function beginning(lockTimeoutMs: number | undefined): string {
   // What waits for a lock reads afterwards, and must see what the other has committed.
@@ -81,6 +106,7 @@ function beginning(lockTimeoutMs: number | undefined): string {
 /** Gives the client back, whatever happens; closed, where its transaction may be open still. */
 async function runWithin<T>(
   client: PostgresClient,
+  run: Run,
   begin: string,
   work: () => Promise<T>,
 ): Promise<T> {
@@ -89,12 +115,12 @@ async function runWithin<T>(
   const onError = () => undefined;
   client.on("error", onError);
   try {
-    await execute(client, begin);
+    await execute(run, begin);
     let result: T;
     try {
       result = await work();
     } catch (cause) {
-      await client.query("rollback", []).then(
+      await run("rollback", []).then(
         () => {
           isOver = true;
         },
@@ -103,7 +129,7 @@ async function runWithin<T>(
       );
       throw cause;
     }
-    await execute(client, "commit");
+    await execute(run, "commit");
     isOver = true;
     return result;
   } finally {
@@ -112,9 +138,9 @@ async function runWithin<T>(
   }
 }
 
-async function execute(client: PostgresClient, text: string): Promise<void> {
+async function execute(run: Run, text: string): Promise<void> {
   try {
-    await client.query(text, []);
+    await run(text, []);
   } catch (cause) {
     throw databaseError(cause);
   }

@@ -51,20 +51,28 @@ export function createGroupedInsert(parts: InsertParts, inserts: OperationInsert
   const insertGroup = async (
     members: readonly Member[],
   ): Promise<readonly (OperationRecord | undefined)[]> => {
-    if (members.length === 1) return [undefined];
+    // A second one of the same name goes alone, to be told that it is taken.
+    const first = new Map(members.toReversed().map((member) => [member.operation.name, member]));
+    if (first.size === 1) return members.map(() => undefined);
     let isWritten = false;
     try {
-      return await database.transaction(
+      const records = await database.transaction(
         async (transaction) => {
-          const records = await writeRows(parts, members, transaction);
-          await Promise.all(
-            records.map((record, at) => record && members[at]?.together(record, transaction)),
+          const written = await writeRows(parts, [...first.values()], transaction);
+          const outcomes = await Promise.allSettled(
+            written.map((record) => first.get(record.name)?.together(record, transaction)),
           );
+          const failed = outcomes.find((outcome) => outcome.status === "rejected");
+          if (failed !== undefined) throw failed.reason;
           isWritten = true;
-          return records;
+          return new Map(written.map((record) => [record.name, record]));
         },
         { lockTimeoutMs },
       );
+      return members.map((member) => {
+        const { name } = member.operation;
+        return first.get(name) === member ? records.get(name) : undefined;
+      });
     } catch (cause) {
       // A commit that was not answered may stand.
       if (isWritten || !mayBeOfOne(cause)) throw cause;
@@ -87,12 +95,12 @@ export function createGroupedInsert(parts: InsertParts, inserts: OperationInsert
   };
 }
 
-/** The record of each member, undefined where its row met another. */
+/** The records of the members whose row did not meet another. */
 async function writeRows(
   { database, table, columns }: InsertParts,
   members: readonly Member[],
   transaction: Transaction,
-): Promise<(OperationRecord | undefined)[]> {
+): Promise<OperationRecord[]> {
   const { add, values } = createParameters();
   const each = (type: string, read: (member: Member) => unknown) =>
     `${add(members.map((member) => read(member) ?? null))}::${type}[]`;
@@ -130,15 +138,5 @@ async function writeRows(
     values,
     { transaction },
   );
-  const records = new Map<string, OperationRecord>();
-  for (const row of rows) {
-    const record = recordFromRow(row);
-    records.set(record.name, record);
-  }
-  return members.map(({ operation: { name } }) => {
-    const record = records.get(name);
-    // A second member of the same name is not the one that was written.
-    records.delete(name);
-    return record;
-  });
+  return rows.map(recordFromRow);
 }

@@ -24,6 +24,18 @@ export interface RecordCalls {
 /** What a statement for many said of one; undefined: it has to be asked on its own. */
 type Answer = { readonly record: OperationRecord | undefined } | undefined;
 
+type RecordsByName = ReadonlyMap<string, OperationRecord>;
+
+interface ClaimItem {
+  readonly name: string;
+  readonly restartLost: boolean;
+}
+
+interface FinishItem extends Claim {
+  readonly result: StoredResult;
+  readonly metadata: Uint8Array | undefined;
+}
+
 /** A result of more bytes goes alone: together they would be more than a statement can have. */
 const maxSharedBytes = 64 * 1024;
 
@@ -38,7 +50,7 @@ export function createRecordBatches(
   { database, table, columns }: InsertParts,
   alone: RecordCalls,
 ): RecordCalls {
-  const recordsByName = (rows: readonly Row[]): Map<string, OperationRecord> =>
+  const recordsByName = (rows: readonly Row[]): RecordsByName =>
     new Map(
       rows.map((row) => {
         const record = recordFromRow(row);
@@ -46,7 +58,9 @@ export function createRecordBatches(
       }),
     );
 
+  /** Who reads needs no answer of another's: what is not found is not there. */
   const readAll = async (names: readonly string[]): Promise<Answer[]> => {
+    if (names.length === 1) return [undefined];
     const rows = await database.rows(
       `select ${columns} from ${table} o where o.name = any($1::text[]) and ${isVisible}`,
       [[...new Set(names)].map(escapeNul)],
@@ -56,20 +70,7 @@ export function createRecordBatches(
     return names.map((name) => ({ record: found.get(name) }));
   };
 
-  /** The answers to a write: a second item of the same name was not the one that was written. */
-  const written = (rows: readonly Row[], names: readonly string[]): Answer[] => {
-    const records = recordsByName(rows);
-    return names.map((name) => {
-      const record = records.get(name);
-      records.delete(name);
-      return record && { record };
-    });
-  };
-
-  const claimAll = async (
-    items: readonly { name: string; restartLost: boolean }[],
-  ): Promise<Answer[]> => {
-    const names = items.map(({ name }) => name);
+  const claimAll = async (items: readonly ClaimItem[]): Promise<RecordsByName> => {
     const rows = await database.rows(
       `with free as materialized (
         select o.name, given.restart
@@ -79,20 +80,17 @@ export function createRecordBatches(
       )
       update ${table} o set ${claimWrite("free.restart")} from free, ${statementTime}
       where o.name = free.name and ${isClaimable} returning ${columns}`,
-      [names.map(escapeNul), items.map(({ restartLost }) => restartLost)],
+      [items.map(({ name }) => escapeNul(name)), items.map(({ restartLost }) => restartLost)],
       undefined,
     );
-    return written(rows, names);
+    return recordsByName(rows);
   };
 
-  const finishAll = async (
-    items: readonly { claim: Claim; result: StoredResult; metadata: Uint8Array | undefined }[],
-  ): Promise<Answer[]> => {
-    const names = items.map(({ claim }) => claim.name);
+  const finishAll = async (items: readonly FinishItem[]): Promise<RecordsByName> => {
     const { add, values } = createParameters();
     const given = [
-      `${add(names.map(escapeNul))}::text[]`,
-      `${add(items.map(({ claim }) => claim.attempt))}::integer[]`,
+      `${add(items.map(({ name }) => escapeNul(name)))}::text[]`,
+      `${add(items.map(({ attempt }) => attempt))}::integer[]`,
       `${add(items.map(({ result }) => result.kind))}::text[]`,
       `${add(items.map(({ result }) => result.value))}::bytea[]`,
       `${add(items.map(({ metadata }) => metadata ?? null))}::bytea[]`,
@@ -113,12 +111,12 @@ export function createRecordBatches(
       values,
       undefined,
     );
-    return written(rows, names);
+    return recordsByName(rows);
   };
 
-  const reads = createBatcher({ run: together(readAll) });
-  const claims = createBatcher({ run: together(claimAll) });
-  const ends = createBatcher({ run: together(finishAll) });
+  const reads = createBatcher({ run: readAll });
+  const claims = createBatcher({ run: writingTogether(claimAll) });
+  const ends = createBatcher({ run: writingTogether(finishAll) });
 
   /** What the batch has answered, or else what `ask` does. */
   const recordOf = async <Item>(
@@ -137,19 +135,27 @@ export function createRecordBatches(
     finish(claim, result, metadata) {
       const ask = () => alone.finish(claim, result, metadata);
       const bytes = result.value.length + (metadata?.length ?? 0);
-      return bytes > maxSharedBytes ? ask() : recordOf(ends, { claim, result, metadata }, ask);
+      return bytes > maxSharedBytes ? ask() : recordOf(ends, { ...claim, result, metadata }, ask);
     },
   };
 }
 
-/** One item goes alone; so do all, where one may have made the statement fail. */
-function together<Item>(
-  run: (items: readonly Item[]) => Promise<Answer[]>,
+/**
+ * One item goes alone, and so does a second one of the same operation; all of them do, where one may have made
+ * the statement fail.
+ */
+function writingTogether<Item extends { readonly name: string }>(
+  write: (items: readonly Item[]) => Promise<RecordsByName>,
 ): (items: readonly Item[]) => Promise<Answer[]> {
   return async (items) => {
-    if (items.length === 1) return [undefined];
+    const first = new Map(items.toReversed().map((item) => [item.name, item]));
+    if (first.size === 1) return items.map(() => undefined);
     try {
-      return await run(items);
+      const written = await write([...first.values()]);
+      return items.map((item) => {
+        const record = first.get(item.name) === item ? written.get(item.name) : undefined;
+        return record && { record };
+      });
     } catch (cause) {
       if (!mayBeOfOne(cause)) throw cause;
       return items.map(() => undefined);

@@ -1,16 +1,11 @@
 import { Code, type ConnectError } from "@connectrpc/connect";
 import type { Clock } from "../../internal/clock.js";
 import { turnEnd } from "../../internal/turn-end.js";
-import { storeClosed, transactionUnsupported } from "../errors.js";
+import { storeClosed, transactionOver, transactionUnsupported } from "../errors.js";
 import type { StoreOptions, Transaction } from "../operation-store.js";
 import { executeSql } from "./execute-sql.js";
 import type { SqliteDatabase } from "./sqlite-database.js";
-import {
-  databaseError,
-  databaseUnavailable,
-  transactionOver,
-  transactionTimedOut,
-} from "./sqlite-errors.js";
+import { databaseError, databaseUnavailable, transactionTimedOut } from "./sqlite-errors.js";
 
 /** What a group commit stands on. */
 export interface GroupCommitParts {

@@ -76,13 +76,6 @@ export function transactionTimedOut(maxTransactionMs: number): ConnectError {
   );
 }
 
-/** FAILED_PRECONDITION for a call under a transaction that is over. */
-export function transactionOver(): ConnectError {
-  return errorWithInfo(Code.FailedPrecondition, "the transaction is over", {
-    reason: "TRANSACTION_OVER",
-  });
-}
-
 /** DATA_LOSS for a file that is damaged. */
 export function databaseCorrupt(cause: unknown): ConnectError {
   return errorWithInfo(Code.DataLoss, "the database is damaged", {

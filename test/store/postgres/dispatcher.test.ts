@@ -12,6 +12,7 @@ import {
 import { dispatcherContract } from "../../../src/testing/index.js";
 import { createDeferred } from "../../support/deferred.js";
 import { createTestDatabase, type TestDatabase } from "../../support/postgres/test-database.js";
+import { watchedPool } from "../../support/postgres/watched-pool.js";
 
 const settled: Settlement = { kind: "settled" };
 
@@ -72,6 +73,35 @@ describe("Dispatcher on pg-boss", () => {
     assert.equal(await delivered.promise, operation.name);
     await dispatcher.stop();
     await pool.end();
+  });
+
+  it("sends what is dispatched at the same time in one transaction by one statement", async () => {
+    const texts: string[] = [];
+    const pool = watchedPool(database.pool, (text) => {
+      texts.push(text);
+    });
+    const store = createPostgresStore({ pool });
+    const dispatcher = aDispatcher({ pool });
+    const method = "test.v1.Service/Together";
+    const names = ["operations/a", "operations/b", "operations/c"];
+    await dispatcher.prepare?.(method);
+    texts.length = 0;
+    await store.transaction(async (transaction) => {
+      await Promise.all(
+        names.map((name) => dispatcher.dispatch({ name, method }, { transaction })),
+      );
+    });
+    assert.equal(texts.filter((text) => /insert into longrunning_queue/i.test(text)).length, 1);
+    const delivered: string[] = [];
+    const all = createDeferred();
+    dispatcher.serve(method, async ({ name }) => {
+      delivered.push(name);
+      if (delivered.length === names.length) all.resolve();
+      return settled;
+    });
+    await all.promise;
+    await dispatcher.stop();
+    assert.deepEqual(delivered.toSorted(), names);
   });
 
   it("is woken by a notification, long before it would poll", async () => {

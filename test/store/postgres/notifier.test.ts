@@ -7,6 +7,7 @@ import { createNotificationListener } from "../../../src/store/postgres/index.js
 import { createNotifier } from "../../../src/store/postgres/notifier.js";
 import { createDeferred } from "../../support/deferred.js";
 import { createTestDatabase, type TestDatabase } from "../../support/postgres/test-database.js";
+import { verbOf, watchedPool } from "../../support/postgres/watched-pool.js";
 
 const channel = "notifier_test";
 
@@ -16,28 +17,8 @@ beforeAll(async () => {
   database = await createTestDatabase();
 });
 
-/** A pool that tells of its statements before it runs them; `before` may hold one back. */
-function watchedPool(before: (text: string, values: unknown[]) => Promise<void> | void) {
-  const { pool } = database;
-  const watched: PostgresPool = {
-    async query(text, values) {
-      await before(text, values);
-      return pool.query(text, values);
-    },
-    async connect() {
-      const client = await pool.connect();
-      return {
-        async query(text, values) {
-          await before(text, values);
-          return client.query(text, values);
-        },
-        release: (destroy) => client.release(destroy),
-        on: (event, listener) => client.on(event, listener),
-        removeListener: (event, listener) => client.removeListener(event, listener),
-      };
-    },
-  };
-  return watched;
+function watched(before: Parameters<typeof watchedPool>[1]): PostgresPool {
+  return watchedPool(database.pool, before);
 }
 
 function aNotifier(pool: PostgresPool, observer?: PostgresObserver) {
@@ -73,7 +54,7 @@ describe("Notifier", () => {
     const sent: unknown[] = [];
     const gate = createDeferred();
     const { notifier } = aNotifier(
-      watchedPool(async (_, [, payloads]) => {
+      watched(async (_, [, payloads]) => {
         sent.push(payloads);
         await gate.promise;
       }),
@@ -89,8 +70,8 @@ describe("Notifier", () => {
   it("sends after its transaction has committed, and nothing of one that was rolled back", async () => {
     const texts: string[] = [];
     const { database: ofPool, notifier } = aNotifier(
-      watchedPool((text) => {
-        texts.push(text.split(" ")[0] ?? "");
+      watched((text) => {
+        texts.push(verbOf(text));
       }),
     );
     const listening = await listen("committed");
@@ -127,7 +108,7 @@ describe("Notifier", () => {
     const lost = createDeferred<unknown>();
     let isBroken = true;
     const { notifier } = aNotifier(
-      watchedPool(() => {
+      watched(() => {
         if (isBroken) throw new Error("cut");
       }),
       { notificationsLost: lost.resolve },
@@ -162,7 +143,7 @@ describe("Notifier", () => {
     const sizes: number[] = [];
     let lost = 0;
     const { notifier } = aNotifier(
-      watchedPool(async (_, [, payloads]) => {
+      watched(async (_, [, payloads]) => {
         sizes.push(Array.isArray(payloads) ? payloads.length : Number.NaN);
         await gate.promise;
       }),
@@ -182,7 +163,7 @@ describe("Notifier", () => {
     const sent: unknown[] = [];
     const gate = createDeferred();
     const { notifier } = aNotifier(
-      watchedPool(async (_, [, payloads]) => {
+      watched(async (_, [, payloads]) => {
         sent.push(payloads);
         await gate.promise;
       }),

@@ -53,6 +53,20 @@ describe("Signals by LISTEN and NOTIFY", () => {
     });
   }
 
+  it("reach this process without a listener, once their transaction has committed", async () => {
+    const signals = createPostgresSignals({ pool: database.pool });
+    const store = createPostgresStore({ pool: database.pool });
+    const kinds: SignalKind[] = [];
+    await signals.subscribe("operations/near", (kind) => kinds.push(kind));
+    await signals.publish("operations/near", "cancel-requested");
+    await store.transaction(async (transaction) => {
+      await signals.publish("operations/near", "done", { transaction });
+      assert.deepEqual(kinds, ["cancel-requested"]);
+    });
+    assert.deepEqual(kinds, ["cancel-requested", "done"]);
+    await signals.close();
+  });
+
   it("reach the subscribers of another process", async () => {
     const [here, there] = [someSignals(), someSignals()];
     const heard = createDeferred<SignalKind>();

@@ -143,8 +143,7 @@ describe("createPostgresStore", () => {
       away.insert(anOperation({ resourceKey: "a" })),
       away.transaction(async () => undefined),
     ];
-    for (const call of calls) {
-      const { code, reason } = await refusal(call);
+    for (const { code, reason } of await Promise.all(calls.map(refusal))) {
       assert.deepEqual([code, reason], [Code.Unavailable, "DATABASE_UNAVAILABLE"]);
     }
     await pool.end();
