@@ -162,6 +162,10 @@ function createTransactionalServer(
       note("hide", options);
       return inner.hide(name);
     },
+    unblock(resourceKey, options) {
+      note("unblock", options);
+      return inner.unblock(resourceKey);
+    },
   };
   const queue = createInProcessDispatcher({ clock });
   const dispatcher: Dispatcher = {
@@ -190,14 +194,23 @@ function createTransactionalServer(
 }
 
 describe("over a store with transactions", () => {
+  const resource = "printers/1";
+
   it("puts an operation in the store and in the queue in one, and runs it after the commit", async () => {
     const { operations, order, clock } = createTransactionalServer();
     await operations.start(Print, {});
     await clock.advance(0);
     expect(order).toEqual([
       ...["begin", "insert", "dispatch", "commit", "run"],
-      ...["begin", "finish", "publish done", "commit"],
+      ...["finish outside", "publish done outside"],
     ]);
+  });
+
+  it("ends an operation and frees its resource in one", async () => {
+    const { operations, order, clock } = createTransactionalServer();
+    await operations.start(Print, {}, { resource });
+    await clock.advance(0);
+    expect(order.slice(5)).toEqual(["begin", "finish", "publish done", "unblock", "commit"]);
   });
 
   it("runs nothing when the commit fails", async () => {
@@ -228,7 +241,7 @@ describe("over a store with transactions", () => {
     expect(order).toEqual(["insert", "dispatch"]);
     commit();
     await clock.advance(0);
-    expect(order.slice(2)).toEqual(["run", "begin", "finish", "publish done", "commit"]);
+    expect(order.slice(2)).toEqual(["run", "finish outside", "publish done outside"]);
   });
 
   const storeCalls = new Map([
@@ -240,12 +253,29 @@ describe("over a store with transactions", () => {
     "tells of a %s in its transaction, and is heard after the commit",
     async (what, kind, write) => {
       const server = createTransactionalServer();
+      const { name } = await server.operations.create(Print, {}, { resource });
+      await server.listen(name);
+      server.order.length = 0;
+      await write(server, name);
+      const call = storeCalls.get(what) ?? "finish";
+      const freed = what === "cancel" ? [] : ["unblock"];
+      expect(server.order).toEqual([
+        ...["begin", call, `publish ${kind}`, ...freed, "commit"],
+        `hear ${kind}`,
+      ]);
+    },
+  );
+
+  it.each(writes)(
+    "takes no transaction for a %s where no resource is to be freed, and tells of it after the write",
+    async (what, kind, write) => {
+      const server = createTransactionalServer();
       const { name } = await server.operations.create(Print, {});
       await server.listen(name);
       server.order.length = 0;
       await write(server, name);
       const call = storeCalls.get(what) ?? "finish";
-      expect(server.order).toEqual(["begin", call, `publish ${kind}`, "commit", `hear ${kind}`]);
+      expect(server.order).toEqual([`${call} outside`, `publish ${kind} outside`, `hear ${kind}`]);
     },
   );
 
@@ -259,14 +289,14 @@ describe("over a store with transactions", () => {
           if (commits > 1) throw new ConnectError("serialization failure", Code.Aborted);
         },
       });
-      const { name } = await server.operations.create(Print, {});
+      const { name } = await server.operations.create(Print, {}, { resource });
       await server.listen(name);
       expect((await rejectionOf(write(server, name))).code).toBe(Code.Aborted);
       expect(server.order).not.toContain(`hear ${kind}`);
     },
   );
 
-  it("tells of a handover in its transaction", async () => {
+  it("tells of a handover after its write", async () => {
     const { operations, order, listen, clock } = createTransactionalServer({
       work: ({ signal }) =>
         new Promise((_, reject) => {
@@ -280,7 +310,7 @@ describe("over a store with transactions", () => {
     const stopped = operations.shutdown({ graceMs: 10 });
     await clock.advance(10);
     await stopped;
-    expect(order).toEqual(["begin", "release", "publish missed", "commit", "hear missed"]);
+    expect(order).toEqual(["release outside", "publish missed outside", "hear missed"]);
   });
 });
 
