@@ -99,6 +99,7 @@ export interface ListOutcome {
   readonly pages: number;
   /** Processor time, with that of the collector's threads. */
   readonly micros: number;
+  readonly elapsedMicros: number;
 }
 
 /** When a result was there, by the monotonic clock that all processes share. */

@@ -95,7 +95,8 @@ async function list({ page, wanted, durationMs }: List): Promise<ListOutcome> {
     pages += 1;
   } while (performance.now() - startMs < durationMs);
   const { user, system } = process.cpuUsage(before);
-  return { pages, micros: user + system };
+  const elapsedMicros = (performance.now() - startMs) * 1000;
+  return { pages, micros: user + system, elapsedMicros };
 }
 
 function nextName(): string {
