@@ -38,8 +38,8 @@ export interface ConnectPostgresOptions {
   /** As in `PgBossDispatcherOptions`. */
   leaseSeconds?: number | undefined;
   /**
-   * False: neither LISTEN nor NOTIFY, for poolers in transaction mode and for very many
-   * ends a second. Everything works by polling then, only slower. Default: true.
+   * False: neither LISTEN nor NOTIFY, for poolers in transaction mode. Everything works by
+   * polling then, only slower. Default: true.
    */
   notify?: boolean | undefined;
   /** As in `PostgresSignalsOptions`. */
