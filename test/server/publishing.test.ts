@@ -206,6 +206,33 @@ describe("over a store with transactions", () => {
     ]);
   });
 
+  it("tells of a start once, whose group failed and which was inserted alone then", async () => {
+    const clock = createManualClock();
+    const inner = createMemoryStore({ clock });
+    const { transaction, commit } = createTransaction();
+    const started: string[] = [];
+    const { operations, events } = createPrintServer(() => ({ pages: 1 }), {
+      clock,
+      store: {
+        ...inner,
+        async insertTogether(operation, together) {
+          const outcome = await inner.insert(operation);
+          if (outcome.kind !== "inserted") return outcome;
+          // The first one is rolled back.
+          await together(outcome.record, createTransaction().transaction);
+          await together(outcome.record, transaction);
+          commit();
+          return outcome;
+        },
+      },
+      observer: { started: ({ name }) => started.push(name) },
+    });
+    const { name } = await operations.start(Print, {});
+    await clock.advance(0);
+    expect((await inner.get(name))?.state).toBe("done");
+    expect({ started, events }).toEqual({ started: [name], events: [] });
+  });
+
   it("ends an operation and frees its resource in one", async () => {
     const { operations, order, clock } = createTransactionalServer();
     await operations.start(Print, {}, { resource });

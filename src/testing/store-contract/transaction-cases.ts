@@ -1,5 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import type { OperationStore } from "../../store/operation-store.js";
+import type { OperationStore, Transaction } from "../../store/operation-store.js";
 import { assertSame, assertThat, type ContractCase } from "../contract.js";
 import { cancelled, claimed, finished, newOperation, response, storeCase } from "./store-case.js";
 
@@ -35,6 +35,30 @@ export const transactionCases: readonly ContractCase<OperationStore>[] = [
       assertSame((await store.get(claim.name))?.state, "running", "the state of the finished one");
       assertThat((await store.get(deleted.name)) !== undefined, "the deleted one is there");
       assertSame((await store.finish(claim, response))?.state, "done", "the end after that");
+    },
+  ),
+  storeCase(
+    "inserts together, where it can, what belongs together, and nothing where that fails",
+    async (store) => {
+      const { insertTogether } = store;
+      if (insertTogether === undefined) return;
+      const [operation, companion] = [newOperation(), newOperation()];
+      const insertBoth = async (_: unknown, transaction: Transaction) => {
+        await store.insert(companion, { transaction });
+      };
+      const failed = await insertTogether(operation, async (record, transaction) => {
+        await insertBoth(record, transaction);
+        throw new ConnectError("undo", Code.Aborted);
+      }).catch((error: unknown) => ConnectError.from(error).code);
+      assertSame(failed, Code.Aborted, "what it rejected with");
+      assertSame(await store.get(operation.name), undefined, "the insert");
+      assertSame(await store.get(companion.name), undefined, "what belongs to it");
+      const outcome = await insertTogether(operation, insertBoth);
+      assertSame(outcome.kind, "inserted", "the outcome");
+      assertSame((await store.get(operation.name))?.state, "queued", "its state");
+      assertThat((await store.get(companion.name)) !== undefined, "what belongs to it is there");
+      const again = await insertTogether(operation, insertBoth);
+      assertSame(again.kind, "name-taken", "the outcome of the same name");
     },
   ),
   storeCase(

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { beforeAll, describe, it } from "vitest";
 import { createPostgresStore, migrate } from "../../../src/store/postgres/index.js";
 import { storeContract } from "../../../src/testing/index.js";
@@ -10,6 +11,10 @@ beforeAll(async () => {
   await migrate(database.pool);
 });
 
+/** Closes the store, or sweeps up what belongs to the other cases too. */
+const isOfWholeStore = (title: string) =>
+  /closed|overdue|grace|deadline|expire|removes|not done/.test(title);
+
 describe("OperationStore in PostgreSQL", () => {
   for (const { title, run } of storeContract) {
     it(title, async () => {
@@ -18,4 +23,17 @@ describe("OperationStore in PostgreSQL", () => {
       await store.close();
     });
   }
+
+  it("fulfils each case beside all others on one store, whose calls share statements then", async () => {
+    const store = createPostgresStore({ pool: database.pool });
+    const together = storeContract.filter(({ title }) => !isOfWholeStore(title));
+    const outcomes = await Promise.allSettled(together.map(({ run }) => run(store)));
+    assert.deepEqual(
+      outcomes.flatMap((outcome, at) =>
+        outcome.status === "rejected" ? [`${together[at]?.title}: ${outcome.reason}`] : [],
+      ),
+      [],
+    );
+    await store.close();
+  });
 });
