@@ -8,6 +8,7 @@ import { packageMissing } from "./postgres-errors.js";
 import type { PostgresObserver } from "./postgres-observer.js";
 import { createPostgresSignals } from "./postgres-signals.js";
 import { createPostgresStore } from "./postgres-store.js";
+import { preparing } from "./prepared-statements.js";
 import { schemaName } from "./schema-name.js";
 
 /** How operations live in a PostgreSQL database. */
@@ -42,6 +43,11 @@ export interface ConnectPostgresOptions {
    * polling then, only slower. Default: true.
    */
   notify?: boolean | undefined;
+  /**
+   * False: have no statement prepared, which poolers in transaction mode may not keep. Default:
+   * true, unless `notify` is false or `listenConnectionString` is given, which tell of a pooler.
+   */
+  prepareStatements?: boolean | undefined;
   /** As in `PostgresSignalsOptions`. */
   pollIntervalMs?: number | undefined;
   observer?: PostgresObserver | undefined;
@@ -118,10 +124,13 @@ export async function connectPostgres(options: ConnectPostgresOptions): Promise<
     pool.on("error", () => undefined);
     return pool;
   };
-  const pool = poolOf(max - upkeepConnections);
+  const statementPool = poolOf(max - upkeepConnections);
+  const isPrepared =
+    options.prepareStatements ?? (notify && options.listenConnectionString === undefined);
+  const pool = isPrepared ? preparing(statementPool) : statementPool;
   const upkeepPool = poolOf(upkeepConnections);
   const endPools = async () => {
-    await Promise.all([pool.end(), upkeepPool.end()]);
+    await Promise.all([statementPool.end(), upkeepPool.end()]);
   };
   const undo: (() => Promise<void>)[] = [endPools];
   try {
