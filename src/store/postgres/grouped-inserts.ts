@@ -54,7 +54,6 @@ export function createGroupedInsert(parts: InsertParts, inserts: OperationInsert
     // A second one of the same name goes alone, to be told that it is taken.
     const first = new Map(members.toReversed().map((member) => [member.operation.name, member]));
     if (first.size === 1) return members.map(() => undefined);
-    let isWritten = false;
     try {
       const records = await database.transaction(
         async (transaction) => {
@@ -64,7 +63,6 @@ export function createGroupedInsert(parts: InsertParts, inserts: OperationInsert
           );
           const failed = outcomes.find((outcome) => outcome.status === "rejected");
           if (failed !== undefined) throw failed.reason;
-          isWritten = true;
           return new Map(written.map((record) => [record.name, record]));
         },
         { lockTimeoutMs },
@@ -74,8 +72,8 @@ export function createGroupedInsert(parts: InsertParts, inserts: OperationInsert
         return first.get(name) === member ? records.get(name) : undefined;
       });
     } catch (cause) {
-      // A commit that was not answered may stand.
-      if (isWritten || !mayBeOfOne(cause)) throw cause;
+      // A commit that was not answered may stand; one that was refused does not.
+      if (!mayBeOfOne(cause)) throw cause;
       return members.map(() => undefined);
     }
   };

@@ -69,6 +69,16 @@ describe("insertTogether of the PostgreSQL store", () => {
       if (text.includes("companions")) return;
       verbs.push(verbOf(text));
     });
+    const operations = Array.from({ length: 20 }, () => anOperation());
+    const outcomes = await Promise.all(
+      operations.map((operation) => insertTogether(operation, accompany, pool)),
+    );
+    assert.deepEqual(verbs, ["begin", "insert", "commit"]);
+    assert.ok(outcomes.every(({ kind }) => kind === "inserted"));
+    assert.equal(await companionsOf(operations), 20);
+  });
+
+  it("writes the record that an insert on its own writes", async () => {
     const operations = Array.from({ length: 20 }, (_, at) =>
       anOperation({
         parent: `printers/${at}`,
@@ -79,11 +89,7 @@ describe("insertTogether of the PostgreSQL store", () => {
         requestId: aRequestId(crypto.randomUUID()),
       }),
     );
-    const outcomes = await Promise.all(
-      operations.map((operation) => insertTogether(operation, accompany, pool)),
-    );
-    assert.deepEqual(verbs, ["begin", "insert", "commit"]);
-    assert.equal(await companionsOf(operations), 20);
+    const outcomes = await Promise.all(operations.map((operation) => insertTogether(operation)));
     for (const [at, outcome] of outcomes.entries()) {
       assert.equal(outcome.kind, "inserted");
       const given = operations[at];
