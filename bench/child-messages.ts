@@ -28,6 +28,8 @@ interface ChildAsks {
   fill: { argument: [Fill]; answer: FillOutcome };
   /** List one page again and again, for so long. */
   list: { argument: [List]; answer: ListOutcome };
+  /** Answer ListOperations with a page of 1,000 again and again, for so long. */
+  answerPages: { argument: [AnswerPages]; answer: ListOutcome };
   /** Begin many waits at a time, in one process; then end what they wait for. */
   pend: { argument: [Pend]; answer: PendOutcome };
 }
@@ -92,6 +94,12 @@ export interface List {
   /** From 1. The last full page where there are fewer. */
   readonly page: number;
   readonly wanted: WantedOperations;
+  readonly durationMs: number;
+}
+
+export interface AnswerPages {
+  /** Copied from what is stored, or encoded from a message that is made of it. */
+  readonly form: "copied" | "encoded";
   readonly durationMs: number;
 }
 

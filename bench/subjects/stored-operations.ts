@@ -2,12 +2,32 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { AnySchema } from "@bufbuild/protobuf/wkt";
+import { createHandlerContext } from "@connectrpc/connect";
 import { v7 as uuidv7 } from "uuid";
-import { OperationSchema } from "../../src/protos.js";
+import { wireAnswersOf } from "../../src/internal/wire-message.js";
+import {
+  ListOperationsRequestSchema,
+  ListOperationsResponseSchema,
+  OperationSchema,
+  Operations,
+} from "../../src/protos.js";
 import { parseFilter } from "../../src/server/filter/parse-filter.js";
-import { createMemoryStore, type ListQuery, type OperationStore } from "../../src/server/index.js";
+import {
+  createMemoryStore,
+  createOperations,
+  type ListQuery,
+  type OperationStore,
+  type OperationsServer,
+} from "../../src/server/index.js";
 import { PrintMetadataSchema } from "../../test/gen/printing/v1/printing_pb.js";
-import type { Fill, FillOutcome, List, ListOutcome, WantedOperations } from "../child-messages.js";
+import type {
+  AnswerPages,
+  Fill,
+  FillOutcome,
+  List,
+  ListOutcome,
+  WantedOperations,
+} from "../child-messages.js";
 import { runStored, settledMemory } from "../child-side.js";
 import { Print } from "./print.js";
 
@@ -16,6 +36,8 @@ const pageSize = 50;
 const typeUrl = `type.googleapis.com/${PrintMetadataSchema.typeName}`;
 
 let store: OperationStore | undefined;
+/** Over the store, as soon as somebody asks for answers. */
+let server: OperationsServer | undefined;
 let stored = 0;
 let open = 0;
 /** Where pages begin that were walked to. */
@@ -23,6 +45,7 @@ const starts = new Map<string, ListQuery["after"]>();
 
 async function fill({ operations, openEvery, wireBytes }: Fill): Promise<FillOutcome> {
   store = undefined;
+  server = undefined;
   starts.clear();
   stored = operations;
   open = Math.ceil(operations / openEvery);
@@ -99,6 +122,52 @@ async function list({ page, wanted, durationMs }: List): Promise<ListOutcome> {
   return { pages, micros: user + system, elapsedMicros };
 }
 
+const listRequest = create(ListOperationsRequestSchema, { name: parent, pageSize: 1000 });
+const { listOperations } = Operations.method;
+
+async function answerPages({ form, durationMs }: AnswerPages): Promise<ListOutcome> {
+  if (store === undefined) throw new Error("nothing is stored");
+  server ??= createOperations({ store });
+  const { service } = server;
+  const context = createHandlerContext({
+    service: Operations,
+    method: listOperations,
+    protocolName: "grpc",
+    requestMethod: "POST",
+    url: "http://localhost",
+  });
+  const wire = wireAnswersOf(service.listOperations);
+  const copied = () =>
+    new Promise<Uint8Array>((resolve, reject) => {
+      wire?.answer(listRequest, context, {
+        end: context.signal,
+        send(message) {
+          const bytes = Buffer.allocUnsafe(message.byteLength);
+          message.writeTo(bytes, 0);
+          resolve(bytes);
+        },
+        fail: reject,
+      });
+    });
+  const encoded = async () =>
+    toBinary(
+      ListOperationsResponseSchema,
+      create(ListOperationsResponseSchema, await service.listOperations(listRequest, context)),
+    );
+  const answer = form === "copied" ? copied : encoded;
+  const startMs = performance.now();
+  const before = process.cpuUsage();
+  let pages = 0;
+  do {
+    const bytes = await answer();
+    if (bytes.byteLength < 300_000) throw new Error(`a page of ${bytes.byteLength} bytes`);
+    pages += 1;
+  } while (performance.now() - startMs < durationMs);
+  const { user, system } = process.cpuUsage(before);
+  const elapsedMicros = (performance.now() - startMs) * 1000;
+  return { pages, micros: user + system, elapsedMicros };
+}
+
 function nextName(): string {
   return `${parent}/operations/${uuidv7()}`;
 }
@@ -121,5 +190,6 @@ function payloadsOf(
 runStored(async (message) => {
   if (message.ask === "fill") return fill(message.argument);
   if (message.ask === "list") return list(message.argument);
+  if (message.ask === "answerPages") return answerPages(message.argument);
   throw new Error(`a store is not asked for ${message.ask}`);
 });

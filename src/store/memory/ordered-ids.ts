@@ -35,6 +35,8 @@ const leafSize = 512;
 /** @param compare A total order: 0 for one and the same id alone. */
 export function createOrderedIds(compare: (one: number, other: number) => number): OrderedIds {
   const leaves: Leaf[] = [];
+  /** The last leaf that went, for the next that comes first. */
+  let emptied: Leaf | undefined;
 
   /** The first leaf whose last id does not come before the place; their number where all do. */
   const leafAt = (place: Probe) => {
@@ -46,6 +48,13 @@ export function createOrderedIds(compare: (one: number, other: number) => number
       else high = middle;
     }
     return low;
+  };
+
+  const addFirst = (id: number) => {
+    const leaf = emptied ?? createLeaf([]);
+    emptied = undefined;
+    insertAt(leaf, 0, id);
+    leaves.push(leaf);
   };
 
   const addToFull = (at: number, leaf: Leaf, index: number, id: number) => {
@@ -71,7 +80,7 @@ export function createOrderedIds(compare: (one: number, other: number) => number
         leaf = before;
         index = before.size;
       }
-      if (leaf === undefined) leaves.push(createLeaf([id]));
+      if (leaf === undefined) addFirst(id);
       else if (leaf.size === leafSize) addToFull(at, leaf, index, id);
       else insertAt(leaf, index, id);
     },
@@ -85,6 +94,8 @@ export function createOrderedIds(compare: (one: number, other: number) => number
       leaf.size -= 1;
       if (leaf.size === 0) {
         leaves.splice(at, 1);
+        // Of a few ids that come and go, the last one goes often.
+        if (leaves.length === 0) emptied = leaf;
         return;
       }
       const next = leaves[at + 1];
