@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from "../internal/clock.js";
+import { withOneTimer } from "../internal/one-timer-clock.js";
 import { inRange, longestMs } from "../internal/option-bounds.js";
 import type { OutcomeOptions } from "../operation/outcome.js";
 import type { WaitObserver } from "./observer.js";
@@ -56,7 +57,7 @@ export interface ClientSettings {
 /** @throws RangeError for an option out of its bounds, naming it. */
 export function clientSettings(options: ClientOptions): ClientSettings {
   return {
-    clock: options.clock ?? systemClock,
+    clock: withOneTimer(options.clock ?? systemClock),
     poll: pollPolicyOf(options.poll),
     tryWait: (options.mode ?? "auto") === "auto",
     waitSliceMs: inRange("waitSliceMs", options.waitSliceMs ?? 30_000, 1, longestMs),
