@@ -13,7 +13,8 @@ export function withOneTimer(clock: Clock): Clock {
     schedule(delayMs, callback, options) {
       if (options?.background) return clock.schedule(delayMs, callback, options);
       const timer = new ScheduledCallback(callback);
-      queue.add(timer, delayMs);
+      // As timers of platforms have it; sums of fractions could come out a little early.
+      queue.add(timer, Math.ceil(delayMs));
       return () => queue.remove(timer);
     },
   };
