@@ -118,17 +118,13 @@ function writeText(
   length: number,
 ): number {
   const at = writeHead(target, start, tag, length);
-  // Names are ASCII as a rule, and too short for a call of the encoder to be worth it.
-  if (length === text.length) {
-    for (let index = 0; index < length; index += 1) target[at + index] = text.charCodeAt(index);
-  } else {
-    utf8.encodeInto(text, target.subarray(at, at + length));
-  }
+  utf8.encodeInto(text, target.subarray(at));
   return at + length;
 }
 
+/** Text that takes as many bytes as it has characters: names are, as a rule. */
+const printableAscii = /^[ -~]*$/;
+
 function utf8Length(text: string): number {
-  let index = 0;
-  while (index < text.length && text.charCodeAt(index) < 0x80) index += 1;
-  return index === text.length ? index : utf8.encode(text).length;
+  return printableAscii.test(text) ? text.length : utf8.encode(text).length;
 }

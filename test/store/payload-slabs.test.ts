@@ -4,7 +4,7 @@ import { createPayloadCopies } from "../../src/store/memory/payload-copies.js";
 import { createPayloadSlabs, slabBytes } from "../../src/store/memory/payload-slabs.js";
 
 /** Small, so that tests go from one chunk to the next. */
-const chunkBytes = 150;
+const chunkWords = 40;
 
 describe("payload slabs", () => {
   it("give back the bytes that were put, whatever was put and freed besides", () => {
@@ -31,7 +31,7 @@ describe("payload slabs", () => {
             if (freed !== undefined) slabs.free(freed.handle);
           }
         }
-        const copies = createPayloadCopies(chunkBytes);
+        const copies = createPayloadCopies(chunkWords);
         const read = kept.map(({ handle }) => slabs.get(handle, copies));
         expect(read).toEqual(kept.map(({ bytes }) => bytes));
         expect(kept.map(({ handle }) => slabs.lengthOf(handle))).toEqual(
@@ -47,7 +47,7 @@ describe("payload slabs", () => {
 
   it("tell no bytes from none", () => {
     const slabs = createPayloadSlabs();
-    const copies = createPayloadCopies(chunkBytes);
+    const copies = createPayloadCopies(chunkWords);
     expect(slabs.get(slabs.put(new Uint8Array()), copies)).toEqual(new Uint8Array());
     expect(slabs.get(slabs.put(undefined), copies)).toBeUndefined();
   });
@@ -55,7 +55,7 @@ describe("payload slabs", () => {
   it("keep what was handed out as it was, after it is freed and its cell is another's", () => {
     const slabs = createPayloadSlabs();
     const handle = slabs.put(Uint8Array.of(1, 2, 3));
-    const before = slabs.get(handle, createPayloadCopies(chunkBytes));
+    const before = slabs.get(handle, createPayloadCopies(chunkWords));
     slabs.free(handle);
     slabs.put(Uint8Array.of(4, 5, 6));
     expect(before).toEqual(Uint8Array.of(1, 2, 3));

@@ -78,10 +78,7 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
     return lastMicros;
   };
 
-  const isVisible = (row: number) =>
-    !rows.isHidden(row) &&
-    !rows.isTombstone(row) &&
-    (rows.expireTimeOf(row) ?? Number.POSITIVE_INFINITY) > nowMicros();
+  const isVisible = (row: number) => rows.isVisibleAt(row, nowMicros());
 
   /** The row of a record, also of a hidden one. */
   const recordRow = (name: string) => {
@@ -106,7 +103,7 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
     return rows.read(row);
   };
 
-  const list = createRecordList({ rows, indexes, parents, isVisible });
+  const list = createRecordList({ rows, indexes, parents, nowMicros });
 
   const forget = (row: number) => {
     const requestKey = rows.requestKeyOf(row);

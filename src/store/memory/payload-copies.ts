@@ -3,26 +3,33 @@
  * for each takes longer than to copy what is in it.
  */
 export interface PayloadCopies {
-  /** A copy of the bytes of `source` from `start` to `end`. */
-  copy(source: Uint8Array, start: number, end: number): Uint8Array;
+  /** A copy of so many bytes from this word on. Words, as most payloads are some dozen of them. */
+  copy(source: Uint32Array, firstWord: number, byteLength: number): Uint8Array;
 }
 
-/** @param chunkBytes How much is made room for at a time; a longer payload has an array of its own. */
-export function createPayloadCopies(chunkBytes: number): PayloadCopies {
-  let chunk = new Uint8Array(0);
+export const bytesPerWord = 4;
+
+/** @param chunkWords How much is made room for at a time; a longer payload has an array of its own. */
+export function createPayloadCopies(chunkWords: number): PayloadCopies {
+  let chunk = new Uint32Array(0);
   let used = 0;
   return {
-    copy(source, start, end) {
-      const length = end - start;
-      if (length > chunkBytes) return source.slice(start, end);
-      if (used + length > chunk.length) {
-        chunk = new Uint8Array(chunkBytes);
+    copy(source, firstWord, byteLength) {
+      const words = wordsOf(byteLength);
+      if (used + words > chunk.length) {
+        chunk = new Uint32Array(Math.max(words, chunkWords));
         used = 0;
       }
-      const copy = new Uint8Array(chunk.buffer, used, length);
-      copy.set(new Uint8Array(source.buffer, source.byteOffset + start, length));
-      used += length;
+      // For this few a loop is faster than a view of the source to copy from.
+      for (let at = 0; at < words; at += 1) chunk[used + at] = source[firstWord + at] ?? 0;
+      const copy = new Uint8Array(chunk.buffer, used * bytesPerWord, byteLength);
+      used += words;
       return copy;
     },
   };
+}
+
+/** In how many words so many bytes are. */
+export function wordsOf(byteLength: number): number {
+  return Math.ceil(byteLength / bytesPerWord);
 }

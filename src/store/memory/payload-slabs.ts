@@ -1,5 +1,5 @@
 import { createPagedCells, type PagedCells } from "./paged-cells.js";
-import type { PayloadCopies } from "./payload-copies.js";
+import { bytesPerWord, type PayloadCopies } from "./payload-copies.js";
 
 /**
  * Many byte strings, most of them short. A Uint8Array of its own costs some 200 bytes
@@ -26,8 +26,8 @@ export function slabBytes(bytes: Uint8Array | undefined): number {
   return cellSizes[sizeClassOf(bytes.length)] ?? bytes.length + ownArrayBytes;
 }
 
-/** The first bytes of a cell say how many are in use. */
-const headerBytes = 4;
+/** The first word of a cell says how many bytes are in use. */
+const headerBytes = bytesPerWord;
 
 /** Four sizes per doubling, so that a fifth of a cell is empty at most, but for the smallest. */
 const cellSizes: readonly number[] = sizesFrom(16, 2048);
@@ -120,9 +120,8 @@ export function createPayloadSlabs(): PayloadSlabs {
       if (slab === undefined) return ownArrays.get(number);
       const page = slab.cells.pageOf(number);
       const start = (number & slab.mask) * slab.cellSize;
-      const content = start + headerBytes;
-      const length = page.words[start / headerBytes] ?? 0;
-      return copies.copy(page.bytes, content, content + length);
+      const head = start / bytesPerWord;
+      return copies.copy(page.words, head + 1, page.words[head] ?? 0);
     },
     free(handle) {
       if (handle === noBytes || handle === emptyBytes) return;

@@ -10,8 +10,8 @@ import type { RecordRows } from "./record-rows.js";
 /** Longest stretch of records that one page looks at before it ends early. */
 const maxScannedPerPage = 10_000;
 
-/** The payloads of a page's records lie in arrays of this length. */
-const copiedChunkBytes = 16 * 1024;
+/** The payloads of a page's records lie in arrays of this length: 16 kB. */
+const copiedChunkWords = 4096;
 
 /** The create times that can match where there is no filter. */
 const anyTime = { least: Number.NEGATIVE_INFINITY, most: Number.POSITIVE_INFINITY };
@@ -21,8 +21,8 @@ export interface RecordListParts {
   rows: RecordRows;
   indexes: RecordIndexes;
   parents: ParentNames;
-  /** Whether readers may see a row that is in the indexes of lists. */
-  isVisible(row: number): boolean;
+  /** The store's own time. */
+  nowMicros(): number;
 }
 
 /** Rows from the newest down. */
@@ -34,7 +34,7 @@ interface Source {
 
 /** Lists rows, newest first. */
 export function createRecordList(parts: RecordListParts): (query: ListQuery) => ListPage {
-  const { rows, indexes, parents, isVisible } = parts;
+  const { rows, indexes, parents, nowMicros } = parts;
 
   /** How a row lies to a cursor in the order of create time and name. */
   const toCursor = (row: number, after: ListCursor | undefined): number => {
@@ -92,7 +92,8 @@ export function createRecordList(parts: RecordListParts): (query: ListQuery) => 
     const sources = sourcesOf(query, earlier(query.after, most));
     const isWanted = wantedParents(parent);
     const found: OperationRecord[] = [];
-    const copies = createPayloadCopies(copiedChunkBytes);
+    const copies = createPayloadCopies(copiedChunkWords);
+    const timeMicros = nowMicros();
     let last: ListCursor | undefined;
     for (let scanned = 0; ; scanned += 1) {
       const source = newest(sources);
@@ -104,7 +105,7 @@ export function createRecordList(parts: RecordListParts): (query: ListQuery) => 
       }
       last = { createTimeMicros: rows.createTimeOf(row), name: rows.nameOf(row) };
       source.next();
-      if (!isVisible(row) || !isWanted(rows.parentOf(row))) continue;
+      if (!rows.isVisibleAt(row, timeMicros) || !isWanted(rows.parentOf(row))) continue;
       const record = rows.read(row, copies);
       if (principal !== undefined && record.principal !== principal) continue;
       if (filter === undefined || matchesFilter(filter, record)) found.push(record);

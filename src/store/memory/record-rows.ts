@@ -7,7 +7,7 @@ import type {
 } from "../operation-store.js";
 import { createInternedStrings, type InternedStrings } from "./interned-strings.js";
 import { createPagedCells } from "./paged-cells.js";
-import { createPayloadCopies, type PayloadCopies } from "./payload-copies.js";
+import { createPayloadCopies, type PayloadCopies, wordsOf } from "./payload-copies.js";
 import { createPayloadSlabs, noContent, slabBytes } from "./payload-slabs.js";
 
 /** What of a row changes after its insert. A member that is absent stays as it is. */
@@ -47,6 +47,8 @@ export interface RecordRows {
   isExternal(row: number): boolean;
   isHidden(row: number): boolean;
   isTombstone(row: number): boolean;
+  /** Whether readers see it at this time: it was not deleted, and its retention is not over. */
+  isVisibleAt(row: number, timeMicros: number): boolean;
   attemptOf(row: number): number;
   createTimeOf(row: number): number;
   updateTimeOf(row: number): number;
@@ -193,9 +195,9 @@ export function createRecordRows(parents: InternedStrings): RecordRows {
   };
   /** For one record: one array for all of its payloads. */
   const copiesOf = (row: number): PayloadCopies => {
-    let length = 0;
-    for (const column of payloads) length += slabs.lengthOf(numberOf(row, column));
-    return createPayloadCopies(length);
+    let words = 0;
+    for (const column of payloads) words += wordsOf(slabs.lengthOf(numberOf(row, column)));
+    return createPayloadCopies(words);
   };
 
   const stateOf = (row: number): OperationState =>
@@ -351,6 +353,17 @@ export function createRecordRows(parents: InternedStrings): RecordRows {
     isExternal: (row) => hasFlag(row, externalBit),
     isHidden: (row) => !Number.isNaN(timeOf(row, times.delete)),
     isTombstone: (row) => hasFlag(row, tombstoneBit),
+    isVisibleAt(row, timeMicros) {
+      const page = cells.pageOf(row);
+      const time = (row % pageRows) * timesPerRow;
+      const flags = page.numbers[(row % pageRows) * numbersPerRow + numbers.flags] ?? 0;
+      if ((flags & tombstoneBit) !== 0) return false;
+      if (presentTime(page.times[time + times.delete]) !== undefined) return false;
+      if (states[flags & stateBits] !== "done") return true;
+      const endTimeMicros = page.times[time + times.update];
+      const expireTimeMicros = timeAfter(endTimeMicros, page.times[time + times.retentionMs]);
+      return expireTimeMicros !== undefined && expireTimeMicros > timeMicros;
+    },
     attemptOf: (row) => numberOf(row, numbers.attempt),
     handoversOf: (row) => numberOf(row, numbers.handovers),
     lossesOf: (row) => numberOf(row, numbers.losses),
