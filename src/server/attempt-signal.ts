@@ -46,7 +46,10 @@ export async function createAttemptSignal(
   signals: Signals,
   clock: Clock,
 ): Promise<AttemptSignal> {
-  const controller = new AbortController();
+  /** Made when the work asks for the signal: most that is done at once never does. */
+  let controller: AbortController | undefined;
+  /** What the signal shows; undefined until the work is to stop. */
+  let stopReason: ConnectError | undefined;
   const causes = new Set<StopCause>();
   let claim: OperationRecord | undefined;
   let unschedule: (() => void) | undefined;
@@ -55,7 +58,8 @@ export async function createAttemptSignal(
 
   const stop = (cause: StopCause, reason: ConnectError) => {
     causes.add(cause);
-    controller.abort(reason);
+    stopReason ??= reason;
+    controller?.abort(stopReason);
   };
   const cancel = () => stop("cancel", cancelledByRequest());
   const see = (record: OperationRecord) => {
@@ -81,7 +85,7 @@ export async function createAttemptSignal(
     if (!closed) stop("loss", end ?? attemptLost(name, attempt));
   };
   const pollLater = () => {
-    if (signals.pollIntervalMs === undefined || closed || controller.signal.aborted) return;
+    if (signals.pollIntervalMs === undefined || closed || stopReason !== undefined) return;
     unschedule = clock.schedule(signals.pollIntervalMs, () => void look().then(pollLater));
   };
 
@@ -93,7 +97,13 @@ export async function createAttemptSignal(
   pollLater();
 
   return {
-    signal: controller.signal,
+    get signal() {
+      if (controller === undefined) {
+        controller = new AbortController();
+        if (stopReason !== undefined) controller.abort(stopReason);
+      }
+      return controller.signal;
+    },
     stop,
     see,
     stoppedBy: (cause) => causes.has(cause),

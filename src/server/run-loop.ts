@@ -184,7 +184,9 @@ export function createRunLoop(parts: RunLoopParts): RunLoop {
         name,
         request: fromBinary(method.method.input, record.request),
         attempt: record.attempt,
-        signal: attemptSignal.signal,
+        get signal() {
+          return attemptSignal.signal;
+        },
         checkpoint: record.checkpoint && Uint8Array.from(record.checkpoint),
         report(metadata) {
           reports.put({ metadata: storedPayload(method.metadata, metadata, withStandard) });
@@ -262,7 +264,7 @@ export function createRunLoop(parts: RunLoopParts): RunLoop {
         // Subscribe, then claim: a request to cancel is in the record or in the signal.
         attemptSignal = await createAttemptSignal(delivery.name, store, signals, clock);
         // A claim would take the operation from whoever has it by now.
-        if (delivery.signal.aborted) return settled;
+        if (delivery.signal?.aborted) return settled;
         const { recovery } = runnable.policy;
         const restartLost = recovery === "restart";
         const record = await store.claim(delivery.name, { restartLost });
@@ -278,14 +280,14 @@ export function createRunLoop(parts: RunLoopParts): RunLoop {
         attempts.set(attemptSignal, delivery.name);
         const { stop } = attemptSignal;
         onLost = () => stop("loss", attemptLost(record.name, record.attempt));
-        if (delivery.signal.aborted) onLost();
-        else delivery.signal.addEventListener("abort", onLost, { once: true });
+        if (delivery.signal?.aborted) onLost();
+        else delivery.signal?.addEventListener("abort", onLost, { once: true });
         return await attempt(runnable, record, attemptSignal);
       } catch (cause) {
         log({ kind: "store-failed", action: `run ${delivery.name}`, cause });
         return { kind: "retry", delayMs: claimRetryDelayMs };
       } finally {
-        if (onLost !== undefined) delivery.signal.removeEventListener("abort", onLost);
+        if (onLost !== undefined) delivery.signal?.removeEventListener("abort", onLost);
         if (attemptSignal !== undefined) {
           attempts.delete(attemptSignal);
           attemptSignal.close();

@@ -17,9 +17,10 @@ export interface DispatchedOperation {
 export interface Delivery extends DispatchedOperation {
   /**
    * Aborted when the delivery is lost: this process could not show in time that
-   * it lives, and another may have the operation by now.
+   * it lives, and another may have the operation by now. Undefined where nobody else can
+   * ever have it.
    */
-  readonly signal: AbortSignal;
+  readonly signal: AbortSignal | undefined;
 }
 
 /** How a delivery ended. */

@@ -44,7 +44,7 @@ export const dispatcherContract: readonly ContractCase<Dispatcher>[] = [
     const [delivery] = await deliveries.first(1);
     assertSame(delivery?.name, name, "name");
     assertSame(delivery?.method, method, "method");
-    assertSame(delivery?.signal.aborted, false, "aborted");
+    assertSame(delivery?.signal?.aborted ?? false, false, "aborted");
     await dispatcher.stop();
   }),
   dispatcherCase(

@@ -92,8 +92,7 @@ export function createInProcessDispatcher(options: InProcessDispatcherOptions = 
 
   const deliver = async ({ run }: Served, operation: DispatchedOperation): Promise<void> => {
     // Nobody can take an operation away from the one process there is.
-    const { signal } = new AbortController();
-    const settlement = (await run?.({ ...operation, signal })) ?? failedRun;
+    const settlement = (await run?.({ ...operation, signal: undefined })) ?? failedRun;
     if (settlement.kind === "retry" || settlement.kind === "continue") {
       later(operation, settlement.delayMs);
     }
