@@ -120,6 +120,8 @@ export interface Settled {
 export interface Seen {
   /** When the write was through that ended an operation, by its name. */
   readonly endedAtMs: ReadonlyMap<string, number>;
+  /** When the request to cancel an operation was written, by its name. Absent: nobody noted it. */
+  readonly cancelledAtMs?: ReadonlyMap<string, number>;
   /** How many requests of google.longrunning.Operations came. */
   readonly requests: number;
 }

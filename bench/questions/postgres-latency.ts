@@ -8,8 +8,16 @@ const everyMs = 50;
 const p99 = { key: "p99Ms", title: "99th percentile of a turn (ms)", amount: "p99Ms" };
 const middle = { key: "medianMs", title: "median of a turn (ms)", amount: "medianMs" };
 
-/** The client calls one replica, and the work runs in another. The case is how long it runs. */
-function replicaSubject(name: string, follower: string, isReplicated: boolean): Subject {
+/**
+ * The client calls one replica, and the work runs in another. The case is how long it runs. An
+ * end begins with its write in the worker; a cancellation with the client's call, or `fromWrite`
+ * with its write in the other replica.
+ */
+function replicaSubject(
+  name: string,
+  follower: string,
+  { isReplicated = true, fromWrite = false } = {},
+): Subject {
   return {
     name,
     async open() {
@@ -26,12 +34,16 @@ function replicaSubject(name: string, follower: string, isReplicated: boolean): 
           const operations = Math.ceil(turnMs / everyMs);
           const settled = await client.ask("follow", { port, operations, lastMs, everyMs });
           const seen = await worker?.ask("seen");
+          const asked = await api?.ask("seen");
           const latenciesMs = settled
             .map(({ atMs, since }) => {
               const otherMs = typeof since === "number" ? since : seen?.endedAtMs.get(since.endOf);
               if (otherMs === undefined) throw new Error("the worker has not seen the end");
-              // A cancellation begins at the client, an end in the worker.
-              return Math.abs(atMs - otherMs);
+              if (!fromWrite || typeof since === "number") return Math.abs(atMs - otherMs);
+              const writtenMs = asked?.cancelledAtMs?.get(since.endOf);
+              if (writtenMs === undefined) throw new Error("the request was not written");
+              // The notification may be there before the write's own answer is.
+              return Math.max(0, otherMs - writtenMs);
             })
             .sort((one, other) => one - other);
           const at = (share: number) =>
@@ -54,9 +66,10 @@ export const question: Question = {
   asks: "How soon does another replica's client hear of an end, and another replica's work of a cancellation?",
   baseline: "pg: notify",
   subjects: [
-    replicaSubject("pg: notify", "notify-follower", false),
-    replicaSubject("ours: wake", "wait-follower", true),
-    replicaSubject("ours: cancel", "cancel-follower", true),
+    replicaSubject("pg: notify", "notify-follower", { isReplicated: false }),
+    replicaSubject("ours: wake", "wait-follower"),
+    replicaSubject("ours: cancel", "cancel-follower", { fromWrite: true }),
+    replicaSubject("ours: cancel, from the call", "cancel-follower"),
   ],
   cases: { of: "ms of work", values: [100] },
   measures: [p99, middle],
