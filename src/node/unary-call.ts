@@ -60,6 +60,13 @@ export function callUnary(call: UnaryCall): Promise<UnaryAnswer> {
   });
 }
 
+/** Where a stream has its call: listeners that all streams share find it there. */
+const callOf = Symbol("call");
+
+interface LeanStream extends ClientHttp2Stream {
+  [callOf]?: LeanUnaryCall;
+}
+
 class LeanUnaryCall {
   readonly #call: UnaryCall;
   readonly #resolve: (answer: UnaryAnswer) => void;
@@ -111,35 +118,31 @@ class LeanUnaryCall {
       this.#fail(error);
       return;
     }
-    let stream: ClientHttp2Stream;
+    let stream: LeanStream;
     try {
       stream = await sessions.request("POST", path, headers, {});
     } catch (error) {
       this.#fail(connectFailure(error, sessions.authority));
       return;
     }
-    stream.on("error", (error) => {
-      this.#streamError = error;
-    });
+    stream[callOf] = this;
+    stream.on("error", onError);
     if (this.#isOver) {
       stream.close(constants.NGHTTP2_CANCEL);
       return;
     }
     this.#stream = stream;
     this.#session = stream.session;
-    stream.on("response", (response) => this.#respond(response));
-    stream.on("data", (chunk: Uint8Array) => this.#receive(chunk));
-    stream.on("trailers", (trailers) => {
-      this.#trailers = trailers;
-    });
-    stream.on("end", () => {
-      // Node ends the stream of a call that was reset as well; its close says by what.
-      if (this.#trailers !== undefined || stream.rstCode === constants.NGHTTP2_NO_ERROR) {
-        this.#complete();
-      }
-    });
-    stream.on("close", () => this.#close(stream));
+    stream.on("response", onResponse);
+    stream.on("data", onData);
+    stream.on("trailers", onTrailers);
+    stream.on("end", onEnd);
+    stream.on("close", onClose);
     stream.end(request);
+  }
+
+  failed(error: unknown): void {
+    this.#streamError = error;
   }
 
   #encode(): Buffer | Promise<Buffer> {
@@ -154,7 +157,7 @@ class LeanUnaryCall {
       .then((compressed) => encodeEnvelope({ isCompressed: true, data: compressed }));
   }
 
-  #respond(headers: IncomingHttpHeaders): void {
+  respond(headers: IncomingHttpHeaders): void {
     this.#headers = headers;
     if (isPlain(headers)) {
       const encoding = headers["grpc-encoding"];
@@ -176,7 +179,7 @@ class LeanUnaryCall {
     }
   }
 
-  #receive(chunk: Uint8Array): void {
+  receive(chunk: Uint8Array): void {
     if (this.#isOver || this.#stream === undefined) return;
     try {
       for (const envelope of this.#reader.read(chunk)) {
@@ -188,6 +191,15 @@ class LeanUnaryCall {
       return;
     }
     this.#call.sessions.notifyResponseByteRead(this.#stream);
+  }
+
+  receiveTrailers(trailers: IncomingHttpHeaders): void {
+    this.#trailers = trailers;
+  }
+
+  receivedAll({ rstCode }: ClientHttp2Stream): void {
+    // Node ends the stream of a call that was reset as well; its close says by what.
+    if (this.#trailers !== undefined || rstCode === constants.NGHTTP2_NO_ERROR) this.#complete();
   }
 
   #complete(): void {
@@ -232,7 +244,7 @@ class LeanUnaryCall {
     }
   }
 
-  #close(stream: ClientHttp2Stream): void {
+  close(stream: ClientHttp2Stream): void {
     if (this.#isOver) return;
     const { authority } = this.#call.sessions;
     if (this.#streamError instanceof ConnectError) this.#fail(this.#streamError);
@@ -261,6 +273,30 @@ class LeanUnaryCall {
     clearTimeout(this.#timer);
     this.#call.signal?.removeEventListener("abort", this.#onAbort);
   }
+}
+
+function onError(this: LeanStream, error: unknown): void {
+  this[callOf]?.failed(error);
+}
+
+function onResponse(this: LeanStream, headers: IncomingHttpHeaders): void {
+  this[callOf]?.respond(headers);
+}
+
+function onData(this: LeanStream, chunk: Uint8Array): void {
+  this[callOf]?.receive(chunk);
+}
+
+function onTrailers(this: LeanStream, trailers: IncomingHttpHeaders): void {
+  this[callOf]?.receiveTrailers(trailers);
+}
+
+function onEnd(this: LeanStream): void {
+  this[callOf]?.receivedAll(this);
+}
+
+function onClose(this: LeanStream): void {
+  this[callOf]?.close(this);
 }
 
 /** Whether nothing in the headers asks for a closer look, but for the compression. */
