@@ -142,6 +142,10 @@ export function createRecordIndexes(rows: RecordRows): RecordIndexes {
       enter(row, timed);
     },
     change(row, changes) {
+      if (!canMove(changes)) {
+        rows.change(row, changes);
+        return;
+      }
       const before = lasting.map(({ has }) => has(row));
       leave(row, timed);
       rows.change(row, changes);
@@ -164,4 +168,9 @@ export function createRecordIndexes(rows: RecordRows): RecordIndexes {
       rows.free(row);
     },
   };
+}
+
+/** Whether a row may belong somewhere else after these changes: a report never moves one. */
+function canMove(changes: RowChanges): boolean {
+  return "state" in changes || "deadlineTimeMicros" in changes || "deleteTimeMicros" in changes;
 }
