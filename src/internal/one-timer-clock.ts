@@ -12,17 +12,10 @@ export function withOneTimer(clock: Clock): Clock {
     nowMs: () => clock.nowMs(),
     schedule(delayMs, callback, options) {
       if (options?.background) return clock.schedule(delayMs, callback, options);
-      const timer = new ScheduledCallback(callback);
+      const timer: QueuedTimer = { dueMs: 0, place: -1, onDue: callback };
       // As timers of platforms have it; sums of fractions could come out a little early.
       queue.add(timer, Math.ceil(delayMs));
       return () => queue.remove(timer);
     },
   };
-}
-
-class ScheduledCallback implements QueuedTimer {
-  dueMs = 0;
-  place = -1;
-
-  constructor(readonly onDue: () => void) {}
 }

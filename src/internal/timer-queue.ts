@@ -29,41 +29,40 @@ export interface TimerQueue {
 /** A timer of the clock that comes later than this came on time, and the clock was set. */
 const maxLateMs = 1000;
 
+const never = Number.POSITIVE_INFINITY;
+
 export function createTimerQueue(clock: Clock): TimerQueue {
   /** A binary heap by `dueMs`. */
   const heap: QueuedTimer[] = [];
   /** The queue's own time when `nowMs` of the clock was `baseNowMs`; it never goes back. */
   let baseMs = 0;
   let baseNowMs = clock.nowMs();
-  /** The one timer of the clock, and when it is due by the queue's time. */
-  let armed: { readonly dueMs: number; readonly disarm: () => void } | undefined;
+  /** When the one timer of the clock is due by the queue's time; never, where there is none. */
+  let armedMs = never;
+  let disarm = () => {};
 
   /** Move the base on to now, by no more than can have gone by. */
   const advance = (leastMs: number, mostMs: number) => {
     const nowMs = clock.nowMs();
-    const elapsedMs = Math.min(Math.max(nowMs - baseNowMs, leastMs), Math.max(mostMs, leastMs));
-    baseMs += elapsedMs;
+    baseMs += Math.min(Math.max(nowMs - baseNowMs, leastMs), mostMs);
     baseNowMs = nowMs;
   };
 
   const arm = () => {
     const first = heap[0];
-    if (first === undefined) {
-      armed?.disarm();
-      armed = undefined;
-      return;
-    }
     // One that comes too early is armed again then: most timers are removed before they are due.
-    if (armed !== undefined && armed.dueMs <= first.dueMs) return;
-    armed?.disarm();
+    if (first !== undefined && armedMs <= first.dueMs) return;
+    disarm();
+    armedMs = never;
+    if (first === undefined) return;
     // A longer delay would end early, and be taken to have gone by.
-    const dueMs = Math.min(first.dueMs, baseMs + longestMs);
-    armed = { dueMs, disarm: clock.schedule(dueMs - baseMs, fire) };
+    armedMs = Math.min(first.dueMs, baseMs + longestMs);
+    disarm = clock.schedule(armedMs - baseMs, fire);
   };
 
   const fire = () => {
-    const leastMs = Math.max(0, (armed?.dueMs ?? baseMs) - baseMs);
-    armed = undefined;
+    const leastMs = armedMs - baseMs;
+    armedMs = never;
     advance(leastMs, leastMs + maxLateMs);
     for (let first = heap[0]; first !== undefined && first.dueMs <= baseMs; first = heap[0]) {
       takeOut(first);
@@ -72,32 +71,27 @@ export function createTimerQueue(clock: Clock): TimerQueue {
     arm();
   };
 
-  const put = (timer: QueuedTimer, place: number) => {
-    heap[place] = timer;
-    timer.place = place;
-  };
-
-  const moveUp = (timer: QueuedTimer, from: number) => {
+  /** Put a timer in at this place or where it belongs, above or below. */
+  const settle = (timer: QueuedTimer, from: number) => {
     let place = from;
-    while (place > 0) {
-      const above = heap[(place - 1) >>> 1];
-      if (above === undefined || above.dueMs <= timer.dueMs) break;
-      put(above, place);
-      place = (place - 1) >>> 1;
-    }
-    put(timer, place);
-  };
-
-  const moveDown = (timer: QueuedTimer, from: number) => {
-    let place = from;
+    const put = (moved: QueuedTimer, at: number) => {
+      heap[place] = moved;
+      moved.place = place;
+      place = at;
+    };
     for (;;) {
-      let below = 2 * place + 1;
-      const [left, right] = [heap[below], heap[below + 1]];
-      if (left !== undefined && right !== undefined && right.dueMs < left.dueMs) below += 1;
-      const least = heap[below];
+      const at = (place - 1) >> 1;
+      const above = heap[at];
+      if (above === undefined || above.dueMs <= timer.dueMs) break;
+      put(above, at);
+    }
+    for (;;) {
+      let at = 2 * place + 1;
+      const right = heap[at + 1];
+      if (right !== undefined && right.dueMs < (heap[at]?.dueMs ?? 0)) at += 1;
+      const least = heap[at];
       if (least === undefined || least.dueMs >= timer.dueMs) break;
-      put(least, place);
-      place = below;
+      put(least, at);
     }
     put(timer, place);
   };
@@ -106,17 +100,14 @@ export function createTimerQueue(clock: Clock): TimerQueue {
     const { place } = timer;
     timer.place = -1;
     const last = heap.pop();
-    if (last === undefined || last === timer) return;
-    const above = heap[(place - 1) >>> 1];
-    if (place > 0 && above !== undefined && above.dueMs > last.dueMs) moveUp(last, place);
-    else moveDown(last, place);
+    if (last !== undefined && last !== timer) settle(last, place);
   };
 
   return {
     add(timer, delayMs) {
-      advance(0, armed === undefined ? Number.POSITIVE_INFINITY : armed.dueMs - baseMs);
+      advance(0, armedMs - baseMs);
       timer.dueMs = baseMs + Math.max(0, delayMs);
-      moveUp(timer, heap.length);
+      settle(timer, heap.length);
       arm();
     },
     remove(timer) {
