@@ -309,10 +309,13 @@ export class LeanCall implements LazyParts, WireReply {
     this.end.end(error ?? callEnded);
     const stream = this.#stream;
     if (isGone || stream.destroyed || stream.closed) return;
-    if (error !== undefined) setTrailerStatus(this.responseTrailer(), error);
-    if (this.#responseTrailer !== undefined) this.#trailers = answerHeaders(this.#responseTrailer);
-    stream.on("wantTrailers", onWantTrailers);
     try {
+      // Throws for an error that cannot be written: half a surrogate pair in its message, a wrong detail.
+      if (error !== undefined) setTrailerStatus(this.responseTrailer(), error);
+      if (this.#responseTrailer !== undefined) {
+        this.#trailers = answerHeaders(this.#responseTrailer);
+      }
+      stream.on("wantTrailers", onWantTrailers);
       stream.respond(this.#answerHeaders(), withTrailers);
     } catch (cause) {
       this.#refuse(cause);

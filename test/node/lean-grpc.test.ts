@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type ClientHttp2Session, connect } from "node:http2";
+import { DurationSchema } from "@bufbuild/protobuf/wkt";
 import {
   Code,
   ConnectError,
@@ -156,6 +157,27 @@ describe("a call", () => {
     assert.deepEqual([error.code, error.rawMessage], [Code.Internal, "internal error"]);
     const path = callHeaders[":path"];
     assert.deepEqual(events, [{ kind: "handler-failed", path, cause }]);
+  });
+
+  it.each([
+    ["a message with half a surrogate pair", new ConnectError("no page \ud83d", Code.NotFound)],
+    [
+      "a detail that is none of its type",
+      new ConnectError("no page", Code.NotFound, undefined, [
+        { desc: DurationSchema, value: { nanos: 0.5 } },
+      ]),
+    ],
+  ])("that fails with %s is INTERNAL, and ends", async (_, error) => {
+    const events: ServerEvent[] = [];
+    const { client } = await serve(() => Promise.reject(error), {
+      log: (event) => events.push(event),
+    });
+    const seen = await rejectionOf(client.getOperation({}, { timeoutMs: 2000 }));
+    assert.equal(ConnectError.from(seen).code, Code.Internal);
+    assert.deepEqual(
+      events.map(({ kind }) => kind),
+      ["handler-failed"],
+    );
   });
 
   it("sends no headers that HTTP/2 does not have", async () => {
