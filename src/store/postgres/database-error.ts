@@ -42,6 +42,8 @@ export function mayBeOfOne(error: unknown): boolean {
 /** The SQLSTATE of what a driver threw; undefined where it has none. */
 export function sqlState(cause: unknown): string | undefined {
   if (typeof cause !== "object" || cause === null || !("code" in cause)) return undefined;
+  // An error of the system: EPIPE would pass for a SQLSTATE.
+  if ("syscall" in cause) return undefined;
   const { code } = cause;
   return typeof code === "string" && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
 }
