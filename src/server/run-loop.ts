@@ -182,7 +182,8 @@ export function createRunLoop(parts: RunLoopParts): RunLoop {
       const withStandard = policy.metadata?.aroundReportsOf(record.request);
       return work({
         name,
-        request: fromBinary(method.method.input, record.request),
+        // A copy, as its `bytes` fields are views of it, and what is stored is nobody's to write to.
+        request: fromBinary(method.method.input, new Uint8Array(record.request)),
         attempt: record.attempt,
         get signal() {
           return attemptSignal.signal;

@@ -2,10 +2,11 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { RetryInfoSchema } from "../../src/protos.js";
 import { createMemoryStore, type OperationStore } from "../../src/server/index.js";
-import { createManualClock } from "../../src/testing/index.js";
+import { createManualClock, createTestOperations } from "../../src/testing/index.js";
+import { BookSchema } from "../gen/library/v1/library_pb.js";
 import { createDeferred } from "../support/deferred.js";
 import { errorOf, reasonOf } from "../support/operation-end.js";
-import { createPrintServer, type PrintServerOptions } from "../support/print-server.js";
+import { createPrintServer, Print, type PrintServerOptions } from "../support/print-server.js";
 import { untilAborted } from "../support/print-work.js";
 
 const away = (message = "away") => new ConnectError(message, Code.Unavailable);
@@ -57,6 +58,22 @@ describe("work that fails", () => {
     await printer.print({});
     await clock.advance(0);
     expect(atMs).toEqual([0, 0, 0, 0, 0]);
+  });
+
+  it("is handed the request as it was sent, whatever an earlier attempt wrote to its bytes", async () => {
+    const { method, response, metadata } = Print;
+    const Cover = { method: { ...method, input: BookSchema }, response, metadata };
+    const seen: (number | undefined)[] = [];
+    const { operations, clock } = createTestOperations((_, { handle }) => {
+      handle(Cover, ({ request, continueLater }) => {
+        seen.push(request.cover[0]);
+        request.cover.fill(0);
+        return seen.length === 1 ? continueLater() : { pages: 1 };
+      });
+    });
+    await operations.start(Cover, { cover: new Uint8Array(10_000).fill(7) });
+    await clock.advance(0);
+    expect(seen).toEqual([7, 7]);
   });
 
   it("ends with the error of its last attempt", async () => {
