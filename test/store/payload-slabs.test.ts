@@ -61,6 +61,15 @@ describe("payload slabs", () => {
     expect(before).toEqual(Uint8Array.of(1, 2, 3));
   });
 
+  it.each([10, 10_000])("keep a copy of a Buffer of %d bytes, whose slices are none", (length) => {
+    const slabs = createPayloadSlabs();
+    const given = Buffer.alloc(length, 1);
+    const handle = slabs.put(given);
+    given.fill(2);
+    const kept = slabs.get(handle, createPayloadCopies(chunkWords));
+    expect(kept).toEqual(new Uint8Array(length).fill(1));
+  });
+
   it("leave a fifth of a cell empty at most, but for the smallest", () => {
     for (let length = 60; length <= 4000; length += 1) {
       expect(slabBytes(new Uint8Array(length))).toBeLessThanOrEqual(length * 1.25 + 200);

@@ -73,7 +73,8 @@ export function createPayloadSlabs(): PayloadSlabs {
 
   const putOwn = (bytes: Uint8Array) => {
     const number = vacantNumbers.pop() ?? ownArrays.size;
-    ownArrays.set(number, bytes.slice());
+    // No `slice`: that of a Buffer is a view.
+    ownArrays.set(number, new Uint8Array(bytes));
     return number;
   };
 
