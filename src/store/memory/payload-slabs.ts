@@ -10,8 +10,8 @@ export interface PayloadSlabs {
   put(bytes: Uint8Array | undefined): number;
   /** The bytes, which nobody may write to, taken by `copies`; undefined for 0. */
   get(handle: number, copies: PayloadCopies): Uint8Array | undefined;
-  /** How many bytes `get` gives. */
-  lengthOf(handle: number): number;
+  /** How many bytes `get` copies: none of those that have an array of their own. */
+  copiedLengthOf(handle: number): number;
   /** Forget the bytes; nothing for 0. */
   free(handle: number): void;
   /** What these bytes take, with what is left empty in their cell. */
@@ -87,11 +87,11 @@ export function createPayloadSlabs(): PayloadSlabs {
     return cell;
   };
 
-  const lengthOf = (handle: number) => {
+  const copiedLengthOf = (handle: number) => {
     if (handle === noBytes || handle === emptyBytes) return 0;
     const [sizeClass, number] = partsOf(handle);
     const slab = slabs[sizeClass];
-    if (slab === undefined) return ownArrays.get(number)?.length ?? 0;
+    if (slab === undefined) return 0;
     return (
       slab.cells.pageOf(number).words[((number & slab.mask) * slab.cellSize) / headerBytes] ?? 0
     );
@@ -136,7 +136,7 @@ export function createPayloadSlabs(): PayloadSlabs {
       ownArrays.delete(number);
       vacantNumbers.push(number);
     },
-    lengthOf,
+    copiedLengthOf,
     bytesOf,
     heldBytes: () => heldBytes,
   };

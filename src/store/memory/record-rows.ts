@@ -196,7 +196,7 @@ export function createRecordRows(parents: InternedStrings): RecordRows {
   /** For one record: one array for all of its payloads. */
   const copiesOf = (row: number): PayloadCopies => {
     let words = 0;
-    for (const column of payloads) words += wordsOf(slabs.lengthOf(numberOf(row, column)));
+    for (const column of payloads) words += wordsOf(slabs.copiedLengthOf(numberOf(row, column)));
     return createPayloadCopies(words);
   };
 
