@@ -2,7 +2,11 @@ import { storeClosed, transactionOver } from "../errors.js";
 import type { StoreOptions, Transaction } from "../operation-store.js";
 import { isRow, type Row } from "../sql/row.js";
 import { databaseError } from "./database-error.js";
-import type { PostgresClient, PostgresPool } from "./postgres-pool.js";
+import { databaseFailed } from "./postgres-errors.js";
+import type { PostgresClient, PostgresPool, QueryResult } from "./postgres-pool.js";
+
+/** The SQLSTATE "in_failed_sql_transaction". */
+const failedTransaction = "25P02";
 
 /** Statements and transactions over a pool, with errors that a client may see. */
 export interface Database {
@@ -129,8 +133,10 @@ async function runWithin<T>(
       );
       throw cause;
     }
-    await execute(run, "commit");
+    const { command } = await execute(run, "commit");
     isOver = true;
+    // What the server answers where a statement failed that `work` passed over.
+    if (command === "ROLLBACK") throw databaseFailed(failedTransaction, undefined);
     return result;
   } finally {
     client.release(!isOver);
@@ -138,9 +144,9 @@ async function runWithin<T>(
   }
 }
 
-async function execute(run: Run, text: string): Promise<void> {
+async function execute(run: Run, text: string): Promise<QueryResult> {
   try {
-    await run(text, []);
+    return await run(text, []);
   } catch (cause) {
     throw databaseError(cause);
   }

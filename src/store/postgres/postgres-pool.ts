@@ -1,6 +1,8 @@
 /** What a statement gave. */
 export interface QueryResult {
   readonly rows: unknown[];
+  /** The command that was run, as the server tells it: `ROLLBACK` for a commit that was none. */
+  readonly command?: string | undefined;
 }
 
 /** A connection out of a pool. One of `pg` is one. */

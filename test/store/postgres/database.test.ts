@@ -35,6 +35,22 @@ describe("Transactions of a PostgreSQL database", () => {
     assert.equal(rows.length, 0);
   });
 
+  it("reject where the database rolls back at the commit, as of a failure that was passed over", async () => {
+    const { transaction } = createDatabase(database.pool);
+    const told: string[] = [];
+    const passingOver = transaction(async ({ executeSql, afterCommit }) => {
+      afterCommit?.(() => told.push("committed"));
+      await executeSql("insert into notes values (7)", []);
+      await executeSql("insert into notes values (7)", []).catch(() => undefined);
+    });
+    await assert.rejects(passingOver, (error) => {
+      return ConnectError.from(error).code === Code.Internal;
+    });
+    assert.deepEqual(told, []);
+    const { rows } = await database.pool.query("select from notes where id = 7");
+    assert.equal(rows.length, 0);
+  });
+
   it("run what is asked for at the same time one after the other", async () => {
     let running = 0;
     let most = 0;
