@@ -40,6 +40,9 @@ const notKept: ReadonlySet<string> = new Set(["26000", "42P05", "0A000"]);
 export function preparing(pool: PreparingPool): PostgresPool {
   const sightings = new Map<string, number>();
   const names = new Map<string, string>();
+  // No other process has such names: behind a pooler its session may be ours by now, and where a
+  // name of ours were that of its statement, it is that one that would be run.
+  const prefix = `lr-${crypto.randomUUID()}`;
   let isOff = false;
 
   const nameOf = (text: string): string | undefined => {
@@ -53,7 +56,7 @@ export function preparing(pool: PreparingPool): PostgresPool {
       return undefined;
     }
     sightings.delete(text);
-    const name = `lr${names.size + 1}`;
+    const name = `${prefix}-${names.size + 1}`;
     names.set(text, name);
     return name;
   };
