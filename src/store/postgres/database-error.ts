@@ -35,8 +35,9 @@ export function databaseError(cause: unknown): ConnectError {
  */
 export function mayBeOfOne(error: unknown): boolean {
   if (!(error instanceof ConnectError) || error.code !== Code.Unavailable) return true;
-  // A deadlock, and a lock that was not to be had in time.
-  return ["40", "55"].includes(sqlState(error.cause)?.slice(0, 2) ?? "");
+  // A deadlock, a lock that was not to be had in time, and a prepared statement that was not kept.
+  const refused = ["40", "55", "26", "42", "0A"];
+  return refused.includes(sqlState(error.cause)?.slice(0, 2) ?? "");
 }
 
 /** The SQLSTATE of what a driver threw; undefined where it has none. */

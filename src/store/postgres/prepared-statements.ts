@@ -1,4 +1,5 @@
 import { sqlState } from "./database-error.js";
+import { databaseUnavailable } from "./postgres-errors.js";
 import type { PostgresClient, PostgresPool, QueryResult } from "./postgres-pool.js";
 
 /** A statement that the server is to keep planned under its name, for the connection. */
@@ -74,7 +75,8 @@ export function preparing(pool: PreparingPool): PostgresPool {
     } catch (cause) {
       if (!notKept.has(sqlState(cause) ?? "")) throw cause;
       isOff = true;
-      // In a transaction, which is over by that, this fails too.
+      // A transaction is over by that. Whoever tries it again has no such trouble any more.
+      if (on !== pool) throw databaseUnavailable(cause);
       return on.query(text, values);
     }
   };

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { Code, ConnectError } from "@connectrpc/connect";
 import pg from "pg";
 import { afterEach, beforeAll, describe, it } from "vitest";
+import { createDatabase } from "../../../src/store/postgres/database.js";
+import { mayBeOfOne } from "../../../src/store/postgres/database-error.js";
 import { preparing } from "../../../src/store/postgres/prepared-statements.js";
 import { createTestDatabase, type TestDatabase } from "../../support/postgres/test-database.js";
 
@@ -81,6 +84,21 @@ describe("preparing", () => {
     await inner.query("deallocate all");
     await inner.query(`prepare "${name}" as ${text}`);
     assert.deepEqual(await ask(1), [{ it: 0 }]);
+  });
+
+  it("has a transaction that ends by it be UNAVAILABLE, and the next one go well", async () => {
+    const { inner, pool, ask } = onePool();
+    await ask(5);
+    await inner.query("deallocate all");
+    const database = createDatabase(pool);
+    const askWithin = () =>
+      database.transaction((transaction) =>
+        database.rows("select $1::integer as it", [7], { transaction }),
+      );
+    await assert.rejects(askWithin(), (error) => {
+      return mayBeOfOne(error) && ConnectError.from(error).code === Code.Unavailable;
+    });
+    assert.deepEqual(await askWithin(), [{ it: 7 }]);
   });
 
   it("goes on where a change of the schema makes a plan unfit", async () => {
