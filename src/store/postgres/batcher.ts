@@ -1,5 +1,7 @@
 import { type Clock, systemClock } from "../../internal/clock.js";
+import { createTimerQueue, type QueuedTimer } from "../../internal/timer-queue.js";
 import { turnEnd } from "../../internal/turn-end.js";
+import { databaseUnavailable } from "./postgres-errors.js";
 
 /** How items are brought to the database, many with one call. */
 export interface BatcherOptions<Item, Answer> {
@@ -11,7 +13,12 @@ export interface BatcherOptions<Item, Answer> {
 
 /** Gathers what many callers want at the same time. */
 export interface Batcher<Item, Answer> {
-  /** Resolves and rejects as the call did that had this item. */
+  /**
+   * Resolves and rejects as the call did that had this item.
+   *
+   * @throws ConnectError `Unavailable` for one that no call took within 5 seconds, and where
+   *   10,000 wait already. Nothing was done for it.
+   */
   add(item: Item): Promise<Answer>;
 }
 
@@ -22,7 +29,11 @@ const maxUnderWay = 4;
 /** How long items wait for a call that is under way, in milliseconds: one that hangs must not hold them up. */
 const patienceMs = 50;
 
-interface Waiting<Item, Answer> {
+/** How many items wait at most, and for how long, in milliseconds: as for a connection of the pool. */
+const maxWaiting = 10_000;
+const maxWaitMs = 5000;
+
+interface Waiting<Item, Answer> extends QueuedTimer {
   readonly item: Item;
   readonly resolve: (answer: Answer) => void;
   readonly reject: (cause: unknown) => void;
@@ -37,6 +48,7 @@ export function createBatcher<Item, Answer>({
   clock = systemClock,
 }: BatcherOptions<Item, Answer>): Batcher<Item, Answer> {
   const waiting: Waiting<Item, Answer>[] = [];
+  const timers = createTimerQueue(clock);
   let underWay = 0;
   let isDue = false;
   let unschedule: (() => void) | undefined;
@@ -55,7 +67,9 @@ export function createBatcher<Item, Answer>({
     unschedule?.();
     unschedule = undefined;
     underWay += 1;
-    void runBatch(waiting.splice(0, maxItems)).then(() => {
+    const batch = waiting.splice(0, maxItems);
+    for (const taken of batch) timers.remove(taken);
+    void runBatch(batch).then(() => {
       underWay -= 1;
       look();
     });
@@ -81,7 +95,23 @@ export function createBatcher<Item, Answer>({
   return {
     add: (item) =>
       new Promise((resolve, reject) => {
-        waiting.push({ item, resolve, reject });
+        if (waiting.length >= maxWaiting) {
+          reject(databaseUnavailable());
+          return;
+        }
+        const added: Waiting<Item, Answer> = {
+          item,
+          resolve,
+          reject,
+          dueMs: 0,
+          place: -1,
+          onDue() {
+            waiting.splice(waiting.indexOf(added), 1);
+            reject(databaseUnavailable());
+          },
+        };
+        waiting.push(added);
+        timers.add(added, maxWaitMs);
         look();
       }),
   };

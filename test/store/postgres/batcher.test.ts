@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { Code } from "@connectrpc/connect";
 import { describe, it } from "vitest";
 import { createBatcher } from "../../../src/store/postgres/batcher.js";
 import { createDeferred } from "../../support/deferred.js";
+import { rejectionOf } from "../../support/rejection.js";
 import { createSteppedClock } from "../../support/stepped-clock.js";
 
 /** A batcher whose calls wait for the test, and the items of each call. */
@@ -56,18 +58,43 @@ describe("createBatcher", () => {
     assert.deepEqual(itemsOfCalls(), [[1], [2]]);
   });
 
+  it("has an item wait 5 s at most while all calls hang, and takes what comes after it", async () => {
+    const { clock, calls, batcher, itemsOfCalls } = heldBatcher();
+    for (let item = 1; item <= 4; item += 1) {
+      void batcher.add(item);
+      await (item === 1 ? clock.settle() : clock.step());
+    }
+    const startMs = clock.nowMs();
+    const late = rejectionOf(batcher.add(5));
+    await clock.step();
+    assert.equal((await late).code, Code.Unavailable);
+    assert.equal(clock.nowMs() - startMs, 5000);
+    const next = batcher.add(6);
+    calls[0]?.answer([""]);
+    while (itemsOfCalls().length < 5) await clock.step();
+    calls[4]?.answer(["six"]);
+    assert.equal(await next, "six");
+    assert.deepEqual(itemsOfCalls(), [[1], [2], [3], [4], [6]]);
+  });
+
+  it("refuses an item where 10,000 wait", async () => {
+    const { batcher } = heldBatcher();
+    // The first 400 go with the four calls.
+    for (let item = 0; item < 10_400; item += 1) void batcher.add(item);
+    assert.equal((await rejectionOf(batcher.add(10_400))).code, Code.Unavailable);
+  });
+
   it("has 4 calls under way at most, of 100 items each", async () => {
     const { clock, calls, batcher } = heldBatcher();
     for (let item = 0; item < 450; item += 1) void batcher.add(item);
     await clock.settle();
-    while (await clock.step());
     assert.deepEqual(
       calls.map(({ items }) => items.length),
       [100, 100, 100, 100],
     );
     calls[0]?.answer(Array.from({ length: 100 }, () => ""));
-    await clock.settle();
-    while (await clock.step());
+    // The 50 ms for which the rest waits for more.
+    await clock.step();
     assert.equal(calls[4]?.items.length, 50);
   });
 
