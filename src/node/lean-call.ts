@@ -342,10 +342,20 @@ export class LeanCall implements LazyParts, WireReply {
     }
     if (stream.destroyed || stream.closed) return;
     const error = cause instanceof ConnectError ? cause : internalError(cause);
-    const contentType = this.requestHeader().get("content-type") ?? "";
-    const answer = { ...this.#server.extraHeaders, ...trailersOnly(error, contentType) };
-    stream.respond(answer, { endStream: true });
+    stream.respond(this.#refusalHeaders(error), { endStream: true });
     if (!this.#hasReceivedAll()) this.#closeSoon();
+  }
+
+  /** An error as headers; INTERNAL in place of one that cannot be written. */
+  #refusalHeaders(error: ConnectError): OutgoingHttpHeaders {
+    const { extraHeaders, log } = this.#server;
+    const contentType = this.requestHeader().get("content-type") ?? "";
+    try {
+      return { ...extraHeaders, ...trailersOnly(error, contentType) };
+    } catch (cause) {
+      log({ kind: "handler-failed", path: this.#path, cause });
+      return { ...extraHeaders, ...trailersOnly(internalError(cause), contentType) };
+    }
   }
 
   #closeSoon(): void {

@@ -180,6 +180,22 @@ describe("a call", () => {
     );
   });
 
+  it("whose context values fail with an error that cannot be written is INTERNAL, and ends", async () => {
+    const events: ServerEvent[] = [];
+    const { client } = await serve(async () => ({}), {
+      contextValues() {
+        throw new ConnectError("no page \ud83d", Code.NotFound);
+      },
+      log: (event) => events.push(event),
+    });
+    const seen = await rejectionOf(client.getOperation({}, { timeoutMs: 2000 }));
+    assert.equal(seen.code, Code.Internal);
+    assert.deepEqual(
+      events.map(({ kind }) => kind),
+      ["handler-failed"],
+    );
+  });
+
   it("sends no headers that HTTP/2 does not have", async () => {
     const { url } = await serve(async (_, { responseHeader, responseTrailer }) => {
       responseHeader.set("connection", "close");

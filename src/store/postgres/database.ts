@@ -1,3 +1,4 @@
+import { tell } from "../../internal/tell.js";
 import { storeClosed, transactionOver } from "../errors.js";
 import type { StoreOptions, Transaction } from "../operation-store.js";
 import { isRow, type Row } from "../sql/row.js";
@@ -69,7 +70,8 @@ export function createDatabase(pool: PostgresPool): Database {
           isOver = true;
         }
       });
-      for (const callback of callbacks) callback();
+      // What is committed stands, whatever becomes of those who hear of it.
+      for (const callback of callbacks) tell(callback, (call) => call());
       return result;
     },
     close() {

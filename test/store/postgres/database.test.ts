@@ -35,6 +35,20 @@ describe("Transactions of a PostgreSQL database", () => {
     assert.equal(rows.length, 0);
   });
 
+  it("stand once they are committed, although somebody who hears of it throws", async () => {
+    const { transaction } = createDatabase(database.pool);
+    const told: string[] = [];
+    const answer = await transaction(async ({ afterCommit }) => {
+      afterCommit?.(() => {
+        throw new Error("a bug");
+      });
+      afterCommit?.(() => told.push("the second"));
+      return "committed";
+    });
+    assert.equal(answer, "committed");
+    assert.deepEqual(told, ["the second"]);
+  });
+
   it("reject where the database rolls back at the commit, as of a failure that was passed over", async () => {
     const { transaction } = createDatabase(database.pool);
     const told: string[] = [];
