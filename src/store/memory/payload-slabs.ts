@@ -55,7 +55,7 @@ const ownArray = sizeClasses - 1;
 
 interface SlabPage {
   readonly bytes: Uint8Array;
-  /** The same memory, for the headers. */
+  /** The same memory, for the headers and for copies. */
   readonly words: Uint32Array;
 }
 
