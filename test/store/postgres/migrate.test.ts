@@ -6,6 +6,7 @@ import {
   migrationScript,
   migrations,
 } from "../../../src/store/postgres/index.js";
+import { anInsert } from "../../support/an-insert.js";
 import { createTestDatabase } from "../../support/postgres/test-database.js";
 
 /** What a schema consists of, as the catalogue has it. */
@@ -54,20 +55,7 @@ describe("migrate", () => {
     await migrate(pool, { schema: "other" });
     const one = createPostgresStore({ pool, schema: "one" });
     const other = createPostgresStore({ pool, schema: "other" });
-    await one.insert({
-      name: "operations/a",
-      parent: "",
-      method: "test.v1.Service/M",
-      principal: "",
-      external: false,
-      request: new Uint8Array(),
-      metadata: undefined,
-      result: undefined,
-      retentionMs: 1000,
-      deadlineMs: undefined,
-      resourceKey: undefined,
-      requestId: undefined,
-    });
+    await one.insert(anInsert({ name: "operations/a" }));
     assert.equal((await one.get("operations/a"))?.name, "operations/a");
     assert.equal(await other.get("operations/a"), undefined);
   });
