@@ -1,7 +1,8 @@
 /** WaitOperation by our service with its memory store, in `createServer`. */
 import { createServer } from "../../src/node/index.js";
 import { Operations } from "../../src/protos.js";
-import { createMemoryStore, createOperations } from "../../src/server/index.js";
+import { createOperations } from "../../src/server/index.js";
+import { createMemoryStore } from "../../src/store/index.js";
 import { answerHeld, runListening } from "../child-side.js";
 import { Print, parent } from "./print.js";
 import { waitSeconds } from "./wait-request.js";

@@ -5,7 +5,8 @@ import { AnySchema } from "@bufbuild/protobuf/wkt";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { parseOperationName } from "../../src/index.js";
 import { Operations } from "../../src/protos.js";
-import { createMemoryStore, createOperations } from "../../src/server/index.js";
+import { createOperations } from "../../src/server/index.js";
+import { createMemoryStore } from "../../src/store/index.js";
 import { runServer } from "../child-side.js";
 import { operation } from "./operation.js";
 

@@ -1,7 +1,8 @@
 /** Operations whose work is done at once, by our service with its memory store. */
 import { createServer } from "../../src/node/index.js";
 import { Operations } from "../../src/protos.js";
-import { createMemoryStore, createOperations } from "../../src/server/index.js";
+import { createOperations } from "../../src/server/index.js";
+import { createMemoryStore } from "../../src/store/index.js";
 import { PrintService } from "../../test/gen/printing/v1/printing_pb.js";
 import { runListening } from "../child-side.js";
 import { Print } from "./print.js";

@@ -12,13 +12,8 @@ import {
   Operations,
 } from "../../src/protos.js";
 import { parseFilter } from "../../src/server/filter/parse-filter.js";
-import {
-  createMemoryStore,
-  createOperations,
-  type ListQuery,
-  type OperationStore,
-  type OperationsServer,
-} from "../../src/server/index.js";
+import { createOperations, type OperationsServer } from "../../src/server/index.js";
+import { createMemoryStore, type ListQuery, type OperationStore } from "../../src/store/index.js";
 import { PrintMetadataSchema } from "../../test/gen/printing/v1/printing_pb.js";
 import type {
   AnswerPages,

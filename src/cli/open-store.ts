@@ -1,5 +1,5 @@
-import type { Dispatcher, OperationStore, Signals } from "../server/index.js";
-import { createMemoryStore } from "../server/index.js";
+import type { Dispatcher, OperationStore, Signals } from "../store/index.js";
+import { createMemoryStore } from "../store/index.js";
 import type { PostgresObserver } from "../store/postgres/index.js";
 import type { CountingStore } from "../store/sqlite/index.js";
 import { storeNotOpened } from "./errors.js";

@@ -4,7 +4,7 @@ import { InvalidArgumentError } from "commander";
 import type { Server, ServerAddress } from "../node/index.js";
 import { Operations } from "../protos.js";
 import { typeRegistryOf } from "../rest/type-registry.js";
-import type { OperationStore } from "../server/index.js";
+import type { OperationStore } from "../store/index.js";
 import type { CommandContext } from "./command-context.js";
 import { databaseUrlOption } from "./database-url.js";
 import { createEmulator, type EmulatorOptions } from "./emulator.js";

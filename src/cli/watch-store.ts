@@ -1,6 +1,6 @@
 import type { Clock } from "../internal/clock.js";
 import { settlesWithin } from "../internal/settles-within.js";
-import type { OperationStore } from "../server/index.js";
+import type { OperationStore } from "../store/index.js";
 
 /** Time between two looks, and how long one may take, in milliseconds. */
 const intervalMs = 5000;

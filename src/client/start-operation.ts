@@ -13,11 +13,12 @@ import type { ClientCore } from "./tracked-operation.js";
 /** Options of a start; they hold for the start alone and not for the polls that follow. */
 export interface StartOptions extends CallOptions {
   /**
-   * How often a start that is UNAVAILABLE is tried in all, at least 1, where the
-   * request has a `request_id` by which the server knows the tries for one (AIP-155, AIP-194). One without
-   * is never tried again. Default: 3.
+   * How often the start is called in all while it fails with UNAVAILABLE. At least 1. Default: 3.
+   *
+   * A request without a `request_id` field is called once, because the server could not
+   * recognize a second call as the same start (AIP-155, AIP-194).
    */
-  maxAttempts?: number | undefined;
+  maxTries?: number | undefined;
 }
 
 /** A start that the server has accepted. */
@@ -38,8 +39,8 @@ export async function startOperation(
   init: MessageInitShape<DescMessage>,
   options: StartOptions,
 ): Promise<StartedOperation> {
-  const { maxAttempts = 3, ...callOptions } = options;
-  inRange("maxAttempts", maxAttempts, 1);
+  const { maxTries = 3, ...callOptions } = options;
+  inRange("maxTries", maxTries, 1);
   const request = create(method.input, init);
   const field = stringField(method.input, "request_id");
   let requestId: string | undefined;
@@ -59,7 +60,7 @@ export async function startOperation(
         return await attempt();
       } catch (thrown) {
         const error = ConnectError.from(thrown);
-        if (error.code !== Code.Unavailable || tried >= maxAttempts) throw error;
+        if (error.code !== Code.Unavailable || tried >= maxTries) throw error;
         const delayMs = retryHintMs(error, calls.clock.nowMs()) ?? settings.poll.delayMs(tried);
         await sleep(calls.clock, delayMs, options.signal);
       }

@@ -21,7 +21,7 @@ import { logToConsole, type OperationsEvent } from "./events.js";
 import { createExternalOperations } from "./external-operations.js";
 import { createHousekeeping } from "./housekeeping.js";
 import { createKnownMethods } from "./known-methods.js";
-import type { StartOptions } from "./method-options.js";
+import type { CreateOptions } from "./method-options.js";
 import { createMethodPolicies, milliseconds, optionalMilliseconds } from "./method-policies.js";
 import { createShowRecord, operationMessage, type ShownOperation } from "./operation-message.js";
 import { createOperationWaiters } from "./operation-waiters.js";
@@ -55,7 +55,7 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
   const signals = options.signals ?? createInProcessSignals();
   const maxWaitMs = milliseconds("maxWaitMs", options.maxWaitMs ?? 60_000);
   const reportIntervalMs = milliseconds("reportIntervalMs", options.reportIntervalMs ?? 100);
-  const maxAttempts = atLeastOne("maxAttempts", options.maxAttempts ?? 10);
+  const maxLostAttempts = atLeastOne("maxLostAttempts", options.maxLostAttempts ?? 10);
   const log = (event: OperationsEvent) => {
     // A log that fails, at once or later, must not stand in the way of the work.
     const logged = new Promise<unknown>((resolve) => {
@@ -83,7 +83,7 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
     publisher,
     writeAndPublish,
     reportIntervalMs,
-    maxAttempts,
+    maxLostAttempts,
   });
   const starts = createOperationStarts({ ...contracts, publisher, showRecord });
   const external = createExternalOperations(store, writeAndPublish, showRecord);
@@ -120,7 +120,7 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
   const startInit = <I extends DescMessage, R extends DescMessage>(
     method: LongRunningMethod<I, R>,
     external: boolean,
-    given: StartOptions,
+    given: CreateOptions,
   ): StartInit => {
     const policy = policies.known(method);
     return {

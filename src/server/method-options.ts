@@ -140,8 +140,8 @@ export interface MethodOptions<
   apiVersion?: string | undefined;
 }
 
-/** What may be said of one start that the program makes itself. Every field may be left out. */
-export interface StartOptions {
+/** Options of an operation that the program itself starts or creates. */
+export interface CreateOptions {
   /** As `MethodOptions.name` gives it. Default: the parent and a UUIDv7. */
   name?: string | undefined;
   /** As in `MethodOptions`. */

@@ -8,7 +8,7 @@ import type { OperationStore } from "../store/operation-store.js";
 import type { Signals } from "../store/signals.js";
 import type { Authorize } from "./authorize.js";
 import type { OperationsEvent } from "./events.js";
-import type { DeleteRunning, MethodOptions, StartOptions } from "./method-options.js";
+import type { CreateOptions, DeleteRunning, MethodOptions } from "./method-options.js";
 import type { OperationsObserver } from "./observer.js";
 import type { Work } from "./work.js";
 
@@ -50,11 +50,12 @@ export interface OperationsOptions {
   /** Least time between two writes of one operation's metadata, in milliseconds. Default: 100. */
   reportIntervalMs?: number | undefined;
   /**
-   * How many attempts at one operation may be lost, at least 1, before it is given up
-   * with ABORTED, reason `WORKER_LOST`. One that a shutdown hands over is not lost.
-   * Default: 10.
+   * How many attempts of one operation may be lost until it ends ABORTED, reason
+   * `WORKER_LOST`. At least 1. Default: 10.
+   *
+   * An attempt that a shutdown returns to the queue is not lost.
    */
-  maxAttempts?: number | undefined;
+  maxLostAttempts?: number | undefined;
   /**
    * The 32 secret bytes that page tokens are sealed with; replicas that share them
    * take each other's tokens. Default: random ones, for this process alone.
@@ -108,7 +109,7 @@ export interface OperationsServer {
   start<I extends DescMessage, R extends DescMessage>(
     method: LongRunningMethod<I, R>,
     request: MessageInitShape<I>,
-    options?: StartOptions,
+    options?: CreateOptions,
   ): Promise<Operation>;
   /**
    * Start an operation whose work runs elsewhere: a job, a queue, a webhook. It is
@@ -117,7 +118,7 @@ export interface OperationsServer {
   create<I extends DescMessage, R extends DescMessage>(
     method: LongRunningMethod<I, R>,
     request: MessageInitShape<I>,
-    options?: StartOptions,
+    options?: CreateOptions,
   ): Promise<Operation>;
   /**
    * Show the progress of an operation that `create` made. The answer says whether

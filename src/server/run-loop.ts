@@ -40,7 +40,7 @@ export interface RunLoopParts {
   /** Least time between two writes of one operation's metadata, in milliseconds. */
   reportIntervalMs: number;
   /** How many attempts at one operation may be lost before it is given up. */
-  maxAttempts: number;
+  maxLostAttempts: number;
 }
 
 /** A method that this process runs. */
@@ -271,7 +271,7 @@ export function createRunLoop(parts: RunLoopParts): RunLoop {
         const record = await store.claim(delivery.name, { restartLost });
         if (record === undefined) return settled;
         watch(record);
-        const early = endBeforeRun(record, recovery === "fail" ? 1 : parts.maxAttempts);
+        const early = endBeforeRun(record, recovery === "fail" ? 1 : parts.maxLostAttempts);
         if (early !== undefined) {
           await finish(record, early);
           return settled;

@@ -287,8 +287,8 @@ describe("the request id of a start", () => {
 
   it.each<[string, StartOptions, number]>([
     ["three tries are all by default", {}, 3],
-    ["as many as the caller says", { maxAttempts: 5 }, 5],
-    ["one alone, where the caller says so", { maxAttempts: 1 }, 1],
+    ["as many as the caller says", { maxTries: 5 }, 5],
+    ["one alone, where the caller says so", { maxTries: 1 }, 1],
   ])("%s", async (_, options, tries) => {
     const { printer, clock, requestIds } = startable({
       starts: Array.from({ length: 9 }, () => fault(Code.Unavailable)),
@@ -302,8 +302,8 @@ describe("the request id of a start", () => {
 
   it("refuses a number of tries that makes no sense", async () => {
     const { printer, requestIds } = startable();
-    for (const maxAttempts of [0, -1, Number.NaN]) {
-      await expect(printer.print({}, { maxAttempts })).rejects.toThrow(RangeError);
+    for (const maxTries of [0, -1, Number.NaN]) {
+      await expect(printer.print({}, { maxTries })).rejects.toThrow(RangeError);
     }
     expect(requestIds()).toEqual([]);
   });

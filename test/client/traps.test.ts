@@ -71,7 +71,7 @@ describe("traps of the libraries that people use today", () => {
     };
     const client = createLongRunningClient({ print: Print }, recorded, { clock, mode: "poll" });
     const headers = { "x-goog-request-params": "parent=p", "x-start-only": "1" };
-    const handle = await client.print({}, { headers, timeoutMs: 5000, maxAttempts: 1 });
+    const handle = await client.print({}, { headers, timeoutMs: 5000, maxTries: 1 });
     const result = operationErrorOf(handle.result({ timeoutMs: 60_000 }));
     await clock.advance(60_000);
     expect((await result).kind).toBe("timeout");

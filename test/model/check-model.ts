@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { maxAttempts, operationsCommands } from "./commands.js";
+import { maxLostAttempts, operationsCommands } from "./commands.js";
 import type { OperationsModel } from "./operations-model.js";
 import { createRealServer, type Subject } from "./real-server.js";
 
@@ -24,7 +24,7 @@ export async function checkModel(
 ): Promise<void> {
   await fc.assert(
     fc.asyncProperty(operationsCommands(canRedeliver, maxCommands), async (commands) => {
-      const real = createRealServer(await createSubject(), maxAttempts);
+      const real = createRealServer(await createSubject(), maxLostAttempts);
       const model: OperationsModel = { operations: [], waiters: [], walk: undefined };
       try {
         await fc.asyncModelRun(() => ({ model, real }), commands);

@@ -17,7 +17,7 @@ import type { RealServer } from "./real-server.js";
 type Command = fc.AsyncCommand<OperationsModel, RealServer>;
 
 /** More attempts than this at one operation end it. */
-export const maxAttempts = 3;
+export const maxLostAttempts = 3;
 
 const parents = ["printers/1", "printers/2"] as const;
 
@@ -239,7 +239,7 @@ const redeliver = (at: number) =>
       const { name } = operation;
       const stale = real.attemptsOf(name).at(-1);
       await real.redeliver?.(name, "printing.v1.PrintService/Print");
-      if (operation.attempt === maxAttempts) {
+      if (operation.attempt === maxLostAttempts) {
         operation.result = { code: codes.Aborted, details: [] };
       } else {
         operation.attempt += 1;

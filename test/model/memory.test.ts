@@ -1,5 +1,5 @@
 import { describe, it } from "vitest";
-import { createInProcessDispatcher } from "../../src/server/index.js";
+import { createInProcessDispatcher } from "../../src/store/index.js";
 import { createManualClock } from "../../src/testing/index.js";
 import { checkModel } from "./check-model.js";
 

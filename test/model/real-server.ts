@@ -36,11 +36,11 @@ export interface Subject {
 /** A server whose work does what the test says. Even numbers of pages obey a cancellation. */
 export type RealServer = ReturnType<typeof createRealServer>;
 
-export function createRealServer(subject: Subject, maxAttempts: number) {
+export function createRealServer(subject: Subject, maxLostAttempts: number) {
   const attempts = new Map<string, Attempt[]>();
   const operations = createOperations({
     ...subject.options,
-    maxAttempts,
+    maxLostAttempts,
     reportIntervalMs: 0,
     log: () => undefined,
   });

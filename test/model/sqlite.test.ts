@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, it } from "vitest";
-import { createInProcessDispatcher } from "../../src/server/index.js";
+import { createInProcessDispatcher } from "../../src/store/index.js";
 import { createSqliteStore } from "../../src/store/sqlite/index.js";
 import { createManualClock } from "../../src/testing/index.js";
 import { drivers } from "../store/sqlite/drivers.js";

@@ -13,7 +13,8 @@ import {
   Operations,
   WaitOperationRequestSchema,
 } from "../../src/protos.js";
-import { createMemoryStore, createOperations } from "../../src/server/index.js";
+import { createOperations } from "../../src/server/index.js";
+import { createMemoryStore } from "../../src/store/index.js";
 import { PrintMetadataSchema, PrintResponseSchema } from "../gen/printing/v1/printing_pb.js";
 import { anInsert } from "../support/an-insert.js";
 import { envelopeBytes } from "../support/envelope-bytes.js";

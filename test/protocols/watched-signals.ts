@@ -1,4 +1,4 @@
-import { createInProcessSignals, type Signals } from "../../src/server/index.js";
+import { createInProcessSignals, type Signals } from "../../src/store/index.js";
 
 /** Signals that tell how many are subscribed, so that a test can wait for it and need not sleep. */
 export interface WatchedSignals extends Signals {

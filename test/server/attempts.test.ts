@@ -1,6 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { assert, describe, expect, it } from "vitest";
 import type { Operation } from "../../src/protos.js";
+import { errorFromStatus, standardDetailsOf } from "../../src/status/index.js";
 import {
   createInProcessDispatcher,
   createInProcessSignals,
@@ -11,8 +12,7 @@ import {
   type Settlement,
   type SignalKind,
   type Signals,
-} from "../../src/server/index.js";
-import { errorFromStatus, standardDetailsOf } from "../../src/status/index.js";
+} from "../../src/store/index.js";
 import { createManualClock } from "../../src/testing/index.js";
 import { createCountedAbort } from "../support/counted-signal.js";
 import { createDeferred } from "../support/deferred.js";
@@ -54,7 +54,7 @@ function createHandDispatcher() {
 /** A server whose deliveries the test makes, over a store that the test has at hand. */
 function createHandServer(
   work: PrintWork,
-  init: { store?: Partial<OperationStore>; signals?: Signals; maxAttempts?: number } = {},
+  init: { store?: Partial<OperationStore>; signals?: Signals; maxLostAttempts?: number } = {},
 ) {
   const { clock, store } = createKeptStore();
   const { dispatcher, deliver } = createHandDispatcher();
@@ -129,14 +129,14 @@ describe("taking a delivery", () => {
     expect(runs).toBe(0);
   });
 
-  it("gives up with ABORTED, WORKER_LOST, once maxAttempts were lost, and no sooner", async () => {
+  it("gives up with ABORTED, WORKER_LOST, once maxLostAttempts were lost, and no sooner", async () => {
     const attempts: number[] = [];
     const { operations, client, deliver, clock } = createHandServer(
       ({ attempt }) => {
         attempts.push(attempt);
         return never();
       },
-      { maxAttempts: 3 },
+      { maxLostAttempts: 3 },
     );
     const { name } = await operations.start(Print, {});
     for (let lost = 0; lost < 3; lost += 1) {
@@ -156,7 +156,7 @@ describe("taking a delivery", () => {
 
   it("counts no attempt as lost that a shutdown handed over", async () => {
     const { operations, store, client, deliver } = createHandServer(() => ({ pages: 1 }), {
-      maxAttempts: 1,
+      maxLostAttempts: 1,
     });
     const { name } = await operations.start(Print, {});
     for (let count = 0; count < 5; count += 1) {

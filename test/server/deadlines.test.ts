@@ -1,6 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
-import { createMemoryStore, type OperationStore } from "../../src/server/index.js";
+import { createMemoryStore, type OperationStore } from "../../src/store/index.js";
 import { createManualClock } from "../../src/testing/index.js";
 import { createDeferred } from "../support/deferred.js";
 import { errorOf, reasonOf } from "../support/operation-end.js";

@@ -1,11 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
-import {
-  createMemoryStore,
-  type ObservedWake,
-  type OperationsObserver,
-  type Signals,
-} from "../../src/server/index.js";
+import type { ObservedWake, OperationsObserver } from "../../src/server/index.js";
+import { createMemoryStore, type Signals } from "../../src/store/index.js";
 import { createManualClock } from "../../src/testing/index.js";
 import { createDeferred } from "../support/deferred.js";
 import { createPrintServer, Print } from "../support/print-server.js";

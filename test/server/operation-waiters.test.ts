@@ -5,7 +5,7 @@ import {
   createMemoryStore,
   type OperationStore,
   type Signals,
-} from "../../src/server/index.js";
+} from "../../src/store/index.js";
 import { createManualClock } from "../../src/testing/index.js";
 import { createPrintServer, Print } from "../support/print-server.js";
 import { rejectionOf } from "../support/rejection.js";

@@ -1,13 +1,13 @@
 import { Code, type ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
+import type { MethodOptions } from "../../src/server/index.js";
+import { standardDetailsOf } from "../../src/status/index.js";
 import {
   createInProcessDispatcher,
   createMemoryStore,
   type Dispatcher,
-  type MethodOptions,
   type OperationStore,
-} from "../../src/server/index.js";
-import { standardDetailsOf } from "../../src/status/index.js";
+} from "../../src/store/index.js";
 import { createManualClock } from "../../src/testing/index.js";
 import type { PrintRequestSchema, PrintResponseSchema } from "../gen/printing/v1/printing_pb.js";
 import { createDeferred, type Deferred } from "../support/deferred.js";
@@ -309,7 +309,7 @@ describe("a start that finds the queue full", () => {
     const start = (parent: string) => {
       const requestId = requestIds.get(parent) ?? crypto.randomUUID();
       requestIds.set(parent, requestId);
-      return printer.print({ parent, requestId }, { maxAttempts: 1 });
+      return printer.print({ parent, requestId }, { maxTries: 1 });
     };
     const running = await start("printers/1");
     await clock.advance(0);
@@ -330,7 +330,7 @@ describe("a start that finds the queue full", () => {
     const running = await printer.print({ parent: "printers/1" });
     await clock.advance(0);
     await printer.print({ parent: "printers/2" });
-    const refused = printer.print({ parent: "printers/1" }, { maxAttempts: 1 });
+    const refused = printer.print({ parent: "printers/1" }, { maxTries: 1 });
     expect(reasonOfRefusal(await rejectionOf(refused))).toBe("QUEUE_FULL");
     await clock.advance(0);
     expect((await get(running.name)).done).toBe(false);

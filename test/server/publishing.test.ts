@@ -1,5 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { assert, describe, expect, it } from "vitest";
+import { errorFromStatus, standardDetailsOf } from "../../src/status/index.js";
 import {
   createInProcessDispatcher,
   createInProcessSignals,
@@ -9,8 +10,7 @@ import {
   type Signals,
   type StoreOptions,
   type Transaction,
-} from "../../src/server/index.js";
-import { errorFromStatus, standardDetailsOf } from "../../src/status/index.js";
+} from "../../src/store/index.js";
 import { createManualClock, type ManualClock } from "../../src/testing/index.js";
 import { createDeferred } from "../support/deferred.js";
 import {

@@ -1,12 +1,12 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
+import type { Recovery } from "../../src/server/index.js";
 import {
   createInProcessDispatcher,
   createMemoryStore,
   type Dispatcher,
   type OperationStore,
-  type Recovery,
-} from "../../src/server/index.js";
+} from "../../src/store/index.js";
 import { createManualClock } from "../../src/testing/index.js";
 import { errorOf, reasonOf } from "../support/operation-end.js";
 import { createPrintServer, Print, type PrintWork } from "../support/print-server.js";

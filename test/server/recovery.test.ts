@@ -1,12 +1,12 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
+import { standardDetailsOf } from "../../src/status/index.js";
 import {
   createInProcessDispatcher,
   createMemoryStore,
   type Dispatcher,
   type OperationStore,
-} from "../../src/server/index.js";
-import { standardDetailsOf } from "../../src/status/index.js";
+} from "../../src/store/index.js";
 import { createManualClock } from "../../src/testing/index.js";
 import { createDeferred } from "../support/deferred.js";
 import { createPrintServer, Print } from "../support/print-server.js";

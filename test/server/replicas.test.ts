@@ -2,13 +2,13 @@ import { toBinary } from "@bufbuild/protobuf";
 import { ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { OperationSchema } from "../../src/protos.js";
+import type { OperationsServer } from "../../src/server/index.js";
 import {
   createInProcessDispatcher,
   createInProcessSignals,
   createMemoryStore,
   type OperationStore,
-  type OperationsServer,
-} from "../../src/server/index.js";
+} from "../../src/store/index.js";
 import { createManualClock } from "../../src/testing/index.js";
 import { createDeferred } from "../support/deferred.js";
 import { createPrintServer, Print, type PrintWork } from "../support/print-server.js";

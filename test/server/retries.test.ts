@@ -1,7 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { RetryInfoSchema } from "../../src/protos.js";
-import { createMemoryStore, type OperationStore } from "../../src/server/index.js";
+import { createMemoryStore, type OperationStore } from "../../src/store/index.js";
 import { createManualClock, createTestOperations } from "../../src/testing/index.js";
 import { BookSchema } from "../gen/library/v1/library_pb.js";
 import { createDeferred } from "../support/deferred.js";
@@ -91,7 +91,7 @@ describe("work that fails", () => {
 
   it("may have more attempts than may be lost", async () => {
     const { printer, client, clock, atMs } = createFailing(Array(5).fill(away()), {
-      maxAttempts: 2,
+      maxLostAttempts: 2,
       method: { retry: { maxAttempts: 6, initialDelayMs: 1 } },
     });
     const { name } = await printer.print({});
@@ -267,7 +267,7 @@ describe("work that goes on later", () => {
         const checkpoint = Uint8Array.of((step ?? 0) + 1);
         return operation.continueLater({ checkpoint, delayMs: 60_000 });
       },
-      { clock, maxAttempts: 2 },
+      { clock, maxLostAttempts: 2 },
     );
     const { name } = await printer.print({});
     await clock.advance(90_000);

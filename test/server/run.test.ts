@@ -3,12 +3,12 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { assert, describe, expect, it } from "vitest";
 import { OperationError } from "../../src/index.js";
 import { ErrorInfoSchema, RetryInfoSchema, StatusSchema } from "../../src/protos.js";
+import { standardDetailsOf } from "../../src/status/index.js";
 import {
   createInProcessDispatcher,
   createMemoryStore,
   type OperationStore,
-} from "../../src/server/index.js";
-import { standardDetailsOf } from "../../src/status/index.js";
+} from "../../src/store/index.js";
 import { createManualClock } from "../../src/testing/index.js";
 import {
   type PrintMetadata,

@@ -3,8 +3,8 @@ import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, type ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { ListOperationsRequestSchema, type Operation } from "../../src/protos.js";
-import { createInProcessSignals, createMemoryStore, type Signals } from "../../src/server/index.js";
 import { standardDetailsOf } from "../../src/status/index.js";
+import { createInProcessSignals, createMemoryStore, type Signals } from "../../src/store/index.js";
 import { createManualClock } from "../../src/testing/index.js";
 import { createDeferred } from "../support/deferred.js";
 import { createPrintServer, Print } from "../support/print-server.js";
@@ -394,7 +394,7 @@ describe("shutdown", () => {
     await clock.advance(0);
     const stopped = operations.shutdown();
     expect((await waiting).done).toBe(false);
-    const error = await rejectionOf(printer.print({}, { maxAttempts: 1 }));
+    const error = await rejectionOf(printer.print({}, { maxTries: 1 }));
     expect(error.code).toBe(Code.Unavailable);
     expect(reasonOf(error)).toBe("DRAINING");
     expect(standardDetailsOf(error).retryInfo?.retryDelay?.seconds).toBe(1n);
@@ -429,7 +429,7 @@ describe("shutdown", () => {
     });
     const { name } = await operations.create(Print, {});
     const waiting = client.wait(name, 50_000);
-    const started = printer.print({}, { maxAttempts: 1 });
+    const started = printer.print({}, { maxTries: 1 });
     await clock.advance(0);
     let isStopped = false;
     const stopped = operations.shutdown({ graceMs: 1000 }).then(() => {

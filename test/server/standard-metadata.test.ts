@@ -3,7 +3,7 @@ import { anyUnpack, timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt"
 import { Code, ConnectError } from "@connectrpc/connect";
 import { assert, describe, expect, it } from "vitest";
 import type { Operation } from "../../src/protos.js";
-import { createMemoryStore } from "../../src/server/index.js";
+import { createMemoryStore } from "../../src/store/index.js";
 import { createManualClock } from "../../src/testing/index.js";
 import { OddMetadataSchema, OperationMetadataSchema } from "../gen/binding/v1/binding_pb.js";
 import {

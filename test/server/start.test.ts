@@ -1,6 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
-import { createMemoryStore } from "../../src/server/index.js";
+import { createMemoryStore } from "../../src/store/index.js";
 import { createDeferred } from "../support/deferred.js";
 import { createPrintServer, Print } from "../support/print-server.js";
 import { rejectionDetailsOf, rejectionOf } from "../support/rejection.js";

@@ -1,7 +1,7 @@
 import { Code } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
-import { createInProcessDispatcher, type Settlement } from "../../src/server/index.js";
 import { standardDetailsOf } from "../../src/status/index.js";
+import { createInProcessDispatcher, type Settlement } from "../../src/store/index.js";
 import { createManualClock } from "../../src/testing/index.js";
 import { createDeferred } from "../support/deferred.js";
 import { rejectionOf } from "../support/rejection.js";

@@ -1,7 +1,7 @@
 import { Code } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
-import { createInProcessSignals, type SignalKind } from "../../src/server/index.js";
 import { standardDetailsOf } from "../../src/status/index.js";
+import { createInProcessSignals, type SignalKind } from "../../src/store/index.js";
 import { rejectionOf } from "../support/rejection.js";
 
 const name = "operations/a";

@@ -1,11 +1,11 @@
 import { Code } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
+import { standardDetailsOf } from "../../src/status/index.js";
 import {
   createMemoryStore,
   type NewOperation,
   type OperationStore,
-} from "../../src/server/index.js";
-import { standardDetailsOf } from "../../src/status/index.js";
+} from "../../src/store/index.js";
 import { createManualClock } from "../../src/testing/index.js";
 import { anInsert } from "../support/an-insert.js";
 import { rejectionOf } from "../support/rejection.js";

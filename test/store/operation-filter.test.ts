@@ -6,7 +6,7 @@ import {
   matchesFilter,
   type OperationFilter,
   requiredDone,
-} from "../../src/server/index.js";
+} from "../../src/store/index.js";
 import { BakeMetadataSchema } from "../gen/filters/v1/filters_pb.js";
 import { aRecord, baked, baking, failed } from "../support/filter-record.js";
 

@@ -1,4 +1,4 @@
-import type { NewOperation } from "../../src/server/index.js";
+import type { NewOperation } from "../../src/store/index.js";
 
 let count = 0;
 

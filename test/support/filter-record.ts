@@ -2,7 +2,7 @@ import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { AnySchema } from "@bufbuild/protobuf/wkt";
 import { longRunning, pack } from "../../src/index.js";
 import { StatusSchema } from "../../src/protos.js";
-import type { FilterableRecord } from "../../src/server/index.js";
+import type { FilterableRecord } from "../../src/store/index.js";
 import {
   BakeMetadataSchema,
   BakeResponseSchema,

@@ -2,7 +2,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseFilter } from "../../../src/server/filter/parse-filter.js";
-import { type FilterableRecord, matchesFilter } from "../../../src/server/index.js";
+import { type FilterableRecord, matchesFilter } from "../../../src/store/index.js";
 import { BakeMetadata_Stage, type BakeMetadataSchema } from "../../gen/filters/v1/filters_pb.js";
 import {
   aRecord,

@@ -1,8 +1,8 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { parseFilter } from "../../../src/server/filter/parse-filter.js";
-import { matchesFilter } from "../../../src/server/index.js";
 import { standardDetailsOf } from "../../../src/status/index.js";
+import { matchesFilter } from "../../../src/store/index.js";
 import { baking, failed, filterMethods } from "../../support/filter-record.js";
 
 const records = [

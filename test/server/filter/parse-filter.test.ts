@@ -6,8 +6,8 @@ import { describe, expect, it } from "vitest";
 import { filter, pack } from "../../../src/index.js";
 import { BadRequestSchema, ErrorInfoSchema } from "../../../src/protos.js";
 import { parseFilter } from "../../../src/server/filter/parse-filter.js";
-import { type FilterableRecord, matchesFilter } from "../../../src/server/index.js";
 import { standardDetailsOf } from "../../../src/status/index.js";
+import { type FilterableRecord, matchesFilter } from "../../../src/store/index.js";
 import { BakeMetadata_Stage } from "../../gen/filters/v1/filters_pb.js";
 import {
   aRecord,

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it, onTestFinished } from "vitest";
-import type { OperationStore, Transaction } from "../../../src/server/index.js";
 import { standardDetailsOf } from "../../../src/status/index.js";
+import type { OperationStore, Transaction } from "../../../src/store/index.js";
 import { createSqliteStore } from "../../../src/store/sqlite/index.js";
 import { createManualClock } from "../../../src/testing/index.js";
 import { anInsert } from "../../support/an-insert.js";

@@ -17,7 +17,7 @@ const driver: SqliteDriver = wanted === "node:sqlite" ? wanted : "libsql";
 
 const operations = createOperations({
   store: await createSqliteStore({ path, driver }),
-  maxAttempts: 100,
+  maxLostAttempts: 100,
 });
 const Print = longRunning(PrintService.method.print, {
   response: PrintResponseSchema,

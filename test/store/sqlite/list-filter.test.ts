@@ -9,7 +9,7 @@ import {
   type OperationFilter,
   type OperationRecord,
   type OperationStore,
-} from "../../../src/server/index.js";
+} from "../../../src/store/index.js";
 import { createSqliteStore } from "../../../src/store/sqlite/index.js";
 import { anInsert } from "../../support/an-insert.js";
 import { createTemporaryFolder } from "../../support/temporary-folder.js";

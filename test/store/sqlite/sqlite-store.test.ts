@@ -3,8 +3,8 @@ import { open, readdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Code } from "@connectrpc/connect";
 import { describe, expect, it, onTestFinished } from "vitest";
-import type { OperationStore } from "../../../src/server/index.js";
 import { standardDetailsOf } from "../../../src/status/index.js";
+import type { OperationStore } from "../../../src/store/index.js";
 import {
   type CountingStore,
   createSqliteStore,
