@@ -26,7 +26,7 @@ import { callUnary } from "./unary-call.js";
 /**
  * A gRPC transport over HTTP/2 that takes the options of Connect's own, and shows callers and
  * interceptors the same. Unary calls are read straight from the events of their streams, which
- * takes a fraction of the time; streaming calls are Connect's. docs/lean-grpc.md lists what
+ * takes a fraction of the time; streaming calls are Connect's. docs/reference/fast-path.md lists what
  * differs.
  *
  * All calls share one connection, which is opened for the first of them and anew when it is

@@ -56,7 +56,7 @@ export interface ServerOptions extends Omit<ConnectRouterOptions, "shutdownSigna
   /**
    * Answer unary gRPC calls straight from the events of their streams, and calls of the REST face
    * without Connect's handlers, which takes a fraction of the time; `false` has those answer them
-   * as they do all other calls. docs/lean-grpc.md lists what differs. Default: true.
+   * as they do all other calls. docs/reference/fast-path.md lists what differs. Default: true.
    */
   leanGrpc?: boolean | undefined;
   /** Hears of what went wrong on this side. Default: prints it to standard error. */

@@ -7,9 +7,9 @@ import { join, posix } from "node:path";
 import { build } from "esbuild";
 import { publint } from "publint";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { createGuideProject, createReadmeProject } from "./support/documented-project.js";
 import { createProject, install, type Versions } from "./support/fixture-project.js";
 import { repository } from "./support/pack-package.js";
-import { createReadmeProject } from "./support/readme-project.js";
 import { run } from "./support/run.js";
 
 const timeoutMs = 180_000;
@@ -94,24 +94,21 @@ describe.concurrent("a project that uses the package", { timeout: timeoutMs }, (
   });
 });
 
-describe("the README", { timeout: timeoutMs }, () => {
-  it("shows a project that compiles and runs as it says", async () => {
-    const readme = await createReadmeProject(directory, packed.tarball);
-    await run(readme, "buf", "generate");
-    await run(readme, "tsc");
-    await run(readme, "node", "dist/elsewhere.js");
-    const report = await run(readme, "node", "--test", "--test-reporter=tap", "dist/print.test.js");
+describe("the documents", { timeout: timeoutMs }, () => {
+  let guide: string;
+
+  beforeAll(async () => {
+    guide = await createGuideProject(directory, packed.tarball);
+  }, timeoutMs);
+
+  it("have a guide whose project compiles and runs as described", async () => {
+    await run(guide, "buf", "generate");
+    await run(guide, "tsc");
+    await run(guide, "node", "dist/elsewhere.js");
+    const report = await run(guide, "node", "--test", "--test-reporter=tap", "dist/print.test.js");
     expect(report).toContain("# pass 3\n# fail 0\n");
 
-    const port = await freePort();
-    const environment = { ...process.env, PORT: String(port) };
-    const server = spawn("node", ["dist/server.js"], { cwd: readme, env: environment });
-    const exit = once(server, "exit");
-    await once(server.stdout, "data");
-    const output = await run(readme, "env", `PORT=${port}`, "node", "dist/client.js");
-    server.kill("SIGTERM");
-
-    const lines = output.trim().split("\n");
+    const { lines, exit } = await runServerAndClient(guide);
     expect(lines[0]).toBe("running 0");
     expect(lines).toEqual(
       expect.arrayContaining([
@@ -125,7 +122,17 @@ describe("the README", { timeout: timeoutMs }, () => {
         "the first is succeeded",
       ]),
     );
-    expect(await exit).toEqual([0, null]);
+    expect(exit).toEqual([0, null]);
+  });
+
+  it("have a README whose service and client compile and run as shown", async () => {
+    const readme = await createReadmeProject(directory, guide);
+    await run(readme, "buf", "generate");
+    await run(readme, "tsc");
+    const { lines, exit } = await runServerAndClient(readme);
+    expect(lines[0]).toBe("running 0");
+    expect(lines.slice(-2)).toEqual(["succeeded 10", "printed 10 pages"]);
+    expect(exit).toEqual([0, null]);
   });
 });
 
@@ -273,7 +280,19 @@ async function expectTypesOfOurs(project: string): Promise<void> {
   );
 }
 
-/** A port that nobody listens on. */
+/** Runs a project's server and, against it, its client; SIGTERM ends the server. */
+async function runServerAndClient(project: string): Promise<{ lines: string[]; exit: unknown[] }> {
+  const port = await freePort();
+  const environment = { ...process.env, PORT: String(port) };
+  const server = spawn("node", ["dist/server.js"], { cwd: project, env: environment });
+  const exit = once(server, "exit");
+  await once(server.stdout, "data");
+  const output = await run(project, "env", `PORT=${port}`, "node", "dist/client.js");
+  server.kill("SIGTERM");
+  return { lines: output.trim().split("\n"), exit: await exit };
+}
+
+/** Returns a port on which no process listens. */
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");

@@ -166,9 +166,9 @@ const infoOf = (error: ConnectError) => {
   return errorInfo;
 };
 
-/** The rows of the tables in docs/errors.md: code and metadata keys of each reason. */
+/** The rows of the tables in docs/reference/errors.md: code and metadata keys of each reason. */
 function documented(): [reason: string, row: { code: string; keys: string[] }][] {
-  const text = readFileSync(new URL("../../docs/errors.md", import.meta.url), "utf8");
+  const text = readFileSync(new URL("../../docs/reference/errors.md", import.meta.url), "utf8");
   const rows = [...text.matchAll(/^\| `(\w+)` \| (\w+) \|([^|]*)\| [^|]+ \|$/gm)];
   return rows.map(([, reason = "", code = "", keys = ""]) => [
     reason,
@@ -176,7 +176,7 @@ function documented(): [reason: string, row: { code: string; keys: string[] }][]
   ]);
 }
 
-describe("docs/errors.md", () => {
+describe("docs/reference/errors.md", () => {
   const rows = new Map(documented());
 
   it.each(errors)("server 79: has %s as it is", (_, error) => {

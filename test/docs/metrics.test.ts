@@ -7,7 +7,7 @@ import {
   observeCounts,
 } from "../../src/opentelemetry/index.js";
 
-it("docs/metrics.md lists each metric that there is, with its unit and its kind", async () => {
+it("docs/operate/metrics.md lists each metric that there is, with its unit and its kind", async () => {
   const meterProvider = new MeterProvider();
   // One meter for all who ask by this name.
   const meter = meterProvider.getMeter("connect-longrunning");
@@ -24,7 +24,7 @@ it("docs/metrics.md lists each metric that there is, with its unit and its kind"
     by.mock.calls.map(([name, options]) => `${name} ${options?.unit} ${kind}`),
   );
 
-  const text = await readFile("docs/metrics.md", "utf8");
+  const text = await readFile("docs/operate/metrics.md", "utf8");
   const rows = text.matchAll(/^\| `(connect_longrunning\.\S+)` \| (\S+) \| ([a-z -]+) \|/gm);
   const listed = [...rows].map(([, name, unit, kind]) => `${name} ${unit} ${kind}`);
   expect(made).toHaveLength(18);

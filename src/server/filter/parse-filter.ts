@@ -6,7 +6,7 @@ import { isFault } from "./condition.js";
 import { parseFilterSyntax } from "./parse-filter-syntax.js";
 
 /**
- * Read the filter of a list (AIP-160); undefined for one that is empty. docs/filters.md
+ * Read the filter of a list (AIP-160); undefined for one that is empty. docs/reference/filters.md
  * says what is understood.
  *
  * @param methods Those whose metadata and response types the filter can look into. A

@@ -8,10 +8,10 @@ import {
 } from "../../../src/server/filter/parse-filter-syntax.js";
 import { filterMethods } from "../../support/filter-record.js";
 
-const page = readFileSync(new URL("../../../docs/filters.md", import.meta.url), "utf8");
+const page = readFileSync(new URL("../../../docs/reference/filters.md", import.meta.url), "utf8");
 const examples = /```text\n(.*?)\n```/s.exec(page)?.[1]?.split("\n") ?? [];
 
-describe("docs/filters.md", () => {
+describe("docs/reference/filters.md", () => {
   it("has examples", () => {
     expect(examples.length).toBeGreaterThan(10);
   });

@@ -10,12 +10,7 @@ import { operationsOfEveryState } from "./support/operations-of-every-state.js";
 
 const execute = promisify(execFile);
 
-/** The chapter on the command. */
-const chapter = await readFile("README.md", "utf8").then((readme) => {
-  const [, text] = /\n## The `longrunning` command\n(.*?)\n## /s.exec(readme) ?? [];
-  if (text === undefined) throw new Error("the README has no chapter on the command");
-  return text;
-});
+const chapter = await readFile("docs/guide/command.md", "utf8");
 
 /** Each call of curl, with the JSON that is said to come of it. */
 const examples = [...chapter.matchAll(/```sh\n(curl .*?)```\n\n```json\n(.*?)```/gs)].map(
@@ -29,10 +24,10 @@ let url: string;
 
 beforeAll(async () => {
   command = await buildCommand();
-  directory = await mkdtemp(join(tmpdir(), "connect-longrunning-readme-"));
+  directory = await mkdtemp(join(tmpdir(), "connect-longrunning-guide-"));
   const [, json = ""] = /<!-- load: operations.json -->\n```json\n(.*?)```/s.exec(chapter) ?? [];
   const { operations } = JSON.parse(json);
-  // Those of the README among others elsewhere, 30 in all.
+  // The operations of the guide among others elsewhere, 30 in all.
   const others = operationsOfEveryState(30 - operations.length).map((operation) => ({
     ...operation,
     name: operation.name.replace("/here/", "/there/"),
@@ -56,7 +51,7 @@ afterAll(async () => {
   await rm(directory, { recursive: true });
 });
 
-describe("the README's chapter on the command", () => {
+describe("docs/guide/command.md", () => {
   it("has an example of each method over REST", () => {
     expect(examples.length).toBe(6);
   });
