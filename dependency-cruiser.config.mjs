@@ -11,13 +11,15 @@ const layers = {
   client: ["protos", "internal", "status", "any", "operation"],
   opentelemetry: ["protos", "internal", "status", "any", "operation", "client", "store", "server"],
   direct: ["internal"],
-  rest: ["protos", "internal", "status", "direct"],
+  json: ["protos", "internal"],
+  display: ["protos", "internal", "status", "any", "operation", "json"],
+  rest: ["protos", "internal", "status", "direct", "json"],
   plugin: ["protos", "internal", "status", "any", "operation"],
   store: ["protos", "internal", "status", "any", "operation"],
   server: ["protos", "internal", "status", "any", "operation", "store"],
   health: ["protos", "internal", "status"],
   reflection: ["protos", "internal"],
-  node: ["protos", "internal", "status", "health", "reflection", "direct", "rest"],
+  node: ["protos", "internal", "status", "health", "reflection", "direct", "json", "rest"],
   cli: [
     "protos",
     "internal",
@@ -30,6 +32,8 @@ const layers = {
     "health",
     "reflection",
     "direct",
+    "json",
+    "display",
     "node",
     "rest",
     "opentelemetry",
@@ -44,7 +48,8 @@ const pathOf = (layer) => {
 };
 
 /** What a browser bundle of the root entry point must not reach. */
-const serverOnly = "^src/(cli|direct|health|reflection|node|rest|store|server|testing)/";
+const serverOnly =
+  "^src/(cli|direct|display|json|health|reflection|node|rest|store|server|testing)/";
 
 export default {
   forbidden: [

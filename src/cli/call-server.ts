@@ -1,13 +1,13 @@
 import type { CallOptions } from "@connectrpc/connect";
 import { createOperationsClient, type OperationsClient } from "../client/index.js";
+import { createPayloadTypes, type PayloadTypes } from "../display/payload-types.js";
+import { styled } from "../display/style.js";
 import type { CommandContext } from "./command-context.js";
 import { openConnection } from "./connection.js";
 import { type Failure, failureOf, interruption } from "./failure.js";
-import { createPayloadTypes, type PayloadTypes } from "./payload-types.js";
 import { readProtoSet } from "./proto-set.js";
 import { createReflectionLookup } from "./reflection-lookup.js";
 import { defaultCallTimeoutMs, type ServerArguments } from "./server-command.js";
-import { styled } from "./terminal.js";
 
 /** A server, as a sub-command has it at hand. */
 export interface ServerCall {

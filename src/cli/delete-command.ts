@@ -1,7 +1,7 @@
+import { printable, printableJson } from "../display/printable.js";
 import { callServer } from "./call-server.js";
 import type { CommandContext } from "./command-context.js";
 import { exitCodes } from "./exit-codes.js";
-import { printable, printableJson } from "./printable.js";
 import { serverCommand } from "./server-command.js";
 
 /** `longrunning delete`: have the server forget an operation. */

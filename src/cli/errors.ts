@@ -1,8 +1,8 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { CommanderError } from "commander";
+import { printable } from "../display/printable.js";
 import { echo } from "../internal/echo.js";
 import { exitCodes } from "./exit-codes.js";
-import { printable } from "./printable.js";
 
 /**
  * An error in what the command was given, with what to do about it on a line of its own. It ends

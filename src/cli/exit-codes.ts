@@ -1,6 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { OperationError } from "../client/index.js";
-import type { OperationVerdict } from "./operation-verdict.js";
+import type { OperationStatus } from "../display/operation-summary.js";
 
 /** What the command exits with; scripts go by these, so they never change. */
 export const exitCodes = {
@@ -31,8 +31,8 @@ export const exitCodeMeanings: readonly (readonly [code: number, meaning: string
 ];
 
 /** The exit code that says how an operation ended. */
-export function exitCodeOfVerdict(verdict: OperationVerdict): number {
-  switch (verdict) {
+export function exitCodeOfStatus(status: OperationStatus): number {
+  switch (status) {
     case "running":
     case "succeeded":
       return exitCodes.success;

@@ -1,10 +1,10 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { CommanderError } from "commander";
 import { OperationError } from "../client/index.js";
+import { printable } from "../display/printable.js";
 import { codeName } from "../status/code.js";
 import { standardDetailsOf } from "../status/standard-details.js";
 import { exitCodeOfError, exitCodes } from "./exit-codes.js";
-import { printable } from "./printable.js";
 
 /** How a command that went wrong ends: what it says on standard error, and its exit code. */
 export interface Failure {

@@ -1,9 +1,9 @@
+import { operationText } from "../display/operation-text.js";
+import { printableJson } from "../display/printable.js";
 import { OperationSchema } from "../protos.js";
 import { callServer } from "./call-server.js";
 import type { CommandContext } from "./command-context.js";
 import { exitCodes } from "./exit-codes.js";
-import { operationTree } from "./operation-tree.js";
-import { printableJson } from "./printable.js";
 import { serverCommand } from "./server-command.js";
 
 /** `longrunning get`: the state of one operation. */
@@ -22,7 +22,7 @@ export function getCommand(context: CommandContext, exit: (code: number) => void
         const json = await call.types.json(OperationSchema, operation);
         const { out } = context.terminal;
         out.write(
-          options.json ? `${printableJson(json, 2)}\n` : operationTree(operation, json, out),
+          options.json ? `${printableJson(json, 2)}\n` : operationText(operation, json, out),
         );
         return exitCodes.success;
       });

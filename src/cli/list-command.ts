@@ -1,12 +1,12 @@
 import { InvalidArgumentError } from "commander";
+import { summarize } from "../display/operation-summary.js";
+import { printable, printableJson } from "../display/printable.js";
 import type { ListOperationsResponse } from "../protos.js";
 import { OperationSchema } from "../protos.js";
 import { callServer, type ServerCall } from "./call-server.js";
 import type { CommandContext } from "./command-context.js";
 import { exitCodes } from "./exit-codes.js";
 import { createOperationTable } from "./operation-table.js";
-import { viewOf } from "./operation-view.js";
-import { printable, printableJson } from "./printable.js";
 import { serverCommand } from "./server-command.js";
 import type { Output } from "./terminal.js";
 
@@ -59,7 +59,7 @@ function tableWriter(out: Output, err: Output, { types }: ServerCall, nowMs: num
   const table = createOperationTable(out);
   return {
     async page({ operations, unreachable }) {
-      table.add(await Promise.all(operations.map((one) => viewOf(one, types))), nowMs);
+      table.add(await Promise.all(operations.map((one) => summarize(one, types))), nowMs);
       for (const place of unreachable) err.write(`not reached: ${printable(place)}\n`);
     },
     end(nextPageToken) {

@@ -7,8 +7,10 @@ import {
   type Registry,
 } from "@bufbuild/protobuf";
 import { type Any, AnySchema } from "@bufbuild/protobuf/wkt";
-import { ConnectError } from "@connectrpc/connect";
 import { echo } from "../internal/echo.js";
+import { createMessageJson, isJsonObject } from "../json/message-json.js";
+import { missReportingRegistry } from "../json/miss-reporting-registry.js";
+import { parseJson } from "../json/parse-json.js";
 import { parseOperationName } from "../operation/name.js";
 import {
   ListOperationsResponseSchema,
@@ -16,12 +18,8 @@ import {
   OperationSchema,
   StatusSchema,
 } from "../protos.js";
-import { createMessageJson, isJsonObject } from "../rest/message-json.js";
-import { parseJson } from "../rest/parse-json.js";
 import { codeFromNumber } from "../status/code.js";
-import { standardDetailsOf } from "../status/standard-details.js";
 import { notLoadable, unknownPayloadType } from "./errors.js";
-import { noticingRegistry } from "./noticing-registry.js";
 import { readBoundedFile } from "./read-bounded-file.js";
 
 /** Operations from a file. */
@@ -42,7 +40,8 @@ export interface LoadedOperations {
  * @throws CommanderError that names the file, the index and the field at fault.
  */
 export async function loadOperations(path: string, registry: Registry): Promise<LoadedOperations> {
-  const json = parse(path, await readBoundedFile(path));
+  const bytes = await readBoundedFile(path);
+  const json = parseJson(bytes, (problem) => notLoadable(path, "", problem));
   if (!isJsonObject(json)) throw notLoadable(path, "", "is no JSON object");
   assertFields(path, "", json, ListOperationsResponseSchema);
   const { operations: items = [], nextPageToken } = json;
@@ -63,15 +62,6 @@ export async function loadOperations(path: string, registry: Registry): Promise<
   return { operations, isPage: nextPageToken !== undefined && nextPageToken !== "" };
 }
 
-function parse(path: string, bytes: Uint8Array): JsonValue {
-  try {
-    return parseJson(bytes);
-  } catch (cause) {
-    const fault = standardDetailsOf(ConnectError.from(cause)).errorInfo?.metadata.fault;
-    throw notLoadable(path, "", fault ?? "is no JSON");
-  }
-}
-
 /** Reads one message of a file; `where` is its place there. */
 type Reader = <Desc extends DescMessage>(
   desc: Desc,
@@ -82,7 +72,7 @@ type Reader = <Desc extends DescMessage>(
 function createReader(path: string, registry: Registry): Reader {
   let missed: string | undefined;
   const { read } = createMessageJson({
-    registry: noticingRegistry(registry, (typeName) => {
+    registry: missReportingRegistry(registry, (typeName) => {
       missed = typeName;
     }),
     unknownAny: "refuse",

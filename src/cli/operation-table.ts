@@ -1,16 +1,17 @@
-import { formatAge } from "./duration.js";
-import { verdictStyles } from "./operation-tree.js";
-import type { OperationView } from "./operation-view.js";
-import { printable } from "./printable.js";
-import { percentText } from "./progress-text.js";
-import { type Output, styled } from "./terminal.js";
+import { formatAge } from "../display/format-time.js";
+import type { OperationSummary } from "../display/operation-summary.js";
+import { statusStyles } from "../display/operation-text.js";
+import { printable } from "../display/printable.js";
+import { percentText } from "../display/progress-text.js";
+import { styled } from "../display/style.js";
+import type { Output } from "./terminal.js";
 
 const titles = ["NAME", "AGE", "STATE", "METHOD/TYPE", "PROGRESS"] as const;
 
 /** A table that grows by pages: its title comes with the first, and columns only ever get wider. */
 export interface OperationTable {
   /** @param nowMs What ages are counted to, in milliseconds since the Unix epoch. */
-  add(operations: readonly OperationView[], nowMs: number): void;
+  add(operations: readonly OperationSummary[], nowMs: number): void;
 }
 
 export function createOperationTable(output: Output): OperationTable {
@@ -33,19 +34,19 @@ export function createOperationTable(output: Output): OperationTable {
       for (const [at, operation] of operations.entries()) {
         const cells = line(rows[at] ?? []);
         const state = cells[2] ?? "";
-        cells[2] = styled(output, verdictStyles[operation.verdict], state);
+        cells[2] = styled(output, statusStyles[operation.status], state);
         output.write(`${cells.join("  ").trimEnd()}\n`);
       }
     },
   };
 }
 
-function cellsOf(operation: OperationView, nowMs: number): string[] {
+function cellsOf(operation: OperationSummary, nowMs: number): string[] {
   const { createTimeMs, progress, error } = operation;
   return [
     printable(operation.name),
     createTimeMs === undefined ? "-" : formatAge(nowMs - createTimeMs),
-    operation.verdict,
+    operation.status,
     operation.kind === "" ? "-" : printable(operation.kind),
     printable(error) || percentText(progress) || "-",
   ];

@@ -1,8 +1,9 @@
+import { formatElapsed } from "../display/format-time.js";
+import type { Progress } from "../display/progress.js";
+import { barText, percentText, spinnerFrames } from "../display/progress-text.js";
+import { styled } from "../display/style.js";
 import type { Clock } from "../internal/clock.js";
-import { formatElapsed } from "./duration.js";
-import type { Progress } from "./progress-of.js";
-import { barText, percentText, spinnerFrames } from "./progress-text.js";
-import { type Output, styled } from "./terminal.js";
+import type { Output } from "./terminal.js";
 
 /** How often a line on a terminal is drawn anew, in milliseconds. */
 const frameMs = 100;

@@ -11,8 +11,8 @@ import {
   FileDescriptorSetSchema,
 } from "@bufbuild/protobuf/wkt";
 import { createClient, type Transport } from "@connectrpc/connect";
+import type { TypeLookup } from "../display/payload-types.js";
 import { ServerReflection, type ServerReflectionRequestSchema } from "../protos.js";
-import type { TypeLookup } from "./payload-types.js";
 
 /** How long one question to the server takes at most, in milliseconds. */
 const questionTimeoutMs = 5000;

@@ -1,9 +1,10 @@
 import type { FileRegistry } from "@bufbuild/protobuf";
 import { Command, Option } from "@commander-js/extra-typings";
 import { InvalidArgumentError } from "commander";
+import { printable, printableJson } from "../display/printable.js";
+import { typeRegistryOf } from "../json/type-registry.js";
 import type { Server, ServerAddress } from "../node/index.js";
 import { Operations } from "../protos.js";
-import { typeRegistryOf } from "../rest/type-registry.js";
 import type { OperationStore } from "../store/index.js";
 import type { CommandContext } from "./command-context.js";
 import { databaseUrlOption } from "./database-url.js";
@@ -26,7 +27,6 @@ import {
   pageTokenKeyFromText,
   pageTokenKeyVariable,
 } from "./page-token-key.js";
-import { printable, printableJson } from "./printable.js";
 import { readProtoSet } from "./proto-set.js";
 import { readBoundedFile } from "./read-bounded-file.js";
 import { storeOperations } from "./store-operations.js";

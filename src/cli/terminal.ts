@@ -48,13 +48,3 @@ export function createTerminal(
   };
   return { out: outputOf(out), err: outputOf(err) };
 }
-
-/** Select Graphic Rendition (ECMA-48, 8.3.117): how each style begins. */
-const styles = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, cyan: 36 } as const;
-
-export type Style = keyof typeof styles;
-
-/** Text in a style, on an output that has colours; as it is on any other. */
-export function styled(output: Pick<Output, "hasColors">, style: Style, text: string): string {
-  return output.hasColors && text !== "" ? `\x1b[${styles[style]}m${text}\x1b[0m` : text;
-}

@@ -1,12 +1,11 @@
+import { statusOf, summarize } from "../display/operation-summary.js";
+import { operationText } from "../display/operation-text.js";
+import { printableJson } from "../display/printable.js";
 import { type Operation, OperationSchema } from "../protos.js";
 import { callServer } from "./call-server.js";
 import type { CommandContext } from "./command-context.js";
-import { exitCodeOfVerdict } from "./exit-codes.js";
+import { exitCodeOfStatus } from "./exit-codes.js";
 import { operationStates } from "./operation-states.js";
-import { operationTree } from "./operation-tree.js";
-import { verdictOf } from "./operation-verdict.js";
-import { viewOf } from "./operation-view.js";
-import { printableJson } from "./printable.js";
 import { createProgressDisplay } from "./progress-display.js";
 import { serverCommand } from "./server-command.js";
 
@@ -40,15 +39,15 @@ export function waitCommand(context: CommandContext, exit: (code: number) => voi
           });
           for await (const operation of states) {
             final = operation;
-            if (!operation.done) display?.show((await viewOf(operation, types)).progress);
+            if (!operation.done) display?.show((await summarize(operation, types)).progress);
           }
         } finally {
           display?.close();
         }
         if (final === undefined) throw new Error("the wait ended without a state");
         const json = await types.json(OperationSchema, final);
-        out.write(options.json ? `${printableJson(json, 2)}\n` : operationTree(final, json, out));
-        return exitCodeOfVerdict(verdictOf(final));
+        out.write(options.json ? `${printableJson(json, 2)}\n` : operationText(final, json, out));
+        return exitCodeOfStatus(statusOf(final));
       });
       exit(code);
     });

@@ -1,14 +1,15 @@
+import { type OperationSummary, summarize } from "../display/operation-summary.js";
+import { statusStyles } from "../display/operation-text.js";
+import { printable, printableJson } from "../display/printable.js";
+import { percentText } from "../display/progress-text.js";
+import { styled } from "../display/style.js";
 import { OperationSchema } from "../protos.js";
 import { callServer } from "./call-server.js";
 import type { CommandContext } from "./command-context.js";
-import { exitCodeOfVerdict, exitCodes } from "./exit-codes.js";
+import { exitCodeOfStatus, exitCodes } from "./exit-codes.js";
 import { operationStates } from "./operation-states.js";
-import { verdictStyles } from "./operation-tree.js";
-import { type OperationView, viewOf } from "./operation-view.js";
-import { printable, printableJson } from "./printable.js";
-import { percentText } from "./progress-text.js";
 import { serverCommand } from "./server-command.js";
-import { type Output, styled } from "./terminal.js";
+import type { Output } from "./terminal.js";
 
 /** `longrunning watch`: a line for each change of an operation, up to its end. */
 export function watchCommand(context: CommandContext, exit: (code: number) => void) {
@@ -30,13 +31,13 @@ export function watchCommand(context: CommandContext, exit: (code: number) => vo
         let exitCode: number = exitCodes.success;
         const states = operationStates(client, name, { clock, signal, timeoutMs: options.timeout });
         for await (const operation of states) {
-          const view = await viewOf(operation, types);
+          const view = await summarize(operation, types);
           out.write(
             options.json
               ? `${printableJson(await types.json(OperationSchema, operation), 0)}\n`
               : lineOf(view, clock.nowMs(), out),
           );
-          exitCode = exitCodeOfVerdict(view.verdict);
+          exitCode = exitCodeOfStatus(view.status);
         }
         return exitCode;
       });
@@ -44,8 +45,8 @@ export function watchCommand(context: CommandContext, exit: (code: number) => vo
     });
 }
 
-function lineOf({ verdict, progress, error }: OperationView, nowMs: number, out: Output): string {
+function lineOf({ status, progress, error }: OperationSummary, nowMs: number, out: Output): string {
   const time = `${new Date(nowMs).toISOString().slice(0, 19)}Z`;
-  const state = styled(out, verdictStyles[verdict], verdict);
+  const state = styled(out, statusStyles[status], status);
   return `${[time, state, percentText(progress), printable(error)].filter((part) => part !== "").join("  ")}\n`;
 }

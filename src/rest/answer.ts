@@ -1,10 +1,10 @@
 import { isMessage, type JsonValue, type Message, toBinary } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
+import { isJsonObject, type MessageJson } from "../json/message-json.js";
 import { HttpBodySchema } from "../protos.js";
 import { invalidParameter, unwritableAnswer } from "./errors.js";
 import { assertSelectable, selectFields } from "./field-mask.js";
 import type { HttpBinding } from "./http-rules.js";
-import { isJsonObject, type MessageJson } from "./message-json.js";
 import type { Presentation } from "./system-parameters.js";
 
 /** A body with its content type. */

@@ -7,6 +7,8 @@ import {
   universalServerRequestFromFetch,
 } from "@connectrpc/connect/protocol";
 import { atLeastOne, inRange } from "../internal/option-bounds.js";
+import { createMessageJson } from "../json/message-json.js";
+import { typeRegistryOf } from "../json/type-registry.js";
 import { type AnswerBody, answerBodyOf, assertPresentable, jsonBody } from "./answer.js";
 import { headersOfRecord, recordOfHeaders } from "./answer-headers.js";
 import { callTimeoutMs } from "./call-timeout.js";
@@ -17,7 +19,6 @@ import { errorAnswerOf } from "./error-answer.js";
 import { internalFault, malformedUrl, methodNotAllowed, noSuchPath } from "./errors.js";
 import { gzip } from "./gzip.js";
 import type { HttpRuleOptions } from "./http-rules.js";
-import { createMessageJson } from "./message-json.js";
 import { oneChunk } from "./one-chunk.js";
 import { isWellEscaped } from "./percent-encoding.js";
 import { assertNoBody, readBody } from "./request-body.js";
@@ -33,7 +34,6 @@ import {
   systemHeadersOf,
 } from "./system-parameters.js";
 import { bytesOfText, utf8Length } from "./text-bytes.js";
-import { typeRegistryOf } from "./type-registry.js";
 import { callUniversal } from "./universal-call.js";
 import { parseQuery, type UrlParts, urlParts } from "./url-parts.js";
 

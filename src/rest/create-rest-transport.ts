@@ -13,6 +13,9 @@ import { runUnaryCall } from "@connectrpc/connect/protocol";
 import { concatBytes } from "../internal/concat-bytes.js";
 import { atLeastOne } from "../internal/option-bounds.js";
 import { streamChunks } from "../internal/stream-chunks.js";
+import { createMessageJson, type MessageJson } from "../json/message-json.js";
+import { parseJson } from "../json/parse-json.js";
+import { typeRegistryOf } from "../json/type-registry.js";
 import { HttpBodySchema } from "../protos.js";
 import { errorFromAnswer } from "./error-from-answer.js";
 import { answerTooLarge, noHttpRule, unreachable, unreadableAnswer } from "./errors.js";
@@ -23,10 +26,7 @@ import {
   httpBindingsOf,
   selectorOf,
 } from "./http-rules.js";
-import { createMessageJson, type MessageJson } from "./message-json.js";
-import { parseJson } from "./parse-json.js";
 import { isHttpBody } from "./request-message.js";
-import { typeRegistryOf } from "./type-registry.js";
 
 /** Where a REST server is, and how to call it. Its rules are those of `HttpRuleOptions`. */
 export interface RestTransportOptions extends HttpRuleOptions {

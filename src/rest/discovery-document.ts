@@ -1,9 +1,9 @@
 import type { DescField, DescMessage, JsonObject } from "@bufbuild/protobuf";
+import { hasOwnJson } from "../json/message-json.js";
 import { createDiscoverySchemas, type DiscoverySchemas, wordSchema } from "./discovery-schemas.js";
 import { noSuchVersion } from "./errors.js";
 import { isLeaf } from "./field-path.js";
 import type { BoundVariable, HttpBinding } from "./http-rules.js";
-import { hasOwnJson } from "./message-json.js";
 import type { TemplateSegment } from "./path-template.js";
 
 /** Where the discovery document is, with `?version=…`. */

@@ -1,11 +1,11 @@
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import { Code, type ConnectError } from "@connectrpc/connect";
+import { isJsonObject, type MessageJson } from "../json/message-json.js";
 import { ErrorInfoSchema, RetryInfoSchema, StatusSchema } from "../protos.js";
 import { codeName } from "../status/code.js";
 import { errorDomain } from "../status/error-info.js";
 import { httpStatusFromCode } from "../status/http-status.js";
 import { statusFromError } from "../status/status-error.js";
-import { isJsonObject, type MessageJson } from "./message-json.js";
 
 /** An error as the REST face answers it. */
 export interface ErrorAnswer {

@@ -1,14 +1,14 @@
 import { create, type JsonValue } from "@bufbuild/protobuf";
 import { type Any, AnySchema } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { isJsonObject, type MessageJson } from "../json/message-json.js";
+import { parseJson } from "../json/parse-json.js";
 import { ErrorInfoSchema, StatusSchema } from "../protos.js";
 import { codeFromName } from "../status/code.js";
 import { errorDomain } from "../status/error-info.js";
 import { codeFromHttpStatus } from "../status/http-status.js";
 import { errorFromStatus } from "../status/status-error.js";
 import { noSuchPathReason } from "./errors.js";
-import { isJsonObject, type MessageJson } from "./message-json.js";
-import { parseJson } from "./parse-json.js";
 
 /**
  * The error that an HTTP answer stands for, with its headers as metadata: by the name of its status

@@ -1,7 +1,7 @@
 import type { DescMessage, JsonObject, JsonValue } from "@bufbuild/protobuf";
+import { hasOwnJson, isJsonObject } from "../json/message-json.js";
+import { maxJsonDepth } from "../json/parse-json.js";
 import { invalidParameter } from "./errors.js";
-import { hasOwnJson, isJsonObject } from "./message-json.js";
-import { maxJsonDepth } from "./parse-json.js";
 
 /**
  * Which members of an answer are asked for (partial response): by name, with those below

@@ -1,11 +1,11 @@
 import type { DescMessage, JsonObject, JsonValue, Message } from "@bufbuild/protobuf";
 import { isMessage } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
+import { isJsonObject, type MessageJson } from "../json/message-json.js";
 import { HttpBodySchema, Operations } from "../protos.js";
 import { noMatchingPath, unsendableField } from "./errors.js";
 import { isLeaf } from "./field-path.js";
 import { type BoundVariable, type HttpBinding, selectorOf } from "./http-rules.js";
-import { isJsonObject, type MessageJson } from "./message-json.js";
 import type { TemplateSegment } from "./path-template.js";
 
 /** The HTTP request that stands for a call. */

@@ -8,12 +8,12 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
+import { isJsonObject, type MessageJson } from "../json/message-json.js";
+import { parseJson } from "../json/parse-json.js";
 import { type HttpBody, HttpBodySchema } from "../protos.js";
 import { bodyNotJson, invalidValue, malformedUrl, unboundParameter } from "./errors.js";
 import { fieldAt, isLeaf, isSingular, protoPath, setFromText, typeOf } from "./field-path.js";
 import type { BoundVariable, HttpBinding } from "./http-rules.js";
-import { isJsonObject, type MessageJson } from "./message-json.js";
-import { parseJson } from "./parse-json.js";
 import { percentDecode, percentDecodeReserved } from "./percent-encoding.js";
 import { assertJsonType } from "./request-body.js";
 import type { QueryParameter } from "./url-parts.js";
@@ -84,7 +84,7 @@ function readContent(
   // api_core cancels so: with a JSON content type and nothing in it.
   if (body.length === 0) return create(desc);
   assertJsonType(contentType);
-  const parsed = parseJson(body);
+  const parsed = parseJson(body, bodyNotJson);
   if (bound === "all" && !isJsonObject(parsed)) throw bodyNotJson("is no JSON object");
   const whole = bound === "all" ? parsed : { [bound.jsonName]: parsed };
   try {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { formatAge, formatElapsed, parseDuration } from "../../src/cli/duration.js";
+import { parseDuration } from "../../src/cli/duration.js";
+import { formatAge, formatElapsed } from "../../src/display/format-time.js";
 
 describe("parseDuration", () => {
   it.each([

@@ -5,7 +5,7 @@ import { CommanderError } from "commander";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { exitCodes } from "../../src/cli/exit-codes.js";
 import { loadOperations } from "../../src/cli/load-operations.js";
-import { typeRegistryOf } from "../../src/rest/type-registry.js";
+import { typeRegistryOf } from "../../src/json/type-registry.js";
 
 const registry = typeRegistryOf([], undefined);
 const empty = { "@type": "type.googleapis.com/google.protobuf.Empty" };
@@ -54,9 +54,9 @@ describe("loadOperations", () => {
   });
 
   it.each([
-    ["no JSON", "{", "FILE: is no JSON"],
+    ["text that is not JSON", "{", "FILE: is not JSON"],
     ["a list", "[]", "FILE: is no JSON object"],
-    ["bytes that are no UTF-8", new Uint8Array([0x22, 0xff, 0x22]), "FILE: is no UTF-8"],
+    ["bytes that are not UTF-8", new Uint8Array([0x22, 0xff, 0x22]), "FILE: is not UTF-8"],
     [
       "a name twice",
       '{"operations": [], "operations": []}',

@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from "node:util";
 import { describe, expect, it } from "vitest";
 import { createProgressDisplay } from "../../src/cli/progress-display.js";
-import type { Progress } from "../../src/cli/progress-of.js";
+import type { Progress } from "../../src/display/progress.js";
 import { createManualClock } from "../../src/testing/index.js";
 import { recordedOutput } from "./support/recorded-output.js";
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { createTerminal, styled } from "../../src/cli/terminal.js";
+import { createTerminal } from "../../src/cli/terminal.js";
+import { styled } from "../../src/display/style.js";
 
 const tty = { write: () => true, isTTY: true, columns: 100 };
 const pipe = { write: () => true };

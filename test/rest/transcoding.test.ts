@@ -242,8 +242,8 @@ describe("createRestHandler", () => {
   it.each([
     ["PUT", "/v1/byId/i", "[]", "400 the body is no JSON object"],
     ["PUT", "/v1/byId/i", "null", "400 the body is no JSON object"],
-    ["PUT", "/v1/byId/i", "{", "400 the body is no JSON"],
-    ["PUT", "/v1/byId/i", "\u0000", "400 the body is no JSON"],
+    ["PUT", "/v1/byId/i", "{", "400 the body is not JSON"],
+    ["PUT", "/v1/byId/i", "\u0000", "400 the body is not JSON"],
     [
       "PUT",
       "/v1/byId/i",
@@ -326,11 +326,11 @@ describe("createRestHandler", () => {
     assert.equal((await library.send("PUT", "/v1/byId/i", request)).status, 200);
   });
 
-  it("refuses a body that is no UTF-8", async () => {
+  it("rejects a body that is not UTF-8", async () => {
     const body = Buffer.from([0x22, 0xff, 0x22]);
     const { status, text } = await library.send("PUT", "/v1/byId/i", { body });
     assert.equal(status, 400);
-    assert.match(text, /the body is no UTF-8/);
+    assert.match(text, /the body is not UTF-8/);
   });
 
   it("answers with one field where the rule says so, also with its zero", async () => {

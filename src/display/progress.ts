@@ -2,13 +2,13 @@ import { type DescField, ScalarType } from "@bufbuild/protobuf";
 import type { ReflectMessage } from "@bufbuild/protobuf/reflect";
 import { FeatureSet_FieldPresence } from "@bufbuild/protobuf/wkt";
 
-/** How far the work is, as the metadata of an operation tells it. */
+/** The progress of the work, as read from the metadata of an operation. */
 export interface Progress {
-  /** From 0 to 1; undefined where the metadata has no such number. */
+  /** The finished share, from 0 to 1; undefined if the metadata has no such number. */
   readonly fraction: number | undefined;
-  /** `3 of 8`; undefined where a percentage is all there is. */
+  /** `3 of 8`; undefined if the metadata has a percentage alone, or nothing. */
   readonly counted: string | undefined;
-  /** What it is doing, in the server's words; undefined where it does not say. */
+  /** The current step in the server's words; undefined if the metadata has none. */
   readonly status: string | undefined;
 }
 
@@ -19,7 +19,7 @@ const percentName =
 /** The total of a pair: `total`, `total_pages`, `pages_total`, `estimated_work`, `work_estimated`. */
 const totalName = /^(?:total|estimated)(?:_(?<after>\w+))?$|^(?<before>\w+)_(?:total|estimated)$/;
 
-/** What has been done of it: a past participle, such as `done`, `completed`, `printed`. */
+/** The finished part of a pair: a past participle, such as `done`, `completed`, `printed`. */
 const doneWord = "(?:done|complete|current|sent|written|read|\\w*ed)";
 
 /** Fields with the state of the work, the most telling first. */
@@ -35,15 +35,15 @@ const statusNames = [
 ];
 
 /**
- * Read how far the work is from metadata of any type, by the names and the types of its fields:
+ * Reads progress from metadata of any type, by the names and the types of its fields:
  *
  * - a singular number called `percent`, `percentage`, `progress_percent`, `percent_complete` or
  *   alike is a percentage;
  * - `total_N` or `N_total` (also `estimated`) with `W_N` or `N_W`, where N is the same and W is
- *   `done` or a past participle, are a total and what is done of it, as long as the total is
- *   above 0: `files_total` with `files_done`, `total_pages` with `printed_pages`;
+ *   `done` or a past participle, are a total and its finished part if the total is above 0:
+ *   `files_total` with `files_done`, `total_pages` with `printed_pages`;
  * - a string or an enum called `status_message`, `status`, `state`, `stage`, `phase` or alike is
- *   what it is doing.
+ *   the current step.
  *
  * The fields of the message come first, then those of singular messages in it whose name
  * begins with `progress` or ends in it.
@@ -125,7 +125,7 @@ function statusIn(place: ReflectMessage): string | undefined {
 /** A singular number; undefined for other fields, and for one that has presence and is not set. */
 function numberIn(place: ReflectMessage, field: DescField): number | undefined {
   if (field.fieldKind !== "scalar" || notNumbers.has(field.scalar)) return undefined;
-  // 0 counts as not set where a field has no presence, and is a number all the same.
+  // Without presence, reflection reports a field of value 0 as not set, but 0 is a valid number.
   if (field.presence === FeatureSet_FieldPresence.EXPLICIT && !place.isSet(field)) return undefined;
   const value = Number(place.get(field));
   return Number.isFinite(value) ? value : undefined;

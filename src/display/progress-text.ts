@@ -1,10 +1,10 @@
 import { printable } from "./printable.js";
-import type { Progress } from "./progress-of.js";
+import type { Progress } from "./progress.js";
 
 /** Characters of a bar. */
 const barLength = 24;
 
-/** ` 42%  3 of 8  copying`, of it what is known; empty where nothing is. */
+/** Writes the known parts of `42%  3 of 8  copying`; empty if none is known. */
 export function percentText({ fraction, counted, status }: Progress): string {
   const parts = [
     fraction === undefined ? "" : `${Math.floor(fraction * 100)}%`,
@@ -14,7 +14,7 @@ export function percentText({ fraction, counted, status }: Progress): string {
   return parts.filter((part) => part !== "").join("  ");
 }
 
-/** A bar of the work that is done. */
+/** Draws a bar of the finished work. */
 export function barText(fraction: number): string {
   const full = Math.floor(fraction * barLength);
   return "█".repeat(full) + "░".repeat(barLength - full);

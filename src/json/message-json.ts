@@ -16,17 +16,17 @@ import { reflect } from "@bufbuild/protobuf/reflect";
 import { base64Decode, base64Encode } from "@bufbuild/protobuf/wire";
 import { type Any, AnySchema, anyPack, isWrapperDesc, StructSchema } from "@bufbuild/protobuf/wkt";
 import { typeNameFromUrl } from "../internal/type-url.js";
-import { anyBearingFields, isAny, type MessageField } from "./any-bearing.js";
+import { fieldsWithAny, isAny, type MessageField } from "./fields-with-any.js";
 import { maxJsonDepth } from "./parse-json.js";
 
 /**
- * Proto3 JSON that no Any can break. Protobuf-ES refuses a whole message for one Any whose
- * type it does not know; here the type's URL and the bytes in base64 stand in its place:
+ * Proto3 JSON for messages whose Anys may hold unknown types. Protobuf-ES rejects a whole
+ * message for one Any of an unknown type; this writes the type's URL and its bytes in base64:
  *
  *     {"@type": "type.googleapis.com/elsewhere.v1.Thing", "value": "CAE="}
  *
- * The same form stands for a known type whose bytes cannot be read, and is understood where
- * JSON is read, so that nothing is lost on the way through.
+ * A known type whose bytes cannot be decoded is written in this form, too. `read` accepts the
+ * form, so that no data is lost on the way through.
  */
 export interface MessageJson {
   /** @throws Error for a value that JSON cannot hold, such as a Timestamp of the year 10000. */
@@ -34,7 +34,7 @@ export interface MessageJson {
   /**
    * Unknown members are ignored.
    *
-   * @throws Error for JSON that is no such message.
+   * @throws Error for JSON that does not fit the message.
    */
   read<Desc extends DescMessage>(desc: Desc, json: JsonValue): MessageShape<Desc>;
 }
@@ -43,8 +43,8 @@ export interface MessageJsonOptions {
   /** The types that an Any may hold. */
   readonly registry: Registry;
   /**
-   * What to do with an Any of unknown type whose JSON is not the form above: refuse it, or keep
-   * all of it, `@type` among it, as a google.protobuf.Struct.
+   * How `read` treats an Any of an unknown type whose JSON is not in the form above: it rejects
+   * the Any, or keeps all members, including `@type`, as a google.protobuf.Struct.
    */
   readonly unknownAny: "refuse" | "struct";
 }
@@ -72,7 +72,7 @@ export function createMessageJson({ registry, unknownAny }: MessageJsonOptions):
   ): JsonValue => {
     if (isAnyMessage(message)) return writeAny(message, options, depth);
     const whole = reflect(desc, message);
-    const bearing = anyBearingFields(desc).filter((field) => whole.isSet(field));
+    const bearing = fieldsWithAny(desc).filter((field) => whole.isSet(field));
     if (bearing.length === 0) return toJson(desc, message, options);
 
     const values = new Map<string, JsonValue>();
@@ -113,9 +113,9 @@ export function createMessageJson({ registry, unknownAny }: MessageJsonOptions):
   };
 
   const read = <Desc extends DescMessage>(desc: Desc, json: JsonValue): MessageShape<Desc> => {
-    // A descriptor of Any may be a copy of ours; the bytes are the same.
+    // The descriptor may belong to another copy of Any; the bytes are the same.
     if (isAny(desc)) return fromBinary(desc, toBinary(AnySchema, readAny(json)));
-    const fields = anyBearingFields(desc);
+    const fields = fieldsWithAny(desc);
     if (fields.length === 0 || !isJsonObject(json)) {
       return fromJson(desc, json, { ignoreUnknownFields: true });
     }
@@ -157,7 +157,7 @@ function writeField(
   throw new Error(`${field.toString()} holds no messages`);
 }
 
-/** Read the members that may hold an Any, each into its field. */
+/** Reads the members that may hold an Any, each into its field. */
 function readFields(
   desc: DescMessage,
   message: Message,
@@ -190,8 +190,8 @@ function readFields(
 }
 
 /**
- * The bytes of an Any in the form for unknown types; undefined where it is in another form.
- * A type that has a field `value` is taken at its word.
+ * Returns the bytes of an Any in the form for unknown types, and undefined for another form.
+ * The `value` of a type that has a field of this name is that field.
  */
 function rawBytesOf(members: JsonObject, schema: DescMessage | undefined): Uint8Array | undefined {
   const { value } = members;

@@ -1,8 +1,8 @@
 import { FieldDescriptorProto_Type } from "@bufbuild/protobuf/wkt";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { progressOf } from "../../src/cli/progress-of.js";
-import { type FieldTypes, metadataOf } from "./support/metadata-of.js";
+import { progressOf } from "../../src/display/progress.js";
+import { type FieldTypes, metadataOf } from "../cli/support/metadata-of.js";
 
 const { INT32, INT64, DOUBLE, STRING, BOOL } = FieldDescriptorProto_Type;
 const nothing = { fraction: undefined, counted: undefined, status: undefined };

@@ -10,7 +10,7 @@ import {
 } from "@bufbuild/protobuf/wkt";
 import fc from "fast-check";
 import { describe, it } from "vitest";
-import { createMessageJson } from "../../src/rest/message-json.js";
+import { createMessageJson } from "../../src/json/message-json.js";
 import { BookSchema, file_library_v1_library, ShelfSchema } from "../gen/library/v1/library_pb.js";
 
 const registry = createRegistry(file_library_v1_library, DurationSchema, TimestampSchema);

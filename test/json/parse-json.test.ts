@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { describe, it } from "vitest";
-import { maxJsonDepth, parseJson } from "../../src/rest/parse-json.js";
+import { maxJsonDepth, parseJson } from "../../src/json/parse-json.js";
 
 const parse = (text: string) => parseJson(new TextEncoder().encode(text));
 
@@ -32,7 +32,7 @@ describe("parseJson", () => {
         } catch {
           isJson = false;
         }
-        if (!isJson) assert.throws(() => parse(text), /the body is no JSON/);
+        if (!isJson) assert.throws(() => parse(text), /the input is not JSON/);
       }),
       { numRuns: 5000 },
     );
@@ -67,9 +67,9 @@ describe("parseJson", () => {
     const nested = (depth: number) => "[".repeat(depth) + "]".repeat(depth);
     parse(nested(maxJsonDepth));
     for (const depth of [maxJsonDepth + 1, 1_000_000]) {
-      assert.throws(() => parse(nested(depth)), /nests deeper|is no JSON/);
+      assert.throws(() => parse(nested(depth)), /nests deeper|is not JSON/);
     }
-    assert.throws(() => parse('{"a":'.repeat(1_000_000)), /is no JSON/);
+    assert.throws(() => parse('{"a":'.repeat(1_000_000)), /is not JSON/);
   });
 
   it("takes linear time for strings that do not end", () => {

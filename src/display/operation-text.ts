@@ -1,15 +1,18 @@
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { typeNameFromUrl } from "../internal/type-url.js";
+import { isJsonObject } from "../json/message-json.js";
 import type { Operation } from "../protos.js";
-import { isJsonObject } from "../rest/message-json.js";
 import { codeFromNumber, codeName } from "../status/code.js";
-import { type OperationVerdict, verdictOf } from "./operation-verdict.js";
+import { type OperationStatus, statusOf } from "./operation-summary.js";
 import { printable } from "./printable.js";
-import { type Output, type Style, styled } from "./terminal.js";
+import { type Style, styled } from "./style.js";
 
-/** The colour of each state. */
-export const verdictStyles: Readonly<Record<OperationVerdict, Style>> = {
+/** An output that may show colors. */
+type StyledOutput = Parameters<typeof styled>[0];
+
+/** The color of each state. */
+export const statusStyles: Readonly<Record<OperationStatus, Style>> = {
   running: "cyan",
   succeeded: "green",
   failed: "red",
@@ -17,16 +20,16 @@ export const verdictStyles: Readonly<Record<OperationVerdict, Style>> = {
 };
 
 /**
- * An operation as indented lines for a reader.
+ * Writes an operation as indented lines for people.
  *
- * @param json The same operation in proto3 JSON, payloads unpacked.
+ * @param json The operation in proto3 JSON, with its payloads unpacked.
  */
-export function operationTree(operation: Operation, json: JsonValue, output: Output): string {
-  const verdict = verdictOf(operation);
+export function operationText(operation: Operation, json: JsonValue, output: StyledOutput): string {
+  const status = statusOf(operation);
   const members = isJsonObject(json) ? json : {};
   const lines = [
     styled(output, "bold", printable(operation.name)),
-    `  state: ${styled(output, verdictStyles[verdict], verdict)}`,
+    `  state: ${styled(output, statusStyles[status], status)}`,
   ];
   for (const part of ["metadata", "response"]) {
     const value = members[part];
@@ -43,12 +46,12 @@ export function operationTree(operation: Operation, json: JsonValue, output: Out
   return `${lines.join("\n")}\n`;
 }
 
-function member(name: string, value: JsonValue, depth: number, output: Output): string[] {
+function member(name: string, value: JsonValue, depth: number, output: StyledOutput): string[] {
   return branch(`${"  ".repeat(depth)}${printable(name)}:`, value, depth, output);
 }
 
-/** A value behind its label: on the same line where it is a scalar, on those below otherwise. */
-function branch(label: string, value: JsonValue, depth: number, output: Output): string[] {
+/** Writes a scalar on the line of its label, and any other value on the lines below. */
+function branch(label: string, value: JsonValue, depth: number, output: StyledOutput): string[] {
   if (Array.isArray(value)) {
     const dash = `${"  ".repeat(depth + 1)}-`;
     return [label, ...value.flatMap((item) => branch(dash, item, depth + 1, output))];
@@ -57,14 +60,14 @@ function branch(label: string, value: JsonValue, depth: number, output: Output):
   return [`${label}${typeSuffix(value, output)}`, ...membersOf(value, depth + 1, output)];
 }
 
-function membersOf(value: JsonObject, depth: number, output: Output): string[] {
+function membersOf(value: JsonObject, depth: number, output: StyledOutput): string[] {
   return Object.entries(value)
     .filter(([name]) => name !== "@type")
     .flatMap(([name, one]) => member(name, one, depth, output));
 }
 
-/** The type of what an Any holds. */
-function typeSuffix(value: JsonObject, output: Output): string {
+/** Returns the type of an Any, to follow its label; empty for other values. */
+function typeSuffix(value: JsonObject, output: StyledOutput): string {
   const url = value["@type"];
   if (typeof url !== "string") return "";
   return ` ${styled(output, "dim", printable(typeNameFromUrl(url)))}`;

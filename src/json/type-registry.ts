@@ -11,9 +11,9 @@ import {
 import { file_google_rpc_error_details, file_google_rpc_status } from "../protos.js";
 
 /**
- * The types that may stand in an Any: those of the services' own files and of all that they
- * import, where `operation_info` has its types from (AIP-4210); the details of google.rpc;
- * the well-known types; and `own`, which wins where it has a type of the same name.
+ * Collects the types that an Any may hold: the types of the services' files and of their
+ * imports, from which `operation_info` takes its types (AIP-4210); the details of google.rpc;
+ * the well-known types; and the types of `own`, which win over others of the same name.
  */
 export function typeRegistryOf(files: Iterable<DescFile>, own: Registry | undefined): Registry {
   const all = new Set<DescFile>([

@@ -6,35 +6,40 @@ import { validate, version } from "uuid";
 import { typeNameOf } from "../any/any.js";
 import type { Operation } from "../protos.js";
 import { codeFromNumber, codeName } from "../status/code.js";
-import { type OperationVerdict, verdictOf } from "./operation-verdict.js";
 import type { PayloadTypes } from "./payload-types.js";
-import { type Progress, progressOf } from "./progress-of.js";
+import { type Progress, progressOf } from "./progress.js";
 
-/** What tables and progress lines show of an operation. */
-export interface OperationView {
+/** The state of an operation in one word. */
+export type OperationStatus = "running" | "succeeded" | "failed" | "cancelled";
+
+/** The facts about an operation that fit into a table row or a progress line. */
+export interface OperationSummary {
   readonly name: string;
-  readonly verdict: OperationVerdict;
-  /** Without anything in it where the metadata is missing, or of a type that is not known. */
+  readonly status: OperationStatus;
+  /** All members are undefined if the metadata is missing or has an unknown type. */
   readonly progress: Progress;
-  /** Milliseconds since the Unix epoch; undefined where nothing tells it. */
+  /** Milliseconds since the Unix epoch; undefined if neither the metadata nor the name has it. */
   readonly createTimeMs: number | undefined;
-  /** The method that started it, or else the type of its metadata; empty where it has none. */
+  /** The method that started the operation, else the type of its metadata, else empty. */
   readonly kind: string;
-  /** `CODE: message` of one that did not succeed; empty for others. */
+  /** `CODE: message` of an operation that did not succeed; empty for others. */
   readonly error: string;
 }
 
 const noProgress: Progress = { fraction: undefined, counted: undefined, status: undefined };
 
-/** Read an operation, with its metadata unpacked where its type is known. */
-export async function viewOf(operation: Operation, types: PayloadTypes): Promise<OperationView> {
+/** Summarizes an operation, with its metadata unpacked if its type is known. */
+export async function summarize(
+  operation: Operation,
+  types: PayloadTypes,
+): Promise<OperationSummary> {
   const { name, metadata: packed, result } = operation;
   const metadata = packed && (await types.unpack(packed));
   const typeName = packed === undefined ? "" : typeNameOf(packed);
   const method = typeName === "" ? undefined : types.methodOf(typeName);
   return {
     name,
-    verdict: verdictOf(operation),
+    status: statusOf(operation),
     progress: metadata === undefined ? noProgress : progressOf(metadata),
     createTimeMs: (metadata && createTimeMsOf(metadata)) ?? uuidTimeMs(name),
     kind: method ?? typeName,
@@ -45,7 +50,19 @@ export async function viewOf(operation: Operation, types: PayloadTypes): Promise
   };
 }
 
-/** The Timestamp called `create_time` or `start_time`, as Google's metadata have it. */
+/**
+ * Returns the state of an operation.
+ *
+ * An operation that is done without a result succeeded: some services return none
+ * (operations.proto, oneof `result`).
+ */
+export function statusOf({ done, result }: Operation): OperationStatus {
+  if (!done) return "running";
+  if (result.case !== "error") return "succeeded";
+  return result.value.code === Code.Canceled ? "cancelled" : "failed";
+}
+
+/** The Timestamp called `create_time` or `start_time`, as in Google's metadata types. */
 function createTimeMsOf(metadata: ReflectMessage): number | undefined {
   for (const name of ["create_time", "start_time"]) {
     const field = metadata.fields.find((one) => one.name === name);
@@ -56,7 +73,7 @@ function createTimeMsOf(metadata: ReflectMessage): number | undefined {
   return undefined;
 }
 
-/** The time in a name that ends in a UUIDv7 (RFC 9562, 5.7), as those of our server do. */
+/** The time in a name that ends in a UUIDv7 (RFC 9562, 5.7), as the names of this package's server do. */
 function uuidTimeMs(name: string): number | undefined {
   const id = name.slice(name.lastIndexOf("/") + 1);
   if (!validate(id) || version(id) !== 7) return undefined;

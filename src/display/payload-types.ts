@@ -10,26 +10,26 @@ import {
 import { type ReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
 import type { Any } from "@bufbuild/protobuf/wkt";
 import { typeNameOf } from "../any/any.js";
+import { createMessageJson } from "../json/message-json.js";
+import { missReportingRegistry } from "../json/miss-reporting-registry.js";
+import { typeRegistryOf } from "../json/type-registry.js";
 import { operationInfoOf } from "../operation/long-running.js";
-import { createMessageJson } from "../rest/message-json.js";
-import { typeRegistryOf } from "../rest/type-registry.js";
-import { noticingRegistry } from "./noticing-registry.js";
 
-/** Finds the files that declare a type and what it needs; none where nobody knows it. Never rejects. */
+/** Finds the files that declare a type and its imports; empty for an unknown type. Never rejects. */
 export type TypeLookup = (typeName: string) => Promise<readonly DescFile[]>;
 
-/** The types that payloads may be of: those that are known here, and those that a lookup finds. */
+/** The types of payloads: the types that are known from the start, and types that a lookup finds. */
 export interface PayloadTypes {
   /**
-   * A message in proto3 JSON, with what its Anys hold. An Any of a type that is found nowhere is
-   * `{"@type": "…", "value": "BASE64"}`.
+   * Writes a message in proto3 JSON with its Anys unpacked. An Any of a type that no source
+   * has is written as `{"@type": "…", "value": "BASE64"}`.
    */
   json<Desc extends DescMessage>(desc: Desc, message: MessageShape<Desc>): Promise<JsonValue>;
-  /** What an Any holds; undefined for a type that is found nowhere, and for broken bytes. */
+  /** Unpacks an Any; undefined for a type that no source has, and for broken bytes. */
   unpack(any: Any): Promise<ReflectMessage | undefined>;
   /**
-   * The long-running method with this metadata type, as `Service.Method`; undefined where none
-   * or more than one is known.
+   * Returns the long-running method with this metadata type, as `Service.Method`, and undefined
+   * if no method or more than one is known.
    */
   methodOf(metadataType: string): string | undefined;
 }
@@ -38,9 +38,9 @@ export interface PayloadTypes {
 const maxLookupRounds = 8;
 
 /**
- * @param own Known from the start, besides google.rpc and the well-known types; wins over what is
- *   looked up.
- * @param lookUp Asked at most once for each type.
+ * @param own The types that are known from the start, in addition to google.rpc and the
+ *   well-known types. They win over types that `lookUp` finds.
+ * @param lookUp Called at most once for each type.
  */
 export function createPayloadTypes(
   own: Registry | undefined,
@@ -50,7 +50,7 @@ export function createPayloadTypes(
   const asked = new Map<string, Promise<void>>();
   let registry = typeRegistryOf(found, own);
 
-  /** Those who ask for one type at a time share one look. */
+  /** Callers that need one type at the same time share one lookup. */
   const learn = (typeName: string): Promise<void> => {
     const learnt = asked.get(typeName) ?? lookUpAndKeep(typeName);
     asked.set(typeName, learnt);
@@ -69,7 +69,7 @@ export function createPayloadTypes(
         const missing = new Set<string>();
         const known = registry;
         const json = createMessageJson({
-          registry: noticingRegistry(known, (typeName) => missing.add(typeName)),
+          registry: missReportingRegistry(known, (typeName) => missing.add(typeName)),
           unknownAny: "refuse",
         }).write(desc, message);
         for (const typeName of missing) await learn(typeName);

@@ -1,7 +1,10 @@
 import type { Registry } from "@bufbuild/protobuf";
 
-/** The same registry, which tells of every message type that it was asked for in vain. */
-export function noticingRegistry(registry: Registry, missed: (typeName: string) => void): Registry {
+/** Wraps a registry; `missed` is called with each message type that the registry does not have. */
+export function missReportingRegistry(
+  registry: Registry,
+  missed: (typeName: string) => void,
+): Registry {
   return {
     ...registry,
     getMessage(typeName) {

@@ -7,10 +7,10 @@ export type MessageField = DescField & { readonly message: DescMessage };
 const known = new WeakMap<DescMessage, readonly MessageField[]>();
 
 /** The fields of a message that an Any can be below of, at whatever depth. */
-export function anyBearingFields(desc: DescMessage): readonly MessageField[] {
+export function fieldsWithAny(desc: DescMessage): readonly MessageField[] {
   const found = known.get(desc);
   if (found !== undefined) return found;
-  const fields = desc.fields.filter(isMessageField).filter(({ message }) => bearsAny(message));
+  const fields = desc.fields.filter(isMessageField).filter(({ message }) => holdsAny(message));
   known.set(desc, fields);
   return fields;
 }
@@ -25,7 +25,7 @@ export function isMessageField(field: DescField): field is MessageField {
   return field.message !== undefined;
 }
 
-function bearsAny(desc: DescMessage): boolean {
+function holdsAny(desc: DescMessage): boolean {
   const seen = new Set([desc]);
   // Grows while it is walked: a set gives out what is added on the way.
   for (const message of seen) {
