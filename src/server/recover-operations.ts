@@ -35,7 +35,7 @@ export async function recoverOperations(
       const page = await store.unfinished({ after, limit: recoveryPageSize });
       for (const record of page.records) {
         if (signal.aborted) return;
-        await dispatcher.dispatch(dispatchedOperation(record));
+        await dispatcher.dispatch([dispatchedOperation(record)]);
         watch(record);
         // One by one, so that nothing is dispatched again where a later one fails.
         after = record;

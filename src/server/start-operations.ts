@@ -12,6 +12,7 @@ import type {
   OperationStore,
   ParallelPolicy,
   StoredResult,
+  Together,
   Transaction,
 } from "../store/operation-store.js";
 import { dispatchedOperation } from "./dispatched-operation.js";
@@ -101,20 +102,33 @@ export function createOperationStarts(parts: StartParts): OperationStarts {
       const { record, preempted } = outcome;
       tellOfStart(record);
       await publisher.tellOfEnds(preempted, transaction);
-      if (record.state === "queued") await dispatch(record, transaction);
+      if (record.state === "queued") await dispatch([record], transaction);
     }
     return started(operation, outcome, transaction);
   };
 
-  /** The same for one that depends on no other, by a store that writes many at once. */
+  /**
+   * Inserts an operation that depends on no other through a store that batches inserts. All
+   * starts pass the same function, so that the store can call it once for a whole batch.
+   */
   const insertTogether = async (operation: NewOperation, by: InsertTogether) => {
-    let isTold = false;
-    const outcome = await by(operation, async (record, transaction) => {
-      if (!isTold) tellOfStart(record);
-      isTold = true;
-      await dispatch(record, transaction);
-    });
-    return started(operation, outcome, undefined);
+    try {
+      return started(operation, await by(operation, dispatchTogether), undefined);
+    } finally {
+      observedTogether.delete(operation.name);
+    }
+  };
+
+  /** The batched starts that the observer knows of: a batch that failed is inserted again. */
+  const observedTogether = new Set<string>();
+
+  const dispatchTogether: Together = async (records, transaction) => {
+    for (const record of records) {
+      if (observedTogether.has(record.name)) continue;
+      observedTogether.add(record.name);
+      tellOfStart(record);
+    }
+    await dispatch(records, transaction);
   };
 
   /** Before it is dispatched, so that it is not heard after the first run of it. */
@@ -153,16 +167,21 @@ export function createOperationStarts(parts: StartParts): OperationStarts {
       : store.transaction((own) => insert(operation, parallel, own));
   };
 
-  const dispatch = async (record: OperationRecord, transaction: Transaction | undefined) => {
+  const dispatch = async (
+    records: readonly OperationRecord[],
+    transaction: Transaction | undefined,
+  ) => {
     try {
-      await dispatcher.dispatch(dispatchedOperation(record), { transaction });
+      await dispatcher.dispatch(records.map(dispatchedOperation), { transaction });
     } catch (cause) {
-      // Without a transaction the record stands, and nobody would ever run it.
+      // Without a transaction the records stay, and no process would ever run them.
       if (transaction === undefined) {
-        await publisher.writeAndPublish(
-          () => store.requestCancel(record.name, storedError(notDispatched())),
-          () => "done",
-        );
+        for (const { name } of records) {
+          await publisher.writeAndPublish(
+            () => store.requestCancel(name, storedError(notDispatched())),
+            () => "done",
+          );
+        }
       }
       throw cause;
     }

@@ -88,7 +88,7 @@ export function createPublisher(parts: PublisherParts): Publisher {
 
   const dispatch = async (record: OperationRecord, transaction: Transaction | undefined) => {
     try {
-      await dispatcher.dispatch(dispatchedOperation(record), { transaction });
+      await dispatcher.dispatch([dispatchedOperation(record)], { transaction });
     } catch (cause) {
       if (transaction !== undefined && dispatcher.isDurable) throw cause;
       // A queue of this process that is full must not undo the end of the one before.

@@ -63,11 +63,11 @@ export interface Dispatcher {
    */
   prepare?(method: string): Promise<void>;
   /**
-   * Have an operation run by one of the processes that serve its method. When
-   * this resolves (with a transaction: when that commits) the operation will be
-   * delivered, however often processes die.
+   * Queues operations for the processes that serve their methods: all of them, or none if
+   * it rejects. Each is delivered at least once after this resolves (with a transaction:
+   * after the commit), however often processes die.
    */
-  dispatch(operation: DispatchedOperation, options?: StoreOptions): Promise<void>;
+  dispatch(operations: readonly DispatchedOperation[], options?: StoreOptions): Promise<void>;
   /**
    * Run this method's operations in this process. `run` must not reject; one that
    * does has its operation delivered again.

@@ -42,6 +42,7 @@ export type {
   StoredRequestId,
   StoredResult,
   StoreOptions,
+  Together,
   Transaction,
   UnfinishedQuery,
 } from "./operation-store.js";

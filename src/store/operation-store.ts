@@ -178,6 +178,12 @@ export interface OperationRecord extends NewOperation {
   readonly deleteTimeMicros: number | undefined;
 }
 
+/** Writes what belongs to new records in the transaction of their insert. */
+export type Together = (
+  records: readonly OperationRecord[],
+  transaction: Transaction,
+) => Promise<void>;
+
 /** What became of an insert. */
 export type InsertOutcome =
   /** The record is new. `preempted`: the records that were ended for it. */
@@ -271,15 +277,14 @@ export interface OperationStore {
   transaction<T>(work: (transaction: Transaction | undefined) => Promise<T>): Promise<T>;
   insert(operation: NewOperation, options?: InsertOptions): Promise<InsertOutcome>;
   /**
-   * Insert an operation that has no resource and is not done, in a transaction that others may
-   * share which are inserted at the same time. `together` does what goes with it, before that
-   * commits; what it rejects with undoes the insert. It is called again, with another transaction, where
-   * the first one failed. Absent: `transaction` and `insert` do the same.
+   * Inserts an operation that has no resource and is not done. Operations that are inserted at
+   * the same time may share a transaction, and one call of `together` if they were given the
+   * same function: it gets the new records before the commit. If it rejects, each operation is
+   * inserted again in a transaction of its own, and `together` gets that record alone; if that
+   * rejects too, nothing of the operation is written. Absent: the caller uses `transaction`
+   * and `insert`.
    */
-  insertTogether?(
-    operation: NewOperation,
-    together: (record: OperationRecord, transaction: Transaction) => Promise<void>,
-  ): Promise<InsertOutcome>;
+  insertTogether?(operation: NewOperation, together: Together): Promise<InsertOutcome>;
   /** Undefined for an unknown, a hidden and an expired operation. */
   get(name: string, options?: StoreOptions): Promise<OperationRecord | undefined>;
   /**

@@ -40,7 +40,7 @@ export const dispatcherContract: readonly ContractCase<Dispatcher>[] = [
     const deliveries = createDeliveries(() => settled);
     dispatcher.serve(method, deliveries.run);
     const name = newName();
-    await dispatcher.dispatch({ name, method });
+    await dispatcher.dispatch([{ name, method }]);
     const [delivery] = await deliveries.first(1);
     assertSame(delivery?.name, name, "name");
     assertSame(delivery?.method, method, "method");
@@ -52,7 +52,7 @@ export const dispatcherContract: readonly ContractCase<Dispatcher>[] = [
     async (dispatcher) => {
       const method = newMethod();
       const name = newName();
-      await dispatcher.dispatch({ name, method });
+      await dispatcher.dispatch([{ name, method }]);
       const deliveries = createDeliveries(() => settled);
       dispatcher.serve(method, deliveries.run);
       const [delivery] = await deliveries.first(1);
@@ -67,11 +67,33 @@ export const dispatcherContract: readonly ContractCase<Dispatcher>[] = [
     dispatcher.serve(one, ofOne.run);
     dispatcher.serve(other, ofOther.run);
     const name = newName();
-    await dispatcher.dispatch({ name: newName(), method: one });
-    await dispatcher.dispatch({ name, method: other });
+    await dispatcher.dispatch([{ name: newName(), method: one }]);
+    await dispatcher.dispatch([{ name, method: other }]);
     const [delivery] = await ofOther.first(1);
     assertSame(delivery?.name, name, "name");
     await ofOne.first(1);
+    await dispatcher.stop();
+  }),
+  dispatcherCase("delivers each of many that are dispatched by one call", async (dispatcher) => {
+    const [one, other] = [newMethod(), newMethod()];
+    const [ofOne, ofOther] = [createDeliveries(() => settled), createDeliveries(() => settled)];
+    dispatcher.serve(one, ofOne.run);
+    dispatcher.serve(other, ofOther.run);
+    const operations = [one, other, one].map((method) => ({ name: newName(), method }));
+    await dispatcher.dispatch([]);
+    await dispatcher.dispatch(operations);
+    const delivered = [...(await ofOne.first(2)), ...(await ofOther.first(1))];
+    assertSame(
+      delivered
+        .map(({ name }) => name)
+        .toSorted()
+        .join(),
+      operations
+        .map(({ name }) => name)
+        .toSorted()
+        .join(),
+      "names",
+    );
     await dispatcher.stop();
   }),
   dispatcherCase("delivers again what asks for a retry", async (dispatcher) => {
@@ -81,7 +103,7 @@ export const dispatcherContract: readonly ContractCase<Dispatcher>[] = [
     );
     dispatcher.serve(method, deliveries.run);
     const name = newName();
-    await dispatcher.dispatch({ name, method });
+    await dispatcher.dispatch([{ name, method }]);
     const names = (await deliveries.first(3)).map((delivery) => delivery.name);
     assertSame(names.join(), [name, name, name].join(), "names");
     await dispatcher.stop();
@@ -93,7 +115,7 @@ export const dispatcherContract: readonly ContractCase<Dispatcher>[] = [
     );
     dispatcher.serve(method, deliveries.run);
     const name = newName();
-    await dispatcher.dispatch({ name, method });
+    await dispatcher.dispatch([{ name, method }]);
     const names = (await deliveries.first(2)).map((delivery) => delivery.name);
     assertSame(names.join(), [name, name].join(), "names");
     await dispatcher.stop();
@@ -119,9 +141,9 @@ export const dispatcherContract: readonly ContractCase<Dispatcher>[] = [
       );
       dispatcher.serve(wide, ofWide.run);
       for (let count = 0; count < 3; count += 1) {
-        await dispatcher.dispatch({ name: newName(), method: narrow });
+        await dispatcher.dispatch([{ name: newName(), method: narrow }]);
       }
-      await dispatcher.dispatch({ name: newName(), method: wide });
+      await dispatcher.dispatch([{ name: newName(), method: wide }]);
       await ofWide.first(1);
       await ofNarrow.first(2);
       assertSame(ofNarrow.count(), 2, "how many of the narrow one run");
@@ -136,7 +158,7 @@ export const dispatcherContract: readonly ContractCase<Dispatcher>[] = [
     dispatcher.serve(method, deliveries.run);
     const names = [newName(), newName(), newName()];
     for (const [at, name] of names.entries()) {
-      await dispatcher.dispatch({ name, method });
+      await dispatcher.dispatch([{ name, method }]);
       await deliveries.first(at + 1);
     }
     await dispatcher.stop();
@@ -152,7 +174,7 @@ export const dispatcherContract: readonly ContractCase<Dispatcher>[] = [
       return count === 1 ? { kind: "retry", delayMs: 50 } : settled;
     });
     dispatcher.serve(method, deliveries.run);
-    await dispatcher.dispatch({ name: newName(), method });
+    await dispatcher.dispatch([{ name: newName(), method }]);
     await deliveries.first(2);
     const [first = 0, second = 0] = times;
     // Timers may fire a little early.
@@ -172,7 +194,7 @@ export const dispatcherContract: readonly ContractCase<Dispatcher>[] = [
           return settled;
         });
       });
-      await dispatcher.dispatch({ name: newName(), method });
+      await dispatcher.dispatch([{ name: newName(), method }]);
       await again;
       await dispatcher.stop();
     },
@@ -192,7 +214,7 @@ export const dispatcherContract: readonly ContractCase<Dispatcher>[] = [
         });
       });
     });
-    await dispatcher.dispatch({ name: newName(), method });
+    await dispatcher.dispatch([{ name: newName(), method }]);
     await started;
     const stopped = dispatcher.stop().then(() => ended);
     finish(settled);
@@ -217,7 +239,7 @@ export const dispatcherContract: readonly ContractCase<Dispatcher>[] = [
           return settlement;
         });
       });
-      for (const _ of settlements) await dispatcher.dispatch({ name: newName(), method });
+      for (const _ of settlements) await dispatcher.dispatch([{ name: newName(), method }]);
       await started;
       const stopped = dispatcher.stop();
       stopping();

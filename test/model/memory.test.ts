@@ -13,7 +13,7 @@ describe("a server in this process, under any order of calls", () => {
           options: { clock, dispatcher },
           pause: () => clock.advance(0),
           maxPauses: 5,
-          redeliver: (name, method) => dispatcher.dispatch({ name, method }),
+          redeliver: (name, method) => dispatcher.dispatch([{ name, method }]),
         };
       },
       true,

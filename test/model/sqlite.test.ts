@@ -31,7 +31,7 @@ describe("a server over a SQLite file, under any order of calls", () => {
             options: { clock, store, dispatcher },
             pause: () => clock.advance(0),
             maxPauses: 20,
-            redeliver: (name, method) => dispatcher.dispatch({ name, method }),
+            redeliver: (name, method) => dispatcher.dispatch([{ name, method }]),
           };
         },
         true,

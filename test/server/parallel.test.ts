@@ -208,12 +208,12 @@ describe("the next operation of a resource starts", () => {
     let refused = 0;
     const dispatcher: Dispatcher = {
       ...queue,
-      async dispatch(operation, options) {
+      async dispatch(operations, options) {
         if (refused > 0) {
           refused -= 1;
           throw new Error("no room");
         }
-        await queue.dispatch(operation, options);
+        await queue.dispatch(operations, options);
       },
     };
     const { ran, start, finish, get, events } = createResourceServer("queue", {

@@ -170,9 +170,9 @@ function createTransactionalServer(
   const queue = createInProcessDispatcher({ clock });
   const dispatcher: Dispatcher = {
     ...queue,
-    dispatch(operation, options) {
+    dispatch(operations, options) {
       note("dispatch", options);
-      return queue.dispatch(operation, options);
+      return queue.dispatch(operations, options);
     },
   };
   const inProcess = createInProcessSignals();
@@ -219,8 +219,8 @@ describe("over a store with transactions", () => {
           const outcome = await inner.insert(operation);
           if (outcome.kind !== "inserted") return outcome;
           // The first one is rolled back.
-          await together(outcome.record, createTransaction().transaction);
-          await together(outcome.record, transaction);
+          await together([outcome.record], createTransaction().transaction);
+          await together([outcome.record], transaction);
           commit();
           return outcome;
         },

@@ -38,7 +38,7 @@ function createServerOf(recovery: Recovery | undefined, work: PrintWork) {
     begun,
     /** Deliver an operation again, as when its worker is taken for dead. */
     async lose(name: string) {
-      await dispatcher.dispatch({ name, method });
+      await dispatcher.dispatch([{ name, method }]);
       await clock.advance(0);
     },
     /** Another server over the same store. */

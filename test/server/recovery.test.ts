@@ -26,8 +26,8 @@ function createNotingDispatcher(init: Partial<Dispatcher> = {}) {
   const dispatched: string[] = [];
   const dispatcher: Dispatcher = {
     isDurable: false,
-    async dispatch({ name }) {
-      dispatched.push(name);
+    async dispatch(operations) {
+      dispatched.push(...operations.map(({ name }) => name));
     },
     serve: () => undefined,
     stop: async () => undefined,
@@ -197,12 +197,13 @@ describe("a server over a store that outlived the last one", () => {
     const dispatched: string[] = [];
     let refusals = 1;
     const { dispatcher } = createNotingDispatcher({
-      async dispatch({ name }) {
-        if (name === names[1] && refusals > 0) {
+      async dispatch(operations) {
+        const given = operations.map(({ name }) => name);
+        if (given.includes(names[1] ?? "") && refusals > 0) {
           refusals -= 1;
           throw new ConnectError("full", Code.ResourceExhausted);
         }
-        dispatched.push(name);
+        dispatched.push(...given);
       },
     });
     createPrintServer(never, { ...kept, dispatcher });

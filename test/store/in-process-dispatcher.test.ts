@@ -18,7 +18,7 @@ describe("the in-process dispatcher", () => {
       started.push(name);
       return new Promise((resolve) => gates.set(name, resolve));
     });
-    for (const name of ["a", "b", "c", "d"]) await dispatcher.dispatch({ name, method });
+    for (const name of ["a", "b", "c", "d"]) await dispatcher.dispatch([{ name, method }]);
     expect(started).toEqual(["a", "b"]);
     gates.get("b")?.({ kind: "settled" });
     await clock.advance(0);
@@ -33,7 +33,7 @@ describe("the in-process dispatcher", () => {
       runs += 1;
       return runs === 1 ? { kind: "retry", delayMs: 500 } : { kind: "settled" };
     });
-    await dispatcher.dispatch({ name: "a", method });
+    await dispatcher.dispatch([{ name: "a", method }]);
     await clock.advance(499);
     expect(runs).toBe(1);
     await clock.advance(1);
@@ -50,7 +50,7 @@ describe("the in-process dispatcher", () => {
       if (runs === 1) throw new Error("a bug");
       return { kind: "settled" };
     });
-    await dispatcher.dispatch({ name: "a", method });
+    await dispatcher.dispatch([{ name: "a", method }]);
     await clock.advance(1000);
     expect(runs).toBe(2);
   });
@@ -64,13 +64,21 @@ describe("the in-process dispatcher", () => {
       runs += 1;
       return gate.promise;
     });
-    await dispatcher.dispatch({ name: "a", method });
+    await dispatcher.dispatch([{ name: "a", method }]);
     const stopped = dispatcher.stop();
-    await dispatcher.dispatch({ name: "b", method });
+    await dispatcher.dispatch([{ name: "b", method }]);
     gate.resolve({ kind: "retry", delayMs: 1 });
     await stopped;
     await clock.advance(1000);
     expect([runs, clock.scheduled()]).toEqual([1, 0]);
+  });
+
+  it("queues none of the operations of one call if there is room for some only", async () => {
+    const dispatcher = createInProcessDispatcher({ clock: createManualClock(), maxQueued: 2 });
+    await dispatcher.dispatch([{ name: "queued", method }]);
+    const two = ["a", "b"].map((name) => ({ name, method }));
+    expect((await rejectionOf(dispatcher.dispatch(two))).code).toBe(Code.ResourceExhausted);
+    expect(dispatcher.queued?.()).toBe(1);
   });
 
   it("lets no more than maxQueued wait for their turn, and takes more once there is room", async () => {
@@ -82,26 +90,27 @@ describe("the in-process dispatcher", () => {
       ran.push(name);
       return gate.promise;
     });
-    for (const name of ["runs", "waits", "waits too"]) await dispatcher.dispatch({ name, method });
-    const error = await rejectionOf(dispatcher.dispatch({ name: "refused", method }));
+    for (const name of ["runs", "waits", "waits too"])
+      await dispatcher.dispatch([{ name, method }]);
+    const error = await rejectionOf(dispatcher.dispatch([{ name: "refused", method }]));
     expect(error.code).toBe(Code.ResourceExhausted);
     const details = standardDetailsOf(error);
     expect(details.errorInfo).toMatchObject({ reason: "QUEUE_FULL", metadata: { maxQueued: "2" } });
     expect(details.retryInfo?.retryDelay?.seconds).toBe(60n);
     gate.resolve({ kind: "settled" });
     await clock.advance(0);
-    await dispatcher.dispatch({ name: "later", method });
+    await dispatcher.dispatch([{ name: "later", method }]);
     expect(ran).toEqual(["runs", "waits", "waits too", "later"]);
   });
 
   it("counts among those that wait the ones of a method that nobody serves yet", async () => {
     const dispatcher = createInProcessDispatcher({ maxQueued: 1 });
-    await dispatcher.dispatch({ name: "a", method });
-    expect((await rejectionOf(dispatcher.dispatch({ name: "b", method }))).code).toBe(
+    await dispatcher.dispatch([{ name: "a", method }]);
+    expect((await rejectionOf(dispatcher.dispatch([{ name: "b", method }]))).code).toBe(
       Code.ResourceExhausted,
     );
     dispatcher.serve(method, async () => ({ kind: "settled" }));
-    await dispatcher.dispatch({ name: "b", method });
+    await dispatcher.dispatch([{ name: "b", method }]);
   });
 
   it("counts among those that wait the ones whose retry is not due yet", async () => {
@@ -112,13 +121,13 @@ describe("the in-process dispatcher", () => {
       runs += 1;
       return runs === 1 ? { kind: "retry", delayMs: 500 } : { kind: "settled" };
     });
-    await dispatcher.dispatch({ name: "a", method });
+    await dispatcher.dispatch([{ name: "a", method }]);
     await clock.advance(0);
-    expect((await rejectionOf(dispatcher.dispatch({ name: "b", method }))).code).toBe(
+    expect((await rejectionOf(dispatcher.dispatch([{ name: "b", method }]))).code).toBe(
       Code.ResourceExhausted,
     );
     await clock.advance(500);
-    await dispatcher.dispatch({ name: "b", method });
+    await dispatcher.dispatch([{ name: "b", method }]);
     expect(runs).toBe(3);
   });
 
@@ -135,7 +144,7 @@ describe("the in-process dispatcher", () => {
       executeSql: async () => ({ rows: [] }),
       afterCommit: (callback: () => void) => committed.push(callback),
     };
-    await dispatcher.dispatch({ name: "a", method }, { transaction });
+    await dispatcher.dispatch([{ name: "a", method }], { transaction });
     await clock.advance(60_000);
     expect(ran).toEqual([]);
     for (const callback of committed) callback();
@@ -151,7 +160,7 @@ describe("the in-process dispatcher", () => {
       return { kind: "settled" };
     });
     const transaction = { executeSql: async () => ({ rows: [] }) };
-    const error = await rejectionOf(dispatcher.dispatch({ name: "a", method }, { transaction }));
+    const error = await rejectionOf(dispatcher.dispatch([{ name: "a", method }], { transaction }));
     expect(error.code).toBe(Code.FailedPrecondition);
     expect(standardDetailsOf(error).errorInfo?.reason).toBe("TRANSACTION_UNSUPPORTED");
     await clock.advance(0);
@@ -171,7 +180,7 @@ describe("the turns of an in-process dispatcher", () => {
     const dispatcher = createInProcessDispatcher({ maxConcurrent: 1 });
     const ran: string[] = [];
     for (const [at, { tenant, method = "M" }] of operations.entries()) {
-      await dispatcher.dispatch({ name: `${method}${tenant ?? ""}${at}`, method, tenant });
+      await dispatcher.dispatch([{ name: `${method}${tenant ?? ""}${at}`, method, tenant }]);
     }
     const done = createDeferred();
     for (const method of ["M", "N"]) {
@@ -210,10 +219,10 @@ describe("the turns of an in-process dispatcher", () => {
       if (runs > 1) await gate.promise;
       return runs === 1 ? { kind: "retry", delayMs: 50 } : { kind: "settled" };
     });
-    await dispatcher.dispatch({ name: "operations/1", method: "M" });
+    await dispatcher.dispatch([{ name: "operations/1", method: "M" }]);
     await clock.advance(0);
-    await dispatcher.dispatch({ name: "operations/2", method: "M" });
-    await dispatcher.dispatch({ name: "operations/3", method: "M" });
+    await dispatcher.dispatch([{ name: "operations/2", method: "M" }]);
+    await dispatcher.dispatch([{ name: "operations/3", method: "M" }]);
     expect(dispatcher.queued?.()).toBe(2);
     await clock.advance(50);
     expect(dispatcher.queued?.()).toBe(2);

@@ -107,15 +107,17 @@ export function createInProcessDispatcher(options: InProcessDispatcherOptions = 
     delayed.add(unschedule);
   };
 
-  const assertRoom = () => {
-    if (queued + delayed.size >= maxQueued) throw queueFull(maxQueued);
+  const assertRoomFor = (operations: number) => {
+    if (queued + delayed.size + operations > maxQueued) throw queueFull(maxQueued);
   };
 
   return {
     isDurable: false,
-    async dispatch({ name, method, tenant }, dispatchOptions) {
-      assertRoom();
-      afterCommit(dispatchOptions, "in-process dispatcher", () => put({ name, method, tenant }));
+    async dispatch(operations, dispatchOptions) {
+      assertRoomFor(operations.length);
+      afterCommit(dispatchOptions, "in-process dispatcher", () => {
+        for (const { name, method, tenant } of operations) put({ name, method, tenant });
+      });
     },
     serve(method, run, serveOptions = {}) {
       const served = servedOf(method);
@@ -132,7 +134,7 @@ export function createInProcessDispatcher(options: InProcessDispatcherOptions = 
       };
       startNext();
     },
-    assertRoom,
+    assertRoom: () => assertRoomFor(1),
     queued: () => queued + delayed.size,
     async stop() {
       stopped = true;

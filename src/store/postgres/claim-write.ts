@@ -8,19 +8,13 @@ const isLost = "o.state = 'running'";
 export const isClaimable = "(not o.external and o.state in ('queued', 'running'))";
 
 /**
- * The assignments that claim row `o`. `restartLost` is the condition on which the checkpoint
- * of an attempt that was lost is dropped; undefined: never.
+ * Returns the assignments that claim row `o`. `restartLost` is the condition on which the
+ * checkpoint of a lost attempt is dropped.
  */
-export function claimWrite(restartLost: string | undefined): string {
-  const assignments = [
-    `state = 'running', attempt = o.attempt + 1, update_time = ${nextUpdateTime}`,
-    `losses = o.losses + case when ${isLost} then 1 else 0 end`,
-  ];
-  if (restartLost !== undefined) {
-    const isDropped = `${restartLost} and ${isLost}`;
-    assignments.push(`checkpoint = case when ${isDropped} then null else o.checkpoint end`);
-  }
-  return assignments.join(", ");
+export function claimWrite(restartLost: string): string {
+  return `state = 'running', attempt = o.attempt + 1, update_time = ${nextUpdateTime},
+    losses = o.losses + case when ${isLost} then 1 else 0 end,
+    checkpoint = case when ${restartLost} and ${isLost} then null else o.checkpoint end`;
 }
 
 /** The record that a worker's claim may write to. */

@@ -30,10 +30,10 @@ export function databaseError(cause: unknown): ConnectError {
 }
 
 /**
- * Whether it may be one row that made a statement for many fail, so that nothing is written, and
- * not the connection or the database.
+ * Whether one row may have failed a statement for many, which then wrote nothing; false for a
+ * failure of the connection or the database.
  */
-export function mayBeOfOne(error: unknown): boolean {
+export function isRowLevelError(error: unknown): boolean {
   if (!(error instanceof ConnectError) || error.code !== Code.Unavailable) return true;
   // A deadlock, a lock that was not to be had in time, and a prepared statement that was not kept.
   const refused = ["40", "55", "26", "42", "0A"];

@@ -6,24 +6,24 @@ import type {
   OperationState,
   StoredRequestId,
   StoredResult,
+  StoreOptions,
   Transaction,
 } from "../operation-store.js";
 import { escapeNul } from "../sql/nul-escape.js";
 import { recordFromRow } from "../sql/record-from-row.js";
 import { booleanOf, textOf } from "../sql/row.js";
-import type { Database } from "./database.js";
+import type { OperationTable } from "./operation-row.js";
 import { startContended } from "./postgres-errors.js";
-import { createParameters, interval, isOpen, isVisible, statementTime } from "./statement.js";
+import {
+  createParameters,
+  type GivenColumn,
+  givenRows,
+  interval,
+  isOpen,
+  isVisible,
+  statementTime,
+} from "./statement.js";
 import { resultSql, terminalWrite } from "./terminal-write.js";
-
-/** What inserts stand on. */
-export interface InsertParts {
-  database: Database;
-  /** The table, quoted, with its schema. */
-  table: string;
-  /** What `recordFromRow` reads of row `o`. */
-  columns: string;
-}
 
 /** How often an insert looks again at what came in between, before it gives up. */
 const maxTries = 5;
@@ -33,8 +33,43 @@ type Earlier = Extract<InsertOutcome, { kind: "duplicate" | "spent" }>;
 
 const utf8 = new TextEncoder();
 
+/** The row of a new operation. */
+export interface NewRow {
+  readonly operation: NewOperation;
+  /** Ignored if the operation has a result: then it is `done`. */
+  readonly state: OperationState;
+  /** SHA-256 of the request id and its scope. */
+  readonly requestKey: Uint8Array | undefined;
+}
+
+const escaped = (text: string | undefined) => (text === undefined ? undefined : escapeNul(text));
+
+const newRow: readonly GivenColumn<NewRow>[] = [
+  ["name", "text", ({ operation }) => escapeNul(operation.name)],
+  ["parent", "text", ({ operation }) => escapeNul(operation.parent)],
+  ["method", "text", ({ operation }) => escapeNul(operation.method)],
+  ["principal", "text", ({ operation }) => escapeNul(operation.principal)],
+  ["external", "boolean", ({ operation }) => operation.external],
+  ["state", "text", ({ operation, state }) => (operation.result === undefined ? state : "done")],
+  ["request", "bytea", ({ operation }) => operation.request],
+  ["metadata", "bytea", ({ operation }) => operation.metadata],
+  ["result_kind", "text", ({ operation }) => operation.result?.kind],
+  ["result", "bytea", ({ operation }) => operation.result?.value],
+  ["retention_ms", "float8", ({ operation }) => operation.retentionMs],
+  ["deadline_ms", "float8", ({ operation }) => operation.deadlineMs],
+  ["resource_key", "text", ({ operation }) => escaped(operation.resourceKey)],
+  ["request_scope", "text", ({ operation }) => escaped(operation.requestId?.scope)],
+  ["request_id", "text", ({ operation }) => escaped(operation.requestId?.id)],
+  ["request_key", "bytea", ({ requestKey }) => requestKey],
+  ["request_fingerprint", "bytea", ({ operation }) => operation.requestId?.fingerprint],
+  ["request_window_ms", "float8", ({ operation }) => operation.requestId?.windowMs],
+];
+const newRowColumns = newRow.map(([column]) => column).join(", ");
+
 /** Writes the rows of new operations. */
 export interface OperationInserts {
+  /** Resolves with the new records; a row that conflicts with another's name or request id is left out. */
+  write(rows: readonly NewRow[], options: StoreOptions): Promise<OperationRecord[]>;
   insert(operation: NewOperation, options: InsertOptions): Promise<InsertOutcome>;
   /**
    * Have all that start or unblock on this resource wait until the transaction is over. To
@@ -47,66 +82,39 @@ export function createOperationInserts({
   database,
   table,
   columns,
-}: InsertParts): OperationInserts {
-  /** Undefined where the row meets another's name or request id, and was not written. */
+}: OperationTable): OperationInserts {
   const write = async (
-    operation: NewOperation,
-    state: OperationState,
-    options: InsertOptions,
-  ): Promise<OperationRecord | undefined> => {
-    const { requestId, result } = operation;
-    const { add, values } = createParameters();
-    const window = requestId && interval(add(requestId.windowMs));
-    const deadline = operation.deadlineMs === undefined ? undefined : add(operation.deadlineMs);
-    const retention = add(operation.retentionMs);
-    const entries: [column: string, value: string][] = [
-      ["name", add(escapeNul(operation.name))],
-      ["parent", add(escapeNul(operation.parent))],
-      ["method", add(escapeNul(operation.method))],
-      ["principal", add(escapeNul(operation.principal))],
-      ["external", `${add(operation.external)}::boolean`],
-      ["state", add(result === undefined ? state : "done")],
-      ["request", `${add(operation.request)}::bytea`],
-      ["metadata", `${add(operation.metadata ?? null)}::bytea`],
-      ["retention_ms", `${retention}::double precision`],
-      ["create_time", "t.now"],
-      ["update_time", "t.now"],
-    ];
-    if (result !== undefined) {
-      entries.push(
-        ["result_kind", add(result.kind)],
-        ["result", `${add(result.value)}::bytea`],
-        ["end_time", "t.now"],
-        ["expire_time", `t.now + ${interval(retention)}`],
-      );
-    }
-    if (deadline !== undefined) {
-      entries.push(
-        ["deadline_ms", `${deadline}::double precision`],
-        ["deadline_time", `t.now + ${interval(deadline)}`],
-      );
-    }
-    if (operation.resourceKey !== undefined) {
-      entries.push(["resource_key", add(escapeNul(operation.resourceKey))]);
-    }
-    if (requestId !== undefined) {
-      entries.push(
-        ["request_scope", add(escapeNul(requestId.scope))],
-        ["request_id", add(escapeNul(requestId.id))],
-        ["request_key", `${add(await requestKey(requestId))}::bytea`],
-        ["request_fingerprint", `${add(requestId.fingerprint)}::bytea`],
-        ["request_window_ms", `${add(requestId.windowMs)}::double precision`],
-        ["request_window_end_time", `t.now + ${window}`],
-      );
-    }
-    const [row] = await database.rows(
-      `insert into ${table} as o (${entries.map(([column]) => column).join(", ")})
-      select ${entries.map(([, value]) => value).join(", ")} from ${statementTime}
+    rows: readonly NewRow[],
+    options: StoreOptions,
+  ): Promise<OperationRecord[]> => {
+    const parameters = createParameters();
+    const given = givenRows(rows, newRow, parameters);
+    const ifDone = (value: string) => `case when given.result is not null then ${value} end`;
+    // Ordered by the key: two batches that lock the same keys in another order would deadlock.
+    const written = await database.rows(
+      `insert into ${table} as o (${newRowColumns}, create_time, update_time, deadline_time,
+        request_window_end_time, end_time, expire_time)
+      select ${newRowColumns}, t.now, t.now, t.now + ${interval("deadline_ms")},
+        t.now + ${interval("request_window_ms")}, ${ifDone("t.now")},
+        ${ifDone(`t.now + ${interval("retention_ms")}`)}
+      from ${given}, ${statementTime} order by request_key, name
       on conflict do nothing returning ${columns}`,
-      values,
+      parameters.values,
       options,
     );
-    return row && recordFromRow(row);
+    return written.map(recordFromRow);
+  };
+
+  /** Resolves with undefined if the row conflicts with another's name or request id. */
+  const writeOne = async (
+    operation: NewOperation,
+    state: OperationState,
+    options: StoreOptions,
+  ): Promise<OperationRecord | undefined> => {
+    const { requestId } = operation;
+    const key = requestId && (await requestKey(requestId));
+    const [record] = await write([{ operation, state, requestKey: key }], options);
+    return record;
   };
 
   /** What a request id led to before; a record that is gone with its window is cleared away. */
@@ -152,7 +160,7 @@ export function createOperationInserts({
     options: InsertOptions,
   ): Promise<InsertOutcome> => {
     for (let tries = 0; tries < maxTries; tries += 1) {
-      const record = await write(operation, operation.external ? "running" : "queued", options);
+      const record = await writeOne(operation, operation.external ? "running" : "queued", options);
       if (record !== undefined) return { kind: "inserted", record, preempted: [] };
       const earlier = await earlierStart(operation.requestId, options);
       if (earlier !== undefined) return earlier;
@@ -229,7 +237,7 @@ export function createOperationInserts({
       parallel.kind === "preempt" ? await preempt(open, parallel.result, within) : [];
     const isBlocked = parallel.kind === "queue" && oldest !== undefined;
     const state = operation.external ? "running" : isBlocked ? "blocked" : "queued";
-    const record = await write(operation, state, within);
+    const record = await writeOne(operation, state, within);
     // Somebody with another resource has taken the name or the request id since. What was
     // preempted must not stay so: the transaction has to be given up.
     if (record === undefined) throw startContended();
@@ -237,6 +245,7 @@ export function createOperationInserts({
   };
 
   return {
+    write,
     lockResource,
     async insert(operation, options) {
       const { resourceKey, result } = operation;

@@ -1,3 +1,14 @@
+import type { Database } from "./database.js";
+
+/** The table of operations in one database. */
+export interface OperationTable {
+  readonly database: Database;
+  /** The schema and the table, quoted. */
+  readonly table: string;
+  /** The columns of row `o` that `recordFromRow` reads. */
+  readonly columns: string;
+}
+
 /** Columns that are read as they are. */
 const plainColumns = [
   "name",

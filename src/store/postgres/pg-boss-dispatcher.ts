@@ -7,7 +7,6 @@ import type { Transaction } from "../operation-store.js";
 import { createBatcher } from "./batcher.js";
 import { createDatabase } from "./database.js";
 import { databaseError } from "./database-error.js";
-import { createJobSender } from "./job-sender.js";
 import { createLeaseKeeper, type Lease } from "./lease-keeper.js";
 import type { NotificationListener } from "./notification-listener.js";
 import { createNotifier } from "./notifier.js";
@@ -290,7 +289,7 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
       // A new job and not a failed one: pg-boss counts those, and delays them in its own way.
       if ((await queue.remove(job.queue, [job], transaction)).length > 0) return false;
       const { name, tenant } = job;
-      await enqueue(job.queue, { name, tenant, delayMs }, transaction);
+      await enqueue(job.queue, [{ name, tenant, delayMs }], transaction);
       return true;
     });
   };
@@ -315,14 +314,14 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
     },
   });
 
-  const sendJob = createJobSender(async (method, jobs, transaction) => {
-    const queue = await started();
+  const enqueue = async (
+    method: string,
+    jobs: readonly NewJob[],
+    transaction: Transaction | undefined,
+  ) => {
+    const queue = await queueOf(method);
     await queue.send(method, jobs, transaction ?? poolExecutor);
-  });
-
-  const enqueue = async (method: string, job: NewJob, transaction: Transaction | undefined) => {
-    await sendJob(method, job, transaction);
-    if (job.delayMs === 0) await notifier?.notify(method, { transaction });
+    if (jobs.some(({ delayMs }) => delayMs === 0)) await notifier?.notify(method, { transaction });
   };
 
   const poolExecutor = {
@@ -360,10 +359,23 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
         throw databaseError(cause);
       }
     },
-    async dispatch({ name, method, tenant = "" }, dispatchOptions) {
+    async dispatch(operations, { transaction } = {}) {
+      const jobsOf = new Map<string, NewJob[]>();
+      for (const { name, method, tenant = "" } of operations) {
+        const jobs = jobsOf.get(method) ?? [];
+        jobsOf.set(method, jobs);
+        jobs.push({ name, tenant, delayMs: 0 });
+      }
+      const enqueueAll = async (within: Transaction | undefined) => {
+        for (const [method, jobs] of jobsOf) await enqueue(method, jobs, within);
+      };
       try {
-        await queueOf(method);
-        await enqueue(method, { name, tenant, delayMs: 0 }, dispatchOptions?.transaction);
+        // Several queues are several statements, which only a transaction makes one.
+        if (transaction !== undefined || jobsOf.size < 2) await enqueueAll(transaction);
+        else {
+          for (const method of jobsOf.keys()) await queueOf(method);
+          await database.transaction(enqueueAll);
+        }
       } catch (cause) {
         throw databaseError(cause);
       }

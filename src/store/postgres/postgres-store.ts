@@ -4,7 +4,6 @@ import type {
   Claim,
   OperationRecord,
   Report,
-  StoredResult,
   StoreOptions,
   Transaction,
 } from "../operation-store.js";
@@ -12,7 +11,7 @@ import { countStatements, countsFromRows } from "../sql/count-operations.js";
 import { escapeNul } from "../sql/nul-escape.js";
 import { recordFromRow } from "../sql/record-from-row.js";
 import { numberOf, optionalNumberOf } from "../sql/row.js";
-import { claimed, claimWrite, isClaimable } from "./claim-write.js";
+import { claimed } from "./claim-write.js";
 import { createDatabase } from "./database.js";
 import { createGroupedInsert } from "./grouped-inserts.js";
 import { createOperationInserts } from "./insert-operation.js";
@@ -21,6 +20,7 @@ import { operationColumns } from "./operation-row.js";
 import type { PostgresObserver, StaleWrite } from "./postgres-observer.js";
 import type { PostgresPool } from "./postgres-pool.js";
 import { createRecordBatches } from "./record-batches.js";
+import { createRecordStatements } from "./record-statements.js";
 import { defaultSchema, schemaName } from "./schema-name.js";
 import {
   createParameters,
@@ -57,8 +57,10 @@ export function createPostgresStore(options: PostgresStoreOptions): CountingStor
   const table = `${schema}.operations`;
   const columns = operationColumns(schema);
   const database = createDatabase(options.pool);
-  const insertParts = { database, table, columns };
-  const inserts = createOperationInserts(insertParts);
+  const operations = { database, table, columns };
+  const inserts = createOperationInserts(operations);
+  const statements = createRecordStatements(operations);
+  const batches = createRecordBatches(statements);
   let closing: Promise<void> | undefined;
 
   const records = async (
@@ -95,56 +97,20 @@ export function createPostgresStore(options: PostgresStoreOptions): CountingStor
     const condition =
       claimed(claim, parameters) + (action === "release" ? " and not o.external" : "");
     const record = await update(assignments, condition, parameters, callOptions);
-    if (record === undefined) {
-      const { name, attempt } = claim;
-      tell(options.observer, (to) => to.staleWrite?.({ name, attempt, action }));
-    }
+    if (record === undefined) observeStaleWrite(action, claim);
     return record;
   };
+
+  const observeStaleWrite = (action: StaleWrite["action"], { name, attempt }: Claim) =>
+    tell(options.observer, (to) => to.staleWrite?.({ name, attempt, action }));
 
   const get = async (
     name: string,
     callOptions: StoreOptions | undefined,
-  ): Promise<OperationRecord | undefined> => {
-    const parameters = createParameters();
-    const [record] = await records(
-      `select ${columns} from ${table} o
-      where o.name = ${parameters.add(escapeNul(name))} and ${isVisible}`,
-      parameters,
-      callOptions,
-    );
-    return record;
-  };
-
-  const claim = (name: string, restartLost: boolean, callOptions: StoreOptions | undefined) => {
-    const parameters = createParameters();
-    return update(
-      claimWrite(restartLost ? "true" : undefined),
-      `o.name = ${parameters.add(escapeNul(name))} and ${isClaimable}`,
-      parameters,
-      callOptions,
-    );
-  };
-
-  const finish = (
-    held: Claim,
-    result: StoredResult,
-    metadata: Uint8Array | undefined,
-    callOptions: StoreOptions | undefined,
-  ) => {
-    const parameters = createParameters();
-    const assignments = [
-      ...reported({ metadata }, parameters),
-      terminalWrite(resultSql(result, parameters)),
-    ];
-    return updateClaimed("finish", assignments.join(", "), held, parameters, callOptions);
-  };
-
-  const batches = createRecordBatches(insertParts, {
-    get: (name) => get(name, undefined),
-    claim: (name, restartLost) => claim(name, restartLost, undefined),
-    finish: (held, result, metadata) => finish(held, result, metadata, undefined),
-  });
+  ): Promise<OperationRecord | undefined> =>
+    callOptions?.transaction === undefined
+      ? batches.get(name)
+      : (await statements.read([name], callOptions)).get(name);
 
   const unblock = async (resourceKey: string, transaction: Transaction) => {
     await inserts.lockResource(resourceKey, transaction);
@@ -164,14 +130,13 @@ export function createPostgresStore(options: PostgresStoreOptions): CountingStor
   return {
     transaction: (work) => database.transaction(work),
     insert: (operation, insertOptions) => inserts.insert(operation, insertOptions ?? {}),
-    insertTogether: createGroupedInsert(insertParts, inserts),
-    get: (name, callOptions) =>
-      callOptions?.transaction === undefined ? batches.get(name) : get(name, callOptions),
-    claim(name, callOptions) {
-      const restartLost = callOptions?.restartLost === true;
+    insertTogether: createGroupedInsert(database, inserts),
+    get,
+    async claim(name, callOptions) {
+      const item = { name, restartLost: callOptions?.restartLost === true };
       return callOptions?.transaction === undefined
-        ? batches.claim(name, restartLost)
-        : claim(name, restartLost, callOptions);
+        ? batches.claim(item)
+        : (await statements.claim([item], "wait", callOptions)).get(name);
     },
     report(claim, report, callOptions) {
       const parameters = createParameters();
@@ -196,10 +161,15 @@ export function createPostgresStore(options: PostgresStoreOptions): CountingStor
         else ${parameters.add(handover ? 1 : 0)}::integer end`;
       return updateClaimed("release", `${ended}, ${handovers}`, claim, parameters, callOptions);
     },
-    finish(claim, result, report, callOptions) {
-      return callOptions?.transaction === undefined
-        ? batches.finish(claim, result, report?.metadata)
-        : finish(claim, result, report?.metadata, callOptions);
+    async finish(claim, result, report, callOptions) {
+      const { name, attempt } = claim;
+      const item = { name, attempt, result, metadata: report?.metadata };
+      const record =
+        callOptions?.transaction === undefined
+          ? await batches.finish(item)
+          : (await statements.finish([item], "wait", callOptions)).get(name);
+      if (record === undefined) observeStaleWrite("finish", claim);
+      return record;
     },
     async requestCancel(name, whenQueued, cancelOptions) {
       const parameters = createParameters();

@@ -16,6 +16,35 @@ export function createParameters(): Parameters {
   };
 }
 
+/** One column of the rows that a statement is given: its name, its type and its value for an item. */
+export type GivenColumn<Item> = readonly [
+  column: string,
+  type: string,
+  read: (item: Item) => unknown,
+];
+
+/**
+ * Returns a table expression, named `given`, with a row for each item. The text depends only
+ * on whether there is one item or several, so that prepared statements stay few.
+ */
+export function givenRows<Item>(
+  items: readonly Item[],
+  given: readonly GivenColumn<Item>[],
+  { add }: Parameters,
+): string {
+  const names = given.map(([column]) => column).join(", ");
+  const [item, ...others] = items;
+  // Scalars for one: a driver sends bytes in an array as text of twice the length.
+  if (item !== undefined && others.length === 0) {
+    const values = given.map(([, type, read]) => `${add(read(item) ?? null)}::${type}`);
+    return `(values (${values.join(", ")})) as given (${names})`;
+  }
+  const arrays = given.map(
+    ([, type, read]) => `${add(items.map((each) => read(each) ?? null))}::${type}[]`,
+  );
+  return `unnest(${arrays.join(", ")}) as given (${names})`;
+}
+
 /**
  * The database's time of one statement, as table `t`: read once, as the subquery of a
  * volatile function is never taken apart.

@@ -46,8 +46,8 @@ export const transactionCases: readonly ContractCase<OperationStore>[] = [
       const insertBoth = async (_: unknown, transaction: Transaction) => {
         await store.insert(companion, { transaction });
       };
-      const failed = await insertTogether(operation, async (record, transaction) => {
-        await insertBoth(record, transaction);
+      const failed = await insertTogether(operation, async (records, transaction) => {
+        await insertBoth(records, transaction);
         throw new ConnectError("undo", Code.Aborted);
       }).catch((error: unknown) => ConnectError.from(error).code);
       assertSame(failed, Code.Aborted, "what it rejected with");

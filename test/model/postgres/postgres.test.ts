@@ -24,7 +24,7 @@ describe("a server over PostgreSQL, under any order of calls", () => {
           // What the database and its signals bring comes by sockets, which no clock moves.
           pause: () => sleep(5),
           maxPauses: 1000,
-          redeliver: (name, method) => parts.dispatcher.dispatch({ name, method }),
+          redeliver: (name, method) => parts.dispatcher.dispatch([{ name, method }]),
         };
       },
       true,

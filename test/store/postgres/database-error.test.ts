@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { Code } from "@connectrpc/connect";
 import { describe, it } from "vitest";
-import { databaseError, mayBeOfOne, sqlState } from "../../../src/store/postgres/database-error.js";
+import {
+  databaseError,
+  isRowLevelError,
+  sqlState,
+} from "../../../src/store/postgres/database-error.js";
 
 /** As Node's sockets and those of `pg` fail where the server closed the connection. */
 function brokenPipe(): Error {
@@ -18,6 +22,6 @@ describe("The error of a connection whose code is as long as a SQLSTATE", () => 
   });
 
   it("is not one that a single row may have caused, as a commit may stand", () => {
-    assert.equal(mayBeOfOne(databaseError(brokenPipe())), false);
+    assert.equal(isRowLevelError(databaseError(brokenPipe())), false);
   });
 });

@@ -48,12 +48,12 @@ describe("Dispatcher on pg-boss", () => {
       return settled;
     });
     const rolledBack = store.transaction(async (transaction) => {
-      await dispatcher.dispatch({ name: "operations/a", method }, { transaction });
+      await dispatcher.dispatch([{ name: "operations/a", method }], { transaction });
       throw new Error("roll back");
     });
     await assert.rejects(rolledBack, { message: "roll back" });
     await store.transaction(async (transaction) => {
-      await dispatcher.dispatch({ name: "operations/b", method }, { transaction });
+      await dispatcher.dispatch([{ name: "operations/b", method }], { transaction });
     });
     assert.equal(await delivered.promise, "operations/b");
     await dispatcher.stop();
@@ -64,7 +64,7 @@ describe("Dispatcher on pg-boss", () => {
     const store = createPostgresStore({ pool });
     const dispatcher = aDispatcher({ pool, upkeepPool: database.pool });
     const operation = { name: "operations/a", method: "test.v1.Service/LastConnection" };
-    await store.transaction((transaction) => dispatcher.dispatch(operation, { transaction }));
+    await store.transaction((transaction) => dispatcher.dispatch([operation], { transaction }));
     const delivered = createDeferred<string>();
     dispatcher.serve(operation.method, async ({ name }) => {
       delivered.resolve(name);
@@ -75,7 +75,7 @@ describe("Dispatcher on pg-boss", () => {
     await pool.end();
   });
 
-  it("sends what is dispatched at the same time in one transaction by one statement", async () => {
+  it("inserts the operations of one method by one statement", async () => {
     const texts: string[] = [];
     const pool = watchedPool(database.pool, (text) => {
       texts.push(text);
@@ -86,11 +86,8 @@ describe("Dispatcher on pg-boss", () => {
     const names = ["operations/a", "operations/b", "operations/c"];
     await dispatcher.prepare?.(method);
     texts.length = 0;
-    await store.transaction(async (transaction) => {
-      await Promise.all(
-        names.map((name) => dispatcher.dispatch({ name, method }, { transaction })),
-      );
-    });
+    const operations = names.map((name) => ({ name, method }));
+    await store.transaction((transaction) => dispatcher.dispatch(operations, { transaction }));
     assert.equal(texts.filter((text) => /insert into longrunning_queue/i.test(text)).length, 1);
     const delivered: string[] = [];
     const all = createDeferred();
@@ -116,9 +113,9 @@ describe("Dispatcher on pg-boss", () => {
       return settled;
     });
     // The first may be found by the look at the start; then the worker listens.
-    await starter.dispatch({ name: "operations/first", method });
+    await starter.dispatch([{ name: "operations/first", method }]);
     await first.promise;
-    await starter.dispatch({ name: "operations/second", method });
+    await starter.dispatch([{ name: "operations/second", method }]);
     await second.promise;
     await Promise.all([worker.stop(), starter.stop()]);
     await listener.close();
@@ -133,7 +130,7 @@ describe("Dispatcher on pg-boss", () => {
       await stopped.promise;
       return { kind: "handover" };
     });
-    await one.dispatch({ name: "operations/a", method });
+    await one.dispatch([{ name: "operations/a", method }]);
     await taken.promise;
     const stopping = one.stop();
     const delivered = createDeferred<string>();
@@ -165,7 +162,7 @@ describe("Dispatcher on pg-boss", () => {
       return settled;
     });
     for (const at of gates.keys()) {
-      await dispatcher.dispatch({ name: `operations/${at}`, method });
+      await dispatcher.dispatch([{ name: `operations/${at}`, method }]);
     }
     await started[1]?.promise;
     for (const gate of gates) gate.resolve();
@@ -193,7 +190,7 @@ describe("Dispatcher on pg-boss", () => {
       },
       { maxConcurrent: 1 },
     );
-    for (const at of [0, 1, 2]) await dispatcher.dispatch({ name: `operations/${at}`, method });
+    for (const at of [0, 1, 2]) await dispatcher.dispatch([{ name: `operations/${at}`, method }]);
     await first.promise;
     gate.resolve();
     await last.promise;
@@ -211,7 +208,7 @@ describe("Dispatcher on pg-boss", () => {
       ["few", "operations/few-1"],
       ["other", "operations/other-1"],
     ];
-    for (const [tenant, name] of queued) await dispatcher.dispatch({ name, method, tenant });
+    for (const [tenant, name] of queued) await dispatcher.dispatch([{ name, method, tenant }]);
     const names: string[] = [];
     const all = createDeferred();
     dispatcher.serve(method, async ({ name }) => {
@@ -238,7 +235,7 @@ describe("Dispatcher on pg-boss", () => {
       ran.resolve();
       return settled;
     });
-    await dispatcher.dispatch({ name: "operations/a", method });
+    await dispatcher.dispatch([{ name: "operations/a", method }]);
     await ran.promise;
     await dispatcher.stop();
     const { rows } = await database.pool.query(
@@ -251,7 +248,7 @@ describe("Dispatcher on pg-boss", () => {
   it("refuses a start with UNAVAILABLE while it cannot be set up", async () => {
     const pool = new pg.Pool({ host: "127.0.0.1", port: 1 });
     const dispatcher = aDispatcher({ pool });
-    const dispatched = dispatcher.dispatch({ name: "operations/a", method: "test.v1.Service/M" });
+    const dispatched = dispatcher.dispatch([{ name: "operations/a", method: "test.v1.Service/M" }]);
     await assert.rejects(dispatched, {
       message: "[unavailable] the database cannot be reached now",
     });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { beforeAll, describe, it } from "vitest";
-import type { NewOperation, Transaction } from "../../../src/store/index.js";
+import type { NewOperation, Together, Transaction } from "../../../src/store/index.js";
 import {
   createPostgresStore,
   migrate,
@@ -32,13 +32,15 @@ function aRequestId(id: string): NewOperation["requestId"] {
 }
 
 /** A row of the user's own that goes with an operation. */
-async function accompany({ name }: { name: string }, transaction: Transaction): Promise<void> {
-  await transaction.executeSql("insert into companions values ($1)", [name]);
-}
+const accompany: Together = async (records, transaction) => {
+  await transaction.executeSql("insert into companions select unnest($1::text[])", [
+    records.map(({ name }) => name),
+  ]);
+};
 
 function insertTogether(
   operation: NewOperation,
-  together: typeof accompany = accompany,
+  together: Together = accompany,
   pool: PostgresPool = database.pool,
 ) {
   const by = storeOf(pool).insertTogether;
@@ -63,17 +65,16 @@ async function companionsOf(operations: readonly NewOperation[]): Promise<number
 }
 
 describe("insertTogether of the PostgreSQL store", () => {
-  it("writes what comes at the same time by one transaction and one statement, with what goes with it", async () => {
+  it("inserts concurrent operations by one statement and one call of `together`", async () => {
     const verbs: string[] = [];
     const pool = watchedPool(database.pool, (text) => {
-      if (text.includes("companions")) return;
-      verbs.push(verbOf(text));
+      verbs.push(text.includes("companions") ? "together" : verbOf(text));
     });
     const operations = Array.from({ length: 20 }, () => anOperation());
     const outcomes = await Promise.all(
       operations.map((operation) => insertTogether(operation, accompany, pool)),
     );
-    assert.deepEqual(verbs, ["begin", "insert", "commit"]);
+    assert.deepEqual(verbs, ["begin", "insert", "together", "commit"]);
     assert.ok(outcomes.every(({ kind }) => kind === "inserted"));
     assert.equal(await companionsOf(operations), 20);
   });
@@ -162,8 +163,8 @@ describe("insertTogether of the PostgreSQL store", () => {
     const [, bad] = operations;
     const outcomes = await Promise.allSettled(
       operations.map((operation) =>
-        insertTogether(operation, async (record, transaction) => {
-          await accompany(record, transaction);
+        insertTogether(operation, async (records, transaction) => {
+          await accompany(records, transaction);
           if (operation === bad) await transaction.executeSql("insert into nowhere values (1)", []);
         }),
       ),

@@ -3,7 +3,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import pg from "pg";
 import { afterEach, beforeAll, describe, it } from "vitest";
 import { createDatabase } from "../../../src/store/postgres/database.js";
-import { mayBeOfOne } from "../../../src/store/postgres/database-error.js";
+import { isRowLevelError } from "../../../src/store/postgres/database-error.js";
 import { preparing } from "../../../src/store/postgres/prepared-statements.js";
 import { createTestDatabase, type TestDatabase } from "../../support/postgres/test-database.js";
 
@@ -96,7 +96,7 @@ describe("preparing", () => {
         database.rows("select $1::integer as it", [7], { transaction }),
       );
     await assert.rejects(askWithin(), (error) => {
-      return mayBeOfOne(error) && ConnectError.from(error).code === Code.Unavailable;
+      return isRowLevelError(error) && ConnectError.from(error).code === Code.Unavailable;
     });
     assert.deepEqual(await askWithin(), [{ it: 7 }]);
   });
