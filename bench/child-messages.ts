@@ -1,28 +1,28 @@
-/** The questions that a child process answers, each with its argument and answer. */
+/** What a child process can be asked: the argument and the answer of each question. */
 interface ChildAsks {
   /** Processor time of the process so far, user and system, in microseconds. */
   cpu: { argument: []; answer: number };
-  /** Heap in use after a full garbage collection, in bytes. */
+  /** What is in use after a full collection, in bytes. */
   memory: { argument: []; answer: MemoryInUse };
-  /** The kinds of resources that keep the process alive, such as sockets and timers; one entry each. */
+  /** The kinds of what keeps the process alive: sockets, timers; one entry each. */
   resources: { argument: []; answer: readonly string[] };
-  /** For a client: calls the server repeatedly. */
+  /** Of a client: call the server again and again. */
   load: { argument: [Load]; answer: LoadOutcome };
-  /** For a client: makes one call to the server at this port and returns the serialized answer. */
+  /** Of a client: one call to the server at this port, and the message that came, serialized. */
   answer: { argument: [port: number]; answer: Uint8Array };
-  /** For a client: follows operations to their end, one started after another. */
+  /** Of a client: follow operations to their end, one started after another. */
   follow: { argument: [Follow]; answer: readonly Settled[] };
-  /** For a server: returns the counts since the previous question. */
+  /** Of a server: what it saw since it was asked this last. */
   seen: { argument: []; answer: Seen };
-  /** For a server: begins `count` operations that do not end by themselves and returns their names. */
+  /** Of a server: begin so many operations that do not end by themselves, and name them. */
   begin: { argument: [operations: number]; answer: readonly string[] };
-  /** For a server: returns the number of WaitOperation calls received. */
+  /** Of a server: how many WaitOperation calls came so far. */
   waiting: { argument: []; answer: number };
-  /** For a server: ends all operations and returns the monotonic time before the first end. */
+  /** Of a server: end all operations; the monotonic time before the first. */
   end: { argument: []; answer: number };
-  /** For a client: calls WaitOperation for each of these names and returns at once. */
+  /** Of a client: call WaitOperation for each of these names, and return at once. */
   hold: { argument: [Hold]; answer: true };
-  /** For a client: returns the monotonic time of the last answer to its held calls. */
+  /** Of a client: the monotonic time of the last answer to what it holds. */
   held: { argument: []; answer: number };
   /** Fill a store anew. */
   fill: { argument: [Fill]; answer: FillOutcome };
@@ -30,7 +30,7 @@ interface ChildAsks {
   list: { argument: [List]; answer: ListOutcome };
   /** Answer ListOperations with a page of 1,000 again and again, for so long. */
   answerPages: { argument: [AnswerPages]; answer: ListOutcome };
-  /** Begins many waits at once in one process, then ends the operations. */
+  /** Begin many waits at a time, in one process; then end what they wait for. */
   pend: { argument: [Pend]; answer: PendOutcome };
 }
 
@@ -44,7 +44,7 @@ export interface MemoryInUse {
   readonly external: number;
 }
 
-/** The number of calls in flight, their duration, and the loopback port of the server. */
+/** So many calls at a time, for so long, to the server at this port of the loopback. */
 export interface Load {
   readonly port: number;
   readonly inFlight: number;
@@ -57,7 +57,7 @@ export interface LoadOutcome {
   readonly latencyP99Ms: number;
 }
 
-/** The number of operations, how long each lasts, and the pause between two starts. */
+/** So many operations that last so long each, with a pause between the starts of two. */
 export interface Follow {
   readonly port: number;
   readonly operations: number;
@@ -72,16 +72,16 @@ export interface Hold {
   readonly times: number;
 }
 
-/** The number of operations and the size of each on the wire, in bytes. */
+/** So many operations of so many bytes each by wire. */
 export interface Fill {
   readonly operations: number;
-  /** One operation of this number is not done. */
+  /** One of so many is not done. */
   readonly openEvery: number;
   readonly wireBytes: number;
 }
 
 export interface FillOutcome {
-  /** Memory that all operations hold after full collections, in bytes. */
+  /** What all of them hold after full collections, in bytes. */
   readonly heldBytes: number;
   /** The size of one, serialized. */
   readonly wireBytes: number;
@@ -91,14 +91,14 @@ export interface FillOutcome {
 export type WantedOperations = "all" | "open" | "metadata";
 
 export interface List {
-  /** Page number from 1. If there are fewer pages, the last full page. */
+  /** From 1. The last full page where there are fewer. */
   readonly page: number;
   readonly wanted: WantedOperations;
   readonly durationMs: number;
 }
 
 export interface AnswerPages {
-  /** Whether pages are copied from stored bytes or encoded from messages. */
+  /** Copied from what is stored, or encoded from a message that is made of it. */
   readonly form: "copied" | "encoded";
   readonly durationMs: number;
 }
@@ -120,26 +120,26 @@ export interface Settled {
 export interface Seen {
   /** When the write was through that ended an operation, by its name. */
   readonly endedAtMs: ReadonlyMap<string, number>;
-  /** When the request to cancel an operation was written, by its name. Absent if the time was not recorded. */
+  /** When the request to cancel an operation was written, by its name. Absent: nobody noted it. */
   readonly cancelledAtMs?: ReadonlyMap<string, number>;
   /** How many requests of google.longrunning.Operations came. */
   readonly requests: number;
 }
 
-/** The number of waits, spread evenly over a number of operations. */
+/** So many waits, spread evenly over so many operations. */
 export interface Pend {
   readonly waits: number;
   readonly operations: number;
 }
 
 export interface PendOutcome {
-  /** Memory that all waits hold while no operation is done, in bytes. */
+  /** What all waits hold, in bytes, while nothing is done. */
   readonly heldBytes: number;
-  /** Time from the simultaneous end of the operations to the last wait's answer. */
+  /** From the end of the operations, all in one go, to the last wait's. */
   readonly wakeMs: number;
 }
 
-/** A message to a child. A child does not reply to `stop`: it exits. */
+/** What a child is sent. There is no reply to `stop`: it exits. */
 export type ParentMessage =
   | { readonly [A in ChildAsk]: { id: number; ask: A; argument: ChildArgument<A>[0] } }[ChildAsk]
   | { readonly id: number; readonly ask: "stop"; readonly argument: undefined };

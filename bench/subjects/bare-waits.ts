@@ -1,4 +1,4 @@
-/** The least that a wait holds: a promise, a timer, and a listener on its own AbortSignal. */
+/** What any wait holds: a promise, a timer, and a listener on an AbortSignal of its own. */
 import { type PendingWaits, runWaits } from "../child-side.js";
 
 runWaits(async ({ waits, operations }) => {

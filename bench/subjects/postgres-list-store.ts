@@ -5,7 +5,7 @@ import type { Fill, FillOutcome } from "../child-messages.js";
 import { runStored } from "../child-side.js";
 import { listAgain, pageSize, parent, pool } from "./postgres-list-query.js";
 
-// The settings of `connectPostgres`.
+// As `connectPostgres` has it.
 const store = createPostgresStore({ pool: preparing(pool) });
 
 async function fill({ operations, openEvery, wireBytes }: Fill): Promise<FillOutcome> {

@@ -1,16 +1,14 @@
-import {
-  create,
-  type DescMessage,
-  type JsonObject,
-  type JsonValue,
-  type MessageShape,
-  type Registry,
-} from "@bufbuild/protobuf";
+import { create, type DescMessage, type MessageShape, type Registry } from "@bufbuild/protobuf";
 import { type Any, AnySchema } from "@bufbuild/protobuf/wkt";
 import { echo } from "../internal/echo.js";
 import { createMessageJson, isJsonObject } from "../json/message-json.js";
 import { missReportingRegistry } from "../json/miss-reporting-registry.js";
-import { parseJson } from "../json/parse-json.js";
+import {
+  type ExactJson,
+  type ExactJsonObject,
+  exactJsonText,
+  parseJson,
+} from "../json/parse-json.js";
 import { parseOperationName } from "../operation/name.js";
 import {
   ListOperationsResponseSchema,
@@ -66,7 +64,7 @@ export async function loadOperations(path: string, registry: Registry): Promise<
 type Reader = <Desc extends DescMessage>(
   desc: Desc,
   where: string,
-  json: JsonValue,
+  json: ExactJson,
 ) => MessageShape<Desc>;
 
 function createReader(path: string, registry: Registry): Reader {
@@ -89,13 +87,13 @@ function createReader(path: string, registry: Registry): Reader {
   };
 }
 
-function operationFrom(path: string, where: string, json: JsonValue, read: Reader): Operation {
+function operationFrom(path: string, where: string, json: ExactJson, read: Reader): Operation {
   const fault = (field: string, why: string) => notLoadable(path, `${where}${field}`, why);
   if (!isJsonObject(json)) throw fault("", "must be an object");
   assertFields(path, where, json, OperationSchema);
   const { name, done = false, metadata, response, error } = json;
   if (typeof name !== "string" || parseOperationName(name) === undefined) {
-    const given = typeof name === "string" ? `"${echo(name)}"` : JSON.stringify(name ?? null);
+    const given = typeof name === "string" ? `"${echo(name)}"` : exactJsonText(name ?? null);
     throw fault(".name", `must have the form "{parent/}operations/{id}", not ${echo(given)}`);
   }
   if (typeof done !== "boolean") throw fault(".done", "must be true or false");
@@ -124,11 +122,11 @@ function operationFrom(path: string, where: string, json: JsonValue, read: Reade
   });
 }
 
-function anyFrom(where: string, json: JsonValue, read: Reader): Any {
+function anyFrom(where: string, json: ExactJson, read: Reader): Any {
   return read(AnySchema, where, json);
 }
 
-function statusFrom(path: string, where: string, json: JsonValue, read: Reader) {
+function statusFrom(path: string, where: string, json: ExactJson, read: Reader) {
   if (!isJsonObject(json)) throw notLoadable(path, where, "must be an object");
   assertFields(path, where, json, StatusSchema);
   const { details = [], ...rest } = json;
@@ -143,7 +141,7 @@ function statusFrom(path: string, where: string, json: JsonValue, read: Reader) 
 }
 
 /** A misspelt field must not be passed over: what it says would be missing. */
-function assertFields(path: string, where: string, json: JsonObject, desc: DescMessage): void {
+function assertFields(path: string, where: string, json: ExactJsonObject, desc: DescMessage): void {
   for (const name of Object.keys(json)) {
     if (desc.fields.some((field) => field.jsonName === name || field.name === name)) continue;
     const place = where === "" ? echo(name) : `${where}.${echo(name)}`;
@@ -152,6 +150,6 @@ function assertFields(path: string, where: string, json: JsonObject, desc: DescM
 }
 
 /** `null` stands for a field that is not set (proto3 JSON). */
-function isGiven(json: JsonValue | undefined): json is JsonValue {
+function isGiven(json: ExactJson | undefined): json is ExactJson {
   return json !== undefined && json !== null;
 }

@@ -2,22 +2,25 @@ import {
   create,
   type DescMessage,
   fromBinary,
-  fromJson,
   type JsonObject,
   type JsonValue,
-  type JsonWriteOptions,
   type Message,
   type MessageShape,
   type Registry,
   toBinary,
-  toJson,
 } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
 import { base64Decode, base64Encode } from "@bufbuild/protobuf/wire";
 import { type Any, AnySchema, anyPack, isWrapperDesc, StructSchema } from "@bufbuild/protobuf/wkt";
 import { typeNameFromUrl } from "../internal/type-url.js";
 import { fieldsWithAny, isAny, type MessageField } from "./fields-with-any.js";
-import { maxJsonDepth } from "./parse-json.js";
+import { type ExactJson, type ExactJsonObject, maxJsonDepth } from "./parse-json.js";
+import {
+  type ProtoJsonWriteOptions,
+  readProtoJson,
+  type UnknownNames,
+  writeProtoJson,
+} from "./proto-json.js";
 
 /**
  * Proto3 JSON for messages whose Anys may hold unknown types. Protobuf-ES rejects a whole
@@ -30,13 +33,13 @@ import { maxJsonDepth } from "./parse-json.js";
  */
 export interface MessageJson {
   /** @throws Error for a value that JSON cannot hold, such as a Timestamp of the year 10000. */
-  write(desc: DescMessage, message: Message, options?: Partial<JsonWriteOptions>): JsonValue;
-  /**
-   * Unknown members are ignored.
-   *
-   * @throws Error for JSON that does not fit the message.
-   */
-  read<Desc extends DescMessage>(desc: Desc, json: JsonValue): MessageShape<Desc>;
+  write(desc: DescMessage, message: Message, options?: ProtoJsonWriteOptions): JsonValue;
+  /** @throws Error for JSON that does not fit the message. */
+  read<Desc extends DescMessage>(desc: Desc, json: ExactJson): MessageShape<Desc>;
+  /** How `read` treats members that are not fields, and names that are not enum values. */
+  readonly unknownNames: UnknownNames;
+  /** Returns the type that the JSON of an Any names, undefined if it is not registered. */
+  typeOf(any: ExactJsonObject): DescMessage | undefined;
 }
 
 export interface MessageJsonOptions {
@@ -47,10 +50,22 @@ export interface MessageJsonOptions {
    * the Any, or keeps all members, including `@type`, as a google.protobuf.Struct.
    */
   readonly unknownAny: "refuse" | "struct";
+  /**
+   * How `read` treats members that are not fields, and names that are not enum values. Default:
+   * "ignore", which leaves them out.
+   */
+  readonly unknownNames?: UnknownNames;
 }
 
-export function createMessageJson({ registry, unknownAny }: MessageJsonOptions): MessageJson {
-  const writeAny = (any: Any, options: Partial<JsonWriteOptions>, depth: number): JsonObject => {
+export function createMessageJson({
+  registry,
+  unknownAny,
+  unknownNames = "ignore",
+}: MessageJsonOptions): MessageJson {
+  const typeOf = ({ "@type": typeUrl }: ExactJsonObject) =>
+    typeof typeUrl === "string" ? registry.getMessage(typeNameFromUrl(typeUrl)) : undefined;
+
+  const writeAny = (any: Any, options: ProtoJsonWriteOptions, depth: number): JsonObject => {
     if (any.typeUrl === "") return {};
     const raw = () => ({ "@type": any.typeUrl, value: base64Encode(any.value) });
     const schema = registry.getMessage(typeNameFromUrl(any.typeUrl));
@@ -67,13 +82,13 @@ export function createMessageJson({ registry, unknownAny }: MessageJsonOptions):
   const write = (
     desc: DescMessage,
     message: Message,
-    options: Partial<JsonWriteOptions>,
+    options: ProtoJsonWriteOptions,
     depth: number,
   ): JsonValue => {
     if (isAnyMessage(message)) return writeAny(message, options, depth);
     const whole = reflect(desc, message);
     const bearing = fieldsWithAny(desc).filter((field) => whole.isSet(field));
-    if (bearing.length === 0) return toJson(desc, message, options);
+    if (bearing.length === 0) return writeProtoJson(desc, message, options);
 
     const values = new Map<string, JsonValue>();
     const writeOne = (field: MessageField, value: Message) =>
@@ -84,7 +99,7 @@ export function createMessageJson({ registry, unknownAny }: MessageJsonOptions):
     for (const field of desc.fields) {
       if (!values.has(field.jsonName) && whole.isSet(field)) rest.set(field, whole.get(field));
     }
-    const others = toJson(desc, rest.message, options);
+    const others = writeProtoJson(desc, rest.message, options);
     for (const [name, value] of Object.entries(isJsonObject(others) ? others : {})) {
       if (!values.has(name)) values.set(name, value);
     }
@@ -96,37 +111,37 @@ export function createMessageJson({ registry, unknownAny }: MessageJsonOptions):
     );
   };
 
-  const readAny = (json: JsonValue): Any => {
+  const readAny = (json: ExactJson): Any => {
     if (!isJsonObject(json)) throw new Error("an Any is an object");
     const { "@type": typeUrl, ...members } = json;
     if (typeUrl === undefined && Object.keys(members).length === 0) return create(AnySchema);
     if (typeof typeUrl !== "string" || typeUrl === "") throw new Error("an Any has an @type");
-    const schema = registry.getMessage(typeNameFromUrl(typeUrl));
+    const schema = typeOf(json);
     const bytes = rawBytesOf(members, schema);
     if (bytes !== undefined) return create(AnySchema, { typeUrl, value: bytes });
     if (schema === undefined) {
       if (unknownAny === "refuse") throw new Error(`the type ${typeUrl} is not known`);
-      return anyPack(StructSchema, fromJson(StructSchema, json));
+      return anyPack(StructSchema, readProtoJson(StructSchema, json, unknownNames));
     }
     const message = read(schema, hasOwnJson(schema) ? valueMember(members) : members);
     return create(AnySchema, { typeUrl, value: toBinary(schema, message) });
   };
 
-  const read = <Desc extends DescMessage>(desc: Desc, json: JsonValue): MessageShape<Desc> => {
+  const read = <Desc extends DescMessage>(desc: Desc, json: ExactJson): MessageShape<Desc> => {
     // The descriptor may belong to another copy of Any; the bytes are the same.
     if (isAny(desc)) return fromBinary(desc, toBinary(AnySchema, readAny(json)));
     const fields = fieldsWithAny(desc);
     if (fields.length === 0 || !isJsonObject(json)) {
-      return fromJson(desc, json, { ignoreUnknownFields: true });
+      return readProtoJson(desc, json, unknownNames);
     }
-    const held: [MessageField, JsonValue][] = [];
-    const others: [string, JsonValue][] = [];
+    const held: [MessageField, ExactJson][] = [];
+    const others: [string, ExactJson][] = [];
     for (const [name, value] of Object.entries(json)) {
       const field = fields.find((one) => one.jsonName === name || one.name === name);
       if (field === undefined || value === null) others.push([name, value]);
       else held.push([field, value]);
     }
-    const message = fromJson(desc, Object.fromEntries(others), { ignoreUnknownFields: true });
+    const message = readProtoJson(desc, Object.fromEntries(others), unknownNames);
     readFields(desc, message, held, read);
     return message;
   };
@@ -134,6 +149,8 @@ export function createMessageJson({ registry, unknownAny }: MessageJsonOptions):
   return {
     write: (desc, message, options = {}) => write(desc, message, options, 0),
     read,
+    unknownNames,
+    typeOf,
   };
 }
 
@@ -161,11 +178,11 @@ function writeField(
 function readFields(
   desc: DescMessage,
   message: Message,
-  held: readonly [MessageField, JsonValue][],
-  read: (desc: DescMessage, json: JsonValue) => Message,
+  held: readonly [MessageField, ExactJson][],
+  read: (desc: DescMessage, json: ExactJson) => Message,
 ): void {
   const target = reflect(desc, message);
-  const readOne = (field: MessageField, json: JsonValue) =>
+  const readOne = (field: MessageField, json: ExactJson) =>
     reflect(field.message, read(field.message, json));
   for (const [field, json] of held) {
     if (target.isSet(field)) throw new Error(`${field.name} is set twice`);
@@ -180,8 +197,9 @@ function readFields(
       if (!isJsonObject(json)) throw new Error(`${field.name} is a map`);
       for (const [key, value] of Object.entries(json)) {
         // Protobuf-ES reads the key, whose type may be a number or a boolean.
-        const keyOnly = fromJson(desc, { [field.jsonName]: { [key]: {} } });
+        const keyOnly = readProtoJson(desc, { [field.jsonName]: { [key]: {} } }, "refuse");
         for (const typedKey of reflect(desc, keyOnly).get(field).keys()) {
+          if (target.get(field).has(typedKey)) throw new Error(`${field.name} has a key twice`);
           target.get(field).set(typedKey, readOne(field, value));
         }
       }
@@ -193,7 +211,10 @@ function readFields(
  * Returns the bytes of an Any in the form for unknown types, and undefined for another form.
  * The `value` of a type that has a field of this name is that field.
  */
-function rawBytesOf(members: JsonObject, schema: DescMessage | undefined): Uint8Array | undefined {
+function rawBytesOf(
+  members: ExactJsonObject,
+  schema: DescMessage | undefined,
+): Uint8Array | undefined {
   const { value } = members;
   if (typeof value !== "string" || Object.keys(members).length !== 1) return undefined;
   if (schema !== undefined) {
@@ -209,7 +230,7 @@ function rawBytesOf(members: JsonObject, schema: DescMessage | undefined): Uint8
   }
 }
 
-function valueMember(members: JsonObject): JsonValue {
+function valueMember(members: ExactJsonObject): ExactJson {
   const { value } = members;
   if (value === undefined) throw new Error("an Any of this type has its JSON under value");
   return value;
@@ -227,7 +248,9 @@ export function hasOwnJson(desc: DescMessage): boolean {
   return ownJson.has(desc.typeName) || isWrapperDesc(desc);
 }
 
-export function isJsonObject(json: JsonValue | undefined): json is JsonObject {
+export function isJsonObject(json: JsonValue | undefined): json is JsonObject;
+export function isJsonObject(json: ExactJson | undefined): json is ExactJsonObject;
+export function isJsonObject(json: ExactJson | undefined): boolean {
   return typeof json === "object" && json !== null && !Array.isArray(json);
 }
 

@@ -45,6 +45,12 @@ export interface RestHandlerOptions extends HttpRuleOptions {
    * bytes, `{"@type": "…", "value": "base64"}`.
    */
   registry?: Registry | undefined;
+  /**
+   * How a body's members that are not fields, and names that are not enum values, are treated:
+   * "refuse" answers 400 and names the field, as ProtoJSON asks for; "ignore" drops them.
+   * Default: "refuse".
+   */
+  unknown?: "refuse" | "ignore" | undefined;
   /** Largest body of a request, compressed and not, in bytes; 413 above. Default: 4 MiB. */
   readMaxBytes?: number | undefined;
   /** Answers of fewer bytes are not compressed. Default: 1024. */
@@ -98,7 +104,11 @@ export function createRestHandler(
   const routes = restRoutesOf(handlers, options);
   const files = new Set(handlers.map(({ method }) => method.parent.file));
   const registry = typeRegistryOf(files, options.registry);
-  const json = createMessageJson({ registry, unknownAny: "refuse" });
+  const json = createMessageJson({
+    registry,
+    unknownAny: "refuse",
+    unknownNames: options.unknown ?? "refuse",
+  });
   const discovery =
     options.discovery === false ? undefined : createDiscovery(routes.all, options.discovery);
 

@@ -1,8 +1,8 @@
-import { create, type JsonValue } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import { type Any, AnySchema } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { isJsonObject, type MessageJson } from "../json/message-json.js";
-import { parseJson } from "../json/parse-json.js";
+import { type ExactJson, parseJson } from "../json/parse-json.js";
 import { ErrorInfoSchema, StatusSchema } from "../protos.js";
 import { codeFromName } from "../status/code.js";
 import { errorDomain } from "../status/error-info.js";
@@ -55,7 +55,7 @@ function isAboutPath(error: ConnectError): boolean {
 
 /** The `error` of a body; some servers send a list with one such object. */
 function envelopeOf(body: Uint8Array) {
-  let json: JsonValue;
+  let json: ExactJson;
   try {
     json = parseJson(body);
   } catch {
@@ -67,7 +67,7 @@ function envelopeOf(body: Uint8Array) {
 }
 
 /** A detail that cannot be read must not hide the error. */
-function detailOf(detail: JsonValue, json: MessageJson): Any[] {
+function detailOf(detail: ExactJson, json: MessageJson): Any[] {
   try {
     return [json.read(AnySchema, detail)];
   } catch {

@@ -65,6 +65,39 @@ export function invalidValue(field: string, type: string, value: string): Connec
   });
 }
 
+/** 400: a member of a body that is not a field. */
+export function unknownMember(path: string, typeName: string): ConnectError {
+  return badField(path, `"${echo(path)}" is not a field of ${typeName}`, {
+    reason: "UNKNOWN_FIELD",
+    metadata: { field: echo(path), type: typeName },
+  });
+}
+
+/** 400: one field under two names. */
+export function repeatedMember(path: string): ConnectError {
+  return badField(path, `${echo(path)} is set twice, by both of its names`, {
+    reason: "REPEATED_FIELD",
+    metadata: { field: echo(path) },
+  });
+}
+
+/** 400: two members of one oneof. */
+export function oneofConflict(path: string, oneof: string, other: string): ConnectError {
+  return badField(
+    path,
+    `${echo(path)} and ${other} are both set, and the oneof ${oneof} takes one of them`,
+    { reason: "ONEOF_CONFLICT", metadata: { field: echo(path), oneof, other } },
+  );
+}
+
+/** 400: a message lacks a field that its .proto requires. */
+export function missingRequired(typeName: string): ConnectError {
+  return errorWithInfo(Code.InvalidArgument, `a required field of ${typeName} is missing`, {
+    reason: "MISSING_FIELD",
+    metadata: { type: typeName },
+  });
+}
+
 /** 400: a body where the rule has none. */
 export function unexpectedBody(method: string): ConnectError {
   const error = errorWithInfo(Code.InvalidArgument, `${echo(method)} takes no body here`, {

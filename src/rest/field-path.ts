@@ -1,19 +1,20 @@
 import {
   type DescField,
   type DescMessage,
-  type JsonObject,
   type JsonValue,
   type Message,
-  mergeFromJson,
   ScalarType,
 } from "@bufbuild/protobuf";
-import { isWrapperDesc } from "@bufbuild/protobuf/wkt";
+import { type ReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
+import { FieldMaskSchema, isWrapperDesc } from "@bufbuild/protobuf/wkt";
 import { typeUrlPrefix } from "../internal/type-url.js";
-import { invalidValue } from "./errors.js";
+import { readProtoJson } from "../json/proto-json.js";
+import { invalidValue, oneofConflict } from "./errors.js";
 
 /**
  * The fields along a path of names, in either spelling, down from a message: all but the last are
- * singular messages. Undefined where a name is no field's, or where a field on the way is not.
+ * singular messages. Undefined if a name is not a field, or if a field on the way is not a
+ * singular message.
  */
 export function fieldAt(
   desc: DescMessage,
@@ -37,40 +38,69 @@ export function protoPath(fields: readonly DescField[]): string {
   return fields.map(({ name }) => name).join(".");
 }
 
-/** Whether a field's value, or that of an item of its list, is one word in JSON. */
+/** Whether a field's value, or an item of its list, is one word in JSON. */
 export function isLeaf(field: DescField): boolean {
-  if (field.fieldKind === "map") return false;
-  return field.message === undefined || isWord(field.message);
+  return field.fieldKind !== "map" && holdsWords(field);
 }
 
-/** Whether a field holds one value; a list and a map hold many. */
-export function isSingular(field: DescField): boolean {
-  return field.fieldKind !== "list" && field.fieldKind !== "map";
+/** Whether the values of a field, of its list or of its map are each one word in JSON. */
+export function holdsWords({ message }: DescField): boolean {
+  return message === undefined || words.has(message.typeName) || isWrapperDesc(message);
+}
+
+/** Messages whose JSON is one word. The JSON of a wrapper is that of its value. */
+const words: ReadonlySet<string> = new Set(
+  ["Timestamp", "Duration", "FieldMask"].map((name) => `google.protobuf.${name}`),
+);
+
+/** Whether a field is `paths` of a FieldMask, which is set as the JSON of the mask is. */
+export function isMaskPaths(field: DescField): boolean {
+  return field.parent.typeName === FieldMaskSchema.typeName;
+}
+
+/** A place in a message to which a text goes. */
+export interface TextTarget {
+  /** From the outermost message down to the field of the text. */
+  readonly fields: readonly DescField[];
+  /** The key of the entry if the last field is a map. */
+  readonly mapKey?: string | undefined;
 }
 
 /**
- * Set the field at the end of a path to a value that came as text, or add it there to a list.
+ * Sets a field to the value of a text, or adds the value to the field's list or map. An empty text
+ * for a message chooses that message with no field set.
  *
- * @throws ConnectError 400 for a value that the field's type does not have.
+ * @throws ConnectError 400 if the field's type does not have this value, or if another member of
+ *   its oneof is set.
  */
 export function setFromText(
   desc: DescMessage,
   message: Message,
-  fields: readonly DescField[],
+  { fields, mapKey }: TextTarget,
   text: string,
 ): void {
   const leaf = fields.at(-1);
   if (leaf === undefined) throw new RangeError("a path of no fields");
-  const value = jsonOfText(leaf, text);
+  const target = innermost(reflect(desc, message), fields);
+  if (leaf.fieldKind === "message" && !holdsWords(leaf)) {
+    assertOneofFree(target, leaf, fields);
+    if (!target.isSet(leaf)) target.set(leaf, reflect(leaf.message));
+    return;
+  }
+  let read: ReflectMessage;
   try {
-    if (value === undefined) throw new Error("not of the form that this type has");
-    const json = fields.reduceRight<JsonValue>(
-      (inner, { jsonName }): JsonObject => ({ [jsonName]: inner }),
-      leaf.fieldKind === "list" ? [value] : value,
-    );
-    mergeFromJson(desc, message, json);
+    read = readField(leaf, text, mapKey);
   } catch {
-    throw invalidValue(protoPath(fields), typeOf(leaf), text);
+    const key = mapKey === undefined ? "" : `[${JSON.stringify(mapKey)}]`;
+    throw invalidValue(protoPath(fields) + key, typeOf(leaf), text);
+  }
+  assertOneofFree(target, leaf, fields);
+  if (leaf.fieldKind === "list") {
+    for (const item of read.get(leaf)) target.get(leaf).add(item);
+  } else if (leaf.fieldKind === "map") {
+    for (const [key, value] of read.get(leaf)) target.get(leaf).set(key, value);
+  } else {
+    target.set(leaf, read.get(leaf));
   }
 }
 
@@ -81,34 +111,57 @@ export function typeOf(field: DescField): string {
   return field.scalar === undefined ? "" : `TYPE_${ScalarType[field.scalar]}`;
 }
 
-/** Messages whose JSON is one word: of a wrapper, that of what it wraps. */
-const words: ReadonlySet<string> = new Set(
-  ["Timestamp", "Duration", "FieldMask"].map((name) => `google.protobuf.${name}`),
-);
-
-function isWord(desc: DescMessage): boolean {
-  return words.has(desc.typeName) || isWrapperDesc(desc);
+/** The message that holds the last field of a path; the messages on the way are created. */
+function innermost(outermost: ReflectMessage, fields: readonly DescField[]): ReflectMessage {
+  let current = outermost;
+  for (const field of fields.slice(0, -1)) {
+    if (field.fieldKind !== "message") throw new RangeError(`${field.name} is not a message`);
+    assertOneofFree(current, field, fields);
+    if (!current.isSet(field)) current.set(field, reflect(field.message));
+    current = current.get(field);
+  }
+  return current;
 }
 
-/** The JSON value that a text stands for in a field; undefined where it cannot. */
+function assertOneofFree(target: ReflectMessage, field: DescField, path: readonly DescField[]) {
+  if (field.oneof === undefined) return;
+  const other = target.oneofCase(field.oneof);
+  if (other !== undefined && other !== field) {
+    throw oneofConflict(protoPath(path), field.oneof.name, other.name);
+  }
+}
+
+/** A message with nothing but the one field, read from a text. */
+function readField(field: DescField, text: string, mapKey: string | undefined): ReflectMessage {
+  const { parent } = field;
+  if (isMaskPaths(field)) return reflect(parent, readProtoJson(parent, maskOfText(text), "refuse"));
+  const value = jsonOfText(field, text);
+  if (value === undefined) throw new Error("not of the form of its type");
+  const json =
+    field.fieldKind === "list" ? [value] : mapKey === undefined ? value : { [mapKey]: value };
+  return reflect(parent, readProtoJson(parent, { [field.jsonName]: json }, "refuse"));
+}
+
+/** The JSON value that a text stands for in a field; undefined if it stands for none. */
 function jsonOfText(field: DescField, text: string): JsonValue | undefined {
-  if (field.enum !== undefined) return /^-?\d+$/.test(text) ? Number(text) : text;
   if (field.message !== undefined) {
+    if (field.message.typeName === FieldMaskSchema.typeName) return maskOfText(text);
     const [wrapped] = isWrapperDesc(field.message) ? field.message.fields : [];
     return wrapped === undefined ? text : jsonOfText(wrapped, text);
   }
   switch (field.scalar) {
-    case ScalarType.STRING:
-      return text;
     case ScalarType.BYTES:
-      // A plus sign that nobody encoded has become a space.
+      // A plus sign without percent encoding has become a space.
       return text.replaceAll(" ", "+");
     case ScalarType.BOOL:
       return text === "true" ? true : text === "false" ? false : undefined;
-    case ScalarType.FLOAT:
-    case ScalarType.DOUBLE:
-      return /^(-?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|NaN|-?Infinity)$/i.test(text) ? text : undefined;
     default:
-      return /^-?\d{1,20}$/.test(text) ? text : undefined;
+      // ProtoJSON reads numbers in quotes as it reads numbers.
+      return text;
   }
+}
+
+/** The JSON of a FieldMask from a text that may spell its paths as the .proto does. */
+function maskOfText(text: string): string {
+  return text.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }

@@ -3,16 +3,38 @@ import {
   type DescField,
   type DescMessage,
   fromBinary,
-  type JsonValue,
   type Message,
   toBinary,
 } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
-import { isJsonObject, type MessageJson } from "../json/message-json.js";
-import { parseJson } from "../json/parse-json.js";
+import { isAny } from "../json/fields-with-any.js";
+import { hasOwnJson, isJsonObject, type MessageJson } from "../json/message-json.js";
+import {
+  type ExactJson,
+  type ExactJsonObject,
+  exactJsonText,
+  parseJson,
+} from "../json/parse-json.js";
 import { type HttpBody, HttpBodySchema } from "../protos.js";
-import { bodyNotJson, invalidValue, malformedUrl, unboundParameter } from "./errors.js";
-import { fieldAt, isLeaf, isSingular, protoPath, setFromText, typeOf } from "./field-path.js";
+import {
+  bodyNotJson,
+  invalidValue,
+  malformedUrl,
+  missingRequired,
+  oneofConflict,
+  repeatedMember,
+  unboundParameter,
+  unknownMember,
+} from "./errors.js";
+import {
+  fieldAt,
+  holdsWords,
+  isMaskPaths,
+  protoPath,
+  setFromText,
+  type TextTarget,
+  typeOf,
+} from "./field-path.js";
 import type { BoundVariable, HttpBinding } from "./http-rules.js";
 import { percentDecode, percentDecodeReserved } from "./percent-encoding.js";
 import { assertJsonType } from "./request-body.js";
@@ -45,15 +67,24 @@ export function requestBytesOf(
 ): Uint8Array {
   const desc = binding.method.input;
   const message = readContent(binding, content, json);
-  for (const [fields, value] of queryFieldsOf(binding, content.query)) {
-    setFromText(desc, message, fields, value);
+  for (const [target, value] of queryTargetsOf(binding, content.query)) {
+    setFromText(desc, message, target, value);
   }
   for (const variable of binding.variables) {
-    setFromText(desc, message, variable.fields, pathValue(variable, content.segments));
+    setFromText(desc, message, variable, pathValue(variable, content.segments));
   }
-  const bytes = toBinary(desc, message);
+  const bytes = bytesOf(desc, message);
   if (content.body.length > 0) assertShallow(desc, bytes);
   return bytes;
+}
+
+function bytesOf(desc: DescMessage, message: Message): Uint8Array {
+  try {
+    return toBinary(desc, message);
+  } catch {
+    // All values are valid by now, so it can be nothing but `required` of proto2.
+    throw missingRequired(desc.typeName);
+  }
 }
 
 /** A level of JSON in a Struct is three in binary, which has a limit of its own. */
@@ -85,7 +116,7 @@ function readContent(
   if (body.length === 0) return create(desc);
   assertJsonType(contentType);
   const parsed = parseJson(body, bodyNotJson);
-  if (bound === "all" && !isJsonObject(parsed)) throw bodyNotJson("is no JSON object");
+  if (bound === "all" && !isJsonObject(parsed)) throw bodyNotJson("is not a JSON object");
   const whole = bound === "all" ? parsed : { [bound.jsonName]: parsed };
   try {
     return json.read(desc, whole);
@@ -105,31 +136,55 @@ function withField(desc: DescMessage, field: DescField, value: HttpBody): Messag
   return whole.message;
 }
 
-/** The fields that a query sets, with their values; of a singular field the first. */
-function queryFieldsOf(
+/** Where the parameters of a query go, with their values; of a singular field the first. */
+function queryTargetsOf(
   { method, body, variables }: HttpBinding,
   query: readonly QueryParameter[],
-): [fields: readonly DescField[], value: string][] {
-  const found: [readonly DescField[], string][] = [];
+): [target: TextTarget, value: string][] {
+  const found: [TextTarget, string][] = [];
   const seen = new Set<string>();
   for (const [name, value] of query) {
     if (body === "all") throw unboundParameter(name, "has no place beside a body that is all");
-    const fields = fieldAt(method.input, name.split("."));
-    const leaf = fields?.at(-1);
-    if (fields === undefined || leaf === undefined) {
-      throw unboundParameter(name, `names no field of ${method.input.typeName}`);
-    }
-    if (!isLeaf(leaf)) throw unboundParameter(name, "names a message or a map, not one value");
+    const target = targetOf(method.input, name, value);
+    const { fields, mapKey } = target;
     if (body !== "none" && fields[0] === body) throw unboundParameter(name, "is in the body");
     const path = protoPath(fields);
     if (variables.some((variable) => protoPath(variable.fields) === path)) {
       throw unboundParameter(name, "is in the path");
     }
-    if (isSingular(leaf) && seen.has(path)) continue;
-    seen.add(path);
-    found.push([fields, value]);
+    if (fields.at(-1)?.fieldKind !== "list") {
+      const place = JSON.stringify([path, mapKey]);
+      if (seen.has(place)) continue;
+      seen.add(place);
+    }
+    found.push([target, value]);
   }
   return found;
+}
+
+/** The field that a parameter names, by `a.b`, and by `a.b[key]` for an entry of a map. */
+function targetOf(desc: DescMessage, name: string, value: string): TextTarget {
+  const bracket = name.endsWith("]") ? name.indexOf("[") : -1;
+  const mapKey = bracket < 0 ? undefined : name.slice(bracket + 1, -1);
+  const fields = fieldAt(desc, (bracket < 0 ? name : name.slice(0, bracket)).split("."));
+  const leaf = fields?.at(-1);
+  if (fields === undefined || leaf === undefined || (bracket >= 0 && leaf.fieldKind !== "map")) {
+    throw unboundParameter(name, `names no field of ${desc.typeName}`);
+  }
+  if (hasOwnJson(leaf.parent) && !isMaskPaths(leaf)) {
+    throw unboundParameter(name, `names a part of a ${leaf.parent.typeName}, which is one value`);
+  }
+  if (holdsWords(leaf)) {
+    if (leaf.fieldKind !== "map" || mapKey !== undefined) return { fields, mapKey };
+  } else if (leaf.fieldKind === "message" && value === "" && isChoosable(leaf.message)) {
+    return { fields };
+  }
+  throw unboundParameter(name, "names a message or a map, not one value");
+}
+
+/** Whether a message is valid with no field set. */
+function isChoosable(desc: DescMessage): boolean {
+  return desc.typeName !== "google.protobuf.Value";
 }
 
 function pathValue(variable: BoundVariable, segments: readonly string[]): string {
@@ -139,43 +194,110 @@ function pathValue(variable: BoundVariable, segments: readonly string[]): string
   return value;
 }
 
-/** How deep a fault is looked for: the search reads what it looks into once more per level. */
+/** How deep the search for a fault goes: it reads the faulty part once more per level. */
 const maxFaultDepth = 8;
 
 /**
- * What is wrong with JSON that could not be read: the innermost field that cannot be read by itself,
- * in our words, as those of the parser are for programmers.
+ * Names the innermost field that cannot be read by itself. The parser's own text is for
+ * programmers.
  */
-function valueFault(desc: DescMessage, json: JsonValue, codec: MessageJson) {
+function valueFault(desc: DescMessage, json: ExactJson, codec: MessageJson) {
   const path: string[] = [];
   let type = "";
-  let value: JsonValue = json;
+  let value = json;
   let current: DescMessage | undefined = desc;
   while (current !== undefined && isJsonObject(value) && path.length < maxFaultDepth) {
-    const fault = firstFault(current, value, codec);
-    if (fault === undefined) break;
-    path.push(fault.field.name);
+    const unknown: string | undefined = unknownNameOf(current, value, codec);
+    if (unknown !== undefined) return unknownMember([...path, unknown].join("."), current.typeName);
+    const fault: FieldFault | undefined = firstFault(current, value, codec);
+    if (fault === undefined) {
+      const conflict = conflictOf(current, value, path);
+      if (conflict !== undefined) return conflict;
+      break;
+    }
+    path.push(fault.name);
     type = typeOf(fault.field);
     value = fault.value;
-    current = fault.field.fieldKind === "message" ? fault.field.message : undefined;
+    current = fault.field.message;
+    if (current !== undefined && isAny(current) && isJsonObject(value)) {
+      current = codec.typeOf(value);
+      if (current !== undefined && !hasOwnJson(current)) {
+        const { "@type": _, ...members } = value;
+        value = members;
+      }
+    }
+    if (current !== undefined && hasOwnJson(current)) break;
   }
-  if (path.length === 0) return bodyNotJson(`is no ${desc.typeName}`);
+  if (path.length === 0) return bodyNotJson(`is not a ${desc.typeName}`);
   return invalidValue(
     path.join("."),
     type,
-    typeof value === "string" ? value : JSON.stringify(value),
+    typeof value === "string" ? value : exactJsonText(value),
   );
 }
 
-function firstFault(desc: DescMessage, json: Record<string, JsonValue>, codec: MessageJson) {
-  for (const [name, value] of Object.entries(json)) {
-    const field = desc.fields.find((one) => one.jsonName === name || one.name === name);
-    if (field === undefined) continue;
+interface FieldFault {
+  readonly field: DescField;
+  /** The field's name, with the index of the item or the key of the entry. */
+  readonly name: string;
+  readonly value: ExactJson;
+}
+
+function fieldNamed(desc: DescMessage, name: string): DescField | undefined {
+  return desc.fields.find((one) => one.jsonName === name || one.name === name);
+}
+
+function unknownNameOf(desc: DescMessage, json: ExactJsonObject, { unknownNames }: MessageJson) {
+  if (unknownNames === "ignore") return undefined;
+  return Object.keys(json).find((name) => fieldNamed(desc, name) === undefined);
+}
+
+function firstFault(
+  desc: DescMessage,
+  json: ExactJsonObject,
+  codec: MessageJson,
+): FieldFault | undefined {
+  const isReadable = (name: string, value: ExactJson) => {
     try {
       codec.read(desc, { [name]: value });
+      return true;
     } catch {
-      return { field, value };
+      return false;
     }
+  };
+  for (const [name, value] of Object.entries(json)) {
+    const field = fieldNamed(desc, name);
+    if (field === undefined || isReadable(name, value)) continue;
+    if (field.fieldKind === "list" && Array.isArray(value)) {
+      const at = value.findIndex((item) => !isReadable(name, [item]));
+      const item = value[at];
+      if (item !== undefined) return { field, name: `${field.name}[${at}]`, value: item };
+    }
+    if (field.fieldKind === "map" && isJsonObject(value)) {
+      const entry = Object.entries(value).find(([key, one]) => !isReadable(name, { [key]: one }));
+      if (entry !== undefined) {
+        return { field, name: `${field.name}[${JSON.stringify(entry[0])}]`, value: entry[1] };
+      }
+    }
+    return { field, name: field.name, value };
+  }
+  return undefined;
+}
+
+/** What is wrong with members each of which can be read by itself. */
+function conflictOf(desc: DescMessage, json: ExactJsonObject, path: readonly string[]) {
+  const names = new Set<string>();
+  const membersOfOneofs = new Map<string, string>();
+  for (const [name, value] of Object.entries(json)) {
+    const field = fieldNamed(desc, name);
+    if (field === undefined) continue;
+    const at = [...path, field.name].join(".");
+    if (names.has(field.name)) return repeatedMember(at);
+    names.add(field.name);
+    if (field.oneof === undefined || value === null) continue;
+    const other = membersOfOneofs.get(field.oneof.name);
+    if (other !== undefined) return oneofConflict(at, field.oneof.name, other);
+    membersOfOneofs.set(field.oneof.name, field.name);
   }
   return undefined;
 }

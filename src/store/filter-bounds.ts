@@ -1,5 +1,4 @@
-import type { OperationFilter, TimeColumn } from "./operation-filter.js";
-import type { Comparator } from "./value-test.js";
+import type { OperationFilter } from "./operation-filter.js";
 
 /** Create times, both ends included, in microseconds since the epoch; infinite where open. */
 export interface CreateTimeRange {
@@ -12,7 +11,7 @@ export interface CreateTimeRange {
  * undefined where the filter does not fix it.
  */
 export function requiredDone(filter: OperationFilter): boolean | undefined {
-  const { canBeDone, canBeUndone } = boundsOf(filter);
+  const { canBeDone, canBeUndone } = boundsOf(filter, true);
   return canBeDone === canBeUndone ? undefined : canBeDone;
 }
 
@@ -21,7 +20,7 @@ export function requiredDone(filter: OperationFilter): boolean | undefined {
  * `most`) where nothing can match.
  */
 export function createTimeRange(filter: OperationFilter): CreateTimeRange {
-  const { least, most } = boundsOf(filter);
+  const { least, most } = boundsOf(filter, true);
   return { least, most };
 }
 
@@ -44,50 +43,57 @@ const nowhere: Bounds = {
 };
 const onlyDone: Bounds = { ...anywhere, canBeUndone: false };
 
-/** Where the records can be that match: never too narrow. */
-function boundsOf(filter: OperationFilter): Bounds {
+/** Where the records can be for which the filter has this value: never too narrow. */
+function boundsOf(filter: OperationFilter, value: boolean): Bounds {
   switch (filter.kind) {
     case "and":
-      return filter.operands.map(boundsOf).reduce(intersection, anywhere);
-    case "or":
-      return filter.operands.map(boundsOf).reduce(union, nowhere);
-    case "constant":
-      return filter.value ? anywhere : nowhere;
-    case "done":
-      return { ...anywhere, canBeDone: filter.value, canBeUndone: !filter.value };
-    case "time":
-      return timeBounds(filter.column, filter.operator, filter.micros);
-    case "error-code":
-      return onlyDone;
-    case "present":
-      return filter.column === "metadata" ? anywhere : onlyDone;
-    case "payload":
-      return filter.payload === "metadata" ? anywhere : onlyDone;
+    case "or": {
+      const each = filter.operands.map((operand) => boundsOf(operand, value));
+      // "Not all of them" is "one of them not", and the other way round.
+      return (filter.kind === "and") === value
+        ? each.reduce(intersection, anywhere)
+        : each.reduce(union, nowhere);
+    }
     case "not":
-    case "cancel-requested":
-    case "text":
-    case "wildcard":
-    case "method-in":
+      return boundsOf(filter.operand, !value);
+    case "constant":
+      return filter.value === value ? anywhere : nowhere;
+    case "done": {
+      const done = filter.value === value;
+      return { ...anywhere, canBeDone: done, canBeUndone: !done };
+    }
+    case "time":
+      if (filter.column === "create_time") return timeBounds(filter.operator, filter.micros, value);
+      return filter.column === "end_time" && value ? onlyDone : anywhere;
+    case "error-code":
+      return value ? onlyDone : anywhere;
+    case "present":
+      return value && filter.column !== "metadata" ? onlyDone : anywhere;
+    case "payload":
+      return value && filter.payload !== "metadata" ? onlyDone : anywhere;
+    default:
       return anywhere;
   }
 }
 
-function timeBounds(column: TimeColumn, operator: Comparator, micros: number): Bounds {
-  if (column === "end_time") return onlyDone;
-  if (column === "update_time") return anywhere;
+function timeBounds(
+  operator: Extract<OperationFilter, { kind: "time" }>["operator"],
+  micros: number,
+  value: boolean,
+): Bounds {
   switch (operator) {
     case "=":
-      return { ...anywhere, least: micros, most: micros };
+      return value ? { ...anywhere, least: micros, most: micros } : anywhere;
     case "!=":
-      return anywhere;
+      return value ? anywhere : { ...anywhere, least: micros, most: micros };
     case "<":
-      return { ...anywhere, most: micros - 1 };
+      return value ? { ...anywhere, most: micros - 1 } : { ...anywhere, least: micros };
     case "<=":
-      return { ...anywhere, most: micros };
+      return value ? { ...anywhere, most: micros } : { ...anywhere, least: micros + 1 };
     case ">":
-      return { ...anywhere, least: micros + 1 };
+      return value ? { ...anywhere, least: micros + 1 } : { ...anywhere, most: micros };
     case ">=":
-      return { ...anywhere, least: micros };
+      return value ? { ...anywhere, least: micros } : { ...anywhere, most: micros - 1 };
   }
 }
 

@@ -16,7 +16,6 @@ export { createMemoryStore, type MemoryStoreOptions } from "./memory/memory-stor
 export {
   type ColumnCondition,
   type FilterableRecord,
-  type FilterLeaf,
   matchesFilter,
   type OperationFilter,
   type TextColumn,

@@ -8,7 +8,6 @@ import { pack } from "../../../src/index.js";
 import { StatusSchema } from "../../../src/protos.js";
 import type { OperationRecord, OperationStore } from "../../../src/store/index.js";
 import { matchesFilter, type OperationFilter } from "../../../src/store/index.js";
-import { negated } from "../../../src/store/operation-filter.js";
 import { createPostgresStore, migrate } from "../../../src/store/postgres/index.js";
 import { BakeMetadataSchema } from "../../gen/filters/v1/filters_pb.js";
 import { createTestDatabase, type TestDatabase } from "../../support/postgres/test-database.js";
@@ -140,7 +139,7 @@ describe("a filter in SQL", () => {
           ),
         }),
         fc.integer({ min: -1, max: 4 }).map(countAbove),
-        tie("filter").map(negated),
+        fc.record({ kind: fc.constant("not" as const), operand: tie("filter") }),
         fc.record({
           kind: fc.constantFrom("and" as const, "or" as const),
           operands: fc.array(tie("filter"), { maxLength: 3 }),
@@ -189,10 +188,8 @@ describe("a filter in SQL", () => {
     const query = { parent: crowded, principal: undefined, filter: countAbove(1), limit: 10 };
     const page = await store.list({ ...query, after: undefined });
     assert.deepEqual(page.records, []);
-    assert.equal(page.next?.name, `${crowded}/operations/001000`);
-    const second = await store.list({ ...query, after: page.next });
-    assert.deepEqual(second.records, []);
-    assert.deepEqual(await store.list({ ...query, after: second.next }), {
+    assert.equal(page.next?.name, `${crowded}/operations/002000`);
+    assert.deepEqual(await store.list({ ...query, after: page.next }), {
       records: [],
       next: undefined,
     });

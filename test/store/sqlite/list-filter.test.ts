@@ -10,7 +10,6 @@ import {
   type OperationRecord,
   type OperationStore,
 } from "../../../src/store/index.js";
-import { negated } from "../../../src/store/operation-filter.js";
 import { createSqliteStore } from "../../../src/store/sqlite/index.js";
 import { anInsert } from "../../support/an-insert.js";
 import { createTemporaryFolder } from "../../support/temporary-folder.js";
@@ -114,7 +113,7 @@ function aFilter(records: readonly OperationRecord[]): fc.Arbitrary<OperationFil
     filter: fc.oneof(
       { maxDepth: 4, withCrossShrink: true },
       column,
-      tie("filter").map(negated),
+      fc.record({ kind: fc.constant("not" as const), operand: tie("filter") }),
       fc.record({
         kind: fc.constantFrom("and" as const, "or"),
         operands: fc.array(tie("filter"), { maxLength: 3 }),
