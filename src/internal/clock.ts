@@ -1,19 +1,23 @@
 import { longestMs } from "./option-bounds.js";
 
 /**
- * The time that the package's own waiting runs on. Tests put a manual clock in
- * its place, so that no test sleeps.
+ * The time source of all pauses and limits of this package. Tests use a manual clock instead, so
+ * that no test sleeps.
  */
 export interface Clock {
-  /** Milliseconds since the Unix epoch. */
+  /** Returns the time of day, in milliseconds since the Unix epoch. */
   nowMs(): number;
   /**
-   * Call `callback` once after `delayMs` milliseconds (0 and less: as soon as
-   * possible, never at once). The returned function takes that back; calling it
-   * late or twice does nothing.
+   * Returns a time in milliseconds that never goes back and does not change when the machine's
+   * date is set. Only differences of it have a meaning. Default: `nowMs`.
+   */
+  monotonicMs?(): number;
+  /**
+   * Calls `callback` once after `delayMs` milliseconds (0 and less: as soon as possible, never
+   * within this call). The returned function cancels that; calling it late or twice has no effect.
    *
-   * A `background` callback is one that nobody waits for: where the platform can tell,
-   * it does not keep the program alive. Default: false.
+   * A `background` callback does not keep the program alive, if the platform supports that.
+   * Default: false.
    */
   schedule(
     delayMs: number,
@@ -25,6 +29,7 @@ export interface Clock {
 /** The clock of the machine. */
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
   schedule(delayMs, callback, options) {
     // A longer one would fire at once.
     const timer = setTimeout(callback, Math.min(Math.max(delayMs, 0), longestMs));
@@ -33,7 +38,12 @@ export const systemClock: Clock = {
   },
 };
 
-/** In Node a timer can be told not to keep the program alive; elsewhere it may be a number. */
+/** Returns the time that intervals are measured by. */
+export function monotonicMs(clock: Clock): number {
+  return clock.monotonicMs?.() ?? clock.nowMs();
+}
+
+/** Stops a timer of Node from keeping the program alive. Elsewhere a timer may be a number. */
 function unref(timer: unknown): void {
   if (typeof timer !== "object" || timer === null || !("unref" in timer)) return;
   if (typeof timer.unref === "function") timer.unref();

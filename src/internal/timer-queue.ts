@@ -1,32 +1,31 @@
-import type { Clock } from "./clock.js";
+import { type Clock, monotonicMs } from "./clock.js";
 import { longestMs } from "./option-bounds.js";
 
-/** Something that falls due at a time, and knows its place in the queue. Only the queue writes to it. */
+/** A timer with its position in the queue. Only the queue writes to it. */
 export interface QueuedTimer {
-  /** By the queue's own time. */
+  /** The time at which the timer is due, by the queue's time. */
   dueMs: number;
-  /** -1 while it is not in the queue. */
+  /** Index in the queue, -1 while the timer is not in it. */
   place: number;
-  /** Called once when it is due, when it is out of the queue already. Must not throw. */
+  /** Called once when the timer is due, after its removal from the queue. Must not throw. */
   onDue(): void;
 }
 
 /**
- * Many timers over one of the clock's: what waits costs a place in an array, and not a
- * timer with a callback of its own.
+ * Many timers over one timer of the clock, so that a pending timer costs one array element.
  *
- * A clock that is set back or ahead while timers are pending lengthens or shortens them by
- * a second at most: how much time went by is told from the delay of the clock's timer,
- * and from `nowMs` only how late it came.
+ * Setting the machine's date does not move a timer if the clock has `monotonicMs`. Without it, a
+ * date that is set while timers are pending moves them by a second at most: the queue derives the
+ * elapsed time from the delay of the clock's timer, and only its lateness from `nowMs`.
  */
 export interface TimerQueue {
-  /** Have a timer fall due after `delayMs` milliseconds. It must not be in the queue. */
+  /** Adds a timer that is due after `delayMs` milliseconds. It must not be in the queue. */
   add(timer: QueuedTimer, delayMs: number): void;
-  /** Take a timer out; nothing where it is not in. */
+  /** Removes a timer. No effect if the queue does not contain it. */
   remove(timer: QueuedTimer): void;
 }
 
-/** A timer of the clock that comes later than this came on time, and the clock was set. */
+/** Longest lateness of a timer, in milliseconds. A larger one means that the date was set. */
 const maxLateMs = 1000;
 
 const never = Number.POSITIVE_INFINITY;
@@ -34,28 +33,28 @@ const never = Number.POSITIVE_INFINITY;
 export function createTimerQueue(clock: Clock): TimerQueue {
   /** A binary heap by `dueMs`. */
   const heap: QueuedTimer[] = [];
-  /** The queue's own time when `nowMs` of the clock was `baseNowMs`; it never goes back. */
+  /** The queue's time when the clock showed `baseNowMs`; it never goes back. */
   let baseMs = 0;
-  let baseNowMs = clock.nowMs();
-  /** When the one timer of the clock is due by the queue's time; never, where there is none. */
+  let baseNowMs = monotonicMs(clock);
+  /** When the clock's timer is due, by the queue's time; infinite if there is none. */
   let armedMs = never;
   let disarm = () => {};
 
-  /** Move the base on to now, by no more than can have gone by. */
+  /** Moves the base on to the present, within the bounds of the time that can have passed. */
   const advance = (leastMs: number, mostMs: number) => {
-    const nowMs = clock.nowMs();
+    const nowMs = monotonicMs(clock);
     baseMs += Math.min(Math.max(nowMs - baseNowMs, leastMs), mostMs);
     baseNowMs = nowMs;
   };
 
   const arm = () => {
     const first = heap[0];
-    // One that comes too early is armed again then: most timers are removed before they are due.
+    // A timer that fires too early is armed again then: most are removed before they are due.
     if (first !== undefined && armedMs <= first.dueMs) return;
     disarm();
     armedMs = never;
     if (first === undefined) return;
-    // A longer delay would end early, and be taken to have gone by.
+    // A longer delay would fire early, and would count as elapsed.
     armedMs = Math.min(first.dueMs, baseMs + longestMs);
     disarm = clock.schedule(armedMs - baseMs, fire);
   };
@@ -71,7 +70,7 @@ export function createTimerQueue(clock: Clock): TimerQueue {
     arm();
   };
 
-  /** Put a timer in at this place or where it belongs, above or below. */
+  /** Inserts a timer at this index, or above or below it to keep the order of the heap. */
   const settle = (timer: QueuedTimer, from: number) => {
     let place = from;
     const put = (moved: QueuedTimer, at: number) => {

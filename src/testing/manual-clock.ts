@@ -1,17 +1,22 @@
 import type { Clock } from "../internal/clock.js";
 import { nextTurn } from "../internal/next-turn.js";
 
-/** A clock that stands still until a test moves it on. */
+/** A clock that advances only when a test calls `advance()`. */
 export interface ManualClock extends Clock {
+  monotonicMs(): number;
   /**
-   * Move time on by `ms` milliseconds. What falls due on the way is called in the
-   * order of its time, and all that follows from it in this process gets its turn
-   * before time goes on.
+   * Advances the clock by `ms` milliseconds. Runs the callbacks that fall due, in order of their
+   * due time, and lets the event loop turn after each.
    */
   advance(ms: number): Promise<void>;
   /**
-   * How many callbacks are scheduled: 0 when nothing waits any more. Those in the
-   * background are not counted unless they are asked for.
+   * Sets the date, as an administrator or NTP does: changes `nowMs` to `ms` milliseconds since the
+   * Unix epoch. Pending callbacks and `monotonicMs` do not change.
+   */
+  setDate(ms: number): void;
+  /**
+   * Returns the number of scheduled callbacks. Background callbacks count only if `background` is
+   * true. Default: false.
    */
   scheduled(options?: { background?: boolean | undefined }): number;
 }
@@ -22,10 +27,15 @@ interface Timer {
   readonly background: boolean;
 }
 
-/** @param startMs The first time it shows, in milliseconds since the Unix epoch. */
+/**
+ * Returns a manual clock.
+ *
+ * @param startMs Its first date, in milliseconds since the Unix epoch. Default: 2026-01-01.
+ */
 export function createManualClock(startMs = Date.UTC(2026, 0, 1)): ManualClock {
   const timers = new Set<Timer>();
   let nowMs = startMs;
+  let dateShiftMs = 0;
 
   const earliest = (untilMs: number): Timer | undefined => {
     let first: Timer | undefined;
@@ -38,7 +48,11 @@ export function createManualClock(startMs = Date.UTC(2026, 0, 1)): ManualClock {
   };
 
   return {
-    nowMs: () => nowMs,
+    nowMs: () => nowMs + dateShiftMs,
+    monotonicMs: () => nowMs,
+    setDate(ms) {
+      dateShiftMs = ms - nowMs;
+    },
     schedule(delayMs, callback, options) {
       const background = options?.background ?? false;
       const timer: Timer = { dueMs: nowMs + Math.max(0, delayMs), callback, background };

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { canceledBy } from "../internal/canceled-by.js";
-import type { Clock } from "../internal/clock.js";
+import { type Clock, monotonicMs } from "../internal/clock.js";
 import { sleep } from "../internal/sleep.js";
 import { type Operation, OperationSchema } from "../protos.js";
 import { cancelledByRequest, operationNotFound } from "../server/errors.js";
@@ -30,7 +30,7 @@ export function beginOperation(
   script: CheckedScript,
   clock: Clock,
 ): ScriptedOperation {
-  const startMs = clock.nowMs();
+  const startMs = monotonicMs(clock);
   /** When it may end by time alone. */
   const endsMs = script.states
     .filter(({ operation }) => operation === undefined || operation.done)
@@ -44,7 +44,7 @@ export function beginOperation(
   let cancelMs = Number.POSITIVE_INFINITY;
   let cancelled: Operation | undefined;
 
-  const elapsedMs = () => clock.nowMs() - startMs;
+  const elapsedMs = () => monotonicMs(clock) - startMs;
   const wakeAll = () => {
     for (const wake of [...held]) wake();
   };
