@@ -6,7 +6,9 @@ import { Print } from "./print.js";
 
 runWaits(async ({ waits, operations }) => {
   const { transport, end } = createPendingServer();
-  const { print } = createLongRunningClient({ print: Print }, transport);
+  const { print } = createLongRunningClient({ print: Print }, transport, {
+    maxHeldWaits: waits,
+  });
   const handles: OperationHandle[] = [];
   for (let started = 0; started < operations; started++) handles.push(await print({}));
   return async (): Promise<PendingWaits> => {

@@ -5,48 +5,61 @@ import type { OutcomeOptions } from "../operation/outcome.js";
 import type { WaitObserver } from "./observer.js";
 import { type BackoffOptions, type PollPolicy, pollPolicyOf } from "./poll-policy.js";
 
-/** Options of a client, for all of its waits. Every field may be left out. */
+/** Options of a client, for all of its waits. All fields are optional. */
 export interface ClientOptions extends OutcomeOptions {
-  /** When to look again. Default: from 1 s by 1.5 up to 20 s, each cut by up to a fifth. */
+  /**
+   * Poll policy. Default: exponential backoff from 1 s to 20 s with factor 1.5 and up to 20 % jitter,
+   * which shortens the delay.
+   */
   poll?: PollPolicy | BackoffOptions | undefined;
   /**
-   * `auto` waits by WaitOperation, until the server says that it does not have it;
-   * `poll` never tries. Default: `"auto"`.
+   * `auto` calls WaitOperation, and falls back to GetOperation if the server responds with
+   * UNIMPLEMENTED, while WaitOperation fails, and beyond `maxHeldWaits`. `poll` calls only
+   * GetOperation. Default: `"auto"`.
    */
   mode?: "auto" | "poll" | undefined;
   /**
-   * How long one WaitOperation call is held where only the end matters, in
-   * milliseconds, at least 1. Default: 30,000, which proxies let pass.
+   * Longest WaitOperation call of a wait for the final state. The client makes its calls shorter if
+   * they fail. In milliseconds, at least 1. Default: 25,000, which passes proxies that cut calls after
+   * 30 or 60 s. Set 12,000 behind ESPv2 or Envoy's route timeout, which cut them after 15 s.
    */
-  waitSliceMs?: number | undefined;
+  maxWaitCallMs?: number | undefined;
   /**
-   * How long the answer of one look may take, beyond what the server was asked to
-   * wait, in milliseconds, at least 1. Default: 10,000.
+   * Most WaitOperation calls that the client holds at once, at least 0. The waits take turns, and
+   * poll by GetOperation in between. Held calls occupy a browser's six connections to a server by
+   * HTTP/1.1, or the streams of one connection by HTTP/2, usually 100. Default: 4 in a browser's page
+   * or worker, 64 elsewhere.
+   */
+  maxHeldWaits?: number | undefined;
+  /**
+   * Time limit of one poll, beyond the time that the server is asked to hold a WaitOperation call. In
+   * milliseconds, at least 1. Default: 10,000.
    */
   pollTimeoutMs?: number | undefined;
   /**
-   * How many looks in a row may fail, at least 1: with the last of them the wait
-   * ends. Default: 10.
+   * Number of consecutive failed polls that ends a wait, at least 1. A failed WaitOperation call does
+   * not count, because GetOperation follows it. Default: 10.
    */
   maxConsecutiveFailures?: number | undefined;
   /**
-   * How long after its start an operation may be unknown to the server, which may
-   * have replicas that lag behind, in milliseconds. Once it was seen, and for one that was
-   * resumed by name, NOT_FOUND means `gone` at once. Default: 5000.
+   * Time after a start in which NOT_FOUND is tolerated, because a lagging replica may not have the
+   * operation yet. Does not apply after a first successful poll, nor to an operation resumed by name:
+   * NOT_FOUND then ends the wait with kind `gone`. In milliseconds. Default: 5000.
    */
   notFoundGraceMs?: number | undefined;
-  /** Hears of every wait. Default: nobody. */
+  /** Called on starts, polls and ends of waits, for traces and metrics. Optional. */
   observer?: WaitObserver | undefined;
-  /** What pauses and limits go by. Default: the machine's clock. */
+  /** Time source of pauses and limits. Default: the machine's clock. */
   clock?: Clock | undefined;
 }
 
-/** The same, with defaults filled in. */
+/** The options of a client, checked and with defaults. */
 export interface ClientSettings {
   readonly clock: Clock;
   readonly poll: PollPolicy;
   readonly tryWait: boolean;
-  readonly waitSliceMs: number;
+  readonly maxWaitCallMs: number;
+  readonly maxHeldWaits: number;
   readonly pollTimeoutMs: number;
   readonly maxConsecutiveFailures: number;
   readonly notFoundGraceMs: number;
@@ -54,13 +67,14 @@ export interface ClientSettings {
   readonly observer: WaitObserver | undefined;
 }
 
-/** @throws RangeError for an option out of its bounds, naming it. */
+/** @throws RangeError if an option is out of bounds, with its name. */
 export function clientSettings(options: ClientOptions): ClientSettings {
   return {
     clock: withOneTimer(options.clock ?? systemClock),
     poll: pollPolicyOf(options.poll),
     tryWait: (options.mode ?? "auto") === "auto",
-    waitSliceMs: inRange("waitSliceMs", options.waitSliceMs ?? 30_000, 1, longestMs),
+    maxWaitCallMs: inRange("maxWaitCallMs", options.maxWaitCallMs ?? 25_000, 1, longestMs),
+    maxHeldWaits: inRange("maxHeldWaits", options.maxHeldWaits ?? (isBrowser() ? 4 : 64), 0),
     pollTimeoutMs: Math.ceil(
       inRange("pollTimeoutMs", options.pollTimeoutMs ?? 10_000, 1, longestMs),
     ),
@@ -73,4 +87,9 @@ export function clientSettings(options: ClientOptions): ClientSettings {
     outcome: { onMissingResult: options.onMissingResult },
     observer: options.observer,
   };
+}
+
+/** Whether this is a page or a worker of a browser: Node, Deno and Bun have none of the functions. */
+function isBrowser(): boolean {
+  return "document" in globalThis || "importScripts" in globalThis;
 }

@@ -1,25 +1,26 @@
+import { monotonicMs } from "../internal/clock.js";
 import { sleep } from "../internal/sleep.js";
 import { type BatchMember, createOperationBatch } from "./operation-batch.js";
 import type { PollPolicy } from "./poll-policy.js";
-import type { ClientCore } from "./tracked-operation.js";
+import { type ClientCore, lastCallMs } from "./tracked-operation.js";
 import type { WaitLimits } from "./wait-options.js";
 
-/** The operations of one client that are followed together, and when they are looked at. */
+/** The operations of one client that are followed together, in polling rounds. */
 export interface ClientRounds {
   readonly policy: PollPolicy;
   add(member: BatchMember): void;
   /**
-   * Look at all of them, round by round, until none is open or the time is up, which ends
-   * with one last look.
+   * Polls all operations in rounds until none is open or the time limit expires. A last round of at
+   * most 1 s follows the time limit.
    *
-   * @param filter Of the lists; empty for none.
-   * @param over Nobody follows any more: ends all that is under way.
-   * @throws ConnectError `Code.Canceled` when `over` aborts; what the policy throws.
+   * @param filter Filter of the lists; empty for none.
+   * @param over Aborts the calls in progress when no follower is left.
+   * @throws ConnectError CANCELLED when `over` aborts; exceptions of the policy.
    */
   run(filter: string, over: AbortSignal): Promise<void>;
-  /** How long it has paused between rounds so far, the present pause included, in milliseconds. */
+  /** Returns the total of the pauses between rounds, including the current one, in milliseconds. */
   pausedMs(): number;
-  /** How long the latest pause was, in milliseconds. */
+  /** Returns the length of the latest pause, in milliseconds. */
   lastPauseMs(): number;
 }
 
@@ -28,19 +29,20 @@ export function createClientRounds(
   { policy, timeoutMs }: WaitLimits,
 ): ClientRounds {
   const { clock } = core.calls;
+  const nowMs = () => monotonicMs(clock);
   const members: BatchMember[] = [];
   let pausedMs = 0;
   let lastPauseMs = 0;
   let pauseStartMs: number | undefined;
-  const presentPauseMs = () => (pauseStartMs === undefined ? 0 : clock.nowMs() - pauseStartMs);
+  const currentPauseMs = () => (pauseStartMs === undefined ? 0 : nowMs() - pauseStartMs);
 
   const isOpen = () => members.some((member) => member.isOpen());
   const pause = async (delayMs: number, signal: AbortSignal) => {
-    pauseStartMs = clock.nowMs();
+    pauseStartMs = nowMs();
     try {
       await sleep(clock, delayMs, signal);
     } finally {
-      lastPauseMs = presentPauseMs();
+      lastPauseMs = currentPauseMs();
       pausedMs += lastPauseMs;
       pauseStartMs = undefined;
     }
@@ -49,33 +51,36 @@ export function createClientRounds(
   return {
     policy,
     add: (member) => members.push(member),
-    pausedMs: () => pausedMs + presentPauseMs(),
+    pausedMs: () => pausedMs + currentPauseMs(),
     lastPauseMs: () => lastPauseMs,
     async run(filter, over) {
       if (!isOpen()) return;
       const batch = createOperationBatch(core, members, filter, policy);
       let isLate = false;
-      let looking = new AbortController();
-      const cutShort = () => looking.abort();
+      let polling = new AbortController();
+      const cutShort = () => polling.abort();
       const onTimeout = () => {
         isLate = true;
         cutShort();
       };
       over.addEventListener("abort", cutShort, { once: true });
-      const endTimeout = timeoutMs === undefined ? undefined : clock.schedule(timeoutMs, onTimeout);
+      let endTimer = timeoutMs === undefined ? undefined : clock.schedule(timeoutMs, onTimeout);
       try {
-        let hintMs: number | undefined;
+        // The server asked for no poll before that time.
+        let leastMs = Math.max(0, ...members.map(({ notBeforeMs }) => notBeforeMs - nowMs()));
         for (let round = 1; isOpen(); round += 1) {
-          const delayMs = hintMs ?? (Math.max(policy.delayMs(round), 1) || 1);
-          await pause(delayMs, looking.signal);
-          hintMs = await batch.look(looking.signal);
+          await pause(Math.max(policy.delayMs(round) || 1, leastMs, 1), polling.signal);
+          leastMs = await batch.poll(polling.signal);
         }
       } catch (error) {
         if (!isLate || over.aborted) throw error;
-        looking = new AbortController();
-        await batch.look(looking.signal);
+        polling = new AbortController();
+        endTimer = clock.schedule(lastCallMs(core), cutShort);
+        await batch.poll(polling.signal).catch((thrown: unknown) => {
+          if (over.aborted || !polling.signal.aborted) throw thrown;
+        });
       } finally {
-        endTimeout?.();
+        endTimer?.();
         over.removeEventListener("abort", cutShort);
       }
     },

@@ -1,69 +1,77 @@
-import { Code, ConnectError } from "@connectrpc/connect";
+import { ConnectError } from "@connectrpc/connect";
 import { callWithin } from "../internal/call-within.js";
+import { onAbort } from "../internal/on-abort.js";
 import { tell } from "../internal/tell.js";
 import { fullName } from "../operation/long-running.js";
 import { ErrorInfoSchema } from "../protos.js";
-import { errorWithInfo } from "../status/error-info.js";
-import { createLookTally, waitAborted } from "./look-tally.js";
+import { deletedHere, waitAborted, waitTimedOut } from "./errors.js";
 import { notNeeded } from "./not-needed.js";
 import { OperationError, type WaitReport } from "./operation-error.js";
 import type { OperationPoller } from "./operation-poller.js";
+import { createPollStats } from "./poll-stats.js";
+import { withRetries } from "./retries.js";
 import type { FinalSnapshot, Snapshot } from "./snapshot.js";
-import type { TrackedOperation } from "./tracked-operation.js";
+import { type ClientCore, lastCallMs, type TrackedOperation } from "./tracked-operation.js";
 import { type WaitOptions, waitLimits } from "./wait-options.js";
 
-/** What a wait gives to whoever waits. Nothing comes after one of the last two. */
+/** The events of a wait. No event comes after `done` or `gaveUp`. */
 export interface FollowEvents<Response, Metadata> {
-  /** A look showed this, which may be what the last one showed. Not called for the final state. */
-  looked(snapshot: Snapshot<Response, Metadata>): void;
-  /** The operation is done. */
+  /** Called after each poll with its state, even an unchanged one. Not called for the final state. */
+  polled(snapshot: Snapshot<Response, Metadata>): void;
+  /** Called when the operation is done. */
   done(snapshot: FinalSnapshot<Response, Metadata>, report: WaitReport): void;
-  /** The wait is over, and the operation is not, as far as anybody knows. */
+  /** Called when the wait has failed. The operation may still be running. */
   gaveUp(error: unknown): void;
 }
 
+/** A wait in progress. */
+export interface Following {
+  /** Ends the wait without an event. */
+  stop(): void;
+  /**
+   * Polls at once, for at most `limitMs` milliseconds, which may end the wait. Resolves with whether
+   * the poll succeeded.
+   */
+  pollNow(limitMs: number): Promise<boolean>;
+  /** Aborts when the wait has ended. */
+  readonly ended: AbortSignal;
+}
+
 /**
- * Follow an operation to its end, with the limits of one wait. At most one of the
- * events that end it is called, and never before this has returned.
+ * Follows an operation until it is done, with the limits of one wait. Calls at most one of the
+ * events that end the wait, and none before it has returned.
  *
- * @param wantsProgress Whether states on the way matter, or only the end.
- * @returns Stops the following without an event.
- * @throws RangeError for an option out of its bounds.
+ * @param wantsProgress Whether states before the final one matter.
+ * @throws RangeError if an option is out of bounds.
  */
 export function followOperation<Response, Metadata>(
   tracked: TrackedOperation<Response, Metadata>,
   options: WaitOptions<Response, Metadata>,
   wantsProgress: boolean,
   events: FollowEvents<Response, Metadata>,
-): () => void {
+): Following {
   const { calls, settings } = tracked.core;
   const { clock } = calls;
   const { signal } = options;
   const { policy, timeoutMs, stallMs } = waitLimits(options, settings);
-  const tally = createLookTally(tracked, policy);
+  const stats = createPollStats(tracked, policy);
   const ended = new AbortController();
   let poller: OperationPoller | undefined;
   let pausedBeforeMs = 0;
   let latest = tracked.snapshot();
-  let leave: () => void = () => undefined;
-  let endTimeout: () => void = () => undefined;
-  let endStall: () => void = () => undefined;
+  /** Removes the poll loop's follower, the timers and the signal's listener. */
+  const cleanUps: (() => void)[] = [];
 
-  const cleanUp = () => {
-    ended.abort(notNeeded);
-    leave();
-    endTimeout();
-    endStall();
-    signal?.removeEventListener("abort", onAbort);
-  };
   const end = (error: ConnectError | undefined, then: () => void) => {
     if (ended.signal.aborted) return;
-    cleanUp();
+    ended.abort(notNeeded);
+    for (const cleanUp of cleanUps) cleanUp();
+    endStall();
     const snapshot = tracked.snapshot() as Snapshot;
     const done = snapshot.kind !== "running";
-    const elapsedMs = tally.elapsedMs();
+    const elapsedMs = stats.elapsedMs();
     const cost = {
-      polls: tally.polls(),
+      polls: stats.polls(),
       elapsedMs,
       pausedMs: (poller?.pausedMs() ?? 0) - pausedBeforeMs,
       overshootMs: done ? Math.min(poller?.lastPauseMs() ?? 0, elapsedMs) : 0,
@@ -71,28 +79,56 @@ export function followOperation<Response, Metadata>(
     tell(observation, (to) => to.ended?.({ done, snapshot, error, ...cost }));
     then();
   };
-  const stop = () => end(undefined, () => undefined);
   const giveUp = (error: OperationError) => end(error, () => events.gaveUp(error));
-  /** A caller's own policy is at fault, and its caller hears of it. */
+  /** Ends the wait with an exception of the caller's poll policy. */
   const giveUpBy = (thrown: unknown) => end(ConnectError.from(thrown), () => events.gaveUp(thrown));
   const finish = (snapshot: FinalSnapshot<Response, Metadata>) => {
     const error = snapshot.kind === "succeeded" ? undefined : snapshot.error;
-    end(error, () => events.done(snapshot, tally.report()));
+    end(error, () => events.done(snapshot, stats.report()));
   };
-  const onAbort = () => {
+  const aborted = () => {
     const error = waitAborted(`operation "${tracked.name}"`, signal?.reason);
-    giveUp(tally.fault("aborted", error));
+    giveUp(stats.fault("aborted", error));
+  };
+  const onDeleted = () => giveUp(stats.fault("gone", deletedHere(tracked.name)));
+  const onFailed = (error: ConnectError) => {
+    tell(observation, (to) => to.polled?.({ error }));
+    let fault: OperationError | undefined;
+    try {
+      fault = stats.recordFailure(error);
+    } catch (thrown) {
+      giveUpBy(thrown);
+      return;
+    }
+    const known = tracked.snapshot();
+    // Another poll may have seen the final state in the meantime.
+    if (known.kind !== "running") finish(known);
+    else if (fault !== undefined) giveUp(fault);
+  };
+  const pollNow = async (limitMs: number) => {
+    const error = await poller?.pollNow(ended.signal, limitMs);
+    if (error !== undefined) onFailed(error);
+    return error === undefined;
   };
 
   const outOfTime = async (limit: "timeoutMs" | "stallMs", limitMs: number) => {
-    await poller?.lookNow(ended.signal);
+    await pollNow(lastCallMs(tracked.core));
     if (ended.signal.aborted) return;
-    // A change that the last look showed has started the clock of stallMs anew.
+    // A change in the last poll has restarted the time of stallMs.
     if (limit === "stallMs" && !stalled) return;
-    if (options.onTimeout === "cancel") await askToCancel(tracked, ended.signal);
-    giveUp(tally.fault("timeout", timedOut(tracked.name, limit, limitMs, tally.polls())));
+    const { core, name } = tracked;
+    if (options.onTimeout === "cancel") {
+      const cancelling = requestCancellation(core, name, ended.signal, 1, lastCallMs(core));
+      await cancelling.catch(() => undefined);
+    }
+    const polls = stats.polls();
+    const what = limit === "stallMs" ? "has not changed for" : "is not done after";
+    const message = `operation "${name}" ${what} ${limitMs} ms (${polls} polls)`;
+    const metadata = { name, limit, limitMs: String(limitMs), polls: String(polls) };
+    giveUp(stats.fault("timeout", waitTimedOut(message, metadata)));
   };
   let stalled = false;
+  let endStall: () => void = () => undefined;
   const watchStall = () => {
     endStall();
     stalled = false;
@@ -111,10 +147,15 @@ export function followOperation<Response, Metadata>(
     }),
   );
   const listener = createListener(options);
+  const following = {
+    stop: () => end(undefined, () => undefined),
+    pollNow,
+    ended: ended.signal,
+  };
 
   if (signal?.aborted) {
-    queueMicrotask(onAbort);
-    return stop;
+    queueMicrotask(aborted);
+    return following;
   }
   if (latest.kind !== "running") {
     const snapshot = latest;
@@ -122,56 +163,54 @@ export function followOperation<Response, Metadata>(
       listener(snapshot);
       finish(snapshot);
     });
-    return stop;
+    return following;
   }
-  signal?.addEventListener("abort", onAbort, { once: true });
+  if (tracked.isDeleted()) {
+    queueMicrotask(onDeleted);
+    return following;
+  }
+  if (signal !== undefined) cleanUps.push(onAbort(signal, aborted));
   if (timeoutMs !== undefined) {
-    endTimeout = clock.schedule(timeoutMs, () => void outOfTime("timeoutMs", timeoutMs));
+    cleanUps.push(clock.schedule(timeoutMs, () => void outOfTime("timeoutMs", timeoutMs)));
   }
   watchStall();
   poller = tracked.poller();
   pausedBeforeMs = poller.pausedMs();
-  leave = poller.join({
+  const leave = poller.join({
     wantsProgress: wantsProgress || options.onProgress !== undefined,
+    notBeforeMs: tracked.notBeforeMs,
     delayMs() {
       try {
-        return Math.max(policy.delayMs(tally.polls() + 1), 1) || 1;
+        return Math.max(policy.delayMs(stats.polls() + 1), 1) || 1;
       } catch (error) {
         queueMicrotask(() => giveUpBy(error));
         return settings.pollTimeoutMs;
       }
     },
-    see(operation) {
-      tally.seen();
-      const snapshot = tracked.see(operation);
+    onPolled(operation) {
+      stats.recordSuccess();
+      const snapshot = tracked.onPolled(operation);
       tell(observation, (to) => to.polled?.({ operation }));
       if (snapshot !== latest) {
         latest = snapshot;
         watchStall();
         listener(snapshot);
       }
-      if (snapshot.kind === "running") events.looked(snapshot);
+      if (snapshot.kind === "running") events.polled(snapshot);
       else finish(snapshot);
     },
-    fail(error) {
+    onFailedWait(error) {
       tell(observation, (to) => to.polled?.({ error }));
-      let fault: OperationError | undefined;
-      try {
-        fault = tally.failed(error);
-      } catch (thrown) {
-        giveUpBy(thrown);
-        return;
-      }
-      const known = tracked.snapshot();
-      // Another look may have seen the end in the meantime.
-      if (known.kind !== "running") finish(known);
-      else if (fault !== undefined) giveUp(fault);
+      stats.recordFailedWait(error);
     },
+    onFailed,
+    onDeleted,
   });
-  return stop;
+  cleanUps.push(leave);
+  return following;
 }
 
-/** The error that the final state of an operation stands for, as an exception. */
+/** Returns the error that stands for a final state other than success. */
 export function errorOfFinal(
   snapshot: Exclude<FinalSnapshot, { kind: "succeeded" }>,
   report: WaitReport,
@@ -187,20 +226,30 @@ export function errorOfFinal(
 }
 
 /**
- * Ask for the cancellation, as far as that goes: what comes of it is not waited for, and
- * a wait that has ended in the meantime (`ended`) asks no more.
+ * Requests the cancellation. Each call is limited by `limitMs`, by default the `pollTimeoutMs`.
+ *
+ * @throws ConnectError of the last call.
  */
-async function askToCancel(
-  { core, name }: Pick<TrackedOperation, "core" | "name">,
+export function requestCancellation(
+  core: ClientCore,
+  name: string,
   ended: AbortSignal,
-): Promise<void> {
+  maxTries: number,
+  limitMs = core.settings.pollTimeoutMs,
+): Promise<unknown> {
   const { calls, settings } = core;
-  await callWithin(calls.clock, settings.pollTimeoutMs, ended, (signal) =>
-    calls.rpc.cancelOperation({ name }, { signal }),
-  ).catch(() => undefined);
+  const { isTransient } = settings.poll;
+  return withRetries(
+    core,
+    { maxTries, isRetryable: isTransient, timeoutMs: undefined, signal: ended },
+    () =>
+      callWithin(calls.clock, limitMs, ended, (signal) =>
+        calls.rpc.cancelOperation({ name }, { signal, timeoutMs: limitMs }),
+      ),
+  );
 }
 
-/** Calls `onProgress`, whose errors do not reach the wait. */
+/** Returns a function that calls `onProgress` and reports its first exception. */
 function createListener<Response, Metadata>({
   onProgress,
   onListenerError = (error) => console.error("connect-longrunning: onProgress threw", error),
@@ -215,16 +264,4 @@ function createListener<Response, Metadata>({
       tell(onListenerError, (to) => to(error));
     }
   };
-}
-
-function timedOut(name: string, limit: string, limitMs: number, polls: number): ConnectError {
-  const what = limit === "stallMs" ? "has not changed for" : "is not done after";
-  return errorWithInfo(
-    Code.DeadlineExceeded,
-    `operation "${name}" ${what} ${limitMs} ms (${polls} polls)`,
-    {
-      reason: "WAIT_TIMED_OUT",
-      metadata: { name, limit, limitMs: String(limitMs), polls: String(polls) },
-    },
-  );
 }

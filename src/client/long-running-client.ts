@@ -19,26 +19,34 @@ import type { ResumeToken } from "./resume-token.js";
 import { type StartOptions, startOperation } from "./start-operation.js";
 import type { ClientCore } from "./tracked-operation.js";
 
-/** A long-running method, ready to be called. */
+/** Starts the operations of one long-running method. */
 export interface StartMethod<I extends DescMessage, R extends DescMessage, M extends DescMessage> {
   /**
-   * Start an operation; resolves to its handle as soon as the server has accepted
-   * it. A `request_id` (AIP-155) that is empty is filled in.
+   * Starts an operation. Resolves with its handle as soon as the server has accepted it. Generates
+   * the `request_id` (AIP-155) if the request has such a field and it is empty.
    *
+   * @throws RangeError if `maxTries` is less than 1.
    * @throws ConnectError of the call.
+   * @throws OperationError of kind `malformed` if the operation is running and has no name.
    */
   (
     request: MessageInitShape<I>,
     options?: StartOptions,
   ): Promise<OperationHandle<MessageShape<R>, MessageShape<M>>>;
-  /** Take up an operation that this method started: as `OperationsClient.resume`. */
+  /**
+   * Resumes an operation that this method started, by its name or by a resume token.
+   *
+   * @throws OperationError of kind `invalid-token` before any call; of kind `gone` if the server does
+   *   not have the operation.
+   * @throws ConnectError of the call.
+   */
   resume(
     from: string | ResumeToken,
     options?: CallOptions,
   ): Promise<OperationHandle<MessageShape<R>, MessageShape<M>>>;
 }
 
-/** One function for each long-running method, under the name it was given. */
+/** A function for each long-running method, by the name that the caller gave it. */
 export type LongRunningClient<Methods extends Record<string, LongRunningMethod>> = {
   readonly [Name in keyof Methods]: Methods[Name] extends LongRunningMethod<
     infer I,
@@ -50,10 +58,17 @@ export type LongRunningClient<Methods extends Record<string, LongRunningMethod>>
 };
 
 /**
- * A typed client of long-running methods; they and google.longrunning.Operations
- * are called through the same transport.
+ * Creates a typed client of long-running methods. It calls the methods and
+ * google.longrunning.Operations through the same transport.
  *
- * @throws RangeError for an option out of its bounds.
+ * @throws RangeError if an option is out of bounds.
+ * @example
+ * const Print = longRunning(PrintService.method.print, {
+ *   response: PrintResponseSchema,
+ *   metadata: PrintMetadataSchema,
+ * });
+ * const client = createLongRunningClient({ print: Print }, transport);
+ * const { pages } = await (await client.print({ pages: 3 })).result();
  */
 export function createLongRunningClient<Methods extends Record<string, LongRunningMethod>>(
   methods: Methods,
@@ -61,12 +76,12 @@ export function createLongRunningClient<Methods extends Record<string, LongRunni
   options?: ClientOptions,
 ): LongRunningClient<Methods>;
 /**
- * The same for all methods of a service that return google.longrunning.Operation.
- * Their response and metadata types are looked up at run time, in the service's
- * file, what it imports, and `registry`; statically they are `Message`.
+ * Creates a client of all methods of a service that return google.longrunning.Operation. Their
+ * response and metadata types are resolved at run time, in the service's file, in the files that it
+ * imports, and in `registry`. Their static type is `Message`.
  *
- * @throws TypeError if the `operation_info` of one of them is missing, or names a
- *   type that is found nowhere (AIP-4210).
+ * @throws RangeError if an option is out of bounds.
+ * @throws TypeError if a method has no `operation_info`, or it names an unknown type (AIP-4210).
  */
 export function createLongRunningClient<Service extends DescService>(
   service: Service,
@@ -93,10 +108,13 @@ function startMethod(
   const { observer } = core.settings;
   const start = async (request: MessageInitShape<DescMessage>, options: StartOptions = {}) => {
     const started = await startOperation(transport, core, method, request, options);
-    const { operation, requestId } = started;
-    // The operation runs, and its caller gets the handle whatever the observer does.
-    const link = tell(observer, (to) => to.operationStarted?.(operation));
-    return createOperationHandle(core, method, operation, { isFresh: true, requestId, link });
+    // The caller gets the handle even if the observer throws.
+    const link = tell(observer, (to) => to.operationStarted?.(started.operation));
+    return createOperationHandle(core, method, started.operation, {
+      ...started,
+      startedHere: true,
+      link,
+    });
   };
   return Object.assign(start, {
     resume: (from: string | ResumeToken, options?: CallOptions) =>

@@ -3,16 +3,16 @@ import type { Operation } from "../protos.js";
 import type { Snapshot } from "./snapshot.js";
 
 /**
- * Hears of waits, for traces and metrics. What a function of it throws is dropped.
+ * Called on starts and waits, for traces and metrics. The client ignores exceptions of its methods.
  * `createTracingObserver` of `connect-longrunning/opentelemetry` makes one.
  */
 export interface WaitObserver {
   /**
-   * An operation was started. What this returns is handed to each of its waits as
+   * Called when an operation was started. Each wait for the operation receives the return value as
    * `link`.
    */
   operationStarted?(operation: Operation): unknown;
-  /** A wait began: a `result()`, an `outcome()`, or an iteration. */
+  /** Called when a wait begins: a `result()`, an `outcome()`, or an iteration. */
   waitStarted?(wait: ObservedWait): WaitObservation | undefined;
 }
 
@@ -21,41 +21,39 @@ export interface ObservedWait {
   readonly operationName: string;
   /** The method that started the operation, `package.Service/Method`. */
   readonly method: string;
-  /** What `operationStarted` returned in this process; undefined for one that was resumed. */
+  /** The return value of `operationStarted` in this process; undefined for a resumed operation. */
   readonly link: unknown;
 }
 
-/** Hears of one wait. */
+/** Observes one wait. */
 export interface WaitObservation {
-  /** A look at the operation came back. */
-  polled?(look: { readonly operation: Operation } | { readonly error: ConnectError }): void;
-  /** The wait is over. */
+  /** Called after each poll, with the operation or the poll's error. */
+  polled?(poll: { readonly operation: Operation } | { readonly error: ConnectError }): void;
+  /** Called when the wait has ended. */
   ended?(end: WaitEnd): void;
 }
 
-/** How a wait ended, and what it cost. */
+/** The end of a wait and its cost. */
 export interface WaitEnd {
-  /** Whether the operation was seen to be done. */
+  /** Whether a poll showed that the operation is done. */
   readonly done: boolean;
-  /** The latest state that was seen; final if `done`. */
+  /** The latest state; final if `done`. */
   readonly snapshot: Snapshot;
   /**
-   * What the wait ended with: the operation's own error, an OperationError that ended
-   * the wait alone, or what the caller's poll policy threw. Undefined for a response,
-   * and where the caller has left an iteration.
+   * The operation's own error, the OperationError that ended the wait, or the exception of the
+   * caller's poll policy. Undefined for a response, and if the caller left an iteration.
    */
   readonly error: ConnectError | undefined;
-  /** How often it looked. */
+  /** Number of polls, including failed ones. */
   readonly polls: number;
+  /** Duration of the wait, in milliseconds. */
   readonly elapsedMs: number;
-  /**
-   * How much of that was pauses between looks; time within WaitOperation is no pause.
-   */
+  /** Total of the pauses between polls, in milliseconds. A held WaitOperation call is not a pause. */
   readonly pausedMs: number;
   /**
-   * How long the end may have gone unseen in this wait: the pause before the look that
-   * showed it. 0 where the server held a WaitOperation call until then, and where this
-   * wait did not see the end come.
+   * Longest possible detection delay, in milliseconds: the pause before the poll that showed the
+   * final state. 0 if the server held a WaitOperation call, and if this wait did not poll the final
+   * state.
    */
   readonly overshootMs: number;
 }

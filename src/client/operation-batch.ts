@@ -3,77 +3,80 @@ import { callWithin } from "../internal/call-within.js";
 import { parseOperationName } from "../operation/name.js";
 import type { Operation } from "../protos.js";
 import { standardDetailsOf } from "../status/standard-details.js";
+import { isTooLarge, repeatedTokenReason } from "./errors.js";
+import type { Polled } from "./operation-calls.js";
 import { walkPages } from "./operation-list.js";
 import type { PollPolicy } from "./poll-policy.js";
-import { retryHintMs } from "./retry-hint.js";
+import { retryAfterMs, retryDelayMs } from "./retry-delay.js";
 import type { ClientCore } from "./tracked-operation.js";
 
-/** One operation among those that are looked at together. */
+/** One operation of a batch. */
 export interface BatchMember {
   readonly name: string;
-  /** Whether it still has to be looked at. */
+  /** The server asked for no poll before this monotonic time, in milliseconds. */
+  readonly notBeforeMs: number;
+  /** Whether the operation still has to be polled. */
   isOpen(): boolean;
-  /** Whether the server may not know it yet. */
+  /** Whether NOT_FOUND may come from a replica that does not have the operation yet. */
   mayLag(): boolean;
-  /** A look showed this. */
-  see(operation: Operation): void;
-  /** A look failed. Whether that is the end for this member is its own decision. */
-  fail(error: ConnectError): void;
+  /** Called with the result of each successful poll. */
+  onPolled(operation: Operation): void;
+  /** Called when a poll failed. The member decides whether it stays open. */
+  onFailed(error: ConnectError): void;
 }
 
-/** The operations of one client, looked at in rounds. */
+/** The operations of one client, polled in rounds. */
 export interface OperationBatch {
   /**
-   * Look once at every member that is open: by lists of their parents as far as that
-   * is worth it, at the rest one by one.
+   * Polls every open member once: by lists of their parents if that saves requests, the others
+   * individually. Resolves with the delay that the server asks for, in milliseconds, 0 if none.
    *
-   * @returns How long the server asks to be left alone, in milliseconds, if it does.
-   * @throws ConnectError `Code.Canceled` as soon as `signal` aborts; what the policy throws.
+   * @throws ConnectError CANCELLED as soon as `signal` aborts; exceptions of the policy.
    */
-  look(signal: AbortSignal): Promise<number | undefined>;
+  poll(signal: AbortSignal): Promise<number>;
 }
 
-/** How many requests are under way at once. */
+/** Most requests in progress at once. */
 const mostAtOnce = 10;
 
-/** Asked for in one page; a server may send fewer (AIP-158). */
+/** The page size of the lists; a server may return fewer (AIP-158). */
 const pageSize = 1000;
 
 /**
- * What a list costs: a page is a request, and so are this many operations on its pages,
- * since the server has to read and send them whether or not they are followed.
+ * The cost of a list: a page counts as one request, and so does this number of operations on its
+ * pages, because the server has to read and send them whether or not they are followed.
  */
 const operationsPerRequest = 100;
 
-/** How many rounds a parent whose list was dearer than single looks goes without it. */
+/** Number of rounds without a list after a list that cost more requests than single polls. */
 const roundsWithoutList = 10;
 
-/** After this many lists that failed in a row, a round is made by single looks. */
+/** Number of consecutive failed lists after which a round polls individually. */
 const mostFailedLists = 3;
 
-/** After this many single looks that failed in a row, a round leaves the server alone. */
+/** Number of consecutive failed single polls after which a round stops. */
 const mostFailedGets = 10;
 
-/** Clients whose server has said that it does not have ListOperations. */
+/** Clients whose server has responded to ListOperations with UNIMPLEMENTED. */
 const withoutList = new WeakSet<ClientCore>();
 
 /** The members under one parent. */
 interface Parent {
   readonly members: BatchMember[];
   /**
-   * The names that a list of it may go by, which depends on the service: the likeliest
-   * first. None where it cannot be listed.
+   * The names by which a service may list the parent, the likeliest first. Empty if it cannot be
+   * listed.
    */
   listNames: string[];
-  /** The first round that may list it again. */
+  /** The first round that may list the parent again. */
   listAgainAt: number;
   /** How many lists have failed in a row. */
   failedLists: number;
 }
 
 /**
- * @param filter Of the lists; empty for none.
- * @param policy Says which failures may pass.
+ * @param filter Filter of the lists; empty for none.
+ * @param policy Decides which failures are transient.
  */
 export function createOperationBatch(
   core: ClientCore,
@@ -85,31 +88,34 @@ export function createOperationBatch(
   const { clock, rpc } = calls;
   const { pollTimeoutMs } = settings;
   const parents = parentsOf(members);
-  /** The round in which each member was last looked at one by one. */
+  /** The round in which each member was last polled individually. */
   const triedAt = new Map<BatchMember, number>();
   let round = 0;
-  let hintMs: number | undefined;
+  let leastMs = 0;
 
-  /** What a call failed with, its hint noted; throws where it did not fail but was cut off. */
+  /** Returns the error of a call, and notes its retry delay. Throws if the call was aborted. */
   const failureOf = (thrown: unknown, signal: AbortSignal): ConnectError => {
     const error = ConnectError.from(thrown);
     if (signal.aborted) throw error;
-    const askedMs = retryHintMs(error, clock.nowMs());
-    if (askedMs !== undefined) hintMs = Math.max(hintMs ?? 0, askedMs);
+    leastMs = Math.max(leastMs, retryDelayMs(error, clock.nowMs()));
     return error;
   };
+  /** Notes the `Retry-After` of a good response. */
+  const onHeader = (header: Headers) => {
+    leastMs = Math.max(leastMs, retryAfterMs(header, clock.nowMs()));
+  };
 
-  /** List a parent until its members were seen; gives those to be looked at one by one. */
+  /** Lists a parent until the pages have shown its members. Resolves with the members to poll individually. */
   const list = async (parent: Parent, signal: AbortSignal): Promise<BatchMember[]> => {
     const unseen = new Set(parent.members.filter((member) => member.isOpen()));
     const followed = unseen.size;
     const [name] = parent.listNames;
     const mayList = name !== undefined && round >= parent.listAgainAt && !withoutList.has(core);
-    // To look at a single one is no dearer than a list, and says more.
+    // A single poll costs no more requests than a list, and its response is complete.
     if (!mayList || followed < 2) return [...unseen];
     const pages = walkPages({ name, filter, pageSize }, (page) =>
       callWithin(clock, pollTimeoutMs, signal, (own) =>
-        rpc.listOperations(page, { signal: own, timeoutMs: pollTimeoutMs }),
+        rpc.listOperations(page, { signal: own, timeoutMs: pollTimeoutMs, onHeader }),
       ),
     );
     let cost = 0;
@@ -120,7 +126,7 @@ export function createOperationBatch(
           const operation = shown.get(member.name);
           if (operation === undefined || !isWhole(operation)) continue;
           unseen.delete(member);
-          member.see(operation);
+          member.onPolled(operation);
         }
         cost += 1 + operations.length / operationsPerRequest;
         if (unseen.size === 0 || cost >= followed) break;
@@ -129,7 +135,7 @@ export function createOperationBatch(
       return listFailed(parent, [...unseen], failureOf(thrown, signal), signal);
     }
     parent.failedLists = 0;
-    // What was started a moment ago may be missing from this list and not from the next one.
+    // A lagging replica's list may not have an operation that the next list has.
     const isSettled = ![...unseen].some((member) => member.mayLag());
     if (isSettled && cost > followed - unseen.size) {
       parent.listAgainAt = round + 1 + roundsWithoutList;
@@ -137,7 +143,7 @@ export function createOperationBatch(
     return [...unseen];
   };
 
-  /** Draw the consequences; gives the members to be looked at one by one in this round. */
+  /** Handles a failed list. Resolves with the members to poll individually in this round. */
   const listFailed = async (
     parent: Parent,
     unseen: BatchMember[],
@@ -149,25 +155,28 @@ export function createOperationBatch(
       withoutList.add(core);
       return unseen;
     }
-    if (policy.isTransient(error) && !isEndless(error)) {
+    if (policy.isTransient(error) && !isEndless(error) && !isTooLarge(error)) {
       parent.failedLists += 1;
       if (parent.failedLists >= mostFailedLists) {
         parent.failedLists = 0;
         parent.listAgainAt = round + 2;
       }
-      for (const member of unseen) member.fail(error);
+      for (const member of unseen) member.onFailed(error);
       return [];
     }
     const isOfName = code === Code.InvalidArgument || code === Code.NotFound;
-    parent.listNames = isOfName ? parent.listNames.slice(1) : [];
+    const names = parent.listNames;
+    parent.listNames = isOfName ? names.slice(1) : [];
     if (parent.listNames.length > 0) return list(parent, signal);
     if (code !== Code.InvalidArgument || filter === "") return unseen;
-    // To go on without the caller's filter would cost many times what was asked for.
-    for (const member of unseen) member.fail(error);
+    // The members decide how often the server may refuse the filter.
+    parent.listNames = names;
+    // Polling without the caller's filter would cost many times the requests.
+    for (const member of unseen) member.onFailed(error);
     return [];
   };
 
-  /** Look at members one by one, those first for which it is longest ago. */
+  /** Polls members individually, those first whose last poll is the oldest. */
   const get = async (unseen: readonly BatchMember[], signal: AbortSignal) => {
     const lastTry = (member: BatchMember) => triedAt.get(member) ?? 0;
     const order = [...unseen].sort((one, other) => lastTry(one) - lastTry(other));
@@ -180,41 +189,42 @@ export function createOperationBatch(
         skipped.push(member);
         return;
       }
-      let operation: Operation;
+      let polled: Polled;
       try {
-        operation = await calls.get(member.name, signal);
+        polled = await calls.get(member.name, signal);
       } catch (thrown) {
         const error = failureOf(thrown, signal);
         const mayPass = error.code !== Code.NotFound && policy.isTransient(error);
         hasAnswered ||= !mayPass;
         failedInARow = mayPass ? failedInARow + 1 : 0;
-        const isBusy = mayPass && hintMs !== undefined;
-        // One that a busy server turned away comes first in the next round.
+        const isBusy = mayPass && leastMs > 0;
+        // A member that a busy server turned away comes first in the next round.
         if (!isBusy) triedAt.set(member, round);
         if (isBusy || failedInARow >= mostFailedGets) stoppedBy = error;
-        member.fail(error);
+        member.onFailed(error);
         return;
       }
       triedAt.set(member, round);
       hasAnswered = true;
       failedInARow = 0;
-      member.see(operation);
+      leastMs = Math.max(leastMs, polled.retryAfterMs);
+      member.onPolled(polled.operation);
     });
-    // Where others came through, those that were left out have not failed.
+    // The skipped members have not failed if other members got a response.
     if (stoppedBy === undefined || hasAnswered) return;
-    for (const member of skipped) member.fail(stoppedBy);
+    for (const member of skipped) member.onFailed(stoppedBy);
   };
 
   return {
-    async look(signal) {
+    async poll(signal) {
       round += 1;
-      hintMs = undefined;
+      leastMs = 0;
       const unseen: BatchMember[] = [];
       await eachOf(parents, async (parent) => {
         unseen.push(...(await list(parent, signal)));
       });
       await get(unseen, signal);
-      return hintMs;
+      return leastMs;
     },
   };
 }
@@ -238,19 +248,19 @@ function listNamesOf(parent: string | undefined): string[] {
   return parent === "" ? ["operations", ""] : [parent, `${parent}/operations`];
 }
 
-/** Whether a list may be believed: some servers leave the result out of it. */
+/** Whether an operation of a list is complete: some servers leave its result out. */
 function isWhole({ done, result }: Operation): boolean {
   return !done || result.case !== undefined;
 }
 
-/** Whether it is our own error for a list that goes round in a circle. */
+/** Whether the client itself found that the list has no end. */
 function isEndless(error: ConnectError): boolean {
-  return standardDetailsOf(error).errorInfo?.reason === "REPEATED_PAGE_TOKEN";
+  return standardDetailsOf(error).errorInfo?.reason === repeatedTokenReason;
 }
 
-/** Do the work for each item, a few of them at once. */
+/** Calls `work` for each item, for at most `mostAtOnce` of them at once. */
 async function eachOf<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
-  // All workers take from this one iterator.
+  // The workers share this iterator.
   const left = items.values();
   const worker = async () => {
     for (const item of left) await work(item);

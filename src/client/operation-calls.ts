@@ -1,62 +1,113 @@
-import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import { type Duration, durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, type ConnectError, type Transport } from "@connectrpc/connect";
 import { callWithin } from "../internal/call-within.js";
 import type { Clock } from "../internal/clock.js";
 import type { Operation } from "../protos.js";
+import { retryAfterMs } from "./retry-delay.js";
 import { createRoutedRpc, type OperationsRpc } from "./routed-rpc.js";
+import { createWaitLength, type WaitLength } from "./wait-length.js";
 
-/** The looks at the operations of one server, and what was learnt of it. */
+/** A successful poll. */
+export interface Polled {
+  readonly operation: Operation;
+  /** The response's `Retry-After`, in milliseconds; 0 if it has none. */
+  readonly retryAfterMs: number;
+}
+
+/** The polls of one client: single calls, and what the client has learnt about its server. */
 export interface OperationCalls {
   readonly rpc: OperationsRpc;
   readonly clock: Clock;
-  /** Whether the server may have WaitOperation: false once it has said that it has not. */
+  readonly waitLength: WaitLength;
+  /** Whether the server may have WaitOperation: false after it has responded UNIMPLEMENTED. */
   canWait(): boolean;
-  /** Look now, by GetOperation. */
-  get(name: string, signal: AbortSignal): Promise<Operation>;
   /**
-   * Look as soon as the operation is done, at the latest after `waitMs` milliseconds,
-   * by WaitOperation. A server may answer early. Undefined from a server that does
-   * not have the method.
+   * Returns how long a WaitOperation call may be held now, in milliseconds; 0 if the client must
+   * poll by GetOperation because its calls have failed or too many are held already.
    */
-  wait(name: string, waitMs: number, signal: AbortSignal): Promise<Operation | undefined>;
+  waitMs(): number;
+  /** Whether another poll was denied a held call since this was called last. */
+  isCrowded(): boolean;
+  /** Polls by GetOperation. `limitMs` defaults to the client's `pollTimeoutMs`. */
+  get(name: string, signal: AbortSignal, limitMs?: number): Promise<Polled>;
+  /**
+   * Polls by WaitOperation, which a server holds until the operation is done, for at most `heldMs`
+   * milliseconds. Resolves with undefined if the server does not have the method.
+   */
+  wait(name: string, heldMs: number, signal: AbortSignal): Promise<Polled | undefined>;
 }
 
 /** The limits of single calls. */
 export interface CallLimits {
-  /** Whether to try WaitOperation at all. */
+  /** Whether to call WaitOperation at all. */
   readonly tryWait: boolean;
-  /** How long an answer may take beyond the time that the server is asked to wait: whole milliseconds. */
+  readonly maxWaitCallMs: number;
+  readonly maxHeldWaits: number;
+  /** How long a response may take beyond the time that the call is held: whole milliseconds. */
   readonly pollTimeoutMs: number;
 }
 
 export function createOperationCalls(
   transport: Transport,
   clock: Clock,
-  { tryWait, pollTimeoutMs }: CallLimits,
+  { tryWait, maxWaitCallMs, maxHeldWaits, pollTimeoutMs }: CallLimits,
 ): OperationCalls {
   const rpc = createRoutedRpc(transport);
+  const waitLength = createWaitLength(clock, maxWaitCallMs);
   let canWait = tryWait;
+  let hasWaited = false;
+  let held = 0;
+  let isCrowded = false;
+
+  const poll = async (
+    method: "getOperation" | "waitOperation",
+    request: { name: string; timeout?: Duration },
+    outer: AbortSignal,
+    timeoutMs: number,
+  ): Promise<Polled> => {
+    let delayMs = 0;
+    const onHeader = (header: Headers) => {
+      delayMs = Math.max(delayMs, retryAfterMs(header, clock.nowMs()));
+    };
+    const operation = await callWithin(clock, timeoutMs, outer, (signal) =>
+      rpc[method](request, { signal, timeoutMs, onHeader, onTrailer: onHeader }),
+    );
+    return { operation, retryAfterMs: delayMs };
+  };
+
   return {
     rpc,
     clock,
+    waitLength,
     canWait: () => canWait,
-    get: (name, outer) =>
-      callWithin(clock, pollTimeoutMs, outer, (signal) =>
-        rpc.getOperation({ name }, { signal, timeoutMs: pollTimeoutMs }),
-      ),
-    async wait(name, waitMs, outer) {
-      // gRPC's timeout header holds whole numbers, and Connect passes on what it is given.
-      const wholeMs = Math.ceil(waitMs);
-      const timeoutMs = wholeMs + pollTimeoutMs;
-      const timeout = durationFromMs(wholeMs);
+    waitMs() {
+      const ms = canWait ? waitLength.nextMs() : 0;
+      if (ms === 0 || held < maxHeldWaits) return ms;
+      isCrowded = true;
+      return 0;
+    },
+    isCrowded() {
+      const was = isCrowded;
+      isCrowded = false;
+      return was;
+    },
+    get: (name, signal, limitMs = pollTimeoutMs) => poll("getOperation", { name }, signal, limitMs),
+    async wait(name, heldMs, signal) {
+      // gRPC's timeout header holds whole numbers, and Connect does not round.
+      const wholeMs = Math.ceil(heldMs);
+      const request = { name, timeout: durationFromMs(wholeMs) };
+      held += 1;
       try {
-        return await callWithin(clock, timeoutMs, outer, (signal) =>
-          rpc.waitOperation({ name, timeout }, { signal, timeoutMs }),
-        );
+        const polled = await poll("waitOperation", request, signal, wholeMs + pollTimeoutMs);
+        hasWaited = true;
+        return polled;
       } catch (error) {
-        if ((error as ConnectError).code !== Code.Unimplemented) throw error;
+        // After a success it is a proxy's 404 page, not the server.
+        if (hasWaited || (error as ConnectError).code !== Code.Unimplemented) throw error;
         canWait = false;
         return undefined;
+      } finally {
+        held -= 1;
       }
     },
   };

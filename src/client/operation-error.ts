@@ -3,18 +3,19 @@ import type { ResumeToken } from "./resume-token.js";
 import type { Snapshot } from "./snapshot.js";
 
 /**
- * What a wait met.
+ * Why a wait ended without a response.
  *
- * - `failed`: the operation ended with an error. Its code, message and details are
- *   those of the operation's google.rpc.Status.
- * - `cancelled`: the same with code CANCELLED: somebody had it cancelled.
- * - `malformed`: it is done, and its result is missing or cannot be read.
- * - `unexpected-type`: it is done, and its response is of another type than declared.
- * - `gone`: the server does not know it any more: deleted or expired.
- * - `poll`: asking for it failed. That says nothing of the operation.
- * - `timeout`: the caller's time was up. That says nothing of the operation either.
+ * - `failed`: the operation ended with an error. The code, the message and the details are those of
+ *   the operation's google.rpc.Status.
+ * - `cancelled`: the operation ended with the code CANCELLED.
+ * - `malformed`: the operation is done and its result is missing or unreadable, or a start returned a
+ *   running operation without a name.
+ * - `unexpected-type`: the operation is done, and its response has another type than declared.
+ * - `gone`: the server does not have the operation: it was deleted or has expired.
+ * - `poll`: polling failed. The operation may still be running.
+ * - `timeout`: a limit of the wait expired. The operation may still be running.
  * - `aborted`: the caller's signal aborted; its reason is the `cause`.
- * - `invalid-token`: a resume token is not one, or is of another method.
+ * - `invalid-token`: a resume token is malformed, or belongs to another method.
  */
 export type OperationErrorKind =
   | "failed"
@@ -27,31 +28,36 @@ export type OperationErrorKind =
   | "aborted"
   | "invalid-token";
 
-/** What is known of the wait that an error ended. */
+/** The state of a wait when an error ended it. */
 export interface WaitReport {
-  /** Name of the operation; empty for an invalid token that has none. */
+  /** Name of the operation; empty if the error is about a token or a start without a name. */
   readonly operationName: string;
-  /** The latest state that was seen; undefined for an invalid token. */
+  /** The latest state; undefined if no poll has succeeded. */
   readonly snapshot: Snapshot | undefined;
-  /** How often this wait looked, the looks that failed included. */
+  /** Number of polls of this wait, including failed ones. */
   readonly polls: number;
-  /** How many of them failed in a row at the end. */
+  /** Number of consecutive failed polls at the end. */
   readonly consecutiveFailures: number;
-  /** What the last look that failed met, if one did. */
+  /** The error of the last failed poll, if a poll has failed. */
   readonly lastPollError: ConnectError | undefined;
-  /** How long this wait lasted, in milliseconds. */
+  /** Duration of this wait, in milliseconds. */
   readonly elapsedMs: number;
-  /** Takes the operation up again, here or in another process; undefined for an invalid token. */
+  /** Resumes the operation, here or in another process; undefined for an invalid token. */
   readonly resumeToken: ResumeToken | undefined;
 }
 
 /**
- * A wait ended without a response. `kind` says which of the many reasons it was;
- * `code`, `rawMessage`, `details` and `findDetails()` are those of the operation's
- * google.rpc.Status or of the call that failed.
+ * A wait that ended without a response. `kind` says why. `code`, `rawMessage`, `details` and
+ * `findDetails()` are those of the operation's google.rpc.Status or of the call that failed.
  *
- * It is a ConnectError to every `instanceof ConnectError`, for which Connect asks
- * that its `name` stays "ConnectError".
+ * It is an instance of ConnectError. Its `name` is "ConnectError", because Connect's own `instanceof`
+ * requires that.
+ *
+ * @example
+ * const result = await handle.result({ timeoutMs: 60_000 }).catch((error: unknown) => {
+ *   if (error instanceof OperationError && error.kind === "timeout") return error.resumeToken;
+ *   throw error;
+ * });
  */
 export class OperationError extends ConnectError implements WaitReport {
   declare readonly kind: OperationErrorKind;
@@ -63,20 +69,20 @@ export class OperationError extends ConnectError implements WaitReport {
   declare readonly elapsedMs: number;
   declare readonly resumeToken: ResumeToken | undefined;
 
-  /** @param error Gives code, message, details, headers and cause. */
+  /** @param error Supplies code, message, details, headers and cause. */
   constructor(kind: OperationErrorKind, error: ConnectError, report: WaitReport) {
     super(error.rawMessage, error.code, error.metadata, undefined, error.cause);
     this.details = error.details;
     Object.assign(this, report, { kind });
   }
 
-  // ConnectError's own test takes every ConnectError, which is not enough here.
+  // The inherited check accepts every ConnectError.
   static override [Symbol.hasInstance](value: unknown): boolean {
     return value instanceof ConnectError && "kind" in value && "operationName" in value;
   }
 }
 
-/** The report of an error that came before there was anything to wait for. */
+/** Returns the report of an error before the first wait. */
 export function withoutWait(
   operationName: string,
   resumeToken?: ResumeToken,

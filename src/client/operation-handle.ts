@@ -2,75 +2,93 @@ import type { DescMessage, Message, MessageShape } from "@bufbuild/protobuf";
 import type { CallOptions } from "@connectrpc/connect";
 import type { LongRunningMethod } from "../operation/long-running.js";
 import type { Operation } from "../protos.js";
-import { errorOfFinal, followOperation } from "./follow-operation.js";
+import { errorOfFinal, followOperation, requestCancellation } from "./follow-operation.js";
 import type { WaitReport } from "./operation-error.js";
 import type { ResumeToken } from "./resume-token.js";
 import type { FinalSnapshot, Snapshot } from "./snapshot.js";
 import {
   type ClientCore,
+  deleteOperation,
   type HandleOrigin,
-  keepInside,
+  keepTracked,
   type TrackedOperation,
   trackOperation,
 } from "./tracked-operation.js";
 import { type WaitOptions, type WatchOptions, waitLimits } from "./wait-options.js";
 
 /**
- * One operation on a server. Awaiting a handle gives the handle; nothing is asked
- * of the server before somebody iterates it or waits for its end. All who do share
- * one loop of polls, each with its own signal and limits.
+ * One operation on a server. A handle is not thenable: awaiting it returns the handle. It calls the
+ * server only while it is iterated or waited for. All waits for an operation share one loop of
+ * polls, each with its own signal and limits.
  *
- * Iterating it yields the states it is seen in, the present one first and the
- * final one last; `break` stops the looking, and the operation goes on.
+ * Iterating it yields the operation's states, the current one first and the final one last. `break`
+ * stops the polling; the operation goes on.
+ *
+ * @example
+ * const handle = await client.print({ pages: 3 });
+ * for await (const { kind, metadata } of handle) console.log(kind, metadata?.pagesPrinted);
+ * const { pages } = await handle.result();
  */
 export interface OperationHandle<Response = Message, Metadata = Message>
   extends AsyncIterable<Snapshot<Response, Metadata>> {
   /** The operation's name on the server. */
   readonly name: string;
-  /** The latest state that was seen through this handle; final once it is done. */
+  /** The latest state that a poll of this handle returned. */
   readonly snapshot: Snapshot<Response, Metadata>;
-  /** Takes the operation up again, here or in another process. */
+  /** Resumes the operation, here or in another process. */
   readonly resumeToken: ResumeToken;
   /**
-   * Wait for the response. Once the operation is done every further call settles
-   * at once, from memory. After any error the handle can be used on.
+   * Waits for the response. Once the operation is done every further call settles from memory. The
+   * handle can be used after any error.
    *
-   * @throws RangeError for an option out of its bounds, as all waits do.
-   * @throws OperationError; its `kind` says whether the operation ended without a
-   *   response or the wait ended without the operation.
+   * @throws RangeError if an option is out of bounds.
+   * @throws OperationError Its `kind` says whether the operation ended without a response, or the
+   *   wait ended before the operation.
    */
   result(options?: WaitOptions<Response, Metadata>): Promise<Response>;
   /**
-   * Wait for the end, whatever it is: also a failure is a value here.
+   * Waits until the operation is done and resolves with its final snapshot, including a failure or a
+   * cancellation.
    *
    * @throws OperationError of kind `gone`, `poll`, `timeout` or `aborted`.
    */
   outcome(options?: WaitOptions<Response, Metadata>): Promise<FinalSnapshot<Response, Metadata>>;
   /**
-   * The states it is seen in, as iterating does, with options. Whoever takes them
-   * slowly gets the latest one and misses those between.
+   * Iterates over the operation's states, like iterating over the handle, with options. A slow
+   * consumer receives the latest state and skips the ones in between.
    *
-   * @throws OperationError of kind `gone`, `poll`, `timeout` or `aborted`, from the
-   *   iteration.
+   * @throws OperationError of kind `gone`, `poll`, `timeout` or `aborted`, from the iteration.
    */
   watch(options?: WatchOptions<Response, Metadata>): AsyncIterable<Snapshot<Response, Metadata>>;
   /**
-   * Ask the server to cancel it; resolves when the server has taken note. Whether
-   * it worked shows in the outcome.
+   * Requests the cancellation. Resolves when the server has accepted the request; the outcome shows
+   * whether the operation was cancelled.
+   *
+   * @throws ConnectError of the call.
    */
   cancel(options?: CallOptions): Promise<void>;
   /**
-   * Ask the server to cancel it, then wait for the end: `cancelled`, or `succeeded`
-   * where the work was faster.
+   * Requests the cancellation, then waits until the operation is done. The outcome is `cancelled`,
+   * or another kind, such as `succeeded`, if the operation ended first. A request that fails with a
+   * transient error is sent up to three times.
    *
-   * @throws ConnectError of the request to cancel; then what `outcome` throws.
+   * @throws ConnectError of the request, if that fails and the operation is still running.
+   * @throws OperationError of kind `gone`, `poll`, `timeout` or `aborted`.
    */
   cancelAndWait(
     options?: WaitOptions<Response, Metadata>,
   ): Promise<FinalSnapshot<Response, Metadata>>;
-  /** Tell the server that nobody wants the result any more; the work goes on. */
+  /**
+   * Deletes the operation on the server. Its work is not cancelled. This client's waits for it end
+   * with kind `gone`.
+   *
+   * @throws ConnectError of the call.
+   */
   delete(options?: CallOptions): Promise<void>;
 }
+
+/** How often `cancelAndWait` sends its request, if that fails with a transient error. */
+const maxCancelTries = 3;
 
 /** @internal */
 export function createOperationHandle<R extends DescMessage, M extends DescMessage>(
@@ -89,7 +107,7 @@ export function createOperationHandle<R extends DescMessage, M extends DescMessa
     new Promise<{ final: FinalSnapshot<Response, Metadata>; report: WaitReport }>(
       (resolve, reject) => {
         followOperation(tracked, options, false, {
-          looked: () => undefined,
+          polled: () => undefined,
           done: (final, report) => resolve({ final, report }),
           gaveUp: reject,
         });
@@ -98,12 +116,9 @@ export function createOperationHandle<R extends DescMessage, M extends DescMessa
   const outcome = async (options: WaitOptions<Response, Metadata> = {}) =>
     (await end(options)).final;
   const watch = (options: WatchOptions<Response, Metadata> = {}) => {
-    // Here, so that it is the call that a bad option fails and not the first step.
+    // Validated here so that `watch()` throws, not the first iteration.
     waitLimits(options, core.settings);
     return { [Symbol.asyncIterator]: () => watchOperation(tracked, options) };
-  };
-  const cancel = async (options?: CallOptions) => {
-    await rpc.cancelOperation({ name }, options);
   };
 
   const handle: OperationHandle<Response, Metadata> = {
@@ -120,20 +135,42 @@ export function createOperationHandle<R extends DescMessage, M extends DescMessa
     outcome,
     watch,
     [Symbol.asyncIterator]: () => watchOperation(tracked, {}),
-    cancel,
-    async cancelAndWait(options = {}) {
-      await cancel(options.signal && { signal: options.signal });
-      return outcome(options);
+    async cancel(options) {
+      await rpc.cancelOperation({ name }, options);
     },
+    cancelAndWait: (options = {}) =>
+      new Promise((resolve, reject) => {
+        let refusal: unknown;
+        const refuse = (error: unknown) => {
+          wait.stop();
+          reject(error);
+        };
+        const wait = followOperation(tracked, options, false, {
+          // The operation goes on after the request has failed.
+          polled: () => refusal !== undefined && refuse(refusal),
+          done: resolve,
+          gaveUp: reject,
+        });
+        if (options.signal?.aborted || tracked.snapshot().kind !== "running") return;
+        requestCancellation(core, name, wait.ended, maxCancelTries).catch(async (error) => {
+          if (wait.ended.aborted) return;
+          // The operation may have ended before the request came: its state decides.
+          const isKnown = await wait.pollNow(core.settings.pollTimeoutMs);
+          if (wait.ended.aborted) return;
+          if (isKnown) refuse(error);
+          else refusal = error;
+        });
+      }),
     async delete(options) {
-      await rpc.deleteOperation({ name }, options);
+      await deleteOperation(core, name, options);
+      tracked.onDeleted();
     },
   };
-  keepInside(handle, tracked);
+  keepTracked(handle, tracked);
   return handle;
 }
 
-/** The states of an operation, the present one first. Following begins with the first step. */
+/** Iterates over the states of an operation, the current one first. The first `next()` begins the wait. */
 function watchOperation<Response, Metadata>(
   tracked: TrackedOperation<Response, Metadata>,
   options: WatchOptions<Response, Metadata>,
@@ -142,7 +179,7 @@ function watchOperation<Response, Metadata>(
   const states = statesOf(tracked, options, left.signal);
   return {
     next: () => states.next(),
-    // A generator that waits for its next state would return only when that has come.
+    // A generator that awaits its next state would not return before that state.
     return() {
       left.abort();
       return states.return();
@@ -155,7 +192,7 @@ async function* statesOf<Response, Metadata>(
   options: WatchOptions<Response, Metadata>,
   left: AbortSignal,
 ): AsyncGenerator<Snapshot<Response, Metadata>, void> {
-  /** What has not been yielded yet: the latest state, or how it ended. */
+  /** The latest state, until it is yielded. */
   let pending: Snapshot<Response, Metadata> | undefined = tracked.snapshot();
   let failure: { error: unknown } | undefined;
   let isOver = false;
@@ -166,11 +203,11 @@ async function* statesOf<Response, Metadata>(
     if (options.everyPoll || snapshot !== yielded) pending = snapshot;
     wake();
   };
-  const stop = followOperation(tracked, options, true, {
-    looked: put,
+  const { stop } = followOperation(tracked, options, true, {
+    polled: put,
     done(snapshot) {
       isOver = true;
-      // The state that was there from the start is yielded once.
+      // An operation that was done from the start has one state.
       if (snapshot !== yielded) pending = snapshot;
       wake();
     },

@@ -1,50 +1,48 @@
-import { type CallOptions, Code, type ConnectError } from "@connectrpc/connect";
+import type { CallOptions } from "@connectrpc/connect";
 import type { ListOperationsResponse, Operation } from "../protos.js";
-import { errorWithInfo } from "../status/error-info.js";
+import { repeatedPageToken } from "./errors.js";
 import type { Filter } from "./filter.js";
 import type { OperationCalls } from "./operation-calls.js";
 
 /**
- * Which operations to list, as google.longrunning.ListOperationsRequest says it. What is
- * left out is the server's to decide.
+ * Fields of google.longrunning.ListOperationsRequest. The server decides about those that are left
+ * out.
  */
 export interface ListRequest {
   /**
-   * The parent, as `{parent}` or `{parent}/operations`, depending on the service;
-   * empty or `operations` where operations have none. Default: empty.
+   * The parent, as `{parent}` or `{parent}/operations`, depending on the service; empty or
+   * `operations` for a service whose operations have no parent. Default: empty.
    */
   name?: string | undefined;
-  /** Which ones (AIP-160); the `filter` tag puts values in safely. Default: all. */
+  /** Filter (AIP-160); the `filter` tag quotes and escapes values. Default: no filter. */
   filter?: string | Filter | undefined;
-  /** Most operations in one page; a server may send fewer. Default: the server's. */
+  /** Most operations in a page; a server may return fewer. Default: the server's. */
   pageSize?: number | undefined;
-  /** Where to begin: a token of the same list, with the same filter. Default: at its start. */
+  /** First page: a page token of the same list with the same filter. Default: the list's start. */
   pageToken?: string | undefined;
   /**
-   * Whether places that cannot be reached are named in the page's `unreachable`,
-   * instead of failing the call (AIP-217); a server may refuse it. Default: false.
+   * Whether a page names unreachable places in `unreachable` instead of failing the call (AIP-217). A
+   * server may refuse it. Default: false.
    */
   returnPartialSuccess?: boolean | undefined;
 }
 
 /**
- * The operations of a list, walked lazily: no page is asked for before it is
- * needed, and `break` asks for no more. Only an empty page token is the end; an
- * empty page is not. Iterating it twice lists twice.
+ * The operations of a list, read lazily: the client requests a page only when it is needed, and
+ * `break` ends the requests. Only an empty page token ends the list; a page may be empty. Each
+ * iteration lists anew.
  *
- * The iteration throws the ConnectError of the call that failed, and one with
- * `Code.Internal`, reason `REPEATED_PAGE_TOKEN`, for a server that would send the
- * walk round in a circle.
+ * The iteration throws the ConnectError of the call that failed. It throws INTERNAL, reason
+ * `REPEATED_PAGE_TOKEN`, if the server returns a page token twice.
  */
 export interface OperationList extends AsyncIterable<Operation> {
   /**
-   * Where the latest walk stands: the token of the page that it is giving out or that it
-   * failed at, empty for the first one. `list({ ...request, pageToken })` goes on
-   * from there, which shows that page again and loses nothing. Undefined once the walk
-   * has come to the end.
+   * The token of the page that the latest iteration yields or failed at, empty for the first page.
+   * `list({ ...request, pageToken })` continues there and yields that page again. Undefined after the
+   * last page.
    */
   readonly pageToken: string | undefined;
-  /** Page by page, as the server sends them, with what was `unreachable`. */
+  /** Iterates over the pages as the server sends them, with their `unreachable`. */
   pages(): AsyncIterable<ListOperationsResponse>;
 }
 
@@ -54,7 +52,7 @@ export function createOperationList(
   request: ListRequest,
   options: CallOptions | undefined,
 ): OperationList {
-  // All pages are asked for alike, whatever the caller does with the request later.
+  // A copy: the caller may change the request between two pages.
   const fixed = { ...request };
   const first = fixed.pageToken ?? "";
   let pageToken: string | undefined = first;
@@ -77,7 +75,7 @@ export function createOperationList(
   };
 }
 
-/** One page of a list, to be asked for. */
+/** The request for one page of a list. */
 export interface PageRequest extends ListRequest {
   readonly name: string;
   readonly filter: string;
@@ -85,10 +83,10 @@ export interface PageRequest extends ListRequest {
 }
 
 /**
- * The pages of a list up to the empty token, the only sign of the end (AIP-158).
+ * Iterates over the pages of a list until the empty page token (AIP-158).
  *
  * @internal
- * @param fetch Asks for one page.
+ * @param fetch Requests one page.
  */
 export async function* walkPages(
   request: ListRequest,
@@ -98,19 +96,11 @@ export async function* walkPages(
   const asked = new Set<string>();
   let { pageToken = "" } = request;
   do {
-    // A token stands for a place in the list, so one that comes again comes for ever.
+    // A token is a position in the list: the second time would not be the last.
     if (asked.has(pageToken)) throw repeatedPageToken(pageToken);
     asked.add(pageToken);
     const page = await fetch({ ...request, name, filter: String(filter), pageToken });
     yield page;
     pageToken = page.nextPageToken;
   } while (pageToken !== "");
-}
-
-function repeatedPageToken(pageToken: string): ConnectError {
-  return errorWithInfo(
-    Code.Internal,
-    `the server gave the page token "${pageToken}" a second time, so that its list has no end`,
-    { reason: "REPEATED_PAGE_TOKEN", metadata: { pageToken } },
-  );
 }

@@ -11,33 +11,41 @@ import { createOperationHandle, type OperationHandle } from "./operation-handle.
 import { createOperationList, type ListRequest, type OperationList } from "./operation-list.js";
 import { readResumeToken } from "./read-resume-token.js";
 import { createResumeToken, type ResumeToken } from "./resume-token.js";
-import type { ClientCore } from "./tracked-operation.js";
+import { withRetries } from "./retries.js";
+import { retryAfterMs } from "./retry-delay.js";
+import { type ClientCore, deleteOperation } from "./tracked-operation.js";
 
 /**
- * A client of google.longrunning.Operations, for any server that has it. What an
- * RPC rejects with is passed on: a ConnectError.
+ * A client of google.longrunning.Operations, for any server that implements it. The methods reject
+ * with the ConnectError of the call. A name that UTF-8 cannot encode is INVALID_ARGUMENT.
  */
 export interface OperationsClient {
-  /** The latest state of an operation. */
+  /** Returns the latest state of an operation. */
   get(name: string, options?: CallOptions): Promise<Operation>;
-  /** The operations of a parent; all that the request leaves out is the server's default. */
+  /** Lists the operations of a parent. The server decides about fields that the request leaves out. */
   list(request?: ListRequest, options?: CallOptions): OperationList;
   /**
-   * One WaitOperation call: the state as soon as the operation is done, or the
-   * latest one when `timeoutMs` (milliseconds; default: the server's limit) is
-   * over, or earlier as the server likes. A handle's `result()` waits to the end.
+   * Calls WaitOperation once. Resolves with the final state as soon as the operation is done, with
+   * the latest state after `timeoutMs` (milliseconds; default: the server's limit), or earlier if the
+   * server chooses to. `result()` of a handle waits until the operation is done.
+   *
+   * @throws RangeError if `timeoutMs` is out of bounds.
    */
   wait(name: string, timeoutMs?: number, options?: CallOptions): Promise<Operation>;
-  /** Ask the server to cancel an operation; resolves when it has taken note. */
+  /** Requests the cancellation. Resolves when the server has accepted the request. */
   cancel(name: string, options?: CallOptions): Promise<void>;
-  /** Tell the server that nobody wants the result any more; the work goes on. */
+  /**
+   * Deletes an operation on the server. Its work is not cancelled. This client's waits for it end
+   * with kind `gone`.
+   */
   delete(name: string, options?: CallOptions): Promise<void>;
   /**
-   * Take up an operation in the state that it has now, by its name or by the token
-   * of a handle or an error, parsed from JSON.
+   * Resumes an operation by its name, or by the resume token of a handle or an error. Polls it once;
+   * a poll that fails with a transient error is sent up to three times.
    *
-   * @throws OperationError `invalid-token` before anything is asked of the server;
-   *   `gone` if the server does not know the operation.
+   * @throws OperationError of kind `invalid-token` before any call; of kind `gone` if the server does
+   *   not have the operation.
+   * @throws ConnectError of the call.
    */
   resume<R extends DescMessage, M extends DescMessage>(
     method: LongRunningMethod<DescMessage, R, M>,
@@ -47,9 +55,14 @@ export interface OperationsClient {
 }
 
 /**
- * Make a client of the operations that a transport leads to.
+ * Creates a client of the operations of one server.
  *
- * @throws RangeError for an option out of its bounds, naming it.
+ * @throws RangeError if an option is out of bounds, with its name.
+ * @example
+ * const operations = createOperationsClient(transport);
+ * for await (const { name, done } of operations.list({ name: "printers/7" })) {
+ *   if (!done) await operations.cancel(name);
+ * }
  */
 export function createOperationsClient(
   transport: Transport,
@@ -70,9 +83,7 @@ export function createOperationsClient(
     async cancel(name, callOptions) {
       await rpc.cancelOperation({ name }, callOptions);
     },
-    async delete(name, callOptions) {
-      await rpc.deleteOperation({ name }, callOptions);
-    },
+    delete: (name, callOptions) => deleteOperation(core, name, callOptions),
     resume: (method, from, callOptions) => resumeOperation(core, method, from, callOptions),
   };
 }
@@ -92,19 +103,42 @@ export async function resumeOperation<R extends DescMessage, M extends DescMessa
   core: ClientCore,
   method: LongRunningMethod<DescMessage, R, M>,
   from: string | ResumeToken,
-  options: CallOptions | undefined,
+  options: CallOptions = {},
 ): Promise<OperationHandle<MessageShape<R>, MessageShape<M>>> {
   const token =
     typeof from === "string"
       ? createResumeToken(method, from, undefined)
       : readResumeToken(from, method);
   const { name, requestId } = token;
+  const { calls, settings } = core;
+  const { timeoutMs = 0, signal } = options;
+  let delayMs = 0;
+  const retries = {
+    maxTries: 3,
+    isRetryable: settings.poll.isTransient,
+    // Connect takes 0 and less for no limit.
+    timeoutMs: timeoutMs > 0 ? timeoutMs : undefined,
+    signal,
+  };
   try {
-    const first = await core.calls.rpc.getOperation({ name }, options);
+    const first = await withRetries(core, retries, (leftMs) =>
+      calls.rpc.getOperation(
+        { name },
+        {
+          ...options,
+          timeoutMs: leftMs ?? options.timeoutMs,
+          onHeader(header) {
+            delayMs = retryAfterMs(header, calls.clock.nowMs());
+            options.onHeader?.(header);
+          },
+        },
+      ),
+    );
     return createOperationHandle(core, method, first, {
-      isFresh: false,
+      startedHere: false,
       requestId,
       link: undefined,
+      retryAfterMs: delayMs,
     });
   } catch (thrown) {
     const error = ConnectError.from(thrown);

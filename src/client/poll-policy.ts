@@ -1,42 +1,50 @@
 import { Code, type ConnectError } from "@connectrpc/connect";
 import { inRange, longestMs } from "../internal/option-bounds.js";
 
-/** When to look at an operation again. Callers may bring one of their own. */
+/** Decides when the client polls again. Callers may implement their own. */
 export interface PollPolicy {
   /**
-   * The delay before look number `poll`, in milliseconds, at least 1: 1 for the
-   * first look of a wait, and one more for each after it, failed ones included.
+   * Returns the delay before poll number `poll`, in milliseconds, at least 1. The first poll of a
+   * wait has number 1; failed polls count.
    */
   delayMs(poll: number): number;
   /**
-   * Whether a look that failed this way is worth another one. What it says of
-   * UNIMPLEMENTED for WaitOperation and of NOT_FOUND is not asked for.
+   * Returns whether a poll that failed with `error` should be repeated. Not called for NOT_FOUND,
+   * nor for a failed WaitOperation, which GetOperation follows. INVALID_ARGUMENT and UNIMPLEMENTED,
+   * by which Connect's transports also report a proxy's page or a response that was cut off, end a
+   * wait when they come three times without a success in between, even if this returns false.
    */
   isTransient(error: ConnectError): boolean;
 }
 
-/** The fields of the usual policy: exponential back-off with jitter. All may be left out. */
+/** Options of the default poll policy, exponential back-off with jitter. All fields are optional. */
 export interface BackoffOptions {
-  /** Delay before the first look, in milliseconds, at least 1. Default: 1000, or the longest if that is less. */
+  /**
+   * Delay before the first poll, in milliseconds, at least 1. Default: 1000, or `maxDelayMs` if that
+   * is less.
+   */
   initialDelayMs?: number | undefined;
-  /** Longest delay, in milliseconds, at least the first. Default: 20,000. */
+  /** Longest delay, in milliseconds, at least `initialDelayMs`. Default: 20,000. */
   maxDelayMs?: number | undefined;
-  /** Each delay is the one before times this; at least 1. Default: 1.5. */
+  /** Factor from each delay to the next, at least 1. Default: 1.5. */
   multiplier?: number | undefined;
   /**
-   * How much of a delay is left to chance, from 0 to 1: each is cut by a random
-   * share of at most this, so that many clients do not come at once. Default: 0.2.
+   * Largest share of a delay that chance cuts off, from 0 to 1, so that many clients do not poll at
+   * the same time. Default: 0.2.
    */
   jitter?: number | undefined;
-  /** Where chance comes from: a number from 0 up to 1. Default: `Math.random`. */
+  /** Returns a random number from 0 up to 1. Default: `Math.random`. */
   random?: (() => number) | undefined;
 }
 
 /**
- * The usual policy. It looks again after every failure that may pass by itself:
- * the server or a proxy was away, the connection broke, the look took too long.
+ * Returns the default poll policy. It repeats a poll after each transient failure: the server or a
+ * proxy was unavailable, the connection broke, or the poll took too long.
  *
- * @throws RangeError for an option out of its bounds, naming it.
+ * @throws RangeError if an option is out of bounds, with its name.
+ * @example
+ * const poll = createBackoff({ initialDelayMs: 200, maxDelayMs: 5000 });
+ * const client = createOperationsClient(transport, { poll });
  */
 export function createBackoff(options: BackoffOptions = {}): PollPolicy {
   const initialDelayMs = inRange(
@@ -56,25 +64,24 @@ export function createBackoff(options: BackoffOptions = {}): PollPolicy {
   const random = options.random ?? Math.random;
   return {
     delayMs(poll) {
-      // Beyond the largest number this is infinite, and the longest delay holds.
+      // Infinite for a large number of polls, so that the longest delay applies.
       const fullMs = Math.min(initialDelayMs * multiplier ** (poll - 1), maxDelayMs);
       return fullMs * (1 - jitter * random());
     },
-    isTransient: ({ code }) => transientCodes.has(code),
+    isTransient: ({ code }) => isTransientCode(code),
   };
 }
 
-/** A policy, of whichever form the caller gave. */
+/** Returns the policy that the caller gave, or makes one from its options. */
 export function pollPolicyOf(options: PollPolicy | BackoffOptions | undefined): PollPolicy {
   return options !== undefined && "delayMs" in options ? options : createBackoff(options);
 }
 
 /**
- * Codes of a failed look that say nothing lasting. Looking is idempotent, so more
- * of them are worth another try than AIP-194 allows for calls that act. Connect
- * makes ABORTED of a reset connection, UNKNOWN or INTERNAL of what a proxy or fetch
- * say, and CANCELLED of a stream that the server reset; our own aborts are not
- * taken for failures.
+ * Codes of a failed poll that may succeed later. Polling is idempotent, so it is repeated after more
+ * of them than AIP-194 allows for calls that act. Connect maps a reset connection to ABORTED, the
+ * errors of a proxy or of fetch to UNKNOWN or INTERNAL, and a stream that the server reset to
+ * CANCELLED. The client's own aborts do not count as failures.
  */
 const transientCodes: ReadonlySet<Code> = new Set([
   Code.Canceled,
@@ -85,3 +92,7 @@ const transientCodes: ReadonlySet<Code> = new Set([
   Code.Internal,
   Code.Unavailable,
 ]);
+
+export function isTransientCode(code: Code): boolean {
+  return transientCodes.has(code);
+}

@@ -1,42 +1,32 @@
-import { Code } from "@connectrpc/connect";
 import type { LongRunningMethod } from "../operation/long-running.js";
-import { isResourceName } from "../operation/name.js";
-import { errorWithInfo } from "../status/error-info.js";
+import { invalidToken } from "./errors.js";
 import { OperationError, withoutWait } from "./operation-error.js";
 import { createResumeToken, type ResumeToken } from "./resume-token.js";
 
 /**
- * Check a token, parsed from JSON or not, against the method it should be of.
+ * Checks a parsed token against the method that is expected to have started the operation.
  *
- * @throws OperationError of kind `invalid-token`, `Code.InvalidArgument`.
+ * @throws OperationError INVALID_ARGUMENT, kind `invalid-token`, if the token is malformed or belongs
+ *   to another method.
  */
 export function readResumeToken(token: unknown, method: LongRunningMethod): ResumeToken {
-  if (typeof token !== "object" || token === null) throw invalidToken("it is no object", "");
-  const { v, name, requestId, ...types } = token as Partial<Record<keyof ResumeToken, unknown>>;
+  const read = typeof token === "object" && token !== null ? token : {};
+  const { v, name, requestId, ...types } = read as Partial<Record<keyof ResumeToken, unknown>>;
   const shown = typeof name === "string" ? name : "";
-  if (v !== 1) throw invalidToken(`its layout is ${String(v)}, and only 1 is known`, shown);
-  if (typeof name !== "string" || !isResourceName(name)) {
-    throw invalidToken("it has no operation's name", shown);
-  }
-  const expected = createResumeToken(method, name, undefined);
+  const fault = (why: string) =>
+    new OperationError("invalid-token", invalidToken(why), withoutWait(shown));
+  if (read !== token) throw fault("it is not an object");
+  if (v !== 1) throw fault(`its version is ${String(v)}, expected 1`);
+  // Not checked further: servers have names of other forms than AIP-122's.
+  if (shown === "") throw fault("it has no name of an operation");
+  const expected = createResumeToken(method, shown, undefined);
   for (const field of ["method", "response", "metadata"] as const) {
     if (types[field] !== expected[field]) {
-      throw invalidToken(
-        `its ${field} is ${String(types[field])}, where ${expected[field]} is expected`,
-        shown,
-      );
+      throw fault(`its ${field} is ${String(types[field])}, expected ${expected[field]}`);
     }
   }
   if (requestId !== undefined && typeof requestId !== "string") {
-    throw invalidToken("its request id is no string", shown);
+    throw fault("its requestId is not a string");
   }
-  return createResumeToken(method, name, requestId);
-}
-
-function invalidToken(why: string, operationName: string): OperationError {
-  const error = errorWithInfo(Code.InvalidArgument, `this is no resume token: ${why}`, {
-    reason: "INVALID_RESUME_TOKEN",
-    metadata: { why },
-  });
-  return new OperationError("invalid-token", error, withoutWait(operationName));
+  return createResumeToken(method, shown, requestId);
 }

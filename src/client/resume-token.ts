@@ -1,22 +1,22 @@
 import { fullName, type LongRunningMethod } from "../operation/long-running.js";
 
 /**
- * All that another process needs to take an operation up again, as plain JSON. It
- * holds no headers and no other secret; whoever has it still needs the server's
- * leave to see the operation.
+ * Identifies an operation for another process, as plain JSON; docs/reference/resume-tokens.md
+ * specifies the format. It contains no headers and no secret: a process that has it still needs the
+ * server's permission to read the operation.
  */
 export interface ResumeToken {
-  /** Layout of the token. */
+  /** Version of the format. */
   readonly v: 1;
   /** The method that started the operation, `package.Service/Method`. */
   readonly method: string;
-  /** Full name of the response's type. */
+  /** Full name of the response type. */
   readonly response: string;
-  /** Full name of the metadata's type. */
+  /** Full name of the metadata type. */
   readonly metadata: string;
   /** Name of the operation. */
   readonly name: string;
-  /** The AIP-155 request id of its start; absent where that had none. */
+  /** The AIP-155 request id of the start. Missing if the start had none. */
   readonly requestId?: string;
 }
 

@@ -5,11 +5,14 @@ import { type Outcome, type OutcomeOptions, outcomeOf } from "../operation/outco
 import type { Operation } from "../protos.js";
 
 /**
- * A state that an operation was seen in. It does not change, and all who watch
- * through one handle get the same object for the same state.
+ * A state of an operation, as a poll returned it. Snapshots are frozen. All waits of one handle
+ * receive the same object for the same state.
  */
 export type Snapshot<Response = Message, Metadata = Message> = Outcome<Response, Metadata> & {
-  /** The Operation as the server sent it; raw payloads are in here. */
+  /**
+   * The Operation as the server sent it, with packed payloads. An empty name is filled in with the
+   * requested one.
+   */
   readonly operation: Operation;
 };
 
@@ -27,7 +30,7 @@ export function snapshotOf<R extends DescMessage, M extends DescMessage>(
   return Object.freeze({ ...outcomeOf(operation, types, options), operation });
 }
 
-/** Whether two Operations of one name say the same: as far along, with the same metadata. */
+/** Whether two Operations of one name have the same `done` and the same metadata. */
 export function isSameState(one: Operation, other: Operation): boolean {
   if (one.done !== other.done) return false;
   const [a, b] = [one.metadata, other.metadata];

@@ -1,22 +1,23 @@
 import { create, type DescMessage, isMessage, type MessageInitShape } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
-import { type CallOptions, Code, ConnectError, type Transport } from "@connectrpc/connect";
+import { type CallOptions, Code, type Transport } from "@connectrpc/connect";
 import { inRange } from "../internal/option-bounds.js";
 import { stringField } from "../internal/scalar-field.js";
-import { sleep } from "../internal/sleep.js";
 import { fullName, type LongRunningMethod } from "../operation/long-running.js";
 import { type Operation, OperationSchema } from "../protos.js";
 import { createRequestId } from "./create-request-id.js";
-import { retryHintMs } from "./retry-hint.js";
+import { namelessOperation } from "./errors.js";
+import { OperationError, withoutWait } from "./operation-error.js";
+import { withRetries } from "./retries.js";
+import { retryAfterMs } from "./retry-delay.js";
 import type { ClientCore } from "./tracked-operation.js";
 
-/** Options of a start; they hold for the start alone and not for the polls that follow. */
+/** Options of a start. They apply to the start alone, not to the polls after it. */
 export interface StartOptions extends CallOptions {
   /**
-   * How often the start is called in all while it fails with UNAVAILABLE. At least 1. Default: 3.
-   *
-   * A request without a `request_id` field is called once, because the server could not
-   * recognize a second call as the same start (AIP-155, AIP-194).
+   * Most calls of a start that fails with UNAVAILABLE, at least 1, if the request has a `request_id`,
+   * by which the server recognizes them as one (AIP-155, AIP-194). A start without one is never
+   * repeated. `timeoutMs` limits all of them together. Default: 3.
    */
   maxTries?: number | undefined;
 }
@@ -24,69 +25,67 @@ export interface StartOptions extends CallOptions {
 /** A start that the server has accepted. */
 export interface StartedOperation {
   readonly operation: Operation;
-  /** Undefined where the request has no such field. */
+  /** Undefined if the request has no such field. */
   readonly requestId: string | undefined;
+  /** The response's `Retry-After`, in milliseconds; 0 if it has none. */
+  readonly retryAfterMs: number;
 }
 
 /**
- * Start an operation, once: its request gets a `request_id` of its own where it has
- * such a field and the caller left it empty, and every try sends the same one.
+ * Starts an operation once: each call of the start sends the same `request_id`, which is generated
+ * if the caller left the field empty.
+ *
+ * @throws OperationError of kind `malformed` if the operation is running and has no name.
  */
 export async function startOperation(
   transport: Transport,
-  { calls, settings }: ClientCore,
+  core: ClientCore,
   { method }: LongRunningMethod,
   init: MessageInitShape<DescMessage>,
   options: StartOptions,
 ): Promise<StartedOperation> {
   const { maxTries = 3, ...callOptions } = options;
   inRange("maxTries", maxTries, 1);
-  const request = create(method.input, init);
+  let request = create(method.input, init);
   const field = stringField(method.input, "request_id");
   let requestId: string | undefined;
   if (field !== undefined) {
-    // A message that the caller handed in is left as it is.
+    // The caller's message is not changed.
     const fields = reflect(method.input, create(method.input, { ...request }));
     requestId = String(fields.get(field)) || createRequestId();
     fields.set(field, requestId);
-    const operation = await withRetries(() => call(transport, method, fields.message, callOptions));
-    return { operation, requestId };
+    request = fields.message;
   }
-  return { operation: await call(transport, method, request, callOptions), requestId };
-
-  async function withRetries(attempt: () => Promise<Operation>): Promise<Operation> {
-    for (let tried = 1; ; tried += 1) {
-      try {
-        return await attempt();
-      } catch (thrown) {
-        const error = ConnectError.from(thrown);
-        if (error.code !== Code.Unavailable || tried >= maxTries) throw error;
-        const delayMs = retryHintMs(error, calls.clock.nowMs()) ?? settings.poll.delayMs(tried);
-        await sleep(calls.clock, delayMs, options.signal);
-      }
+  const { timeoutMs = 0 } = options;
+  const retries = {
+    maxTries: field === undefined ? 1 : maxTries,
+    isRetryable: ({ code }: { code: Code }) => code === Code.Unavailable,
+    // Connect takes 0 and less for no limit.
+    timeoutMs: timeoutMs > 0 ? timeoutMs : undefined,
+    signal: options.signal,
+  };
+  return withRetries(core, retries, async (leftMs) => {
+    const { signal, headers, contextValues } = callOptions;
+    const limitMs = leftMs ?? callOptions.timeoutMs;
+    const response = await transport.unary(
+      method,
+      signal,
+      limitMs,
+      headers,
+      request,
+      contextValues,
+    );
+    options.onHeader?.(response.header);
+    options.onTrailer?.(response.trailer);
+    const { message: operation } = response;
+    // A project's own copy of the proto is accepted too: the full name decides.
+    if (!isMessage(operation, OperationSchema)) {
+      throw new TypeError(`${fullName(method)} returned ${operation.$typeName}, not an Operation`);
     }
-  }
-}
-
-async function call(
-  transport: Transport,
-  method: LongRunningMethod["method"],
-  request: MessageInitShape<DescMessage>,
-  options: CallOptions,
-): Promise<Operation> {
-  const { signal, timeoutMs, headers, contextValues } = options;
-  const response = await transport.unary(
-    method,
-    signal,
-    timeoutMs,
-    headers,
-    request,
-    contextValues,
-  );
-  options.onHeader?.(response.header);
-  options.onTrailer?.(response.trailer);
-  const { message } = response;
-  // Also one of a project's own copy of the proto: it is the name that counts.
-  if (isMessage(message, OperationSchema)) return message;
-  throw new TypeError(`${fullName(method)} returned a ${message.$typeName}, not an Operation`);
+    if (operation.name === "" && !operation.done) {
+      throw new OperationError("malformed", namelessOperation(fullName(method)), withoutWait(""));
+    }
+    const delayMs = retryAfterMs(response.header, core.calls.clock.nowMs());
+    return { operation, requestId, retryAfterMs: delayMs };
+  });
 }

@@ -1,4 +1,6 @@
 import type { DescMessage, Message, MessageShape } from "@bufbuild/protobuf";
+import type { CallOptions } from "@connectrpc/connect";
+import { monotonicMs } from "../internal/clock.js";
 import type { LongRunningMethod } from "../operation/long-running.js";
 import type { Operation } from "../protos.js";
 import type { ClientSettings } from "./client-options.js";
@@ -7,38 +9,48 @@ import { createOperationPoller, type OperationPoller } from "./operation-poller.
 import { createResumeToken, type ResumeToken } from "./resume-token.js";
 import { isSameState, type Snapshot, snapshotOf } from "./snapshot.js";
 
-/** What all handles of one client share. */
+/** The state that all handles of one client share. */
 export interface ClientCore {
   readonly calls: OperationCalls;
   readonly settings: ClientSettings;
-  /** The poll loops that somebody follows, by the operation's name. */
+  /** The poll loops that have followers, by the operation's name. */
   readonly pollers: Map<string, OperationPoller>;
 }
 
 /** Where a handle came from. */
 export interface HandleOrigin {
-  /** Whether it was started here, a moment ago, and not taken up by its name. */
-  readonly isFresh: boolean;
-  /** The AIP-155 request id of the start; undefined where it had none. */
+  /** Whether this client has just started the operation. False for one resumed by its name. */
+  readonly startedHere: boolean;
+  /** The AIP-155 request id of the start; undefined if it had none. */
   readonly requestId: string | undefined;
-  /** What the observer made of the start. */
+  /** The value that the observer returned for the start. */
   readonly link: unknown;
+  /** The `Retry-After` of the response that showed the operation, in milliseconds. */
+  readonly retryAfterMs: number;
 }
 
-/** What one handle knows of its operation. */
+/** The state of one handle. */
 export interface TrackedOperation<Response = Message, Metadata = Message> {
   readonly core: ClientCore;
   readonly method: LongRunningMethod;
   readonly name: string;
   readonly resumeToken: ResumeToken;
   readonly link: unknown;
+  /** The server asked for no poll before this monotonic time, in milliseconds. */
+  readonly notBeforeMs: number;
   /** The latest state. */
   snapshot(): Snapshot<Response, Metadata>;
-  /** Take note of a look; the same state gives the same snapshot, and what is done stays so. */
-  see(operation: Operation): Snapshot<Response, Metadata>;
-  /** Whether NOT_FOUND may come from a replica that does not know of the start yet. */
+  /**
+   * Records a successful poll. The same state returns the same snapshot, and a final state is never
+   * replaced.
+   */
+  onPolled(operation: Operation): Snapshot<Response, Metadata>;
+  /** Whether NOT_FOUND may come from a replica that does not have the operation yet. */
   mayLag(): boolean;
-  /** The one poll loop of this operation's name. */
+  /** Records that this handle has deleted the operation. */
+  onDeleted(): void;
+  isDeleted(): boolean;
+  /** Returns the poll loop of this operation's name. */
   poller(): OperationPoller;
 }
 
@@ -50,46 +62,70 @@ export function trackOperation<R extends DescMessage, M extends DescMessage>(
 ): TrackedOperation<MessageShape<R>, MessageShape<M>> {
   const { calls, settings, pollers } = core;
   const { name } = first;
-  const lagUntilMs = calls.clock.nowMs() + settings.notFoundGraceMs;
+  const nowMs = monotonicMs(calls.clock);
+  const lagUntilMs = nowMs + settings.notFoundGraceMs;
   let snapshot = snapshotOf(first, method, settings.outcome);
-  let wasSeen = !origin.isFresh;
+  let wasPolled = !origin.startedHere;
+  let isDeleted = false;
   return {
     core,
     method,
     name,
     resumeToken: createResumeToken(method, name, origin.requestId),
     link: origin.link,
+    notBeforeMs: nowMs + origin.retryAfterMs,
     snapshot: () => snapshot,
-    see(operation) {
-      wasSeen = true;
-      // A replica that lags behind may still say that it runs.
+    onPolled(operation) {
+      wasPolled = true;
+      // A lagging replica may return an older state.
       if (snapshot.kind === "running" && !isSameState(snapshot.operation, operation)) {
         snapshot = snapshotOf(operation, method, settings.outcome);
       }
       return snapshot;
     },
-    mayLag: () => !wasSeen && calls.clock.nowMs() < lagUntilMs,
+    mayLag: () => !wasPolled && monotonicMs(calls.clock) < lagUntilMs,
+    onDeleted() {
+      isDeleted = true;
+      wasPolled = true;
+    },
+    isDeleted: () => isDeleted,
     poller() {
       const shared = pollers.get(name);
       if (shared !== undefined) return shared;
-      const { waitSliceMs } = settings;
       const onIdle = () => pollers.delete(name);
-      const poller = createOperationPoller(calls, { name, waitSliceMs, onIdle });
+      const poller = createOperationPoller(calls, { name, onIdle });
       pollers.set(name, poller);
       return poller;
     },
   };
 }
 
-/** What is inside of each handle, for what follows many of them. */
-const insideOf = new WeakMap<object, TrackedOperation<unknown, unknown>>();
-
-/** @internal Let `trackedOf` find what is inside of a handle. */
-export function keepInside(handle: object, tracked: TrackedOperation<unknown, unknown>): void {
-  insideOf.set(handle, tracked);
+/** Deletes an operation on the server, and ends the client's waits for it. */
+export async function deleteOperation(
+  { calls, pollers }: ClientCore,
+  name: string,
+  options: CallOptions | undefined,
+): Promise<void> {
+  await calls.rpc.deleteOperation({ name }, options);
+  pollers.get(name)?.deleted();
 }
 
-/** @internal Undefined for an object that this copy of the package did not make. */
+/**
+ * Returns the time limit of the calls that a wait makes after its own limit has expired: 1 s, or
+ * `pollTimeoutMs` if that is less. In milliseconds.
+ */
+export function lastCallMs({ settings }: ClientCore): number {
+  return Math.min(1000, settings.pollTimeoutMs);
+}
+
+const trackedByHandle = new WeakMap<object, TrackedOperation<unknown, unknown>>();
+
+/** @internal Makes the state of a handle available to `trackedOf`. */
+export function keepTracked(handle: object, tracked: TrackedOperation<unknown, unknown>): void {
+  trackedByHandle.set(handle, tracked);
+}
+
+/** @internal Returns undefined for an object that this copy of the package did not make. */
 export function trackedOf(handle: object): TrackedOperation<unknown, unknown> | undefined {
-  return insideOf.get(handle);
+  return trackedByHandle.get(handle);
 }

@@ -4,57 +4,58 @@ import type { ClientSettings } from "./client-options.js";
 import { type BackoffOptions, type PollPolicy, pollPolicyOf } from "./poll-policy.js";
 import type { Snapshot } from "./snapshot.js";
 
-/** How long to wait, and how often to look. Every field may be left out. */
+/** Options of a wait. All fields are optional. */
 export interface WaitOptions<Response = Message, Metadata = Message> {
   /**
-   * Stops the waiting with an OperationError of kind `aborted`. The operation keeps
-   * running on the server; `cancel()` asks the server to stop it.
+   * Ends the wait with an OperationError of kind `aborted`. The operation keeps running on the
+   * server; `cancel()` requests its cancellation.
    */
   signal?: AbortSignal | undefined;
   /**
-   * Longest time to wait, in milliseconds. When it is over there is one last look,
-   * and then an OperationError of kind `timeout`. Default: without end.
+   * Time limit of the wait. When it expires, the client polls once more, for at most 1 s; if the
+   * operation is still running, the wait rejects with an OperationError of kind `timeout`. In
+   * milliseconds. Default: no limit.
    */
   timeoutMs?: number | undefined;
   /**
-   * Longest time without a change of `done` or of the metadata, in milliseconds;
-   * then as for `timeoutMs`. Default: without end.
+   * Longest time without a change of `done` or of the metadata. The wait then ends like at
+   * `timeoutMs`. In milliseconds. Default: no limit.
    */
   stallMs?: number | undefined;
   /**
-   * What becomes of the operation when the time is up: it is left alone, or its
-   * cancellation is asked for before the wait ends. Default: `"leave"`.
+   * Whether the client requests the cancellation of the operation before the wait ends with kind
+   * `timeout`. It waits for at most 1 s for the response. Default: `"leave"`.
    */
   onTimeout?: "leave" | "cancel" | undefined;
   /**
-   * When to look again, where the server has no WaitOperation or states on the way
-   * matter. Default: the client's.
+   * Poll policy of this wait, for servers without WaitOperation and for states before the final one.
+   * Default: `ClientOptions.poll`.
    */
   poll?: PollPolicy | BackoffOptions | undefined;
-  /** Called with every new state, the final one included. */
+  /** Called with every new state, including the final one. */
   onProgress?: ((snapshot: Snapshot<Response, Metadata>) => void) | undefined;
   /**
-   * Called with the first error that `onProgress` throws; the wait goes on.
-   * Default: prints it to the console.
+   * Called with the first exception of `onProgress`. The wait goes on. Default: prints it to the
+   * console.
    */
   onListenerError?: ((error: unknown) => void) | undefined;
 }
 
-/** The same for an iteration. */
+/** Options of an iteration. All fields are optional. */
 export interface WatchOptions<Response = Message, Metadata = Message>
   extends WaitOptions<Response, Metadata> {
-  /** Yield the state of every look, also one that says what the last one said. Default: false. */
+  /** Whether to yield the state of every poll, even an unchanged one. Default: false. */
   everyPoll?: boolean | undefined;
 }
 
-/** The limits of a wait, checked and with defaults filled in. */
+/** The limits of a wait, checked and with defaults. */
 export interface WaitLimits {
   readonly policy: PollPolicy;
   readonly timeoutMs: number | undefined;
   readonly stallMs: number | undefined;
 }
 
-/** @throws RangeError for an option out of its bounds, naming it. */
+/** @throws RangeError if an option is out of bounds, with its name. */
 export function waitLimits(
   { poll, timeoutMs, stallMs }: Pick<WaitOptions, "poll" | "timeoutMs" | "stallMs">,
   settings: ClientSettings,

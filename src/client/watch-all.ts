@@ -1,86 +1,91 @@
-import { Code, ConnectError } from "@connectrpc/connect";
+import { ConnectError } from "@connectrpc/connect";
+import { onAbort } from "../internal/on-abort.js";
 import { tell } from "../internal/tell.js";
 import { fullName } from "../operation/long-running.js";
 import type { Operation } from "../protos.js";
-import { errorWithInfo } from "../status/error-info.js";
 import { type ClientRounds, createClientRounds } from "./client-rounds.js";
+import { deletedHere, waitAborted, waitTimedOut } from "./errors.js";
 import type { Filter } from "./filter.js";
-import { createLookTally, type LookTally, waitAborted } from "./look-tally.js";
 import type { BatchMember } from "./operation-batch.js";
 import type { OperationError } from "./operation-error.js";
 import type { OperationHandle } from "./operation-handle.js";
 import type { BackoffOptions, PollPolicy } from "./poll-policy.js";
+import { createPollStats, type PollStats } from "./poll-stats.js";
 import type { Snapshot } from "./snapshot.js";
 import { type ClientCore, type TrackedOperation, trackedOf } from "./tracked-operation.js";
 import { waitLimits } from "./wait-options.js";
 
-/** How to follow many operations. Every field may be left out. */
+/** Options of `watchAll`. All fields are optional. */
 export interface WatchAllOptions {
   /**
-   * Stops the following, at once, with an OperationError of kind `aborted`. The
-   * operations keep running on the server.
+   * Ends the iteration at once with an OperationError of kind `aborted`. The operations keep running
+   * on the server.
    */
   signal?: AbortSignal | undefined;
   /**
-   * Longest time to follow them, in milliseconds. When it is over there is one last
-   * look, and then an OperationError of kind `timeout`. Default: without end.
+   * Time limit of the iteration. When it expires, the client polls once more, for at most 1 s; if an
+   * operation is still running, the iteration throws an OperationError of kind `timeout`. In
+   * milliseconds. Default: no limit.
    */
   timeoutMs?: number | undefined;
-  /** When to look again. Default: the policy of the handles' client. */
+  /** Poll policy. Default: that of the handles' client. */
   poll?: PollPolicy | BackoffOptions | undefined;
   /**
-   * Which operations the lists show (AIP-160), for parents with many others; the
-   * `filter` tag makes one. It saves work and changes no outcome: what the lists do not
-   * show is looked at one by one. Default: all of a parent.
+   * Filter of the list requests (AIP-160), for parents with many other operations. Reduces traffic
+   * only: operations that the filter hides are polled individually. Default: no filter.
    */
   filter?: string | Filter | undefined;
 }
 
 /**
- * What became of one of many operations: a state, or the error by which it could not be
- * followed any further. Nothing comes of it after its final state or its error.
+ * A state of one of many operations, or the error that ended its polling. An operation has no update
+ * after its final state or its error.
  */
 export type OperationUpdate<H extends OperationHandle<unknown, unknown>> =
   | {
       readonly handle: H;
-      /** The state that it was seen in. */
+      /** The state. */
       readonly snapshot: H["snapshot"];
       readonly error?: undefined;
     }
   | {
       readonly handle: H;
       /**
-       * `gone`: the server does not know it any more. `poll`: asking for it failed, for
-       * good or too often; the handle can be used on.
+       * Kind `gone`: the server does not have the operation. Kind `poll`: polling failed; the handle
+       * can be used again.
        */
       readonly error: OperationError;
       readonly snapshot?: undefined;
     };
 
 /**
- * Follow many operations with few requests, to the end of them all: one list of a parent
- * shows up to a thousand. Yields their present states first, then each state as it is
- * seen, the final one always; whoever takes them slowly misses those between. What one of
- * them ends with is an update as well, and the others go on. The handles take note of all
- * that is seen, so that `snapshot` and `result()` settle from memory afterwards. They may
- * be of different methods and clients. `break` stops the looking.
+ * Follows many operations with few requests until all are done. Yields their current states first,
+ * then each new state, and always the final one. A slow consumer skips states in between. An
+ * operation that fails is an update too, and the others go on. The handles record the states, so
+ * that `snapshot` and `result()` settle from memory afterwards. They may be of different methods and
+ * clients. `break` stops the polling.
  *
- * All operations of a client are looked at in rounds, after delays as for a single wait by
- * GetOperation, with at most 10 requests at once:
+ * The operations of a client are polled in rounds, after the delays of a single wait by GetOperation,
+ * with at most 10 requests at once:
  *
- * - A parent with two or more of them is listed, by pages of 1000, until all were seen,
- *   and no longer than that is cheaper than single looks: a page counts as one request, and
- *   so do 100 operations on its pages. Where a list was dearer, ten rounds do without.
- * - What a list did not show is looked at by GetOperation. So is everything at a server
- *   whose ListOperations is UNIMPLEMENTED, which its client remembers, or fails for good,
- *   as by PERMISSION_DENIED; and in one round after three lists that failed in a row.
- * - Failures that may pass are borne as by single waits, each operation counting its own. A
- *   filter that the server calls INVALID_ARGUMENT is an error of the operations.
+ * - A parent with two or more of them is listed, by pages of 1000, until all of them were on a page,
+ *   as long as that costs fewer requests than single polls. A page counts as one request, and so do
+ *   100 operations on its pages. After a list that cost more, ten rounds poll individually.
+ * - Operations that a list did not show are polled by GetOperation. So are all operations of a server
+ *   whose ListOperations responds with UNIMPLEMENTED, which the client remembers, or with another
+ *   permanent error, such as PERMISSION_DENIED; and in one round after three consecutive failed lists.
+ * - Transient errors are tolerated as in single waits, counted for each operation. A filter that the
+ *   server rejects with INVALID_ARGUMENT is an error of the operations.
  *
- * @throws TypeError for a handle that no client of this package made.
- * @throws RangeError for an option out of its bounds, naming it.
- * @throws OperationError of kind `timeout` or `aborted`, from the iteration. It names the
- *   first operation that is not done.
+ * @throws TypeError if a handle was not made by a client of this package.
+ * @throws RangeError if an option is out of bounds, with its name.
+ * @throws OperationError of kind `timeout` or `aborted`, from the iteration. It names the first
+ *   operation that is not done.
+ * @example
+ * for await (const { handle, snapshot, error } of watchAll(handles)) {
+ *   if (error !== undefined) console.error(handle.name, error.message);
+ *   else if (snapshot.kind !== "running") console.log(handle.name, snapshot.kind);
+ * }
  */
 export function watchAll<H extends OperationHandle<unknown, unknown>>(
   handles: Iterable<H>,
@@ -90,21 +95,21 @@ export function watchAll<H extends OperationHandle<unknown, unknown>>(
   for (const handle of handles) {
     const inside = trackedOf(handle);
     if (inside === undefined) {
-      throw new TypeError(`the handle of "${handle.name}" is of no client of this package`);
+      throw new TypeError(`no client of this package made the handle of "${handle.name}"`);
     }
-    // Here, so that it is the call that a bad option fails and not the first step.
+    // Validated here so that `watchAll()` throws, not the first iteration.
     waitLimits(options, inside.core.settings);
     tracked.set(handle, inside);
   }
   return { [Symbol.asyncIterator]: () => followAll(tracked, options) };
 }
 
-/** One operation that is followed. */
+/** An operation that is followed. */
 interface Followed<H extends OperationHandle<unknown, unknown>> extends BatchMember {
-  readonly tally: LookTally;
-  /** What there is to yield of it, once. */
+  readonly stats: PollStats;
+  /** Returns the updates to yield, once. */
   take(): OperationUpdate<H>[];
-  /** Nobody follows it any more. */
+  /** Called when the iteration has ended. */
   leave(error: unknown): void;
 }
 
@@ -116,7 +121,7 @@ function followAll<H extends OperationHandle<unknown, unknown>>(
   const updates = updatesOf(handles, options, left.signal);
   return {
     next: () => updates.next(),
-    // A generator that waits for its next update would return only when that has come.
+    // A generator that awaits its next update would not return before that update.
     return() {
       left.abort();
       return updates.return();
@@ -131,7 +136,7 @@ async function* updatesOf<H extends OperationHandle<unknown, unknown>>(
 ): AsyncGenerator<OperationUpdate<H>, void> {
   const { signal } = options;
   const filter = String(options.filter ?? "");
-  /** Those with something to yield, the longest unheard first. */
+  /** Operations with updates to yield, the oldest update first. */
   const changed = new Set<Followed<H>>();
   const over = new AbortController();
   let failure: { error: unknown } | undefined;
@@ -155,7 +160,7 @@ async function* updatesOf<H extends OperationHandle<unknown, unknown>>(
   const end = (error?: unknown) => {
     if (over.signal.aborted) return;
     if (error !== undefined) failure = { error };
-    signal?.removeEventListener("abort", onAbort);
+    forget?.();
     left.removeEventListener("abort", onLeft);
     over.abort();
     for (const member of followed) member.leave(error);
@@ -166,21 +171,21 @@ async function* updatesOf<H extends OperationHandle<unknown, unknown>>(
     end();
   };
   const openOnes = () => followed.filter((member) => member.isOpen());
-  const onAbort = () => {
+  const aborted = () => {
     const open = openOnes();
-    // Whoever aborts what is under way does not want to hear any more.
+    // A caller that aborts wants no further updates.
     if (open.length > 0) changed.clear();
-    end(open[0]?.tally.fault("aborted", waitAborted(named(open), signal?.reason)));
+    end(open[0]?.stats.fault("aborted", waitAborted(named(open), signal?.reason)));
   };
-  /** All clients have come to an end: of their operations, or of the time. */
+  /** Called when the rounds of all clients have ended, by their operations or by the time limit. */
   const onEnd = () => {
     const open = openOnes();
-    end(open[0]?.tally.fault("timeout", timedOut(open, options.timeoutMs)));
+    end(open[0]?.stats.fault("timeout", timedOut(open, options.timeoutMs)));
   };
 
   left.addEventListener("abort", onLeft, { once: true });
-  if (signal?.aborted) onAbort();
-  else signal?.addEventListener("abort", onAbort, { once: true });
+  const forget = signal?.aborted ? undefined : signal && onAbort(signal, aborted);
+  if (signal?.aborted) aborted();
   Promise.all([...clients.values()].map((client) => client.run(filter, over.signal))).then(
     onEnd,
     end,
@@ -208,7 +213,7 @@ function follow<H extends OperationHandle<unknown, unknown>>(
   client: ClientRounds,
   changed: () => void,
 ): Followed<H> {
-  const tally = createLookTally(tracked, client.policy);
+  const stats = createPollStats(tracked, client.policy);
   const { observer } = tracked.core.settings;
   let latest = tracked.snapshot();
   let pending: OperationUpdate<H>[] = [{ handle, snapshot: latest }];
@@ -230,46 +235,50 @@ function follow<H extends OperationHandle<unknown, unknown>>(
         done,
         snapshot: latest as Snapshot,
         error: error === undefined ? undefined : ConnectError.from(error),
-        polls: tally.polls(),
-        elapsedMs: tally.elapsedMs(),
+        polls: stats.polls(),
+        elapsedMs: stats.elapsedMs(),
         pausedMs: client.pausedMs(),
-        overshootMs: done && tally.polls() > 0 ? client.lastPauseMs() : 0,
+        overshootMs: done && stats.polls() > 0 ? client.lastPauseMs() : 0,
       }),
     );
   };
   const note = (snapshot: Snapshot<unknown, unknown>) => {
     if (snapshot !== latest) {
       latest = snapshot;
-      // Whoever is slow gets the latest state.
+      // A slow consumer gets the latest state.
       pending = [{ handle, snapshot }];
       changed();
     }
     if (latest.kind !== "running") close("error" in latest ? latest.error : undefined);
   };
   note(latest);
+  const giveUp = (error: OperationError) => {
+    pending.push({ handle, error });
+    changed();
+    close(error);
+  };
 
   return {
     name: tracked.name,
-    tally,
+    stats,
+    notBeforeMs: tracked.notBeforeMs,
     mayLag: tracked.mayLag,
     isOpen() {
-      // Others may have seen the end in the meantime.
+      // Another wait of the handle may have polled the final state, or the handle deleted it.
       if (isOpen) note(tracked.snapshot());
+      if (isOpen && tracked.isDeleted()) giveUp(stats.fault("gone", deletedHere(tracked.name)));
       return isOpen;
     },
-    see(operation: Operation) {
-      tally.seen();
+    onPolled(operation: Operation) {
+      stats.recordSuccess();
       tell(observation, (to) => to.polled?.({ operation }));
-      note(tracked.see(operation));
+      note(tracked.onPolled(operation));
     },
-    fail(failure: ConnectError) {
-      const error = tally.failed(failure);
+    onFailed(failure: ConnectError) {
+      const error = stats.recordFailure(failure);
       tell(observation, (to) => to.polled?.({ error: failure }));
       note(tracked.snapshot());
-      if (error === undefined || !isOpen) return;
-      pending.push({ handle, error });
-      changed();
-      close(error);
+      if (error !== undefined && isOpen) giveUp(error);
     },
     take() {
       const updates = pending;
@@ -280,7 +289,7 @@ function follow<H extends OperationHandle<unknown, unknown>>(
   };
 }
 
-/** Operations, as a message speaks of them. */
+/** Names the operations in a message. */
 function named(open: readonly BatchMember[]): string {
   const [first] = open;
   if (first === undefined) return "no operation";
@@ -290,15 +299,11 @@ function named(open: readonly BatchMember[]): string {
 }
 
 function timedOut(open: readonly BatchMember[], limitMs: number | undefined): ConnectError {
-  const [first] = open;
   const is = open.length === 1 ? "is" : "are";
-  return errorWithInfo(Code.DeadlineExceeded, `${named(open)} ${is} not done after ${limitMs} ms`, {
-    reason: "WAIT_TIMED_OUT",
-    metadata: {
-      name: first?.name ?? "",
-      limit: "timeoutMs",
-      limitMs: String(limitMs),
-      unfinished: String(open.length),
-    },
+  return waitTimedOut(`${named(open)} ${is} not done after ${limitMs} ms`, {
+    name: open[0]?.name ?? "",
+    limit: "timeoutMs",
+    limitMs: String(limitMs),
+    unfinished: String(open.length),
   });
 }

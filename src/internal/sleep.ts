@@ -1,12 +1,11 @@
 import { canceledBy } from "./canceled-by.js";
 import type { Clock } from "./clock.js";
+import { onAbort } from "./on-abort.js";
 
 /**
- * Resolve after `delayMs` milliseconds of `clock`, leaving no timer and no
- * listener behind.
+ * Resolves after `delayMs` milliseconds of `clock`. Leaves no timer and no listener behind.
  *
- * @throws ConnectError `Code.Canceled` with the signal's reason as its cause, as
- *   soon as `signal` aborts.
+ * @throws ConnectError CANCELLED as soon as `signal` aborts, with the signal's reason as its cause.
  */
 export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -15,14 +14,15 @@ export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
       reject(canceledBy(signal));
       return;
     }
-    const onAbort = () => {
-      unschedule();
-      if (signal) reject(canceledBy(signal));
-    };
     const unschedule = clock.schedule(delayMs, () => {
-      signal?.removeEventListener("abort", onAbort);
+      forget?.();
       resolve();
     });
-    signal?.addEventListener("abort", onAbort, { once: true });
+    const forget =
+      signal &&
+      onAbort(signal, () => {
+        unschedule();
+        reject(canceledBy(signal));
+      });
   });
 }

@@ -148,13 +148,12 @@ describe("waiting by GetOperation", () => {
 
   it("a look that is never answered is given up after its own limit", async () => {
     const hanging = createScriptedServer({
-      hasWait: true,
-      looks: ["answer", "hang"],
-      options: { waitSliceMs: 5000, maxConsecutiveFailures: 1 },
+      looks: ({ number }) => (number === 1 ? "answer" : "hang"),
+      options: { mode: "poll", maxConsecutiveFailures: 1 },
     });
     const handle = await hanging.client.resume(Print, scriptedName);
     const result = operationErrorOf(handle.result());
-    await hanging.clock.advance(14_999);
+    await hanging.clock.advance(10_999);
     expect(hanging.clock.scheduled()).toBe(1);
     await hanging.clock.advance(1);
     expect(await result).toMatchObject({ kind: "poll", code: Code.DeadlineExceeded });
@@ -196,6 +195,8 @@ describe("what a look carries", () => {
       expect(header.get("x-goog-request-params")).toBe(`name=${encodeURIComponent(handle.name)}`);
       expect(header.get("x-start-only")).toBeNull();
     }
+    // The last one follows the wait's own limit.
+    expect(timeouts.pop()).toBe(1000);
     expect(new Set(timeouts)).toEqual(new Set([10_000]));
   });
 
@@ -594,7 +595,7 @@ describe("waiting by WaitOperation", () => {
     await clock.advance(12_300);
     expect(await result).toMatchObject({ pages: 3 });
     expect(looks().map(({ method, atMs }) => [method, atMs])).toEqual([["WaitOperation", 0]]);
-    expect(timeoutsMs(looks())).toEqual([30_000]);
+    expect(timeoutsMs(looks())).toEqual([25_000]);
     expect(clock.scheduled()).toBe(0);
   });
 
@@ -737,7 +738,7 @@ describe("what a server says besides", () => {
 
   it("client 22: where a server cannot cancel, cancelAndWait says so, and the wait goes on", async () => {
     const { handle, clock } = await resumed({
-      get: [running(0), succeeded(3)],
+      get: [running(0), running(0), succeeded(3)],
       cancel: { fails: Code.Unimplemented },
     });
     const waiting = handle.result();

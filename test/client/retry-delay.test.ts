@@ -1,6 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
-import { retryHintMs } from "../../src/client/retry-hint.js";
+import { retryDelayMs } from "../../src/client/retry-delay.js";
 import { RetryInfoSchema } from "../../src/protos.js";
 
 const nowMs = Date.UTC(2026, 0, 1);
@@ -13,16 +13,16 @@ function hinting(header?: string, retryDelay?: { seconds?: bigint; nanos?: numbe
   return new ConnectError("", Code.Unavailable, headers, details);
 }
 
-describe("retryHintMs", () => {
-  it.each<[string, ConnectError, number | undefined]>([
-    ["nothing where the server says nothing", hinting(), undefined],
+describe("retryDelayMs", () => {
+  it.each<[string, ConnectError, number]>([
+    ["no delay if the server asks for none", hinting(), 0],
 
     // google.rpc.RetryInfo (AIP-194)
     ["RetryInfo in whole seconds", hinting(undefined, { seconds: 7n }), 7000],
     ["RetryInfo in fractions of a second", hinting(undefined, { nanos: 250_000_000 }), 250],
-    ["RetryInfo of zero: again at once", hinting(undefined, {}), 0],
+    ["RetryInfo of zero", hinting(undefined, {}), 0],
     ["RetryInfo before Retry-After", hinting("60", { seconds: 7n }), 7000],
-    ["RetryInfo that is negative is no hint", hinting(undefined, { seconds: -1n }), undefined],
+    ["negative RetryInfo", hinting(undefined, { seconds: -1n }), 0],
     ["RetryInfo of more than 5 minutes is cut", hinting(undefined, { seconds: 301n }), 300_000],
     [
       "RetryInfo of the longest Duration is cut",
@@ -47,12 +47,12 @@ describe("retryHintMs", () => {
 
     // Retry-After: HTTP-date
     ["Retry-After as a date to come", hinting(httpDate(nowMs + 90_000)), 90_000],
-    ["Retry-After as a date gone by: again at once", hinting(httpDate(nowMs - 90_000)), 0],
+    ["Retry-After as a date in the past", hinting(httpDate(nowMs - 90_000)), 0],
     ["Retry-After as a date far away is cut", hinting(httpDate(nowMs + 86_400_000)), 300_000],
 
-    ["Retry-After that is neither", hinting("soon"), undefined],
-    ["Retry-After that is empty", hinting(""), undefined],
+    ["Retry-After that is neither", hinting("soon"), 0],
+    ["Retry-After that is empty", hinting(""), 0],
   ])("%s", (_, error, expected) => {
-    expect(retryHintMs(error, nowMs)).toBe(expected);
+    expect(retryDelayMs(error, nowMs)).toBe(expected);
   });
 });

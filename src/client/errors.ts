@@ -1,0 +1,88 @@
+// Every error that the client makes. A wait's error becomes an OperationError of a kind.
+import { Code, ConnectError } from "@connectrpc/connect";
+import { echo } from "../internal/echo.js";
+import { errorWithInfo } from "../status/error-info.js";
+
+/** NOT_FOUND: this client has deleted the operation, so that its waits end as `gone`. */
+export function deletedHere(name: string): ConnectError {
+  return errorWithInfo(Code.NotFound, `operation "${name}" was deleted by this client`, {
+    reason: "OPERATION_DELETED",
+    metadata: { name },
+  });
+}
+
+/** INVALID_ARGUMENT: the name cannot be encoded in UTF-8. */
+export function malformedName(name: string): ConnectError {
+  const shown = echo(name);
+  return errorWithInfo(
+    Code.InvalidArgument,
+    `the name "${shown}" has a lone surrogate, which UTF-8 cannot encode`,
+    { reason: "MALFORMED_NAME", metadata: { name: shown } },
+  );
+}
+
+/** INTERNAL: a start returned a running operation that no later call can name. */
+export function namelessOperation(method: string): ConnectError {
+  return errorWithInfo(
+    Code.Internal,
+    `${method} returned an operation that is running and has no name`,
+    { reason: "MISSING_NAME", metadata: { method } },
+  );
+}
+
+/** The error of the last poll, with a message about the wait, and with itself as the cause. */
+export function pollFailed(name: string, error: ConnectError): ConnectError {
+  const message = `polling operation "${name}" failed: ${error.rawMessage}`;
+  const failed = new ConnectError(message, error.code, error.metadata, undefined, error);
+  failed.details = error.details;
+  return failed;
+}
+
+/**
+ * CANCELLED: the caller aborted the wait.
+ *
+ * @param what Names the operations.
+ */
+export function waitAborted(what: string, reason: unknown): ConnectError {
+  const message = `waiting for ${what} was aborted`;
+  return new ConnectError(message, Code.Canceled, undefined, undefined, reason);
+}
+
+/**
+ * DEADLINE_EXCEEDED: a limit of a wait expired.
+ *
+ * @param metadata Says which operation and which limit.
+ */
+export function waitTimedOut(
+  message: string,
+  metadata: { name: string; limit: string } & Record<string, string>,
+): ConnectError {
+  return errorWithInfo(Code.DeadlineExceeded, message, { reason: "WAIT_TIMED_OUT", metadata });
+}
+
+/** INVALID_ARGUMENT: a resume token is malformed, or belongs to another method. */
+export function invalidToken(why: string): ConnectError {
+  return errorWithInfo(Code.InvalidArgument, `the resume token is invalid: ${why}`, {
+    reason: "INVALID_RESUME_TOKEN",
+    metadata: { why },
+  });
+}
+
+export const repeatedTokenReason = "REPEATED_PAGE_TOKEN";
+
+/** INTERNAL: a list returned a page token twice, so that it has no end. */
+export function repeatedPageToken(pageToken: string): ConnectError {
+  return errorWithInfo(
+    Code.Internal,
+    `the server returned the page token "${pageToken}" twice, so that its list has no end`,
+    { reason: repeatedTokenReason, metadata: { pageToken } },
+  );
+}
+
+/**
+ * Whether a response was larger than the `readMaxBytes` of the client's own transport. Another
+ * download ends the same way. Connect's transports have no other sign of it than the message.
+ */
+export function isTooLarge({ code, rawMessage }: ConnectError): boolean {
+  return code === Code.ResourceExhausted && rawMessage.includes("readMaxBytes");
+}

@@ -1,0 +1,33 @@
+import { durationMs } from "@bufbuild/protobuf/wkt";
+import type { ConnectError } from "@connectrpc/connect";
+import { RetryInfoSchema } from "../protos.js";
+
+/** Longest delay that a server can impose by one response, in milliseconds. */
+const longestDelayMs = 5 * 60 * 1000;
+
+/**
+ * Returns the delay that a failed call asks for, in milliseconds, at most 5 minutes: the RetryInfo
+ * of the error (AIP-194), else its `Retry-After` header. Returns 0 if the error has neither. It is a
+ * lower bound of the next delay, never a replacement for the client's back-off: a delay of 0, or a
+ * date in the past of a client whose date is wrong, must not make a client repeat calls at once.
+ */
+export function retryDelayMs(error: ConnectError, nowMs: number): number {
+  const [retryInfo] = error.findDetails(RetryInfoSchema);
+  return retryInfo?.retryDelay === undefined
+    ? retryAfterMs(error.metadata, nowMs)
+    : bounded(durationMs(retryInfo.retryDelay));
+}
+
+/**
+ * Returns the delay in a `Retry-After` header, which holds seconds or a date (RFC 9110, section
+ * 10.2.3), in milliseconds, at most 5 minutes. Returns 0 if there is none, or it has another form.
+ */
+export function retryAfterMs(header: Headers, nowMs: number): number {
+  const value = header.get("retry-after")?.trim() ?? "";
+  return bounded(/^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - nowMs);
+}
+
+function bounded(delayMs: number): number {
+  // NaN, of a date that cannot be parsed, is not above 0.
+  return delayMs > 0 ? Math.min(delayMs, longestDelayMs) : 0;
+}
