@@ -10,7 +10,7 @@ export const databaseVariable = "BENCH_DATABASE_URL";
 let shared: Promise<PostgresServer> | undefined;
 let users = 0;
 
-/** A database of one subject's own, on a server of ours that waits for the disk. */
+/** Creates a database for one subject, on a PostgreSQL server that this benchmark starts with fsync on. */
 export interface BenchDatabase {
   /** Start a child process that finds the database's URL in `databaseVariable`. */
   startChild(module: URL): Promise<Child>;

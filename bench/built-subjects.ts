@@ -9,7 +9,7 @@ export interface BuiltSubjects {
   remove(): Promise<void>;
 }
 
-/** Build them without tsx, and with what they import of this package in the same file. */
+/** Builds the subjects without tsx, each bundled with its imports from this package. */
 export async function buildSubjects(names: readonly string[]): Promise<BuiltSubjects> {
   const { folder, remove } = await buildForNode(
     names.map((name) => `bench/subjects/${name}.ts`),

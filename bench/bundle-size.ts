@@ -1,23 +1,23 @@
-// What this package adds to a browser's bundle: `npm run size`. Exits 1 if a node:
-// module is in it. Bundles what is published, and builds that first.
+// `npm run size` measures this package's share of a browser bundle. It builds the published
+// files first and bundles them. It exits with 1 if the bundle contains a node: module.
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { buildPackage } from "./build.js";
 
-/** What a program pays that calls an operations server without any of this package. */
+/** The bundle of a program that calls an operations server without this package. */
 const service = `
   export { createClient } from "@connectrpc/connect";
   export { createConnectTransport } from "@connectrpc/connect-web";
   export { Operations } from "connect-longrunning/gen/google/longrunning/operations_pb.js";`;
 
-/** The same, for one that also reads the details of errors: generated code, and no more. */
+/** The bundle of such a program that also reads error details: generated code alone. */
 const withoutUs = `${service}
   export {
     ErrorInfoSchema,
     RetryInfoSchema,
   } from "connect-longrunning/gen/google/rpc/error_details_pb.js";`;
 
-/** What comes to `withoutUs` here is ours. */
+/** The difference from `withoutUs` is this package's share. */
 const withUs = {
   "the same and our two clients": `${withoutUs}
     export {

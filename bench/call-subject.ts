@@ -2,7 +2,7 @@ import { buildSubjects } from "./built-subjects.js";
 import { type Child, startChild } from "./child.js";
 import type { Measure, OpenSubject, Subject } from "./harness.js";
 
-/** What a question about calls may measure. */
+/** The measures that a question about calls may have. */
 export const callMeasures = {
   serverCpu: {
     key: "serverCpuMicros",
@@ -22,7 +22,7 @@ export const callMeasures = {
     amount: "requests",
     per: "seconds",
   },
-  /** Of the turns of a round the mean: they should be long where this is asked. */
+  /** Mean over the turns of a round. Use long turns with this measure. */
   latencyP99: { key: "latencyP99Ms", title: "99th percentile of latency (ms)", amount: "p99Ms" },
 } as const satisfies Record<string, Measure>;
 
@@ -40,7 +40,7 @@ export function callSubject(name: string, modules: { server: URL; client: URL })
   };
 }
 
-/** As `callSubject`, of modules in `subjects/` that are built, as published packages are. */
+/** Makes a `callSubject` from modules in `subjects/`, built as published packages are. */
 export function builtCallSubject(
   name: string,
   modules: { server: string; client: string },

@@ -1,28 +1,28 @@
-/** What a child process can be asked: the argument and the answer of each question. */
+/** The questions that a child process answers, each with its argument and answer. */
 interface ChildAsks {
   /** Processor time of the process so far, user and system, in microseconds. */
   cpu: { argument: []; answer: number };
-  /** What is in use after a full collection, in bytes. */
+  /** Heap in use after a full garbage collection, in bytes. */
   memory: { argument: []; answer: MemoryInUse };
-  /** The kinds of what keeps the process alive: sockets, timers; one entry each. */
+  /** The kinds of resources that keep the process alive, such as sockets and timers; one entry each. */
   resources: { argument: []; answer: readonly string[] };
-  /** Of a client: call the server again and again. */
+  /** For a client: calls the server repeatedly. */
   load: { argument: [Load]; answer: LoadOutcome };
-  /** Of a client: one call to the server at this port, and the message that came, serialized. */
+  /** For a client: makes one call to the server at this port and returns the serialized answer. */
   answer: { argument: [port: number]; answer: Uint8Array };
-  /** Of a client: follow operations to their end, one started after another. */
+  /** For a client: follows operations to their end, one started after another. */
   follow: { argument: [Follow]; answer: readonly Settled[] };
-  /** Of a server: what it saw since it was asked this last. */
+  /** For a server: returns the counts since the previous question. */
   seen: { argument: []; answer: Seen };
-  /** Of a server: begin so many operations that do not end by themselves, and name them. */
+  /** For a server: begins `count` operations that do not end by themselves and returns their names. */
   begin: { argument: [operations: number]; answer: readonly string[] };
-  /** Of a server: how many WaitOperation calls came so far. */
+  /** For a server: returns the number of WaitOperation calls received. */
   waiting: { argument: []; answer: number };
-  /** Of a server: end all operations; the monotonic time before the first. */
+  /** For a server: ends all operations and returns the monotonic time before the first end. */
   end: { argument: []; answer: number };
-  /** Of a client: call WaitOperation for each of these names, and return at once. */
+  /** For a client: calls WaitOperation for each of these names and returns at once. */
   hold: { argument: [Hold]; answer: true };
-  /** Of a client: the monotonic time of the last answer to what it holds. */
+  /** For a client: returns the monotonic time of the last answer to its held calls. */
   held: { argument: []; answer: number };
   /** Fill a store anew. */
   fill: { argument: [Fill]; answer: FillOutcome };
@@ -30,7 +30,7 @@ interface ChildAsks {
   list: { argument: [List]; answer: ListOutcome };
   /** Answer ListOperations with a page of 1,000 again and again, for so long. */
   answerPages: { argument: [AnswerPages]; answer: ListOutcome };
-  /** Begin many waits at a time, in one process; then end what they wait for. */
+  /** Begins many waits at once in one process, then ends the operations. */
   pend: { argument: [Pend]; answer: PendOutcome };
 }
 
@@ -44,7 +44,7 @@ export interface MemoryInUse {
   readonly external: number;
 }
 
-/** So many calls at a time, for so long, to the server at this port of the loopback. */
+/** The number of calls in flight, their duration, and the loopback port of the server. */
 export interface Load {
   readonly port: number;
   readonly inFlight: number;
@@ -57,7 +57,7 @@ export interface LoadOutcome {
   readonly latencyP99Ms: number;
 }
 
-/** So many operations that last so long each, with a pause between the starts of two. */
+/** The number of operations, how long each lasts, and the pause between two starts. */
 export interface Follow {
   readonly port: number;
   readonly operations: number;
@@ -72,16 +72,16 @@ export interface Hold {
   readonly times: number;
 }
 
-/** So many operations of so many bytes each by wire. */
+/** The number of operations and the size of each on the wire, in bytes. */
 export interface Fill {
   readonly operations: number;
-  /** One of so many is not done. */
+  /** One operation of this number is not done. */
   readonly openEvery: number;
   readonly wireBytes: number;
 }
 
 export interface FillOutcome {
-  /** What all of them hold after full collections, in bytes. */
+  /** Memory that all operations hold after full collections, in bytes. */
   readonly heldBytes: number;
   /** The size of one, serialized. */
   readonly wireBytes: number;
@@ -91,14 +91,14 @@ export interface FillOutcome {
 export type WantedOperations = "all" | "open" | "metadata";
 
 export interface List {
-  /** From 1. The last full page where there are fewer. */
+  /** Page number from 1. If there are fewer pages, the last full page. */
   readonly page: number;
   readonly wanted: WantedOperations;
   readonly durationMs: number;
 }
 
 export interface AnswerPages {
-  /** Copied from what is stored, or encoded from a message that is made of it. */
+  /** Whether pages are copied from stored bytes or encoded from messages. */
   readonly form: "copied" | "encoded";
   readonly durationMs: number;
 }
@@ -120,26 +120,26 @@ export interface Settled {
 export interface Seen {
   /** When the write was through that ended an operation, by its name. */
   readonly endedAtMs: ReadonlyMap<string, number>;
-  /** When the request to cancel an operation was written, by its name. Absent: nobody noted it. */
+  /** When the request to cancel an operation was written, by its name. Absent if the time was not recorded. */
   readonly cancelledAtMs?: ReadonlyMap<string, number>;
   /** How many requests of google.longrunning.Operations came. */
   readonly requests: number;
 }
 
-/** So many waits, spread evenly over so many operations. */
+/** The number of waits, spread evenly over a number of operations. */
 export interface Pend {
   readonly waits: number;
   readonly operations: number;
 }
 
 export interface PendOutcome {
-  /** What all waits hold, in bytes, while nothing is done. */
+  /** Memory that all waits hold while no operation is done, in bytes. */
   readonly heldBytes: number;
-  /** From the end of the operations, all in one go, to the last wait's. */
+  /** Time from the simultaneous end of the operations to the last wait's answer. */
   readonly wakeMs: number;
 }
 
-/** What a child is sent. There is no reply to `stop`: it exits. */
+/** A message to a child. A child does not reply to `stop`: it exits. */
 export type ParentMessage =
   | { readonly [A in ChildAsk]: { id: number; ask: A; argument: ChildArgument<A>[0] } }[ChildAsk]
   | { readonly id: number; readonly ask: "stop"; readonly argument: undefined };

@@ -22,9 +22,9 @@ export interface Caller {
 }
 
 /**
- * Make this process a subject's server: listen on a free port of the loopback.
+ * Makes this process a subject's server, which listens on a free loopback port.
  *
- * @param answer What it says when it is asked something. Default: that it cannot.
+ * @param answer Answers the parent's questions. Default: rejects every question.
  */
 export async function runServer(
   server: Server,
@@ -68,7 +68,7 @@ export function runClient(connect: (baseUrl: string) => Caller): void {
   });
 }
 
-/** Runs one operation that lasts so many milliseconds to its end. */
+/** Runs one operation that lasts the given number of milliseconds to its end. */
 export type Follower = (lastMs: number) => Promise<Settled>;
 
 /** Make this process a client that follows operations. It stays connected. */
@@ -90,7 +90,7 @@ export function runFollower(connect: (port: number) => Follower): void {
 
 /** Many waits that have begun. */
 export interface PendingWaits {
-  /** Ends what they wait for, and resolves when the last of them is over. */
+  /** Ends the operations that the waits follow, and resolves when the last wait is answered. */
   end(): Promise<unknown>;
 }
 
@@ -108,7 +108,7 @@ export function runWaits(prepare: (pend: Pend) => Promise<() => Promise<PendingW
   });
 }
 
-/** Operations of a server that end when they are told to. */
+/** Operations of a server that end on request. */
 export interface HeldOperations {
   begin(operations: number): readonly string[] | Promise<readonly string[]>;
   /** How many calls wait. */
@@ -171,10 +171,10 @@ export function runStored(answer: (message: ChildQuestion) => Promise<unknown>):
   answerParent(undefined, answer);
 }
 
-/** What is in use when all that is to be done at once is done, in bytes. */
+/** Heap in use once all pending callbacks have run, in bytes. */
 export async function settledMemory(): Promise<number> {
   let inUse = Number.POSITIVE_INFINITY;
-  // More than once: what a finalizer lets go of is collected the next time.
+  // Collects twice, because objects that a finalizer releases are collected the next time.
   for (let collection = 0; collection < 2; collection++) {
     await sleep(10);
     const { heap, external } = memoryInUse();
@@ -211,7 +211,7 @@ async function load(caller: Caller, { inFlight, durationMs }: Load): Promise<Loa
   };
 }
 
-/** What a child is asked that depends on the subject. */
+/** The questions whose answers depend on the subject. */
 export type ChildQuestion = Exclude<
   ParentMessage,
   { ask: "cpu" | "memory" | "resources" | "stop" }

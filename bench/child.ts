@@ -18,7 +18,7 @@ export const profileFolderVariable = "BENCH_CPU_PROF";
 
 const startTimeoutMs = 30_000;
 
-/** Those who wait for a reply. */
+/** The questions that wait for a reply. */
 interface Asked {
   resolve(answer: unknown): void;
   reject(error: Error): void;

@@ -3,7 +3,7 @@ import { median, pairedRatios, type Spread, spreadOf } from "./ratios.js";
 
 /** One thing to find out by measuring. `bench/questions/<name>.ts` exports it as `question`. */
 export interface Question {
-  /** What it asks, as a sentence. */
+  /** The question as a sentence. */
   readonly asks: string;
   /** The name of the subject that the others are compared with. */
   readonly baseline: string;
@@ -26,8 +26,8 @@ export interface Subject {
 /** A subject whose processes run. */
 export interface OpenSubject {
   /**
-   * What it answers, where all subjects of the question must answer the same: they
-   * are not comparable otherwise.
+   * The subject's answer. If several subjects have one, the answers must be equal, because
+   * the subjects are not comparable otherwise.
    */
   answer?(): Promise<Uint8Array>;
   /**
@@ -38,13 +38,13 @@ export interface OpenSubject {
   close(): Promise<void>;
 }
 
-/** What one turn used and did. The turns of a round are added up. */
+/** The cost and the work of one turn. The turns of a round are added up. */
 export type Amounts = Readonly<Record<string, number>>;
 
 /** A number that every round of every subject gives: one amount per another. */
 export interface Measure {
   readonly key: string;
-  /** With its unit: "server CPU per request (us)". */
+  /** The name with its unit: "server CPU per request (us)". */
   readonly title: string;
   readonly amount: string;
   /** Default: the number of turns. */
@@ -68,8 +68,8 @@ export interface Goal {
 export interface Effort {
   /**
    * How often all subjects are started anew. Two processes of one program differ by
-   * some per cent for all of their lives, by what the compiler and the collector
-   * settle on. At least six launches tell how far off the median may be.
+   * some per cent for their whole lives, because the compiler and the collector make
+   * different choices. At least six launches show how far off the median may be.
    */
   readonly launches: number;
   /** Rounds of one launch: each gives one number per measure, case and subject. */
@@ -111,7 +111,7 @@ export interface Figure {
   readonly case: number;
   readonly subject: string;
   readonly median: number;
-  /** Of the ratios to the baseline in the same round. The baseline has none. */
+  /** The ratios to the baseline in the same round. Absent for the baseline. */
   readonly ratio: Spread | undefined;
 }
 
@@ -121,7 +121,7 @@ export interface GoalOutcome {
   readonly ratio: Spread;
   /** Whether the median keeps to the bound. */
   readonly met: boolean;
-  /** Whether all that the median may be lies on the same side of the bound. */
+  /** Whether the whole interval of the median lies on one side of the bound. */
   readonly certain: boolean;
 }
 
@@ -198,7 +198,7 @@ async function takeRound(
   return taken;
 }
 
-/** With another one first each time: what comes second may profit from what came before. */
+/** Rotates the order, because a later subject may profit from an earlier one. */
 function rotated<T>(all: readonly T[], times: number): T[] {
   const first = times % all.length;
   return [...all.slice(first), ...all.slice(0, first)];

@@ -13,7 +13,7 @@ export interface Spread {
 /**
  * The middle value; of an even number of values, the mean of the two in the middle.
  *
- * @throws RangeError if there are none.
+ * @throws RangeError if `values` is empty.
  */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((one, other) => one - other);
@@ -45,7 +45,7 @@ export function spreadOf(launches: readonly (readonly number[])[]): Spread {
 
 /**
  * The k for which the k-th lowest and the k-th highest of n values have the true
- * median between them in at least 95 % of all samples; 0 where no k has. A value
+ * median between them in at least 95 % of all samples; 0 if no k does. A value
  * lies below the median with probability 1/2, whatever the distribution, so that
  * it is a sum of binomial coefficients.
  */
@@ -63,8 +63,8 @@ function countOutside(n: number): number {
 }
 
 /**
- * What each value is to the baseline's of the same round. A machine that slows
- * down for a while slows down both, and the ratio stays.
+ * Returns each value's ratio to the baseline's value in the same round. A machine that
+ * slows down for a while slows down both, and the ratio stays.
  *
  * @throws RangeError if one of the two has more rounds than the other.
  */

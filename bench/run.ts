@@ -88,7 +88,7 @@ async function readQuestions(
   );
 }
 
-/** With the baseline twice: how far its ratio to itself is from 1 is the noise of the others. */
+/** Adds the baseline a second time. Its ratio to itself shows the noise of the other ratios. */
 function withControl(question: Question): Question {
   const { baseline, subjects } = question;
   const controls = subjects

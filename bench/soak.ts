@@ -16,12 +16,12 @@ import { parent } from "./subjects/print.js";
 
 /** How many callers there are at a time, each one operation after the other. */
 const callers = 40;
-/** After so many operations a caller's connection is cut. */
+/** Number of operations after which a caller's connection is cut. */
 const operationsPerConnection = 50;
 const sampleMs = 5000;
-/** What counts as flat: the last minute's median to that of the minute after the second. */
+/** Highest ratio of the last minute's median to the third minute's that counts as flat. */
 const maxGrowth = 1.1;
-/** Below these a difference says nothing: single requests that are under way. */
+/** Differences below these are single requests in flight and are ignored. */
 const slack = { heap: 2_000_000, handles: 10, timers: callers };
 
 interface Sample {

@@ -11,6 +11,7 @@ import { Print } from "../test/support/print-server.js";
 import { installAudit, readAudit, readOperations } from "./audit.js";
 import { makeFaults } from "./faults.js";
 import { installLossyNotify, lostNotifications } from "./lossy-notify.js";
+import { loseConnections } from "./lost-connections.js";
 import { readMarkedPages } from "./marked-pages.js";
 import { createRandom } from "./random.js";
 import { startReplicaProcess } from "./replicas.js";
@@ -26,17 +27,21 @@ const plan = values.short
       faults: { kills: 4, pauses: 4, cuts: 1, restarts: 1, noise: 1 },
       startsWithinMs: 15_000,
       settleMs: 35_000,
+      lostConnections: { rounds: 60, periodsMs: [15] },
     }
   : {
       operations: 500,
       faults: { kills: 20, pauses: 20, cuts: 5, restarts: 3, noise: 5 },
       startsWithinMs: 120_000,
       settleMs: 60_000,
+      lostConnections: { rounds: 200, periodsMs: [5, 15, 40] },
     };
 console.log(`seed ${seed}: ${JSON.stringify(plan)}`);
 
 const random = createRandom(seed);
 const server = await startPostgres(true);
+// First, because the faults below crash the whole server.
+const connectionFailures = await loseConnections(server.url, plan.lostConnections);
 const pool = new pg.Pool({ connectionString: server.url, max: 5 });
 // They are cut on purpose.
 pool.on("error", () => undefined);
@@ -150,7 +155,8 @@ const cancelsForgotten = (answered ?? []).filter(({ name, cancelAcknowledgedMs }
   return !isCancelRequested && (endTimeMs ?? Number.POSITIVE_INFINITY) > cancelAcknowledgedMs;
 }).length;
 
-const failures = [
+const checks: (readonly [isBroken: boolean, what: string])[] = [
+  ...connectionFailures.map((what) => [true, `lost connections: ${what}`] as const),
   [answered === undefined, "not every waiter was answered"],
   [count("wrong") > 0, `${count("wrong")} waiters got a wrong answer`],
   [audit.operations !== plan.operations, `there are ${audit.operations} operations`],
@@ -169,7 +175,8 @@ const failures = [
   [lost === 0, "no notification was lost"],
   // A few pauses may all miss those that would try.
   [!values.short && staleWrites === 0, "no stale attempt tried to write"],
-].filter(([isBroken]) => isBroken);
+];
+const failures = checks.filter(([isBroken]) => isBroken);
 
 console.log("faults:", faults);
 console.log("audit:", audit, { staleWritesRefused: staleWrites, lostNotifications: lost });

@@ -38,7 +38,7 @@ function importSubject(name: string, modules: readonly string[]): Subject {
     name,
     async open() {
       const { folder, remove } = await buildPackage();
-      // What the disk has to give is not what is asked.
+      // Warms the disk cache, which is not part of the question.
       await costOf(imports, folder);
       return {
         async turn() {

@@ -25,9 +25,9 @@ export const question: Question = {
 };
 
 /**
- * Pages of a store of its own. In case 1 only one in a thousand of what is stored matches,
- * but of 1000 all 50 of a page do, as otherwise there would be one in it. In case 2 every second
- * one matches, by a field of its metadata.
+ * Lists pages of a separate store. In case 1 one operation in a thousand matches, except in
+ * the store of 1000, where all 50 of a page match, because one match would not fill a page. In
+ * case 2 every second operation matches, by a field of its metadata.
  */
 function pageSubject(name: string, operations: number, page: number): Subject {
   return {

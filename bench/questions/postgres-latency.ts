@@ -2,7 +2,7 @@ import { openBenchDatabase } from "../bench-postgres.js";
 import { buildSubjects } from "../built-subjects.js";
 import type { Question, Subject } from "../harness.js";
 
-/** From one start to the next, so that few operations end at the same time. */
+/** Pause between two starts, so that few operations end at the same time. */
 const everyMs = 50;
 
 const p99 = { key: "p99Ms", title: "99th percentile of a turn (ms)", amount: "p99Ms" };
@@ -73,7 +73,7 @@ export const question: Question = {
   ],
   cases: { of: "ms of work", values: [100] },
   measures: [p99, middle],
-  // What is wanted is a time and no ratio: README.md has it.
+  // The goal is a time, not a ratio; README.md states it.
   goals: [],
   effort: { launches: 3, rounds: 3, warmUpRounds: 2, turns: 1, turnMs: 3000 },
 };

@@ -5,7 +5,7 @@ import type { Question, Subject } from "../harness.js";
 
 const operations = 1_000_000;
 
-/** What a page is of, by the case. */
+/** The contents of a page in each case. */
 const lists: readonly Pick<List, "page" | "wanted">[] = [
   { page: 1, wanted: "all" },
   { page: 10_000, wanted: "all" },
@@ -64,7 +64,7 @@ export const question: Question = {
   measures: [
     { key: "elapsedMicros", title: "time per page (us)", amount: "elapsedMicros", per: "pages" },
   ],
-  // Times are what is wanted: README.md has them.
+  // The goals are times; README.md states them.
   goals: [],
   effort: { launches: 2, rounds: 4, warmUpRounds: 2, turns: 4, turnMs: 200 },
 };

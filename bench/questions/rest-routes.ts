@@ -14,7 +14,7 @@ export const question: Question = {
   effort: { launches: 7, rounds: 6, warmUpRounds: 3, turns: 10, turnMs: 20 },
 };
 
-/** So many rules, five for each resource as services have them, and every one's path looked for. */
+/** Finds the path of every rule, among a number of rules, five for each resource. */
 function tableSubject(rules: number): Subject {
   return {
     name: `${rules} rules`,

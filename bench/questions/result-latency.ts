@@ -3,7 +3,7 @@ import type { Follow } from "../child-messages.js";
 import type { Amounts, Question, Subject } from "../harness.js";
 import { median } from "../ratios.js";
 
-/** From one start to the next, so that few operations end at the same time. */
+/** Pause between two starts, so that few operations end at the same time. */
 const everyMs = 50;
 
 const latency = {

@@ -3,7 +3,7 @@ import { builtCallSubject, callMeasures } from "../call-subject.js";
 import { startChild } from "../child.js";
 import type { Question, Subject } from "../harness.js";
 
-/** What needs no server: its one process takes the load. */
+/** A subject without a server: its one process takes the load. */
 function loneSubject(name: string, module: string): Subject {
   return {
     name,

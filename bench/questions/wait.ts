@@ -23,7 +23,7 @@ export const question: Question = {
     { key: "wakeCpuMs", title: "server CPU meanwhile (ms)", amount: "wakeCpuMs" },
   ],
   goals: [
-    // One kB besides the 4 kB or so that a call to a bare handler holds.
+    // One kB more than the 4 kB that a call to a bare handler holds.
     { measure: "heldBytes", subject: "service", bound: "at most", ratio: 1.25 },
     { measure: "wakeMs", subject: "service", bound: "at most", ratio: 1.1 },
     { measure: "heldBytes", subject: "service", against: "grpc-js", bound: "at most", ratio: 0.5 },
@@ -72,10 +72,10 @@ function openSubject(server: Child, client: Child, remove: () => Promise<void>):
   };
 }
 
-/** What is in use when all that is to be done at once is done. */
+/** Heap in use once all pending callbacks have run. */
 async function settledBytes(server: Child): Promise<number> {
   let memory: MemoryInUse = { rss: 0, heap: 0, external: 0 };
-  // More than once: what a finalizer lets go of is collected the next time.
+  // Collects three times, because objects that a finalizer releases are collected the next time.
   for (let collection = 0; collection < 3; collection++) {
     await sleep(50);
     memory = await server.ask("memory");

@@ -1,4 +1,4 @@
-/** GetOperation by a Connect handler that has the Operation at hand: what any service costs. */
+/** GetOperation by a Connect handler that returns a constant Operation: the cost of any service. */
 import { createServer } from "node:http2";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { Operations } from "../../src/protos.js";

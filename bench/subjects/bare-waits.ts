@@ -1,4 +1,4 @@
-/** What any wait holds: a promise, a timer, and a listener on an AbortSignal of its own. */
+/** The least that a wait holds: a promise, a timer, and a listener on its own AbortSignal. */
 import { type PendingWaits, runWaits } from "../child-side.js";
 
 runWaits(async ({ waits, operations }) => {

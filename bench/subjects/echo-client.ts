@@ -1,4 +1,4 @@
-/** The bytes of GetOperation's request by bare node:http2: what any gRPC client on it costs. */
+/** The bytes of GetOperation's request by bare node:http2: the cost of any gRPC client on it. */
 import { connect } from "node:http2";
 import { runClient } from "../child-side.js";
 import { getOperationPath, request } from "./operation-bytes.js";

@@ -1,4 +1,4 @@
-/** The bytes of GetOperation's answer by bare node:http2: what any gRPC server on it costs. */
+/** The bytes of GetOperation's answer by bare node:http2: the cost of any gRPC server on it. */
 import { createServer } from "node:http2";
 import { runServer } from "../child-side.js";
 import { answer } from "./operation-bytes.js";

@@ -5,7 +5,7 @@ import { PrintResponseSchema } from "../../test/gen/printing/v1/printing_pb.js";
 import type { HeldOperations } from "../child-side.js";
 import { parent } from "./print.js";
 
-/** Operations of a server that keeps nothing but who waits: what waiting costs at least. */
+/** Operations of a server that keeps its waiters alone: the least cost of waiting. */
 export interface BareOperations extends HeldOperations {
   wait(name: string, answer: (operation: Operation) => void): void;
 }

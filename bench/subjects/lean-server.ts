@@ -1,4 +1,4 @@
-/** GetOperation by createServer and a handler that has the Operation at hand. */
+/** GetOperation by createServer and a handler that returns a constant Operation. */
 import { createServer } from "../../src/node/index.js";
 import { Operations } from "../../src/protos.js";
 import { runListening } from "../child-side.js";

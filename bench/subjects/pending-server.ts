@@ -8,7 +8,7 @@ import {
   PrintService,
 } from "../../test/gen/printing/v1/printing_pb.js";
 
-/** A server in this process that does next to nothing: all else is the client's cost. */
+/** A server in this process that does almost nothing, so that the cost is the client's. */
 export interface PendingServer {
   readonly transport: Transport;
   /** A new operation's name. */

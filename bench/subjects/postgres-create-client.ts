@@ -1,4 +1,4 @@
-/** Starts operations that nobody waits for, by our gRPC transport. */
+/** Starts operations without waiting for them, by our gRPC transport. */
 import { toBinary } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "../../src/node/index.js";

@@ -1,4 +1,4 @@
-/** The same pages by the bare driver, with a keyset query written by hand. */
+/** Lists the pages by the bare driver, with a keyset query written by hand. */
 import { runStored } from "../child-side.js";
 import { listAgain, pageSize, parent, pool } from "./postgres-list-query.js";
 

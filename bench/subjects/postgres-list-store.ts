@@ -5,7 +5,7 @@ import type { Fill, FillOutcome } from "../child-messages.js";
 import { runStored } from "../child-side.js";
 import { listAgain, pageSize, parent, pool } from "./postgres-list-query.js";
 
-// As `connectPostgres` has it.
+// The settings of `connectPostgres`.
 const store = createPostgresStore({ pool: preparing(pool) });
 
 async function fill({ operations, openEvery, wireBytes }: Fill): Promise<FillOutcome> {

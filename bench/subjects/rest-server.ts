@@ -1,4 +1,4 @@
-/** GetOperation by a handler that has the Operation at hand: over REST and over Connect, on one port. */
+/** GetOperation by a handler that returns a constant Operation: over REST and over Connect, on one port. */
 import { createRegistry } from "@bufbuild/protobuf";
 import { StructSchema } from "@bufbuild/protobuf/wkt";
 import { createServer } from "../../src/node/index.js";

@@ -7,7 +7,7 @@ import { PrintService } from "../../test/gen/printing/v1/printing_pb.js";
 import { monotonicMs, runFollower } from "../child-side.js";
 import { parent } from "./print.js";
 
-/** As idle as those who follow an operation, but not for as long: that makes no difference. */
+/** Idles like the followers of an operation, for a shorter time, which makes no difference. */
 const longestMs = 500;
 
 runFollower((port) => {

@@ -5,7 +5,7 @@ import { temporaryDatabase } from "./sqlite-file.js";
 
 const openFile = await loadDriver(undefined);
 const database = openFile(temporaryDatabase());
-// As the store has it: one flush a commit, and the file to itself.
+// The store's settings: one flush for each commit, and an exclusive lock on the file.
 database.exec(`
   pragma locking_mode = exclusive;
   pragma journal_mode = wal;

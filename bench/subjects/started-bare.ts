@@ -1,4 +1,4 @@
-/** The same two calls by handlers that keep nothing: what any service costs. */
+/** Start and wait by handlers that keep no state: the cost of any service. */
 import { pack } from "../../src/index.js";
 import { createServer } from "../../src/node/index.js";
 import { Operations } from "../../src/protos.js";

@@ -1,4 +1,4 @@
-/** From the start of an operation to its end: two calls by our gRPC transport. */
+/** Starts an operation and waits for its end: two calls by our gRPC transport. */
 import { toBinary } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "../../src/node/index.js";

@@ -31,7 +31,7 @@ const pageSize = 50;
 const typeUrl = `type.googleapis.com/${PrintMetadataSchema.typeName}`;
 
 let store: OperationStore | undefined;
-/** Over the store, as soon as somebody asks for answers. */
+/** The service over the store, created at the first request for answers. */
 let server: OperationsServer | undefined;
 let stored = 0;
 let open = 0;
@@ -175,7 +175,7 @@ function payloadsOf(
   const fixedBytes = nextName().length + 10;
   const each = Math.max(0, Math.floor((wireBytes - fixedBytes) / 2) - typeUrl.length - 4);
   const known = toBinary(PrintMetadataSchema, create(PrintMetadataSchema, { pagesPrinted }));
-  // What makes it as long as it is to be, in a field that the type does not have.
+  // Pads the message to its size, in a field that the type does not have.
   const writer = new BinaryWriter().raw(known).tag(15, WireType.LengthDelimited);
   const value = writer.bytes(new Uint8Array(Math.max(0, each - 6))).finish();
   const bytes = toBinary(AnySchema, create(AnySchema, { typeUrl, value }));

@@ -1,4 +1,5 @@
-import type { OperationFilter } from "./operation-filter.js";
+import type { OperationFilter, TimeColumn } from "./operation-filter.js";
+import type { Comparator } from "./value-test.js";
 
 /** Create times, both ends included, in microseconds since the epoch; infinite where open. */
 export interface CreateTimeRange {
@@ -11,7 +12,7 @@ export interface CreateTimeRange {
  * undefined where the filter does not fix it.
  */
 export function requiredDone(filter: OperationFilter): boolean | undefined {
-  const { canBeDone, canBeUndone } = boundsOf(filter, true);
+  const { canBeDone, canBeUndone } = boundsOf(filter);
   return canBeDone === canBeUndone ? undefined : canBeDone;
 }
 
@@ -20,7 +21,7 @@ export function requiredDone(filter: OperationFilter): boolean | undefined {
  * `most`) where nothing can match.
  */
 export function createTimeRange(filter: OperationFilter): CreateTimeRange {
-  const { least, most } = boundsOf(filter, true);
+  const { least, most } = boundsOf(filter);
   return { least, most };
 }
 
@@ -43,57 +44,50 @@ const nowhere: Bounds = {
 };
 const onlyDone: Bounds = { ...anywhere, canBeUndone: false };
 
-/** Where the records can be for which the filter has this value: never too narrow. */
-function boundsOf(filter: OperationFilter, value: boolean): Bounds {
+/** Where the records can be that match: never too narrow. */
+function boundsOf(filter: OperationFilter): Bounds {
   switch (filter.kind) {
     case "and":
-    case "or": {
-      const each = filter.operands.map((operand) => boundsOf(operand, value));
-      // "Not all of them" is "one of them not", and the other way round.
-      return (filter.kind === "and") === value
-        ? each.reduce(intersection, anywhere)
-        : each.reduce(union, nowhere);
-    }
-    case "not":
-      return boundsOf(filter.operand, !value);
+      return filter.operands.map(boundsOf).reduce(intersection, anywhere);
+    case "or":
+      return filter.operands.map(boundsOf).reduce(union, nowhere);
     case "constant":
-      return filter.value === value ? anywhere : nowhere;
-    case "done": {
-      const done = filter.value === value;
-      return { ...anywhere, canBeDone: done, canBeUndone: !done };
-    }
+      return filter.value ? anywhere : nowhere;
+    case "done":
+      return { ...anywhere, canBeDone: filter.value, canBeUndone: !filter.value };
     case "time":
-      if (filter.column === "create_time") return timeBounds(filter.operator, filter.micros, value);
-      return filter.column === "end_time" && value ? onlyDone : anywhere;
+      return timeBounds(filter.column, filter.operator, filter.micros);
     case "error-code":
-      return value ? onlyDone : anywhere;
+      return onlyDone;
     case "present":
-      return value && filter.column !== "metadata" ? onlyDone : anywhere;
+      return filter.column === "metadata" ? anywhere : onlyDone;
     case "payload":
-      return value && filter.payload !== "metadata" ? onlyDone : anywhere;
-    default:
+      return filter.payload === "metadata" ? anywhere : onlyDone;
+    case "not":
+    case "cancel-requested":
+    case "text":
+    case "wildcard":
+    case "method-in":
       return anywhere;
   }
 }
 
-function timeBounds(
-  operator: Extract<OperationFilter, { kind: "time" }>["operator"],
-  micros: number,
-  value: boolean,
-): Bounds {
+function timeBounds(column: TimeColumn, operator: Comparator, micros: number): Bounds {
+  if (column === "end_time") return onlyDone;
+  if (column === "update_time") return anywhere;
   switch (operator) {
     case "=":
-      return value ? { ...anywhere, least: micros, most: micros } : anywhere;
+      return { ...anywhere, least: micros, most: micros };
     case "!=":
-      return value ? anywhere : { ...anywhere, least: micros, most: micros };
+      return anywhere;
     case "<":
-      return value ? { ...anywhere, most: micros - 1 } : { ...anywhere, least: micros };
+      return { ...anywhere, most: micros - 1 };
     case "<=":
-      return value ? { ...anywhere, most: micros } : { ...anywhere, least: micros + 1 };
+      return { ...anywhere, most: micros };
     case ">":
-      return value ? { ...anywhere, least: micros + 1 } : { ...anywhere, most: micros };
+      return { ...anywhere, least: micros + 1 };
     case ">=":
-      return value ? { ...anywhere, least: micros } : { ...anywhere, most: micros - 1 };
+      return { ...anywhere, least: micros };
   }
 }
 

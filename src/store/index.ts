@@ -16,6 +16,7 @@ export { createMemoryStore, type MemoryStoreOptions } from "./memory/memory-stor
 export {
   type ColumnCondition,
   type FilterableRecord,
+  type FilterLeaf,
   matchesFilter,
   type OperationFilter,
   type TextColumn,

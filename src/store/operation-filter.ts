@@ -8,22 +8,24 @@ import {
 import { type Comparator, compares } from "./value-test.js";
 
 /**
- * A restriction of a list, as data, so that a store can translate it. Told apart by
- * `kind`.
+ * A restriction of a list, as data, so that a store can translate it. `kind` tells the members
+ * apart.
  *
  * Every condition is true or false, never unknown: one on what a record does not have
  * is false, also with `!=`, and NOT of it is true. In SQL that is
- * `COALESCE(end_time <> $1, FALSE)`.
+ * `COALESCE(end_time <> $1, FALSE)`. NOT stands before single conditions alone.
  */
 export type OperationFilter =
   /** All of them; true for none. */
   | { readonly kind: "and"; readonly operands: readonly OperationFilter[] }
   /** At least one of them; false for none. */
   | { readonly kind: "or"; readonly operands: readonly OperationFilter[] }
-  | { readonly kind: "not"; readonly operand: OperationFilter }
   | { readonly kind: "constant"; readonly value: boolean }
-  | ColumnCondition
-  | PayloadCondition;
+  | { readonly kind: "not"; readonly operand: FilterLeaf }
+  | FilterLeaf;
+
+/** One condition. */
+export type FilterLeaf = ColumnCondition | PayloadCondition;
 
 /** A condition on what every store has at hand without reading a payload. */
 export type ColumnCondition =
@@ -66,6 +68,44 @@ export interface FilterableRecord extends SerializedPayloads {
   readonly cancelRequestTimeMicros: number | undefined;
   readonly endTimeMicros: number | undefined;
 }
+
+/** The filter that takes what this one does not, and nothing else: exact, as no condition is unknown. */
+export function negated(filter: OperationFilter): OperationFilter {
+  switch (filter.kind) {
+    case "and":
+      return { kind: "or", operands: filter.operands.map(negated) };
+    case "or":
+      return { kind: "and", operands: filter.operands.map(negated) };
+    case "not":
+      return filter.operand;
+    case "constant":
+    case "done":
+    case "cancel-requested":
+      return { ...filter, value: !filter.value };
+    case "text":
+      return { ...filter, operator: negatedComparator[filter.operator] };
+    case "time":
+      // Every record has the others.
+      return filter.column === "end_time"
+        ? { kind: "not", operand: filter }
+        : { ...filter, operator: negatedComparator[filter.operator] };
+    case "wildcard":
+    case "method-in":
+    case "error-code":
+    case "present":
+    case "payload":
+      return { kind: "not", operand: filter };
+  }
+}
+
+const negatedComparator: Readonly<Record<Comparator, Comparator>> = {
+  "=": "!=",
+  "!=": "=",
+  "<": ">=",
+  "<=": ">",
+  ">": "<=",
+  ">=": "<",
+};
 
 /**
  * Whether a record passes a filter. Its payloads are decoded only where the answer

@@ -7,6 +7,7 @@ import {
   type OperationFilter,
   requiredDone,
 } from "../../src/store/index.js";
+import { negated } from "../../src/store/operation-filter.js";
 import { BakeMetadataSchema } from "../gen/filters/v1/filters_pb.js";
 import { aRecord, baked, baking, failed } from "../support/filter-record.js";
 
@@ -22,7 +23,7 @@ const created = (
 });
 const and = (...operands: OperationFilter[]): OperationFilter => ({ kind: "and", operands });
 const or = (...operands: OperationFilter[]): OperationFilter => ({ kind: "or", operands });
-const not = (operand: OperationFilter): OperationFilter => ({ kind: "not", operand });
+const not = negated;
 const errorCode: OperationFilter = { kind: "error-code", operator: "!=", value: 5 };
 const count: OperationFilter = {
   kind: "payload",
@@ -118,38 +119,61 @@ describe("createTimeRange", () => {
   });
 });
 
+/** Filters over every kind of record below. */
+const aFilter = (): fc.Arbitrary<OperationFilter> => {
+  const leaf = fc.oneof(
+    fc.boolean().map(done),
+    fc
+      .tuple(fc.constantFrom("=", "!=", "<", "<=", ">", ">="), fc.integer({ min: 0, max: 4 }))
+      .map(([operator, micros]) => created(operator, micros)),
+    fc.constantFrom<OperationFilter>(
+      errorCode,
+      count,
+      { kind: "cancel-requested", value: true },
+      { kind: "text", column: "name", operator: "<", value: "bakeries/8" },
+      { kind: "wildcard", column: "method", pieces: ["filters.", "Bake"] },
+      { kind: "method-in", methods: ["filters.v1.FilterService/Ship"] },
+      { kind: "present", column: "end_time" },
+      { kind: "present", column: "response" },
+      { kind: "time", column: "end_time", operator: ">", micros: 3 },
+      { kind: "constant", value: false },
+    ),
+  );
+  const { tree } = fc.letrec<{ tree: OperationFilter }>((tie) => ({
+    tree: fc.oneof(
+      { maxDepth: 3, depthIdentifier: "bounds" },
+      leaf,
+      tie("tree").map(not),
+      fc.array(tie("tree"), { maxLength: 3 }).map((operands) => and(...operands)),
+      fc.array(tie("tree"), { maxLength: 3 }).map((operands) => or(...operands)),
+    ),
+  }));
+  return tree;
+};
+
+const aSubject = fc
+  .tuple(
+    fc.constantFrom(aRecord(), baking({ count: 7 }), failed({ code: 3 }), baked({})),
+    fc.integer({ min: 0, max: 4 }),
+  )
+  .map(([record, createTimeMicros]) => ({ ...record, createTimeMicros }));
+
+describe("negated", () => {
+  it("takes what the filter does not take, and has NOT before single conditions alone", () => {
+    fc.assert(
+      fc.property(aFilter(), aSubject, (filter, record) => {
+        expect(matchesFilter(negated(filter), record)).toBe(!matchesFilter(filter, record));
+        expect(negated(negated(filter))).toEqual(filter);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});
+
 describe("requiredDone and createTimeRange", () => {
   it("leave out no record that matches", () => {
-    const leaf = fc.oneof(
-      fc.boolean().map(done),
-      fc
-        .tuple(fc.constantFrom("=", "!=", "<", "<=", ">", ">="), fc.integer({ min: 0, max: 4 }))
-        .map(([operator, micros]) => created(operator, micros)),
-      fc.constantFrom<OperationFilter>(
-        errorCode,
-        count,
-        { kind: "present", column: "response" },
-        { kind: "time", column: "end_time", operator: ">", micros: 3 },
-        { kind: "constant", value: false },
-      ),
-    );
-    const { tree } = fc.letrec<{ tree: OperationFilter }>((tie) => ({
-      tree: fc.oneof(
-        { maxDepth: 3, depthIdentifier: "bounds" },
-        leaf,
-        tie("tree").map(not),
-        fc.array(tie("tree"), { maxLength: 3 }).map((operands) => and(...operands)),
-        fc.array(tie("tree"), { maxLength: 3 }).map((operands) => or(...operands)),
-      ),
-    }));
-    const aSubject = fc
-      .tuple(
-        fc.constantFrom(aRecord(), baking({ count: 7 }), failed({ code: 3 }), baked({})),
-        fc.integer({ min: 0, max: 4 }),
-      )
-      .map(([record, createTimeMicros]) => ({ ...record, createTimeMicros }));
     fc.assert(
-      fc.property(tree, aSubject, (filter, record) => {
+      fc.property(aFilter(), aSubject, (filter, record) => {
         fc.pre(matchesFilter(filter, record));
         const isDone = record.state === "done";
         expect(requiredDone(filter) ?? isDone).toBe(isDone);

@@ -1,7 +1,7 @@
 import type { Comparator } from "../../store/value-test.js";
 import type { FilterFault } from "../errors.js";
 import type { Comparison, Literal, Part } from "./filter-syntax.js";
-import { printPath } from "./print-filter.js";
+import { printPath } from "./filter-syntax.js";
 
 /** One path compared with one literal. */
 export interface Condition {

@@ -3,10 +3,7 @@ import { nextTurn } from "../../internal/next-turn.js";
 import { atLeastOne } from "../../internal/option-bounds.js";
 import { storeClosed, storeFull, transactionUnsupported } from "../errors.js";
 import type {
-  CancelOptions,
   Claim,
-  ClaimOptions,
-  HideOptions,
   InsertOptions,
   InsertOutcome,
   ListPage,
@@ -17,15 +14,30 @@ import type {
   OverdueResults,
   Report,
   StoredRequestId,
-  StoredResult,
   StoreOptions,
   UnfinishedQuery,
 } from "../operation-store.js";
+import {
+  cancelRequested,
+  claimed,
+  type EarlierStart,
+  endedOverdue,
+  finished,
+  hidden,
+  isHeldBy,
+  planInsert,
+  type RecordChanges,
+  type RecordHead,
+  released,
+  reported,
+  unblocked,
+} from "../record-transitions.js";
+import { createStoreTime } from "../store-time.js";
 import type { Walk } from "./ordered-ids.js";
 import { createParentNames } from "./parent-names.js";
 import { createRecordIndexes } from "./record-indexes.js";
 import { createRecordList } from "./record-list.js";
-import { createRecordRows, type RowChanges, requestKeyOf, timeAfter } from "./record-rows.js";
+import { createRecordRows, requestKeyOf } from "./record-rows.js";
 import { createShardedMap } from "./sharded-map.js";
 
 /** How a memory store is bounded and what time it goes by. */
@@ -67,18 +79,10 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
   const rowByName = createShardedMap<number>();
   /** What each request id led to, for its record's and its window's time. */
   const rowByRequestKey = createShardedMap<number>();
-  let lastMicros = 0;
+  const time = createStoreTime(clock);
   let closed = false;
 
-  /** The store's own time: it does not go back, and is never behind what it stamped last. */
-  const nowMicros = () => Math.max(lastMicros, Math.round(clock.nowMs() * 1000));
-  /** A stamp: strictly growing, so that no two records share a create time. */
-  const nextMicros = () => {
-    lastMicros = Math.max(lastMicros + 1, nowMicros());
-    return lastMicros;
-  };
-
-  const isVisible = (row: number) => rows.isVisibleAt(row, nowMicros());
+  const isVisible = (row: number) => rows.isVisibleAt(row, time.now());
 
   /** The row of a record, also of a hidden one. */
   const recordRow = (name: string) => {
@@ -94,16 +98,28 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
   /** The row that a claim may write to. */
   const claimedRow = (claim: Claim) => {
     const row = recordRow(claim.name);
-    if (row === undefined || rows.stateOf(row) !== "running") return undefined;
-    return rows.attemptOf(row) === claim.attempt ? row : undefined;
+    return row !== undefined && isHeldBy(rows.headOf(row), claim.attempt) ? row : undefined;
   };
 
-  const change = (row: number, changes: RowChanges): OperationRecord => {
-    indexes.change(row, { updateTimeMicros: nextMicros(), ...changes });
+  /** Change a row by one of the rules; undefined where there is no row, or the rule has nothing. */
+  const change = (
+    row: number | undefined,
+    rule: (head: RecordHead, nowMicros: number) => RecordChanges | undefined,
+  ): OperationRecord | undefined => {
+    if (row === undefined) return undefined;
+    const changes = rule(rows.headOf(row), time.next());
+    if (changes === undefined) return undefined;
+    indexes.change(row, changes);
     return rows.read(row);
   };
 
-  const list = createRecordList({ rows, indexes, parents, nowMicros });
+  /** The same by a rule that always has something. */
+  const end = (row: number, rule: (head: RecordHead, nowMicros: number) => RecordChanges) => {
+    indexes.change(row, rule(rows.headOf(row), time.next()));
+    return rows.read(row);
+  };
+
+  const list = createRecordList({ rows, indexes, parents, nowMicros: time.now });
 
   const forget = (row: number) => {
     const requestKey = rows.requestKeyOf(row);
@@ -116,10 +132,10 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
   };
 
   const expire = (limit: number) => {
-    const now = nowMicros();
+    const now = time.now();
     for (let gone = 0; gone < limit; gone += 1) {
       const row = indexes.byRemoval.first();
-      if (row === undefined || indexes.removalTimeOf(row) > now) return gone;
+      if (row === undefined || (rows.removalTimeOf(row) ?? now) > now) return gone;
       // Its request id stays known for the rest of its window (AIP-155).
       if (rows.requestKeyOf(row) !== undefined && rows.requestIdEndOf(row) > now) indexes.bury(row);
       else forget(row);
@@ -127,20 +143,21 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
     return limit;
   };
 
-  /** What a request id led to, also a hidden record or a tombstone. */
-  const startedWith = (requestId: StoredRequestId | undefined) => {
-    const row = requestId && rowByRequestKey.get(requestKeyOf(requestId));
+  const findStarted = (requestId: StoredRequestId): EarlierStart | undefined => {
+    const row = rowByRequestKey.get(requestKeyOf(requestId));
     if (row === undefined) return undefined;
-    return rows.isTombstone(row) && rows.requestIdEndOf(row) <= nowMicros() ? undefined : row;
+    if (isVisible(row)) return { kind: "duplicate", record: rows.read(row) };
+    const isOver = rows.isTombstone(row) && rows.requestIdEndOf(row) <= time.now();
+    return isOver ? undefined : { kind: "spent", name: rows.nameOf(row) };
   };
 
-  /** @throws ConnectError `ResourceExhausted` if so many bytes and rows more are too many. */
-  const assertRoomFor = (bytes: number, more: number) => {
+  /** The error where so many bytes and rows more are too many. */
+  const refusalOf = (bytes: number, more: number) => {
     const isTooMany = () => rows.count() + more > maxOperations;
     const isTooMuch = () => bytes > 0 && rows.heldBytes() + bytes > maxBytes;
     if (isTooMany() || isTooMuch()) expire(maxExpiredWhenFull);
-    if (isTooMany()) throw storeFull({ maxOperations });
-    if (isTooMuch()) throw storeFull({ maxBytes });
+    if (isTooMany()) return storeFull({ maxOperations });
+    return isTooMuch() ? storeFull({ maxBytes }) : undefined;
   };
 
   /** The operations of a resource that are not done, oldest first. */
@@ -156,45 +173,37 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
   };
 
   const insert = (operation: NewOperation, given: InsertOptions): InsertOutcome => {
-    const earlier = startedWith(operation.requestId);
-    if (earlier !== undefined) {
-      return isVisible(earlier)
-        ? { kind: "duplicate", record: rows.read(earlier) }
-        : { kind: "spent", name: rows.nameOf(earlier) };
-    }
-    if (rowByName.has(operation.name)) return { kind: "name-taken" };
-    assertRoomFor(rows.bytesOf(operation), 1);
-    const parallel = given.parallel ?? { kind: "queue" };
-    const resourceKey = operation.result === undefined ? operation.resourceKey : undefined;
-    const oldest = openOfResource(resourceKey)();
-    if (oldest !== undefined && parallel.kind === "refuse") {
-      return { kind: "busy", name: rows.nameOf(oldest) };
-    }
-    const isBlocked = oldest !== undefined && parallel.kind === "queue";
-    const state = stateOf(operation, isBlocked);
-    if (state === "queued") given.beforeQueued?.();
-    const preempted: OperationRecord[] = [];
-    if (parallel.kind === "preempt") {
-      const open = allOf(openOfResource(resourceKey));
-      for (const row of open) preempted.push(finish(row, parallel.result));
-    }
-    const row = rows.add(operation, state, nextMicros());
+    const { name, requestId, resourceKey } = operation;
+    const plan = planInsert(operation, given, {
+      findStarted,
+      isTaken: (taken) => rowByName.has(taken),
+      oldestOf: (key) => nameOf(openOfResource(key)()),
+      refusal: () => refusalOf(rows.bytesOf(operation), 1),
+    });
+    if (plan.kind !== "insert") return plan;
+    if (rowByName.has(name)) return { kind: "name-taken" };
+    if (plan.state === "queued") given.beforeQueued?.();
+    const { preempts } = plan;
+    const preempted =
+      preempts === undefined
+        ? []
+        : allOf(openOfResource(resourceKey)).map((other) =>
+            end(other, (head, now) => finished(head, now, preempts)),
+          );
+    const row = rows.add(operation, plan.state, time.next());
     indexes.add(row);
-    rowByName.set(operation.name, row);
-    if (operation.requestId) rowByRequestKey.set(requestKeyOf(operation.requestId), row);
+    rowByName.set(name, row);
+    if (requestId) rowByRequestKey.set(requestKeyOf(requestId), row);
     return { kind: "inserted", record: rows.read(row), preempted };
   };
 
-  const finish = (row: number, result: StoredResult, report: Report = {}) =>
-    change(row, { ...reported(report), state: "done", checkpoint: undefined, result });
-
   const report = (claim: Claim, given: Report) => {
-    const changes = reported(given);
     const before = claimedRow(claim);
-    if (before !== undefined) assertRoomFor(rows.growthOf(before, changes), 0);
+    if (before === undefined) return undefined;
+    const refusal = refusalOf(rows.growthOf(before, given), 0);
+    if (refusal !== undefined) throw refusal;
     // Looked up again: to make room, a deleted one that is driven from outside may have gone.
-    const row = claimedRow(claim);
-    return row === undefined ? undefined : change(row, changes);
+    return change(claimedRow(claim), (_, now) => reported(given, now));
   };
 
   const unfinished = ({ after, limit }: UnfinishedQuery): ListPage => {
@@ -211,62 +220,8 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
     return { records: found, next: undefined };
   };
 
-  const requestCancel = (
-    name: string,
-    whenQueued: StoredResult,
-    { graceMs }: CancelOptions,
-  ): OperationRecord | undefined => {
-    const row = visibleRow(name);
-    if (row === undefined) return undefined;
-    const state = rows.stateOf(row);
-    if (state === "done") return rows.read(row);
-    const updateTimeMicros = nextMicros();
-    const cancelRequestTimeMicros = rows.cancelRequestTimeOf(row) ?? updateTimeMicros;
-    const deadlineTimeMicros = earlier(
-      rows.deadlineTimeOf(row),
-      timeAfter(cancelRequestTimeMicros, graceMs),
-    );
-    const asked = change(row, { cancelRequestTimeMicros, deadlineTimeMicros, updateTimeMicros });
-    return state === "running" ? asked : finish(row, whenQueued);
-  };
-
-  const release = (claim: Claim, handover: boolean, whenCancelled: StoredResult) => {
-    const row = claimedRow(claim);
-    if (row === undefined || rows.isExternal(row)) return undefined;
-    if (rows.cancelRequestTimeOf(row) !== undefined) return finish(row, whenCancelled);
-    return change(row, { state: "queued", handovers: rows.handoversOf(row) + (handover ? 1 : 0) });
-  };
-
-  const hide = (name: string, { onlyDone }: HideOptions): OperationRecord | undefined => {
-    const row = visibleRow(name);
-    if (row === undefined) return undefined;
-    if (onlyDone && rows.stateOf(row) !== "done") return rows.read(row);
-    // The update time of a done record stands still.
-    return change(row, {
-      deleteTimeMicros: nextMicros(),
-      updateTimeMicros: rows.updateTimeOf(row),
-    });
-  };
-
-  const claim = (name: string, { restartLost }: ClaimOptions): OperationRecord | undefined => {
-    const row = recordRow(name);
-    if (row === undefined || rows.isExternal(row)) return undefined;
-    const state = rows.stateOf(row);
-    if (state === "done" || state === "blocked") return undefined;
-    const attempt = rows.attemptOf(row) + 1;
-    if (state === "queued") return change(row, { state: "running", attempt });
-    const losses = rows.lossesOf(row) + 1;
-    return change(row, { attempt, losses, ...(restartLost && { checkpoint: undefined }) });
-  };
-
-  const unblock = (resourceKey: string): OperationRecord | undefined => {
-    const oldest = openOfResource(resourceKey)();
-    if (oldest === undefined || rows.stateOf(oldest) !== "blocked") return undefined;
-    return change(oldest, { state: "queued" });
-  };
-
   const endOverdue = (results: OverdueResults, limit: number): Overdue => {
-    const now = nowMicros();
+    const now = time.now();
     const ended: OperationRecord[] = [];
     for (;;) {
       const row = indexes.byDeadline.first();
@@ -274,11 +229,11 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
       if (row === undefined || nextDeadlineMicros === undefined)
         return { ended, nextDeadlineMicros };
       if (nextDeadlineMicros > now || ended.length >= limit) return { ended, nextDeadlineMicros };
-      const isCancelled = rows.cancelRequestTimeOf(row) !== undefined;
-      ended.push(finish(row, isCancelled ? results.cancelled : results.deadlineExceeded));
+      ended.push(end(row, (head, stamp) => endedOverdue(head, stamp, results)));
     }
   };
 
+  const nameOf = (row: number | undefined) => (row === undefined ? undefined : rows.nameOf(row));
   const read = (row: number | undefined) => (row === undefined ? undefined : rows.read(row));
 
   const assertUsable = (given: StoreOptions | undefined) => {
@@ -298,7 +253,8 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
     },
     claim: async (name, given) => {
       assertUsable(given);
-      return claim(name, given ?? {});
+      const restartLost = given?.restartLost === true;
+      return change(recordRow(name), (head, now) => claimed(head, now, restartLost));
     },
     report: async (claim, given, storeOptions) => {
       assertUsable(storeOptions);
@@ -310,24 +266,27 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
     },
     release: async (claim, handover, whenCancelled, given) => {
       assertUsable(given);
-      return release(claim, handover, whenCancelled);
+      return change(claimedRow(claim), (head, now) => released(head, now, handover, whenCancelled));
     },
     finish: async (claim, result, last, given) => {
       assertUsable(given);
-      const row = claimedRow(claim);
-      return row === undefined ? undefined : finish(row, result, last);
+      return change(claimedRow(claim), (head, now) => finished(head, now, result, last));
     },
     requestCancel: async (name, whenQueued, given) => {
       assertUsable(given);
-      return requestCancel(name, whenQueued, given ?? {});
+      const graceMs = given?.graceMs;
+      return change(visibleRow(name), (head, now) =>
+        cancelRequested(head, now, whenQueued, graceMs),
+      );
     },
     hide: async (name, given) => {
       assertUsable(given);
-      return hide(name, given ?? {});
+      const onlyDone = given?.onlyDone === true;
+      return change(visibleRow(name), (head, now) => hidden(head, now, onlyDone));
     },
     unblock: async (resourceKey, given) => {
       assertUsable(given);
-      return unblock(resourceKey);
+      return change(openOfResource(resourceKey)(), unblocked);
     },
     endOverdue: async (results, limit, given) => {
       assertUsable(given);
@@ -354,22 +313,6 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
       rowByRequestKey.clear();
     },
   };
-}
-
-function stateOf({ result, external }: NewOperation, isBlocked: boolean) {
-  if (result !== undefined) return "done";
-  if (external) return "running";
-  return isBlocked ? "blocked" : "queued";
-}
-
-function earlier(one: number | undefined, other: number | undefined): number | undefined {
-  if (one === undefined || other === undefined) return one ?? other;
-  return Math.min(one, other);
-}
-
-/** What a report changes: a member that is undefined leaves what is stored as it is. */
-function reported({ metadata, checkpoint }: Report): RowChanges {
-  return { ...(metadata && { metadata }), ...(checkpoint && { checkpoint }) };
 }
 
 function allOf(walk: Walk): number[] {

@@ -1,5 +1,6 @@
+import type { RecordChanges } from "../record-transitions.js";
 import { createOrderedIds, type OrderedIds } from "./ordered-ids.js";
-import type { RecordRows, RowChanges } from "./record-rows.js";
+import type { RecordRows } from "./record-rows.js";
 
 /**
  * The records that a list may show, in the three orders that lists need. They all end
@@ -28,12 +29,10 @@ export interface RecordIndexes {
   readonly byDeadline: OrderedIds;
   /** What goes at some time: done ones, hidden ones, tombstones; by that time. */
   readonly byRemoval: OrderedIds;
-  /** When a record of `byRemoval` goes. */
-  removalTimeOf(row: number): number;
   /** Take a new row up. */
   add(row: number): void;
   /** Change a row, and move it to where it belongs then. */
-  change(row: number, changes: RowChanges): void;
+  change(row: number, changes: RecordChanges): void;
   /** Make a row a tombstone. */
   bury(row: number): void;
   /** Let go of a row. */
@@ -60,10 +59,7 @@ export function createRecordIndexes(rows: RecordRows): RecordIndexes {
   const byResource = (one: number, other: number) =>
     (rows.resourceOf(one) ?? 0) - (rows.resourceOf(other) ?? 0) || byTime(one, other);
   const deadlineTimeOf = (row: number) => rows.deadlineTimeOf(row) ?? Number.POSITIVE_INFINITY;
-  const removalTimeOf = (row: number) => {
-    if (rows.isTombstone(row)) return rows.requestIdEndOf(row);
-    return rows.isHidden(row) ? 0 : (rows.expireTimeOf(row) ?? 0);
-  };
+  const removalTimeOf = (row: number) => rows.removalTimeOf(row) ?? Number.POSITIVE_INFINITY;
 
   const listed = (): ListedRows => ({
     byTime: createOrderedIds(byTime),
@@ -117,8 +113,7 @@ export function createRecordIndexes(rows: RecordRows): RecordIndexes {
     },
     {
       ids: removals,
-      has: (row) =>
-        isDone(row) || rows.isTombstone(row) || (rows.isHidden(row) && rows.isExternal(row)),
+      has: (row) => rows.removalTimeOf(row) !== undefined,
     },
   ];
 
@@ -136,7 +131,6 @@ export function createRecordIndexes(rows: RecordRows): RecordIndexes {
     byResource: resources,
     byDeadline: deadlines,
     byRemoval: removals,
-    removalTimeOf,
     add(row) {
       enter(row, lasting);
       enter(row, timed);
@@ -171,6 +165,6 @@ export function createRecordIndexes(rows: RecordRows): RecordIndexes {
 }
 
 /** Whether a row may belong somewhere else after these changes: a report never moves one. */
-function canMove(changes: RowChanges): boolean {
+function canMove(changes: RecordChanges): boolean {
   return "state" in changes || "deadlineTimeMicros" in changes || "deleteTimeMicros" in changes;
 }

@@ -5,25 +5,17 @@ import type {
   StoredRequestId,
   StoredResult,
 } from "../operation-store.js";
+import {
+  isVisible,
+  type RecordChanges,
+  type RecordHead,
+  removalTime,
+} from "../record-transitions.js";
+import { later } from "../store-time.js";
 import { createInternedStrings, type InternedStrings } from "./interned-strings.js";
 import { createPagedCells } from "./paged-cells.js";
 import { createPayloadCopies, type PayloadCopies, wordsOf } from "./payload-copies.js";
 import { createPayloadSlabs, noContent, slabBytes } from "./payload-slabs.js";
-
-/** What of a row changes after its insert. A member that is absent stays as it is. */
-export interface RowChanges {
-  readonly state?: OperationState;
-  readonly attempt?: number;
-  readonly handovers?: number;
-  readonly losses?: number;
-  readonly updateTimeMicros?: number;
-  readonly deadlineTimeMicros?: number | undefined;
-  readonly cancelRequestTimeMicros?: number;
-  readonly deleteTimeMicros?: number;
-  readonly metadata?: Uint8Array | undefined;
-  readonly checkpoint?: Uint8Array | undefined;
-  readonly result?: StoredResult;
-}
 
 /**
  * The records of a store, packed: some 120 bytes for each besides its name and its
@@ -34,7 +26,7 @@ export interface RowChanges {
  */
 export interface RecordRows {
   add(operation: NewOperation, state: OperationState, createTimeMicros: number): number;
-  change(row: number, changes: RowChanges): void;
+  change(row: number, changes: RecordChanges): void;
   /** Make it a tombstone. */
   bury(row: number): void;
   /** Let go of all of it. The number is another's from then on. */
@@ -49,19 +41,17 @@ export interface RecordRows {
   isTombstone(row: number): boolean;
   /** Whether readers see it at this time: it was not deleted, and its retention is not over. */
   isVisibleAt(row: number, timeMicros: number): boolean;
-  attemptOf(row: number): number;
+  /** What the rules of its changes read. */
+  headOf(row: number): RecordHead;
   createTimeOf(row: number): number;
   updateTimeOf(row: number): number;
   deadlineTimeOf(row: number): number | undefined;
-  cancelRequestTimeOf(row: number): number | undefined;
-  /** When its retention is over; undefined until it is done. */
-  expireTimeOf(row: number): number | undefined;
+  /** When it goes, or its tombstone does; undefined while there is no such time. */
+  removalTimeOf(row: number): number | undefined;
   /** Key of its request id, as `requestKeyOf` makes it; undefined where it has none. */
   requestKeyOf(row: number): string | undefined;
   /** When the window of its request id is over. */
   requestIdEndOf(row: number): number;
-  handoversOf(row: number): number;
-  lossesOf(row: number): number;
   /** Numbers of strings in the tables below. */
   parentOf(row: number): number;
   principalOf(row: number): number;
@@ -76,7 +66,7 @@ export interface RecordRows {
   /** How much `heldBytes` would grow by this operation. */
   bytesOf(operation: NewOperation): number;
   /** How much `heldBytes` would grow by these changes; less than 0 where it would shrink. */
-  growthOf(row: number, changes: RowChanges): number;
+  growthOf(row: number, changes: RecordChanges): number;
 }
 
 /** Columns of times and durations; NaN stands for absent. */
@@ -150,15 +140,6 @@ export function requestKeyOf({ scope, id }: StoredRequestId): string {
   return `${scope.length}:${scope}${id}`;
 }
 
-/** A time in microseconds so many milliseconds after another; undefined where either is. */
-export function timeAfter(
-  timeMicros: number | undefined,
-  delayMs: number | undefined,
-): number | undefined {
-  if (timeMicros === undefined || delayMs === undefined) return undefined;
-  return timeMicros + Math.round(delayMs * 1000);
-}
-
 /** @param parents The table of the parents' names. */
 export function createRecordRows(parents: InternedStrings): RecordRows {
   const cells = createPagedCells<RowPage>(pageBits, () => ({
@@ -213,10 +194,8 @@ export function createRecordRows(parents: InternedStrings): RecordRows {
   const nameOf = (row: number) => cells.pageOf(row).names[row % pageRows] ?? "";
   const requestKeyAt = (row: number) => cells.pageOf(row).requestKeys[row % pageRows];
   const textLengthOf = (row: number) => nameOf(row).length + (requestKeyAt(row)?.length ?? 0);
-  const expireTimeOf = (row: number) =>
-    stateOf(row) === "done"
-      ? timeAfter(timeOf(row, times.update), timeOf(row, times.retentionMs))
-      : undefined;
+  const requestIdEndOf = (row: number) =>
+    later(timeOf(row, times.create), timeOf(row, times.windowMs));
   const resourceOf = (row: number) => {
     const resource = numberOf(row, numbers.resource);
     return resource === 0 ? undefined : resource - 1;
@@ -247,7 +226,11 @@ export function createRecordRows(parents: InternedStrings): RecordRows {
       textLength += textLengthOf(row);
       setTime(row, times.create, createTimeMicros);
       setTime(row, times.update, createTimeMicros);
-      setTime(row, times.deadline, timeAfter(createTimeMicros, deadlineMs));
+      setTime(
+        row,
+        times.deadline,
+        deadlineMs === undefined ? undefined : later(createTimeMicros, deadlineMs),
+      );
       setTime(row, times.cancelRequest, undefined);
       setTime(row, times.delete, undefined);
       setTime(row, times.retentionMs, operation.retentionMs);
@@ -343,7 +326,8 @@ export function createRecordRows(parents: InternedStrings): RecordRows {
         deadlineTimeMicros: presentTime(timeAt[time + times.deadline]),
         cancelRequestTimeMicros: presentTime(timeAt[time + times.cancelRequest]),
         endTimeMicros,
-        expireTimeMicros: timeAfter(endTimeMicros, retentionMs),
+        expireTimeMicros:
+          endTimeMicros === undefined ? undefined : later(endTimeMicros, retentionMs),
         deleteTimeMicros: presentTime(timeAt[time + times.delete]),
       };
     },
@@ -358,23 +342,45 @@ export function createRecordRows(parents: InternedStrings): RecordRows {
       const time = (row % pageRows) * timesPerRow;
       const flags = page.numbers[(row % pageRows) * numbersPerRow + numbers.flags] ?? 0;
       if ((flags & tombstoneBit) !== 0) return false;
-      if (presentTime(page.times[time + times.delete]) !== undefined) return false;
-      if (states[flags & stateBits] !== "done") return true;
-      const endTimeMicros = page.times[time + times.update];
-      const expireTimeMicros = timeAfter(endTimeMicros, page.times[time + times.retentionMs]);
-      return expireTimeMicros !== undefined && expireTimeMicros > timeMicros;
+      return isVisible(
+        presentTime(page.times[time + times.delete]),
+        expireTimeAt(page, time, flags),
+        timeMicros,
+      );
     },
-    attemptOf: (row) => numberOf(row, numbers.attempt),
-    handoversOf: (row) => numberOf(row, numbers.handovers),
-    lossesOf: (row) => numberOf(row, numbers.losses),
+    headOf(row) {
+      const page = cells.pageOf(row);
+      const time = (row % pageRows) * timesPerRow;
+      const number = (row % pageRows) * numbersPerRow;
+      const flags = page.numbers[number + numbers.flags] ?? 0;
+      return {
+        state: states[flags & stateBits] ?? "done",
+        external: (flags & externalBit) !== 0,
+        attempt: page.numbers[number + numbers.attempt] ?? 0,
+        handovers: page.numbers[number + numbers.handovers] ?? 0,
+        losses: page.numbers[number + numbers.losses] ?? 0,
+        retentionMs: page.times[time + times.retentionMs] ?? Number.NaN,
+        deadlineTimeMicros: presentTime(page.times[time + times.deadline]),
+        cancelRequestTimeMicros: presentTime(page.times[time + times.cancelRequest]),
+      };
+    },
     createTimeOf: (row) => timeOf(row, times.create),
     updateTimeOf: (row) => timeOf(row, times.update),
     deadlineTimeOf: (row) => presentTimeOf(row, times.deadline),
-    cancelRequestTimeOf: (row) => presentTimeOf(row, times.cancelRequest),
-    expireTimeOf,
+    removalTimeOf(row) {
+      if (hasFlag(row, tombstoneBit)) return requestIdEndOf(row);
+      const page = cells.pageOf(row);
+      const time = (row % pageRows) * timesPerRow;
+      const flags = page.numbers[(row % pageRows) * numbersPerRow + numbers.flags] ?? 0;
+      return removalTime(
+        states[flags & stateBits] === "done",
+        (flags & externalBit) !== 0,
+        presentTime(page.times[time + times.delete]),
+        expireTimeAt(page, time, flags),
+      );
+    },
     requestKeyOf: requestKeyAt,
-    requestIdEndOf: (row) =>
-      timeOf(row, times.create) + Math.round(timeOf(row, times.windowMs) * 1000),
+    requestIdEndOf,
     parentOf: (row) => numberOf(row, numbers.parent),
     principalOf: (row) => numberOf(row, numbers.principal),
     resourceOf,
@@ -401,6 +407,16 @@ export function createRecordRows(parents: InternedStrings): RecordRows {
       );
     },
   };
+}
+
+/** When the retention of a row is over, whose times begin at `time`; undefined until it is done. */
+function expireTimeAt(page: RowPage, time: number, flags: number): number | undefined {
+  if (states[flags & stateBits] !== "done") return undefined;
+  // Nothing is written to a done record that would move its update time.
+  return later(
+    page.times[time + times.update] ?? Number.NaN,
+    page.times[time + times.retentionMs] ?? Number.NaN,
+  );
 }
 
 /** A time of a row; undefined where it is absent. */

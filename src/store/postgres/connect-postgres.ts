@@ -105,7 +105,6 @@ export async function connectPostgres(options: ConnectPostgresOptions): Promise<
   if (options.migrate ?? true) {
     // On its own, as making an index may take longer than any other statement.
     const migrator = new pg.Pool({ ...common, max: 1 });
-    migrator.on("error", () => undefined);
     try {
       await migrate(migrator, { schema });
     } finally {
@@ -113,17 +112,13 @@ export async function connectPostgres(options: ConnectPostgresOptions): Promise<
     }
   }
 
-  const poolOf = (connections: number) => {
-    const pool = new pg.Pool({
+  const poolOf = (connections: number) =>
+    new pg.Pool({
       ...common,
       max: connections,
       statement_timeout: statementTimeoutMs,
       query_timeout: statementTimeoutMs + connectionTimeoutMillis,
     });
-    // An idle connection that is cut is replaced; without a listener it would end the program.
-    pool.on("error", () => undefined);
-    return pool;
-  };
   const statementPool = poolOf(max - upkeepConnections);
   const isPrepared =
     options.prepareStatements ?? (notify && options.listenConnectionString === undefined);

@@ -4,7 +4,12 @@ import type { StoreOptions, Transaction } from "../operation-store.js";
 import { isRow, type Row } from "../sql/row.js";
 import { databaseError } from "./database-error.js";
 import { databaseFailed } from "./postgres-errors.js";
-import type { PostgresClient, PostgresPool, QueryResult } from "./postgres-pool.js";
+import {
+  guardPool,
+  type PostgresClient,
+  type PostgresPool,
+  type QueryResult,
+} from "./postgres-pool.js";
 
 /** The SQLSTATE "in_failed_sql_transaction". */
 const failedTransaction = "25P02";
@@ -35,6 +40,7 @@ export interface TransactionOptions {
 /** Each method rejects with a ConnectError, but for what `work` rejects with. */
 export function createDatabase(pool: PostgresPool): Database {
   let isClosed = false;
+  guardPool(pool);
   return {
     async rows(text, values, options) {
       if (isClosed) throw storeClosed();
@@ -117,7 +123,7 @@ async function runWithin<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   let isOver = false;
-  // The next statement fails then, and that is what counts.
+  // For pools without events; the next statement fails, and the transaction with it.
   const onError = () => undefined;
   client.on("error", onError);
   try {

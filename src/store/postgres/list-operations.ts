@@ -1,17 +1,11 @@
 import { createTimeRange, requiredDone } from "../filter-bounds.js";
-import { matchesFilter, type OperationFilter } from "../operation-filter.js";
-import type {
-  ListCursor,
-  ListPage,
-  ListQuery,
-  OperationRecord,
-  StoreOptions,
-} from "../operation-store.js";
+import type { ListCursor, ListPage, ListQuery, StoreOptions } from "../operation-store.js";
+import { type FilterDialect, filterSql, isDecidedBySql } from "../sql/filter-sql.js";
+import { maxWalkedRows, readPage, type Stretch } from "../sql/list-page.js";
 import { escapeNul, unescapeNul } from "../sql/nul-escape.js";
 import { recordFromRow } from "../sql/record-from-row.js";
 import { numberOf, optionalTextOf, type Row, textOf } from "../sql/row.js";
 import type { Database } from "./database.js";
-import { filterSql } from "./filter-sql.js";
 import { createParameters, isVisible, type Parameters } from "./statement.js";
 
 /** What lists stand on. */
@@ -23,18 +17,11 @@ export interface ListParts {
   columns: string;
 }
 
-/** Longest stretch of rows that one page looks at before it ends early. */
-const maxScannedPerPage = 10_000;
+/** LIKE decides them. */
+const decidesWildcards = true;
 
 /**
- * How many records a filter reads the payloads of for one page, and how many of them are
- * fetched at a time.
- */
-const maxReadPerPage = 2000;
-const readAtATime = 200;
-
-/**
- * One page by keyset. What of its filter is about payloads is looked at here, in a bounded
+ * One page of a list. What of its filter is about payloads is looked at here, in a bounded
  * number of records that the database says may match.
  */
 export async function listOperations(
@@ -42,54 +29,39 @@ export async function listOperations(
   query: ListQuery,
   options: StoreOptions | undefined,
 ): Promise<ListPage> {
-  const { filter, limit } = query;
-  if (filter === undefined || isDecidedBySql(filter, parts.schema)) {
-    return scanPage(parts, query, options);
+  const { filter } = query;
+  const isDecided = filter === undefined || isDecidedBySql(filter, { decidesWildcards });
+  const reading = readPage(query, isDecided);
+  for (;;) {
+    const rest = { ...query, after: reading.after(), limit: reading.readLimit };
+    const page = reading.add(await readStretch(parts, rest, options));
+    if (page !== undefined) return page;
   }
-  const found: OperationRecord[] = [];
-  let { after } = query;
-  for (let read = 0; read < maxReadPerPage; read += readAtATime) {
-    const page = await scanPage(parts, { ...query, after, limit: readAtATime }, options);
-    for (const record of page.records) {
-      if (!matchesFilter(filter, record)) continue;
-      // One more than the page holds: there is more to come.
-      if (found.length === limit) return { records: found, next: found.at(-1) };
-      found.push(record);
-    }
-    after = page.next;
-    if (page.records.length < readAtATime || after === undefined) break;
-  }
-  return { records: found, next: after };
-}
-
-function isDecidedBySql(filter: OperationFilter, schema: string): boolean {
-  return filterSql(filter, schema, createParameters()).isExact;
 }
 
 /**
  * The rows of the parent (or of all parents) are walked along an index, a bounded number of
- * them, and those that may match are picked out; where they do not fill the page,
+ * them, and those that may match are picked out; where they are fewer than were asked for,
  * `rest` is the last row of the walk, as one statement's snapshot has it.
  */
-async function scanPage(
+async function readStretch(
   { database, schema, columns }: ListParts,
   query: ListQuery,
   options: StoreOptions | undefined,
-): Promise<ListPage> {
-  const { limit } = query;
+): Promise<Stretch> {
   const parameters = createParameters();
   const walk = `from ${schema}.operations o where ${walkCondition(query, schema, parameters)}
     order by o.create_time desc, o.name desc`;
   const matching = matchCondition(query, schema, parameters);
-  const scanned = parameters.add(maxScannedPerPage);
-  const wanted = parameters.add(limit + 1);
+  const walked = parameters.add(maxWalkedRows);
+  const wanted = parameters.add(query.limit);
   const rows = await database.rows(
     `with page as (
-      select ${columns} from (select o.* ${walk} limit ${scanned}) o
+      select ${columns} from (select o.* ${walk} limit ${walked}) o
       where ${matching} order by o.create_time desc, o.name desc limit ${wanted}
     ), rest as (
       select ${schema}.micros(o.create_time) as rest_time, o.name as rest_name ${walk}
-      offset ${scanned}::bigint - 1 limit (select (count(*) < ${wanted}::bigint)::integer from page)
+      offset ${walked}::bigint - 1 limit (select (count(*) < ${wanted}::bigint)::integer from page)
     )
     select rest.*, page.* from (values (1)) as one left join rest on true left join page on true
     order by page.create_time desc, page.name desc`,
@@ -99,7 +71,7 @@ async function scanPage(
   const records = rows
     .filter((row) => optionalTextOf(row, "name") !== undefined)
     .map(recordFromRow);
-  if (records.length > limit) return { records: records.slice(0, limit), next: records[limit - 1] };
+  if (records.length === query.limit) return { records, next: records.at(-1) };
   const [row] = rows;
   return { records, next: row && endOfWalk(row) };
 }
@@ -145,7 +117,16 @@ function matchCondition(
   const conditions = [isVisible];
   if (hasWildcard(parent)) conditions.push(`o.parent ~ ${add(parentPattern(parent))}`);
   if (principal !== undefined) conditions.push(`o.principal = ${add(escapeNul(principal))}`);
-  if (filter !== undefined) conditions.push(filterSql(filter, schema, parameters).condition);
+  if (filter !== undefined) {
+    const dialect: FilterDialect = {
+      add,
+      prefix: "o.",
+      time: (micros) => `${schema}.time_of(${add(micros)})`,
+      decidesWildcards,
+      wildcard: (column, pieces) => `(${column} like ${add(pieces.map(likePiece).join("%"))})`,
+    };
+    conditions.push(filterSql(filter, dialect));
+  }
   return conditions.join(" and ");
 }
 
@@ -161,4 +142,9 @@ function parentPattern(parent: string): string {
       segment === "-" ? "[^/]+" : escapeNul(segment).replace(/[^A-Za-z0-9_-]/gu, "\\$&"),
     );
   return `^${segments.join("/")}$`;
+}
+
+/** Text between wildcards, as LIKE reads it. */
+function likePiece(piece: string): string {
+  return escapeNul(piece).replace(/[\\%_]/g, "\\$&");
 }

@@ -1,7 +1,7 @@
 import { escapeNul, unescapeNul } from "../sql/nul-escape.js";
 import { isRow } from "../sql/row.js";
 import { loadPgBoss } from "./load-pg-boss.js";
-import type { PostgresPool } from "./postgres-pool.js";
+import { guardPool, type PostgresPool } from "./postgres-pool.js";
 
 /** One delivery of a job: pg-boss's own fence, as the count grows with each. */
 export interface QueuedJob {
@@ -85,6 +85,7 @@ const expireInSeconds = 24 * 60 * 60;
  */
 export async function startPgBoss(options: PgBossQueueOptions): Promise<PgBossQueue> {
   const { pool, schema, heartbeatSeconds } = options;
+  guardPool(pool);
   const PgBoss = await loadPgBoss();
   const boss = new PgBoss({
     db: adapted({ executeSql: (text, values) => pool.query(text, values) }),

@@ -1,32 +1,42 @@
-/** What a statement gave. */
+/** The answer to a statement. */
 export interface QueryResult {
   readonly rows: unknown[];
-  /** The command that was run, as the server tells it: `ROLLBACK` for a commit that was none. */
+  /** The command that the server executed: `ROLLBACK` for the commit of a failed transaction. */
   readonly command?: string | undefined;
 }
 
-/** A connection out of a pool. One of `pg` is one. */
-export interface PostgresClient {
-  query(text: string, values: unknown[]): Promise<QueryResult>;
-  /** Give it back; with true it is closed, as nobody knows what state it is in. */
-  release(destroy?: boolean): void;
-  /** Without a listener, a connection that is cut between two statements ends the program. */
+/** A part of a driver that emits errors. */
+interface ErrorSource {
+  /** An `error` event without a listener ends the process. */
   on(event: "error", listener: (cause: Error) => void): unknown;
+}
+
+/** A connection of a pool. A client of `pg` fits. */
+export interface PostgresClient extends ErrorSource {
+  query(text: string, values: unknown[]): Promise<QueryResult>;
+  /** Returns the connection to its pool; with true the pool closes it, because its state is unknown. */
+  release(destroy?: boolean): void;
   removeListener(event: "error", listener: (cause: Error) => void): unknown;
 }
 
 /**
- * A pool of connections, in the smallest form that the store can use. A `Pool` of `pg`
- * is one. It should have a limit to how long it waits for a connection and for an
- * answer (`connectionTimeoutMillis`, `query_timeout`), and somebody has to listen to its
- * `error` event, as everywhere with `pg`.
+ * A pool of connections, in the smallest form that the store can use. A `Pool` of `pg` fits. It
+ * should bound how long it waits for a connection and for an answer
+ * (`connectionTimeoutMillis`, `query_timeout`).
  */
 export interface PostgresPool {
   query(text: string, values: unknown[]): Promise<QueryResult>;
   connect(): Promise<PostgresClient>;
+  /**
+   * Called when the pool hands out a connection, and when it loses an idle one. The store adds
+   * its listeners here, so that a lost connection does not end the process. Absent: the pool's
+   * owner adds them, on each connection before it is handed out.
+   */
+  on?(event: "acquire", listener: (client: ErrorSource) => void): unknown;
+  on?(event: "error", listener: (cause: Error) => void): unknown;
 }
 
-/** A connection of its own to listen on. A `Client` of `pg` that is not connected yet is one. */
+/** A connection of its own to listen on. A `Client` of `pg` that is not connected yet fits. */
 export interface PostgresListenClient {
   connect(): Promise<unknown>;
   query(text: string, values: unknown[]): Promise<QueryResult>;
@@ -37,4 +47,24 @@ export interface PostgresListenClient {
   on(event: "error", listener: (cause: Error) => void): unknown;
   on(event: "end", listener: () => void): unknown;
   end(): Promise<void>;
+}
+
+const guardedPools = new WeakSet<PostgresPool>();
+
+/**
+ * Gives each connection of a pool a listener for errors, once. pg-pool has one on idle
+ * connections only: it removes that when it hands a connection out, and the caller gets the
+ * connection in a later microtask. The statement that the caller then sends fails, so the
+ * error itself needs no reaction.
+ */
+export function guardPool(pool: PostgresPool): void {
+  if (pool.on === undefined || guardedPools.has(pool)) return;
+  guardedPools.add(pool);
+  const guardedClients = new WeakSet<ErrorSource>();
+  pool.on("error", () => undefined);
+  pool.on("acquire", (client) => {
+    if (guardedClients.has(client)) return;
+    guardedClients.add(client);
+    client.on("error", () => undefined);
+  });
 }

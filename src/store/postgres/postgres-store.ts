@@ -10,7 +10,7 @@ import type {
 import { countStatements, countsFromRows } from "../sql/count-operations.js";
 import { escapeNul } from "../sql/nul-escape.js";
 import { recordFromRow } from "../sql/record-from-row.js";
-import { numberOf, optionalNumberOf } from "../sql/row.js";
+import { numberOf, optionalTimeOf } from "../sql/row.js";
 import { claimed } from "./claim-write.js";
 import { createDatabase } from "./database.js";
 import { createGroupedInsert } from "./grouped-inserts.js";
@@ -234,7 +234,7 @@ export function createPostgresStore(options: PostgresStoreOptions): CountingStor
         [],
         callOptions,
       );
-      return { ended, nextDeadlineMicros: row && optionalNumberOf(row, "next") };
+      return { ended, nextDeadlineMicros: row && optionalTimeOf(row, "next") };
     },
     list: (query, callOptions) => listOperations({ database, schema, columns }, query, callOptions),
     async unfinished({ after, limit }, callOptions) {

@@ -1,6 +1,11 @@
 import { sqlState } from "./database-error.js";
 import { databaseUnavailable } from "./postgres-errors.js";
-import type { PostgresClient, PostgresPool, QueryResult } from "./postgres-pool.js";
+import {
+  guardPool,
+  type PostgresClient,
+  type PostgresPool,
+  type QueryResult,
+} from "./postgres-pool.js";
 
 /** A statement that the server is to keep planned under its name, for the connection. */
 interface NamedStatement {
@@ -20,6 +25,7 @@ export interface PreparingPool {
   query(text: string, values: unknown[]): Promise<QueryResult>;
   query(statement: NamedStatement): Promise<QueryResult>;
   connect(): Promise<PreparingClient>;
+  on?: PostgresPool["on"];
 }
 
 /** From which sighting on a text has a name, of how many texts that is counted, and how many have one. */
@@ -39,6 +45,7 @@ const notKept: ReadonlySet<string> = new Set(["26000", "42P05", "0A000"]);
  * at the first sign of that nothing has a name any more.
  */
 export function preparing(pool: PreparingPool): PostgresPool {
+  guardPool(pool);
   const sightings = new Map<string, number>();
   const names = new Map<string, string>();
   // No other process has such names: behind a pooler its session may be ours by now, and where a

@@ -12,8 +12,10 @@ import {
   optionalBytesOf,
   optionalNumberOf,
   optionalTextOf,
+  optionalTimeOf,
   type Row,
   textOf,
+  timeOf,
 } from "./row.js";
 
 /**
@@ -41,13 +43,13 @@ export function recordFromRow(row: Row): OperationRecord {
     deadlineMs: optionalNumberOf(row, "deadline_ms"),
     resourceKey: resourceKey === undefined ? undefined : unescapeNul(resourceKey),
     requestId: requestIdOf(row),
-    createTimeMicros: numberOf(row, "create_time"),
-    updateTimeMicros: numberOf(row, "update_time"),
-    deadlineTimeMicros: optionalNumberOf(row, "deadline_time"),
-    cancelRequestTimeMicros: optionalNumberOf(row, "cancel_request_time"),
-    endTimeMicros: optionalNumberOf(row, "end_time"),
-    expireTimeMicros: optionalNumberOf(row, "expire_time"),
-    deleteTimeMicros: optionalNumberOf(row, "delete_time"),
+    createTimeMicros: timeOf(row, "create_time"),
+    updateTimeMicros: timeOf(row, "update_time"),
+    deadlineTimeMicros: optionalTimeOf(row, "deadline_time"),
+    cancelRequestTimeMicros: optionalTimeOf(row, "cancel_request_time"),
+    endTimeMicros: optionalTimeOf(row, "end_time"),
+    expireTimeMicros: optionalTimeOf(row, "expire_time"),
+    deleteTimeMicros: optionalTimeOf(row, "delete_time"),
   };
 }
 

@@ -1,3 +1,5 @@
+import { lastTimeMicros } from "../store-time.js";
+
 /** A row, as drivers give it: by column. */
 export type Row = Readonly<Record<string, unknown>>;
 
@@ -31,6 +33,20 @@ export function numberOf(row: Row, column: string): number {
 
 export function optionalNumberOf(row: Row, column: string): number | undefined {
   return isNull(row[column]) ? undefined : numberOf(row, column);
+}
+
+/**
+ * A time in microseconds. One that a number does not hold exactly, from the year 2255 on, reads
+ * as the last that it does.
+ *
+ * @throws TypeError if the column holds no number.
+ */
+export function timeOf(row: Row, column: string): number {
+  return Math.min(numberOf(row, column), lastTimeMicros);
+}
+
+export function optionalTimeOf(row: Row, column: string): number | undefined {
+  return isNull(row[column]) ? undefined : timeOf(row, column);
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { OperationRecord } from "../operation-store.js";
+import type { RecordChanges } from "../record-transitions.js";
 import { escapeNul } from "../sql/nul-escape.js";
 import type { SqliteValue } from "./sqlite-driver.js";
 
@@ -74,18 +75,23 @@ const changingColumns = [
   "result",
 ];
 
-/** Writes `progressValues` of a record. */
-export const progressStatement = updateStatement(progressColumns);
+const progressStatement = updateStatement(progressColumns);
+const changeStatement = updateStatement(changingColumns);
 
-export function progressValues(record: OperationRecord): SqliteValue[] {
-  return [...valuesOf(record, progressColumns), record.createTimeMicros];
-}
-
-/** Writes `changeValues` of a record. */
-export const changeStatement = updateStatement(changingColumns);
-
-export function changeValues(record: OperationRecord): SqliteValue[] {
-  return [...valuesOf(record, changingColumns), record.createTimeMicros];
+/** The statement that writes the changes to a record, and its values; `record` has them already. */
+export function updateOf(
+  record: OperationRecord,
+  changes: RecordChanges,
+): [statement: string, ...values: SqliteValue[]] {
+  const isProgress = !(
+    "deadlineTimeMicros" in changes ||
+    "endTimeMicros" in changes ||
+    "deleteTimeMicros" in changes
+  );
+  const [statement, columnsToWrite] = isProgress
+    ? [progressStatement, progressColumns]
+    : [changeStatement, changingColumns];
+  return [statement, ...valuesOf(record, columnsToWrite), record.createTimeMicros];
 }
 
 function updateStatement(changing: readonly string[]): string {

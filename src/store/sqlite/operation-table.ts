@@ -1,30 +1,17 @@
-import type {
-  Claim,
-  OperationRecord,
-  Report,
-  StoredRequestId,
-  StoredResult,
-} from "../operation-store.js";
+import type { Claim, OperationRecord, StoredRequestId } from "../operation-store.js";
+import {
+  type EarlierStart,
+  isHeldBy,
+  isVisible,
+  type RecordChanges,
+} from "../record-transitions.js";
 import { escapeNul, unescapeNul } from "../sql/nul-escape.js";
 import { recordFromRow } from "../sql/record-from-row.js";
-import { booleanOf, numberOf, optionalNumberOf, type Row, textOf } from "../sql/row.js";
-import {
-  changeStatement,
-  changeValues,
-  insertStatement,
-  insertValues,
-  operationColumns,
-  progressStatement,
-  progressValues,
-} from "./operation-row.js";
+import { booleanOf, numberOf, optionalTimeOf, type Row, textOf } from "../sql/row.js";
+import { later, type StoreTime } from "../store-time.js";
+import { insertStatement, insertValues, operationColumns, updateOf } from "./operation-row.js";
 import type { SqliteDatabase } from "./sqlite-database.js";
 import type { SqliteValue } from "./sqlite-driver.js";
-import { later, type StoreTime } from "./store-time.js";
-
-/** What an earlier start with the same request id left. */
-export type EarlierStart =
-  | { readonly kind: "duplicate"; readonly record: OperationRecord }
-  | { readonly kind: "spent"; readonly name: string };
 
 /**
  * The rows of operations, one statement or a few at a time. Nothing here waits; what it
@@ -43,18 +30,15 @@ export interface OperationTable {
    * Those of a resource that are not done, oldest first; without the hidden ones that are
    * driven from outside, which nobody can end any more.
    */
-  openOfResource(resourceKey: string): OperationRecord[];
+  openOfResource(resourceKey: string, limit?: number): OperationRecord[];
   overdue(limit: number): OperationRecord[];
   nextDeadlineMicros(): number | undefined;
   /** Not done, neither blocked nor driven from outside, oldest first. */
   unfinished(afterMicros: number, limit: number): OperationRecord[];
   /** False where the name is in use, and then nothing is written. */
   insert(record: OperationRecord): boolean;
-  /** Write a change that touches no time but the update time. */
-  progress(record: OperationRecord, changes: Partial<OperationRecord>): OperationRecord;
-  change(record: OperationRecord, changes: Partial<OperationRecord>): OperationRecord;
-  /** The terminal write. */
-  end(record: OperationRecord, result: StoredResult, report: Report): OperationRecord;
+  /** Write what of a record changes, and return what it is then. */
+  change(record: OperationRecord, changes: RecordChanges): OperationRecord;
   /** Remove what nobody can find any more, and return how many rows that were. */
   expire(limit: number): number;
 }
@@ -70,24 +54,20 @@ export function createOperationTable(database: SqliteDatabase, time: StoreTime):
     return record;
   };
 
-  const change = (record: OperationRecord, changes: Partial<OperationRecord>) => {
-    const updateTimeMicros = time.next(record.updateTimeMicros);
-    const changed = { ...record, updateTimeMicros, ...changes };
-    database.write(changeStatement, ...changeValues(changed));
-    return changed;
-  };
+  const isVisibleNow = ({ deleteTimeMicros, expireTimeMicros }: OperationRecord) =>
+    isVisible(deleteTimeMicros, expireTimeMicros, time.now());
 
   return {
     find,
     findVisible(name) {
       const record = find(name);
-      return record !== undefined && isVisible(record, time.now()) ? record : undefined;
+      return record !== undefined && isVisibleNow(record) ? record : undefined;
     },
     isTaken: (name) =>
       database.rows("select 1 from operations where name = ?", escapeNul(name)).length > 0,
     findClaimed({ name, attempt }) {
       const record = find(name);
-      return record?.state === "running" && record.attempt === attempt ? record : undefined;
+      return record !== undefined && isHeldBy(record, attempt) ? record : undefined;
     },
     findStarted({ scope, id }) {
       const key = [escapeNul(scope), escapeNul(id)];
@@ -100,7 +80,7 @@ export function createOperationTable(database: SqliteDatabase, time: StoreTime):
       if (row === undefined) return undefined;
       if (!booleanOf(row, "is_gone")) {
         const [record] = records(where, ...key);
-        if (record !== undefined && isVisible(record, time.now())) {
+        if (record !== undefined && isVisibleNow(record)) {
           return { kind: "duplicate", record };
         }
       } else if (numberOf(row, "request_window_end_time") <= time.now()) {
@@ -109,11 +89,12 @@ export function createOperationTable(database: SqliteDatabase, time: StoreTime):
       }
       return { kind: "spent", name: unescapeNul(textOf(row, "name")) };
     },
-    openOfResource: (resourceKey) =>
+    openOfResource: (resourceKey, limit = -1) =>
       records(
         `resource_key = ? and end_time is null
-          and not (external and delete_time is not null) order by create_time`,
+          and not (external and delete_time is not null) order by create_time limit ?`,
         escapeNul(resourceKey),
+        limit,
       ),
     overdue: (limit) =>
       records(
@@ -126,7 +107,7 @@ export function createOperationTable(database: SqliteDatabase, time: StoreTime):
         `select min(deadline_time) as next from operations
         where end_time is null and deadline_time is not null`,
       );
-      return row && optionalNumberOf(row, "next");
+      return row && optionalTimeOf(row, "next");
     },
     unfinished: (afterMicros, limit) =>
       records(
@@ -140,24 +121,10 @@ export function createOperationTable(database: SqliteDatabase, time: StoreTime):
       const windowEnd = requestId && later(createTimeMicros, requestId.windowMs);
       return database.write(insertStatement, ...insertValues(record, windowEnd)) === 1;
     },
-    progress(record, changes) {
-      const updateTimeMicros = time.next(record.updateTimeMicros);
-      const changed = { ...record, updateTimeMicros, ...changes };
-      database.write(progressStatement, ...progressValues(changed));
+    change(record, changes) {
+      const changed = { ...record, ...changes };
+      database.write(...updateOf(changed, changes));
       return changed;
-    },
-    change,
-    end(record, result, report) {
-      const updateTimeMicros = time.next(record.updateTimeMicros);
-      return change(record, {
-        metadata: report.metadata ?? record.metadata,
-        checkpoint: undefined,
-        state: "done",
-        result,
-        updateTimeMicros,
-        endTimeMicros: updateTimeMicros,
-        expireTimeMicros: later(updateTimeMicros, record.retentionMs),
-      });
     },
     expire(limit) {
       const now = time.now();
@@ -191,10 +158,4 @@ function purge(database: SqliteDatabase, row: Row, now: number): void {
     now,
     createTime,
   );
-}
-
-function isVisible(record: OperationRecord, nowMicros: number): boolean {
-  const { deleteTimeMicros, expireTimeMicros } = record;
-  if (deleteTimeMicros !== undefined) return false;
-  return expireTimeMicros === undefined || expireTimeMicros > nowMicros;
 }

@@ -9,11 +9,25 @@ import type {
   OperationRecord,
   Overdue,
   OverdueResults,
-  StoredResult,
   UnfinishedQuery,
 } from "../operation-store.js";
+import {
+  cancelRequested,
+  claimed,
+  endedOverdue,
+  finished,
+  hidden,
+  planInsert,
+  type RecordChanges,
+  released,
+  reported,
+  startedRecord,
+  unblocked,
+  unchanged,
+} from "../record-transitions.js";
 import { countStatements, countsFromRows } from "../sql/count-operations.js";
 import { numberOf } from "../sql/row.js";
+import { createStoreTime } from "../store-time.js";
 import { createFileBound } from "./file-bound.js";
 import { createGroupCommit } from "./group-commit.js";
 import { listOperations } from "./list-operations.js";
@@ -23,7 +37,6 @@ import { createOperationTable } from "./operation-table.js";
 import { createSqliteDatabase } from "./sqlite-database.js";
 import type { SqliteDriver } from "./sqlite-driver.js";
 import { diskFull, resultCodeOf, resultCodes } from "./sqlite-errors.js";
-import { createStoreTime, later } from "./store-time.js";
 
 /** Where a SQLite store keeps its operations, and what bounds it. */
 export interface SqliteStoreOptions {
@@ -97,26 +110,46 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Co
   const group = createGroupCommit({ database, maxTransactionMs, clock });
   let closing: Promise<void> | undefined;
 
-  const insert = (operation: NewOperation, { parallel }: InsertOptions): InsertOutcome => {
-    const { requestId, resourceKey, result } = operation;
-    const earlier = requestId && table.findStarted(requestId);
-    if (earlier !== undefined) return earlier;
-    const open = resourceKey === undefined || result ? [] : table.openOfResource(resourceKey);
-    const [oldest] = open;
-    const policy = parallel ?? { kind: "queue" };
-    if (oldest !== undefined && policy.kind === "refuse") {
-      return table.isTaken(operation.name)
-        ? { kind: "name-taken" }
-        : { kind: "busy", name: oldest.name };
-    }
-    if (bound.isReached() && (table.expire(maxExpiredWhenFull) === 0 || bound.isReached())) {
-      throw storeFull({ maxBytes });
-    }
-    const isBlocked = policy.kind === "queue" && oldest !== undefined;
-    const record = newRecord(operation, isBlocked, time.next());
-    if (!table.insert(record)) return { kind: "name-taken" };
+  /** Change a record by one of the rules; undefined where there is no record, or the rule has nothing. */
+  const change = (
+    record: OperationRecord | undefined,
+    rule: (record: OperationRecord, nowMicros: number) => RecordChanges | undefined,
+  ): OperationRecord | undefined => {
+    const changes = record && rule(record, time.next(record.updateTimeMicros));
+    if (record === undefined || changes === undefined) return undefined;
+    return changes === unchanged ? record : table.change(record, changes);
+  };
+
+  /** The same by a rule that always has something. */
+  const end = (
+    record: OperationRecord,
+    rule: (record: OperationRecord, nowMicros: number) => RecordChanges,
+  ) => table.change(record, rule(record, time.next(record.updateTimeMicros)));
+
+  const refusal = () => {
+    const isFull =
+      bound.isReached() && (table.expire(maxExpiredWhenFull) === 0 || bound.isReached());
+    return isFull ? storeFull({ maxBytes }) : undefined;
+  };
+
+  const insert = (operation: NewOperation, given: InsertOptions): InsertOutcome => {
+    const plan = planInsert(operation, given, {
+      findStarted: table.findStarted,
+      isTaken: table.isTaken,
+      oldestOf: (resourceKey) => table.openOfResource(resourceKey, 1)[0]?.name,
+      refusal,
+    });
+    if (plan.kind !== "insert") return plan;
+    const { preempts } = plan;
+    const { resourceKey } = operation;
     const preempted =
-      policy.kind === "preempt" ? open.map((other) => table.end(other, policy.result, {})) : [];
+      preempts === undefined || resourceKey === undefined
+        ? []
+        : table
+            .openOfResource(resourceKey)
+            .map((other) => end(other, (head, now) => finished(head, now, preempts)));
+    const record = startedRecord(operation, plan.state, time.next());
+    if (!table.insert(record)) return { kind: "name-taken" };
     return { kind: "inserted", record, preempted };
   };
 
@@ -132,32 +165,10 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Co
     }
   };
 
-  const requestCancel = (
-    name: string,
-    whenQueued: StoredResult,
-    graceMs: number | undefined,
-  ): OperationRecord | undefined => {
-    const record = table.findVisible(name);
-    if (record === undefined || record.state === "done") return record;
-    const updateTimeMicros = time.next(record.updateTimeMicros);
-    const cancelRequestTimeMicros = record.cancelRequestTimeMicros ?? updateTimeMicros;
-    const asked = {
-      cancelRequestTimeMicros,
-      deadlineTimeMicros: earlier(
-        record.deadlineTimeMicros,
-        graceMs === undefined ? undefined : later(cancelRequestTimeMicros, graceMs),
-      ),
-    };
-    return record.state === "running"
-      ? table.change(record, { ...asked, updateTimeMicros })
-      : table.end({ ...record, ...asked }, whenQueued, {});
-  };
-
   const endOverdue = (results: OverdueResults, limit: number): Overdue => {
-    const ended = table.overdue(limit).map((record) => {
-      const isCancelled = record.cancelRequestTimeMicros !== undefined;
-      return table.end(record, isCancelled ? results.cancelled : results.deadlineExceeded, {});
-    });
+    const ended = table
+      .overdue(limit)
+      .map((record) => end(record, (head, now) => endedOverdue(head, now, results)));
     return { ended, nextDeadlineMicros: table.nextDeadlineMicros() };
   };
 
@@ -179,59 +190,44 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Co
     get: (name, callOptions) => group.read(() => table.findVisible(name), callOptions),
     claim: (name, callOptions) =>
       group.run(() => {
-        const record = table.find(name);
-        if (record === undefined || record.external) return undefined;
-        if (record.state === "done" || record.state === "blocked") return undefined;
-        const attempt = record.attempt + 1;
-        if (record.state === "queued") return table.progress(record, { state: "running", attempt });
-        const losses = record.losses + 1;
-        const checkpoint = callOptions?.restartLost ? undefined : record.checkpoint;
-        return table.progress(record, { attempt, losses, checkpoint });
+        const restartLost = callOptions?.restartLost === true;
+        return change(table.find(name), (record, now) => claimed(record, now, restartLost));
       }, callOptions),
     report: (claim, report, callOptions) =>
-      group.run(() => {
-        const record = table.findClaimed(claim);
-        return (
-          record &&
-          table.progress(record, {
-            metadata: report.metadata ?? record.metadata,
-            checkpoint: report.checkpoint ?? record.checkpoint,
-          })
-        );
-      }, callOptions),
+      group.run(
+        () => change(table.findClaimed(claim), (_, now) => reported(report, now)),
+        callOptions,
+      ),
     look: (claim, callOptions) => group.read(() => table.findClaimed(claim), callOptions),
     release: (claim, handover, whenCancelled, callOptions) =>
-      group.run(() => {
-        const record = table.findClaimed(claim);
-        if (record === undefined || record.external) return undefined;
-        if (record.cancelRequestTimeMicros !== undefined) {
-          return table.end(record, whenCancelled, {});
-        }
-        const handovers = record.handovers + (handover ? 1 : 0);
-        return table.progress(record, { state: "queued", handovers });
-      }, callOptions),
+      group.run(
+        () =>
+          change(table.findClaimed(claim), (record, now) =>
+            released(record, now, handover, whenCancelled),
+          ),
+        callOptions,
+      ),
     finish: (claim, result, report, callOptions) =>
-      group.run(() => {
-        const record = table.findClaimed(claim);
-        return record && table.end(record, result, report ?? {});
-      }, callOptions),
+      group.run(
+        () =>
+          change(table.findClaimed(claim), (record, now) => finished(record, now, result, report)),
+        callOptions,
+      ),
     requestCancel: (name, whenQueued, callOptions) =>
-      group.run(() => requestCancel(name, whenQueued, callOptions?.graceMs), callOptions),
+      group.run(
+        () =>
+          change(table.findVisible(name), (record, now) =>
+            cancelRequested(record, now, whenQueued, callOptions?.graceMs),
+          ),
+        callOptions,
+      ),
     hide: (name, callOptions) =>
       group.run(() => {
-        const record = table.findVisible(name);
-        const isKept = callOptions?.onlyDone === true && record?.state !== "done";
-        if (record === undefined || isKept) return record;
-        const { updateTimeMicros } = record;
-        return table.change(record, { deleteTimeMicros: time.next(), updateTimeMicros });
+        const onlyDone = callOptions?.onlyDone === true;
+        return change(table.findVisible(name), (record, now) => hidden(record, now, onlyDone));
       }, callOptions),
     unblock: (resourceKey, callOptions) =>
-      group.run(() => {
-        const [oldest] = table.openOfResource(resourceKey);
-        return oldest?.state === "blocked"
-          ? table.progress(oldest, { state: "queued" })
-          : undefined;
-      }, callOptions),
+      group.run(() => change(table.openOfResource(resourceKey, 1)[0], unblocked), callOptions),
     endOverdue: (results, limit, callOptions) =>
       group.run(() => database.atomically(() => endOverdue(results, limit)), callOptions),
     list: (query, callOptions) =>
@@ -255,34 +251,4 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Co
 function filePath(path: string): string {
   if (path !== "" && !path.startsWith(":") && !path.startsWith("file:")) return path;
   throw new RangeError(`path must be that of a file, not "${path}"`);
-}
-
-function newRecord(
-  operation: NewOperation,
-  isBlocked: boolean,
-  createTimeMicros: number,
-): OperationRecord {
-  const { result, deadlineMs, retentionMs } = operation;
-  const isDone = result !== undefined;
-  const state = operation.external ? "running" : isBlocked ? "blocked" : "queued";
-  return {
-    ...operation,
-    state: isDone ? "done" : state,
-    attempt: 0,
-    handovers: 0,
-    losses: 0,
-    checkpoint: undefined,
-    createTimeMicros,
-    updateTimeMicros: createTimeMicros,
-    deadlineTimeMicros: deadlineMs === undefined ? undefined : later(createTimeMicros, deadlineMs),
-    cancelRequestTimeMicros: undefined,
-    endTimeMicros: isDone ? createTimeMicros : undefined,
-    expireTimeMicros: isDone ? later(createTimeMicros, retentionMs) : undefined,
-    deleteTimeMicros: undefined,
-  };
-}
-
-function earlier(one: number | undefined, other: number | undefined): number | undefined {
-  if (one === undefined || other === undefined) return one ?? other;
-  return Math.min(one, other);
 }

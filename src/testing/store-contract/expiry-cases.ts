@@ -1,6 +1,15 @@
 import type { OperationStore } from "../../store/operation-store.js";
-import { assertSame, assertThat, type ContractCase } from "../contract.js";
-import { claimed, finished, inserted, namesOfWalk, newOperation, storeCase } from "./store-case.js";
+import { assertSame, assertThat, type ContractCase, present } from "../contract.js";
+import {
+  cancelled,
+  claimed,
+  finished,
+  inserted,
+  namesOfWalk,
+  newOperation,
+  response,
+  storeCase,
+} from "./store-case.js";
 
 /** Retention. */
 export const expiryCases: readonly ContractCase<OperationStore>[] = [
@@ -10,6 +19,23 @@ export const expiryCases: readonly ContractCase<OperationStore>[] = [
     assertSame((await namesOfWalk(store, done.parent, 10)).length, 0, "list");
     await store.expire(1000);
     assertSame(await store.get(done.name), undefined, "get");
+  }),
+  storeCase("server 89: no time lies after the last that a number holds exactly", async (store) => {
+    const last = Number.MAX_SAFE_INTEGER;
+    for (const longMs of [9.1e12, Number.MAX_SAFE_INTEGER]) {
+      const init = { retentionMs: longMs, deadlineMs: longMs };
+      const atOnce = await inserted(store, newOperation({ ...init, result: response }));
+      const running = await claimed(store, newOperation(init));
+      assertSame(running.deadlineTimeMicros, last, "deadline");
+      const done = present(await store.finish(running, response), "the terminal write");
+      for (const { name, expireTimeMicros } of [atOnce, done]) {
+        assertSame(expireTimeMicros, last, "expire time as it was written");
+        assertSame((await store.get(name))?.expireTimeMicros, last, "expire time as it is read");
+      }
+      const asked = await claimed(store, newOperation());
+      const record = await store.requestCancel(asked.name, cancelled, { graceMs: longMs });
+      assertSame(record?.deadlineTimeMicros, last, "the end of a grace");
+    }
   }),
   storeCase("server 88: expires done operations only", async (store) => {
     const queued = await inserted(store, newOperation({ retentionMs: 0 }));

@@ -3,7 +3,7 @@ import { AnySchema, StringValueSchema } from "@bufbuild/protobuf/wkt";
 import { Code } from "@connectrpc/connect";
 import { pack } from "../../any/any.js";
 import { ErrorInfoSchema, StatusSchema } from "../../protos.js";
-import { matchesFilter, type OperationFilter } from "../../store/operation-filter.js";
+import { matchesFilter, negated, type OperationFilter } from "../../store/operation-filter.js";
 import type {
   NewOperation,
   OperationRecord,
@@ -120,12 +120,12 @@ function filtersAbout(records: readonly OperationRecord[]): OperationFilter[] {
     done === undefined
       ? []
       : rest.map((filter): OperationFilter[] => [
-          { kind: "and", operands: [done, { kind: "not", operand: filter }] },
-          { kind: "or", operands: [{ kind: "not", operand: done }, filter] },
+          { kind: "and", operands: [done, negated(filter)] },
+          { kind: "or", operands: [negated(done), filter] },
         ]);
   return [
     ...conditions,
-    ...conditions.map((operand): OperationFilter => ({ kind: "not", operand })),
+    ...conditions.map(negated),
     ...combined.flat(),
     { kind: "and", operands: [] },
     { kind: "or", operands: [] },

@@ -186,6 +186,23 @@ export const resourceCases: readonly ContractCase<OperationStore>[] = [
     }
     assertSame(await store.unblock(resourceKey), undefined, "what may run besides");
   }),
+  storeCase("server 15: ends the earlier ones before the new one begins", async (store) => {
+    const { resourceKey } = await inLine(store, 1);
+    const outcome = await store.insert(newOperation({ resourceKey }), preempt);
+    assertThat(outcome.kind === "inserted", "the new one is inserted");
+    assertSame(outcome.preempted.length, 2, "number of those preempted");
+    for (const { endTimeMicros } of outcome.preempted) {
+      const isBefore = present(endTimeMicros, "the end time") <= outcome.record.createTimeMicros;
+      assertThat(isBefore, "the end of the earlier one is not after the start of the new one");
+    }
+  }),
+  storeCase("preempts nothing for an operation whose name is taken", async (store) => {
+    const { resourceKey, first } = await inLine(store, 0);
+    const taken = await inserted(store, newOperation());
+    const outcome = await store.insert(newOperation({ resourceKey, name: taken.name }), preempt);
+    assertSame(outcome.kind, "name-taken", "the outcome");
+    assertSame((await store.get(first.name))?.state, "running", "state of the first");
+  }),
   storeCase("fences the attempt that was preempted", async (store) => {
     const { resourceKey, first } = await inLine(store, 0);
     await store.insert(newOperation({ resourceKey }), preempt);

@@ -8,13 +8,13 @@ import type {
   FilterSyntax,
   Part,
 } from "../../../src/server/filter/filter-syntax.js";
+import { printFilter } from "../../../src/server/filter/filter-syntax.js";
 import {
   maxFilterDepth,
   maxFilterLength,
   maxFilterTerms,
   parseFilterSyntax,
 } from "../../../src/server/filter/parse-filter-syntax.js";
-import { printFilter } from "../../../src/server/filter/print-filter.js";
 import { standardDetailsOf } from "../../../src/status/index.js";
 
 /** The canonical text of a filter. */

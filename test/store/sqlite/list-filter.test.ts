@@ -10,6 +10,7 @@ import {
   type OperationRecord,
   type OperationStore,
 } from "../../../src/store/index.js";
+import { negated } from "../../../src/store/operation-filter.js";
 import { createSqliteStore } from "../../../src/store/sqlite/index.js";
 import { anInsert } from "../../support/an-insert.js";
 import { createTemporaryFolder } from "../../support/temporary-folder.js";
@@ -113,7 +114,7 @@ function aFilter(records: readonly OperationRecord[]): fc.Arbitrary<OperationFil
     filter: fc.oneof(
       { maxDepth: 4, withCrossShrink: true },
       column,
-      fc.record({ kind: fc.constant("not" as const), operand: tie("filter") }),
+      tie("filter").map(negated),
       fc.record({
         kind: fc.constantFrom("and" as const, "or"),
         operands: fc.array(tie("filter"), { maxLength: 3 }),

@@ -1,0 +1,128 @@
+import type { WildcardPieces } from "../../internal/wildcard.js";
+import type { ColumnCondition, FilterLeaf, OperationFilter } from "../operation-filter.js";
+import { escapeNul } from "./nul-escape.js";
+
+/** How a database writes what differs from the SQL of the others. */
+export interface FilterDialect {
+  /** The text that stands for a value in the statement. Values are added in the order of the text. */
+  add(value: string | number): string;
+  /** Text before the name of each column: nothing, or the table's alias and a dot. */
+  readonly prefix: string;
+  /** An expression for a time in microseconds, as the columns of times hold it. */
+  time(micros: number): string;
+  /** Whether `wildcard` holds for nothing but what fits the pieces. */
+  readonly decidesWildcards: boolean;
+  /** A condition that holds for all text of a column that has these pieces in this order. */
+  wildcard(column: string, pieces: WildcardPieces): string;
+}
+
+/**
+ * The condition that a filter comes to: every match meets it. Where `isDecidedBySql` says so,
+ * nothing else does; otherwise `matchesFilter` has to look at the rows that meet it. Never NULL.
+ */
+export function filterSql(filter: OperationFilter, dialect: FilterDialect): string {
+  const each = (operands: readonly OperationFilter[]) =>
+    operands.map((operand) => filterSql(operand, dialect));
+  switch (filter.kind) {
+    case "and":
+      return `(${["true", ...each(filter.operands)].join(" and ")})`;
+    case "or":
+      return `(${["false", ...each(filter.operands)].join(" or ")})`;
+    case "constant":
+      return String(filter.value);
+    case "not":
+      // What a condition may hold for says nothing of what it does not hold for.
+      return isDecidedLeaf(filter.operand, dialect)
+        ? `not ${leafSql(filter.operand, dialect)}`
+        : "true";
+    default:
+      return leafSql(filter, dialect);
+  }
+}
+
+/** Whether the condition of `filterSql` holds for matches alone. */
+export function isDecidedBySql(
+  filter: OperationFilter,
+  dialect: Pick<FilterDialect, "decidesWildcards">,
+): boolean {
+  switch (filter.kind) {
+    case "and":
+    case "or":
+      return filter.operands.every((operand) => isDecidedBySql(operand, dialect));
+    case "constant":
+      return true;
+    case "not":
+      return isDecidedLeaf(filter.operand, dialect);
+    default:
+      return isDecidedLeaf(filter, dialect);
+  }
+}
+
+function isDecidedLeaf(
+  leaf: FilterLeaf,
+  { decidesWildcards }: Pick<FilterDialect, "decidesWildcards">,
+): boolean {
+  switch (leaf.kind) {
+    case "done":
+    case "cancel-requested":
+    case "method-in":
+    case "time":
+    case "present":
+      return true;
+    case "text":
+      return isEquality(leaf);
+    case "wildcard":
+      return decidesWildcards;
+    case "error-code":
+    case "payload":
+      return false;
+  }
+}
+
+/** In parentheses, and false where the row does not have what it is about. */
+function leafSql(leaf: FilterLeaf, dialect: FilterDialect): string {
+  const { add, prefix } = dialect;
+  switch (leaf.kind) {
+    case "done":
+      return `(${prefix}end_time is ${leaf.value ? "not null" : "null"})`;
+    case "cancel-requested":
+      return `(${prefix}cancel_request_time is ${leaf.value ? "not null" : "null"})`;
+    case "text":
+      // Escaped text has another order.
+      return isEquality(leaf)
+        ? `(${prefix}${leaf.column} ${leaf.operator} ${add(escapeNul(leaf.value))})`
+        : "true";
+    case "wildcard":
+      return dialect.wildcard(prefix + leaf.column, leaf.pieces);
+    case "method-in": {
+      const methods = leaf.methods.map((method) => add(escapeNul(method)));
+      return methods.length === 0 ? "false" : `(${prefix}method in (${methods.join(", ")}))`;
+    }
+    case "time":
+      return `coalesce(${prefix}${leaf.column} ${leaf.operator} ${dialect.time(leaf.micros)}, false)`;
+    case "error-code":
+      return presenceSql("error", prefix);
+    case "payload":
+      return presenceSql(leaf.payload, prefix);
+    case "present":
+      return presenceSql(leaf.column, prefix);
+  }
+}
+
+function presenceSql(
+  column: Extract<ColumnCondition, { kind: "present" }>["column"],
+  prefix: string,
+): string {
+  switch (column) {
+    case "end_time":
+    case "metadata":
+      return `(${prefix}${column} is not null)`;
+    case "response":
+    case "error":
+      return `coalesce(${prefix}result_kind = '${column}', false)`;
+  }
+}
+
+function isEquality({ operator }: Extract<ColumnCondition, { kind: "text" }>): boolean {
+  return operator === "=" || operator === "!=";
+}

@@ -1,0 +1,57 @@
+import { matchesFilter } from "../operation-filter.js";
+import type { ListCursor, ListPage, ListQuery, OperationRecord } from "../operation-store.js";
+
+/** Most rows that one statement of a list walks along an index. */
+export const maxWalkedRows = 10_000;
+
+/** Most records that a page reads, besides as many as it may give, where a filter has to look at them. */
+const maxReadPerPage = 1000;
+
+/** How many records one statement reads where most of them may not match. */
+const readAtATime = 200;
+
+/** What one statement found. */
+export interface Stretch {
+  /** At most as many as were asked for: the first ones after the cursor that may match. */
+  readonly records: readonly OperationRecord[];
+  /**
+   * Where the list goes on: behind the last record, or where there are fewer than were asked
+   * for, behind the last row that was walked. Undefined at the end of the list.
+   */
+  readonly next: ListCursor | undefined;
+}
+
+/** One page of a list that is read by several statements. */
+export interface PageReading {
+  /** How many records the next statement is to read. */
+  readonly readLimit: number;
+  /** Where the next statement begins. */
+  after(): ListCursor | undefined;
+  /** Take what a statement found. It returns the page, or undefined where another one has to read. */
+  add(stretch: Stretch): ListPage | undefined;
+}
+
+/** @param isDecided Whether the statements find nothing but matches. */
+export function readPage(query: ListQuery, isDecided: boolean): PageReading {
+  const { filter, limit } = query;
+  // One more than the page holds tells that there is more to come.
+  const readLimit = isDecided ? limit + 1 : Math.max(limit + 1, readAtATime);
+  const found: OperationRecord[] = [];
+  let { after } = query;
+  let read = 0;
+  return {
+    readLimit,
+    after: () => after,
+    add({ records, next }) {
+      for (const record of records) {
+        if (filter !== undefined && !isDecided && !matchesFilter(filter, record)) continue;
+        if (found.length === limit) return { records: found, next: found.at(-1) };
+        found.push(record);
+      }
+      read += records.length;
+      after = next;
+      const isLast = next === undefined || records.length < readLimit || read >= maxReadPerPage;
+      return isLast ? { records: found, next } : undefined;
+    },
+  };
+}

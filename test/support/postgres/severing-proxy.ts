@@ -1,0 +1,77 @@
+import { once } from "node:events";
+import { connect, createServer, type Socket } from "node:net";
+
+/** A port in front of PostgreSQL that can end connections as the server does. */
+export interface SeveringProxy {
+  /** The database's URL through the proxy. */
+  readonly url: string;
+  /**
+   * From now on each new connection gets the server's 57P01 in the same packet as the message
+   * that it is ready, and ends.
+   */
+  severNewConnections(): void;
+  /** From now on no byte goes to the server or comes back; the sockets stay open. */
+  hold(): void;
+  close(): Promise<void>;
+}
+
+const readyForQuery = Buffer.from([0x5a, 0, 0, 0, 5, 0x49]);
+
+/** ErrorResponse of the protocol (PostgreSQL, 54.7), as `pg_terminate_backend` has it sent. */
+function terminated(): Buffer {
+  const fields = "SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0";
+  const head = Buffer.alloc(5);
+  head.write("E");
+  head.writeInt32BE(4 + Buffer.byteLength(fields), 1);
+  return Buffer.concat([head, Buffer.from(fields)]);
+}
+
+export async function startSeveringProxy(databaseUrl: string): Promise<SeveringProxy> {
+  const target = new URL(databaseUrl);
+  const open = new Set<Socket>();
+  let isSevering = false;
+  let isHolding = false;
+  const keep = (socket: Socket, other: Socket) => {
+    open.add(socket);
+    socket.on("error", () => undefined);
+    socket.once("close", () => {
+      open.delete(socket);
+      other.destroy();
+    });
+  };
+  const server = createServer((client) => {
+    const upstream = connect({ port: Number(target.port), host: target.hostname, noDelay: true });
+    keep(client, upstream);
+    keep(upstream, client);
+    client.on("data", (bytes: Buffer) => {
+      if (!isHolding) upstream.write(bytes);
+    });
+    upstream.on("data", (bytes: Buffer) => {
+      if (isHolding) return;
+      const isReady = bytes.subarray(-readyForQuery.length).equals(readyForQuery);
+      if (isSevering && isReady) client.end(Buffer.concat([bytes, terminated()]));
+      else client.write(bytes);
+    });
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("expected a TCP port");
+  const url = new URL(databaseUrl);
+  url.hostname = "127.0.0.1";
+  url.port = String(address.port);
+  return {
+    url: url.href,
+    severNewConnections() {
+      isSevering = true;
+    },
+    hold() {
+      isHolding = true;
+    },
+    async close() {
+      for (const socket of open) socket.destroy();
+      server.close();
+      await once(server, "close");
+    },
+  };
+}
