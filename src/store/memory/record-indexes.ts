@@ -3,14 +3,17 @@ import { createOrderedIds, type OrderedIds } from "./ordered-ids.js";
 import type { RecordRows } from "./record-rows.js";
 
 /**
- * The records that a list may show, in the three orders that lists need. They all end
- * with the create time, which no two records share.
+ * The records that a list may show, in the orders that lists need. They all end with the create
+ * time, which no two records share. A record without a principal is in no order by principal:
+ * its caller is not told apart from others.
  */
 export interface ListedRows {
   readonly byTime: OrderedIds;
   readonly byParent: OrderedIds;
-  /** By parent and then principal. */
+  /** By principal. */
   readonly byPrincipal: OrderedIds;
+  /** By principal and then parent. */
+  readonly byPrincipalAndParent: OrderedIds;
 }
 
 /** Where records are found by what a store is asked for, each at the same cost at every size. */
@@ -53,9 +56,9 @@ export function createRecordIndexes(rows: RecordRows): RecordIndexes {
   const byParent = (one: number, other: number) =>
     rows.parentOf(one) - rows.parentOf(other) || byTime(one, other);
   const byPrincipal = (one: number, other: number) =>
-    rows.parentOf(one) - rows.parentOf(other) ||
-    rows.principalOf(one) - rows.principalOf(other) ||
-    byTime(one, other);
+    rows.principalOf(one) - rows.principalOf(other) || byTime(one, other);
+  const byPrincipalAndParent = (one: number, other: number) =>
+    rows.principalOf(one) - rows.principalOf(other) || byParent(one, other);
   const byResource = (one: number, other: number) =>
     (rows.resourceOf(one) ?? 0) - (rows.resourceOf(other) ?? 0) || byTime(one, other);
   const deadlineTimeOf = (row: number) => rows.deadlineTimeOf(row) ?? Number.POSITIVE_INFINITY;
@@ -65,7 +68,15 @@ export function createRecordIndexes(rows: RecordRows): RecordIndexes {
     byTime: createOrderedIds(byTime),
     byParent: createOrderedIds(byParent),
     byPrincipal: createOrderedIds(byPrincipal),
+    byPrincipalAndParent: createOrderedIds(byPrincipalAndParent),
   });
+  const hasPrincipal = (row: number) => rows.principals.textOf(rows.principalOf(row)) !== "";
+  const listedPlaces = (lists: ListedRows, has: (row: number) => boolean): Place[] => [
+    { ids: lists.byTime, has },
+    { ids: lists.byParent, has },
+    { ids: lists.byPrincipal, has: (row) => has(row) && hasPrincipal(row) },
+    { ids: lists.byPrincipalAndParent, has: (row) => has(row) && hasPrincipal(row) },
+  ];
   const open = listed();
   const done = listed();
   const workable = createOrderedIds(byTime);
@@ -79,14 +90,8 @@ export function createRecordIndexes(rows: RecordRows): RecordIndexes {
 
   /** In these a row stays where it is for as long as it is there. */
   const lasting: readonly Place[] = [
-    ...Object.values(open).map((ids: OrderedIds) => ({
-      ids,
-      has: (row: number) => isListed(row) && !isDone(row),
-    })),
-    ...Object.values(done).map((ids: OrderedIds) => ({
-      ids,
-      has: (row: number) => isListed(row) && isDone(row),
-    })),
+    ...listedPlaces(open, (row) => isListed(row) && !isDone(row)),
+    ...listedPlaces(done, (row) => isListed(row) && isDone(row)),
     {
       ids: workable,
       has: (row) =>

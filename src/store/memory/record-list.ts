@@ -1,10 +1,10 @@
 import { createTimeRange, requiredDone } from "../filter-bounds.js";
 import { matchesFilter } from "../operation-filter.js";
 import type { ListCursor, ListPage, ListQuery, OperationRecord } from "../operation-store.js";
-import type { Probe, Walk } from "./ordered-ids.js";
+import type { OrderedIds, Probe, Walk } from "./ordered-ids.js";
 import { matchesParent, type ParentNames } from "./parent-names.js";
 import { createPayloadCopies } from "./payload-copies.js";
-import type { ListedRows, RecordIndexes } from "./record-indexes.js";
+import type { RecordIndexes } from "./record-indexes.js";
 import type { RecordRows } from "./record-rows.js";
 
 /** Longest stretch of records that one page looks at before it ends early. */
@@ -44,27 +44,11 @@ export function createRecordList(parts: RecordListParts): (query: ListQuery) => 
     return difference || (rows.nameOf(row) < after.name ? -1 : 1);
   };
 
-  /** The rows of one parent, and of one of its principals where that is asked for. */
-  const sourceOfParent = (
-    { byParent, byPrincipal }: ListedRows,
-    parent: number,
-    principal: number | undefined,
-    after: ListCursor | undefined,
-  ): Source => {
-    const rangeOf: Probe = (row) =>
-      rows.parentOf(row) - parent ||
-      (principal === undefined ? 0 : rows.principalOf(row) - principal);
-    const index = principal === undefined ? byParent : byPrincipal;
+  /** The rows of one range of an index, whose rows have 0 as their place. */
+  const sourceOf = (index: OrderedIds, rangeOf: Probe, after: ListCursor | undefined): Source => {
     const walk = index.descendBefore((row) => rangeOf(row) || toCursor(row, after));
     return sourceFrom(walk, (row) => rangeOf(row) === 0);
   };
-
-  /** All rows there are, where too many parents match. */
-  const sourceOfAll = ({ byTime }: ListedRows, after: ListCursor | undefined): Source =>
-    sourceFrom(
-      byTime.descendBefore((row) => toCursor(row, after)),
-      () => true,
-    );
 
   const sourcesOf = (
     { parent, principal, filter }: ListQuery,
@@ -75,13 +59,24 @@ export function createRecordList(parts: RecordListParts): (query: ListQuery) => 
       ...(done === true ? [] : [indexes.open]),
       ...(done === false ? [] : [indexes.done]),
     ];
-    const principalId = principal === undefined ? undefined : rows.principals.idOf(principal);
-    if (principal !== undefined && principalId === undefined) return [];
+    if (principal !== undefined && principal !== "") {
+      const id = rows.principals.idOf(principal);
+      const parentId = parents.idOf(parent);
+      if (id === undefined) return [];
+      const ofPrincipal: Probe = (row) => rows.principalOf(row) - id;
+      if (isPattern(parent)) {
+        return groups.map(({ byPrincipal }) => sourceOf(byPrincipal, ofPrincipal, after));
+      }
+      if (parentId === undefined) return [];
+      const ofBoth: Probe = (row) => ofPrincipal(row) || rows.parentOf(row) - parentId;
+      return groups.map((group) => sourceOf(group.byPrincipalAndParent, ofBoth, after));
+    }
     const parentIds = isPattern(parent) ? parents.matching(parent) : [parents.idOf(parent)];
-    return groups.flatMap((group) => {
-      if (parentIds === undefined) return [sourceOfAll(group, after)];
+    return groups.flatMap(({ byTime, byParent }) => {
+      // Where too many parents match, all rows are looked through.
+      if (parentIds === undefined) return [sourceOf(byTime, () => 0, after)];
       return parentIds.flatMap((id) =>
-        id === undefined ? [] : [sourceOfParent(group, id, principalId, after)],
+        id === undefined ? [] : [sourceOf(byParent, (row) => rows.parentOf(row) - id, after)],
       );
     });
   };

@@ -76,8 +76,15 @@ function endOfWalk(database: SqliteDatabase, query: ListQuery): ListCursor | und
 }
 
 /** Which rows are walked: what an index can tell. */
-function walkCondition({ parent, filter, after }: ListQuery, { add }: Parameters): string {
+function walkCondition(
+  { parent, principal, filter, after }: ListQuery,
+  { add }: Parameters,
+): string {
   const conditions = ["delete_time is null"];
+  if (principal !== undefined && principal !== "") {
+    // The second condition is that of the index.
+    conditions.push(`principal = ${add(escapeNul(principal))} and principal <> ''`);
+  }
   if (!hasWildcard(parent)) conditions.push(`parent = ${add(escapeNul(parent))}`);
   if (filter !== undefined) {
     if (requiredDone(filter) === false) conditions.push("end_time is null");
@@ -100,7 +107,7 @@ function matchCondition(
 ): string {
   const conditions = [`(expire_time is null or expire_time > ${add(nowMicros)})`];
   if (hasWildcard(parent)) conditions.push(wildcardCondition(parent, add));
-  if (principal !== undefined) conditions.push(`principal = ${add(escapeNul(principal))}`);
+  if (principal === "") conditions.push("principal = ''");
   if (filter !== undefined) {
     const dialect: FilterDialect = {
       add,

@@ -1,17 +1,36 @@
+import { type AppliedMigration, mayRunOn } from "../sql/applied-migrations.js";
 import { isRow, numberOf, textOf } from "../sql/row.js";
 import { operationsTable } from "./migration-001-operations.js";
+import { principalIndexes } from "./migration-002-principals.js";
 import type { SqliteConnection } from "./sqlite-driver.js";
 import { databaseForeign, databaseTooNew } from "./sqlite-errors.js";
 
-/** What makes each schema version of the one before; the version is the number of those done. */
-const migrations: readonly string[] = [operationsTable];
+/** One step to the next version of the schema. */
+interface Migration extends AppliedMigration {
+  readonly sql: string;
+}
+
+/** Each step from one version to the next. A released one is never changed. */
+const migrations: readonly Migration[] = [
+  { version: 1, oldestProgram: 1, sql: operationsTable },
+  { version: 2, oldestProgram: 1, sql: principalIndexes },
+];
+
+/** The schema version of this program. */
+const programVersion = migrations.length;
+
+/** The steps that were taken. Files of version 1 do not have it. */
+const migrationsTable = `create table if not exists operations_migrations (
+  version integer primary key,
+  oldest_program integer not null
+) strict`;
 
 /** `LROP`: tells the files of this package from other databases (PRAGMA application_id). */
 const applicationId = 0x4c524f50;
 
 /**
- * Refuse what another program wrote, or a newer version of this one, before anything in it
- * is changed.
+ * Refuse a file that another program wrote, or that a newer version of this one has made so
+ * that this version must not run on it, before anything in it is changed.
  *
  * @throws ConnectError `FailedPrecondition`.
  */
@@ -23,23 +42,46 @@ export function assertOurs(connection: SqliteConnection, path: string): void {
     if (isRow(table)) throw databaseForeign(path, `the table ${textOf(table, "name")}`);
     if (owner !== 0 || version !== 0) throw databaseForeign(path, `application id ${owner}`);
   }
-  if (version > migrations.length) throw databaseTooNew(path, version, migrations.length);
+  if (version > programVersion && !mayRunOn(appliedTo(connection, version), programVersion)) {
+    throw databaseTooNew(path, version, programVersion);
+  }
 }
 
-/** Bring the schema of our own file to this version, all or nothing. */
+/** Bring the schema of our own file to this version, all or nothing; a newer one stays as it is. */
 export function migrate(connection: SqliteConnection): void {
   const version = pragma(connection, "user_version");
-  if (version === migrations.length) return;
+  if (version >= programVersion) return;
   connection.exec("begin immediate");
   try {
-    for (const migration of migrations.slice(version)) connection.exec(migration);
+    for (const { sql } of migrations.slice(version)) connection.exec(sql);
+    connection.exec(migrationsTable);
+    const note = connection.prepare("insert or ignore into operations_migrations values (?, ?)");
+    for (const step of migrations) note.run(step.version, step.oldestProgram);
     connection.exec(`pragma application_id = ${applicationId}`);
-    connection.exec(`pragma user_version = ${migrations.length}`);
+    connection.exec(`pragma user_version = ${programVersion}`);
     connection.exec("commit");
   } catch (cause) {
     connection.exec("rollback");
     throw cause;
   }
+}
+
+/** The steps that a newer program has taken. The last of them is as it says, or not known to be safe. */
+function appliedTo(connection: SqliteConnection, version: number): readonly AppliedMigration[] {
+  const last = { version, oldestProgram: version };
+  const tables = connection
+    .prepare("select name from sqlite_schema where name = 'operations_migrations'")
+    .all();
+  if (tables.length === 0) return [last];
+  const noted = connection
+    .prepare("select version, oldest_program from operations_migrations")
+    .all()
+    .filter(isRow)
+    .map((row) => ({
+      version: numberOf(row, "version"),
+      oldestProgram: numberOf(row, "oldest_program"),
+    }));
+  return noted.some((step) => step.version === version) ? noted : [...noted, last];
 }
 
 function pragma(connection: SqliteConnection, name: string): number {

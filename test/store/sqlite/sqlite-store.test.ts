@@ -11,6 +11,7 @@ import {
   type SqliteStoreOptions,
 } from "../../../src/store/sqlite/index.js";
 import { loadDriver } from "../../../src/store/sqlite/load-driver.js";
+import { operationsTable } from "../../../src/store/sqlite/migration-001-operations.js";
 import { createManualClock } from "../../../src/testing/index.js";
 import { anInsert } from "../../support/an-insert.js";
 import { rejectionOf } from "../../support/rejection.js";
@@ -187,6 +188,56 @@ describe.each(drivers)("a SQLite store by %s", (driver) => {
     opened.close();
   });
 
+  it("runs on a file that a newer program has migrated, where its steps say so", async () => {
+    const openFile = await loadDriver(driver);
+    const path = await newPath();
+    await (await createSqliteStore({ path, driver })).close();
+    const migrateTo = (version: number, oldestProgram: number) => {
+      const newer = openFile(path);
+      newer.exec(`insert into operations_migrations values (${version}, ${oldestProgram})`);
+      newer.exec(`pragma user_version = ${version}`);
+      newer.close();
+    };
+    migrateTo(98, 2);
+    const store = await createSqliteStore({ path, driver });
+    expect((await store.insert(anInsert())).kind).toBe("inserted");
+    await store.close();
+    const after = openFile(path);
+    expect(after.prepare("pragma user_version").all()).toMatchObject([{ user_version: 98 }]);
+    after.close();
+    migrateTo(99, 99);
+    expect(await refusalOf({ path, driver })).toMatchObject({ reason: "DATABASE_TOO_NEW" });
+  });
+
+  it("brings a file of the first version to this one, with what is in it", async () => {
+    const openFile = await loadDriver(driver);
+    const path = await newPath();
+    const first = openFile(path);
+    first.exec(operationsTable);
+    first.exec(`insert into operations
+      (create_time, name, parent, method, principal, external, state, retention_ms, update_time, request)
+      values (1, 'p/operations/1', 'p', 'm', 'users/ann', 0, 'queued', 1000, 1, x'')`);
+    first.exec("pragma application_id = 1280462672");
+    first.exec("pragma user_version = 1");
+    first.close();
+    const store = await createSqliteStore({ path, driver });
+    const { records } = await store.list({
+      parent: "p",
+      principal: "users/ann",
+      filter: undefined,
+      after: undefined,
+      limit: 10,
+    });
+    expect(records.map(({ name }) => name)).toEqual(["p/operations/1"]);
+    await store.close();
+    const after = openFile(path);
+    expect(after.prepare("select * from operations_migrations").all()).toMatchObject([
+      { version: 1, oldest_program: 1 },
+      { version: 2, oldest_program: 1 },
+    ]);
+    after.close();
+  });
+
   it("refuses a path that cannot be a file's, and says what it needs", async () => {
     const path = join(await createTemporaryFolder(), "missing", "operations.db");
     expect(await refusalOf({ path, driver })).toMatchObject({
@@ -260,11 +311,12 @@ describe.each(drivers)("a SQLite store by %s", (driver) => {
     const store = await openStore({ path: await newPath(), driver });
     await store.transaction(async (transaction) => {
       for (let at = 0; at < 10_050; at += 1) {
-        const principal = at < 20 ? "users/ann" : "users/bob";
-        await store.insert(anInsert({ parent: "p", principal }), { transaction });
+        const method = at < 20 ? "x.v1.X/Run" : "x.v1.X/Stop";
+        await store.insert(anInsert({ parent: "p", method }), { transaction });
       }
     });
-    const query = { parent: "p", principal: "users/ann", filter: undefined, limit: 50 };
+    const filter = { kind: "method-in" as const, methods: ["x.v1.X/Run"] };
+    const query = { parent: "p", principal: undefined, filter, limit: 50 };
     const first = await store.list({ ...query, after: undefined });
     expect(first.records).toHaveLength(0);
     const second = await store.list({ ...query, after: first.next });
