@@ -11,7 +11,14 @@ import {
 } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
 import { base64Decode, base64Encode } from "@bufbuild/protobuf/wire";
-import { type Any, AnySchema, anyPack, isWrapperDesc, StructSchema } from "@bufbuild/protobuf/wkt";
+import {
+  type Any,
+  AnySchema,
+  anyPack,
+  isWrapperDesc,
+  StructSchema,
+  ValueSchema,
+} from "@bufbuild/protobuf/wkt";
 import { typeNameFromUrl } from "../internal/type-url.js";
 import { fieldsWithAny, isAny, type MessageField } from "./fields-with-any.js";
 import { type ExactJson, type ExactJsonObject, maxJsonDepth } from "./parse-json.js";
@@ -46,8 +53,9 @@ export interface MessageJsonOptions {
   /** The types that an Any may hold. */
   readonly registry: Registry;
   /**
-   * How `read` treats an Any of an unknown type whose JSON is not in the form above: it rejects
-   * the Any, or keeps all members, including `@type`, as a google.protobuf.Struct.
+   * How `read` treats an Any whose JSON it cannot read, because its type is unknown or missing, or a
+   * member does not fit the type. It rejects the message, or keeps the Any's JSON, including `@type`,
+   * as a google.protobuf.Struct, or as a google.protobuf.Value if the JSON is not an object.
    */
   readonly unknownAny: "refuse" | "struct";
   /**
@@ -112,6 +120,17 @@ export function createMessageJson({
   };
 
   const readAny = (json: ExactJson): Any => {
+    try {
+      return readTypedAny(json);
+    } catch (error) {
+      if (unknownAny === "refuse") throw error;
+      return isJsonObject(json)
+        ? anyPack(StructSchema, readProtoJson(StructSchema, json, unknownNames))
+        : anyPack(ValueSchema, readProtoJson(ValueSchema, json, unknownNames));
+    }
+  };
+
+  const readTypedAny = (json: ExactJson): Any => {
     if (!isJsonObject(json)) throw new Error("an Any is an object");
     const { "@type": typeUrl, ...members } = json;
     if (typeUrl === undefined && Object.keys(members).length === 0) return create(AnySchema);
@@ -119,10 +138,7 @@ export function createMessageJson({
     const schema = typeOf(json);
     const bytes = rawBytesOf(members, schema);
     if (bytes !== undefined) return create(AnySchema, { typeUrl, value: bytes });
-    if (schema === undefined) {
-      if (unknownAny === "refuse") throw new Error(`the type ${typeUrl} is not known`);
-      return anyPack(StructSchema, readProtoJson(StructSchema, json, unknownNames));
-    }
+    if (schema === undefined) throw new Error(`the type ${typeUrl} is not known`);
     const message = read(schema, hasOwnJson(schema) ? valueMember(members) : members);
     return create(AnySchema, { typeUrl, value: toBinary(schema, message) });
   };
@@ -142,7 +158,9 @@ export function createMessageJson({
       else held.push([field, value]);
     }
     const message = readProtoJson(desc, Object.fromEntries(others), unknownNames);
-    readFields(desc, message, held, read);
+    // A repeated Any, as in google.rpc.Status, may come as a single value.
+    const fitted = unknownAny === "refuse" ? held : held.map(asList);
+    readFields(desc, message, fitted, read);
     return message;
   };
 
@@ -267,4 +285,10 @@ function messageOf(item: unknown): Message {
 
 function isMessageLike(value: unknown): value is Message {
   return typeof value === "object" && value !== null && "$typeName" in value;
+}
+
+/** Makes a list of the single value of a repeated Any. */
+function asList([field, json]: [MessageField, ExactJson]): [MessageField, ExactJson] {
+  const isSingle = field.fieldKind === "list" && isAny(field.message) && !Array.isArray(json);
+  return [field, isSingle ? [json] : json];
 }

@@ -8,7 +8,7 @@ import type {
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
 import type { Interceptor, Transport } from "@connectrpc/connect";
-import { createContextValues } from "@connectrpc/connect";
+import { ConnectError, createContextValues } from "@connectrpc/connect";
 import { runUnaryCall } from "@connectrpc/connect/protocol";
 import { concatBytes } from "../internal/concat-bytes.js";
 import { atLeastOne } from "../internal/option-bounds.js";
@@ -17,7 +17,7 @@ import { createMessageJson, type MessageJson } from "../json/message-json.js";
 import { parseJson } from "../json/parse-json.js";
 import { typeRegistryOf } from "../json/type-registry.js";
 import { HttpBodySchema } from "../protos.js";
-import { errorFromAnswer } from "./error-from-answer.js";
+import { errorFromAnswer, errorInSuccess } from "./error-from-answer.js";
 import { answerTooLarge, noHttpRule, unreachable, unreadableAnswer } from "./errors.js";
 import { type HttpRequest, httpRequestOf } from "./http-request.js";
 import {
@@ -209,8 +209,11 @@ function messageOf<O extends DescMessage>(
   }
   try {
     const parsed = parseJson(bytes);
+    const error = errorInSuccess(parsed, output, header, bytes, json);
+    if (error !== undefined) throw error;
     return json.read(output, responseBody ? { [responseBody.jsonName]: parsed } : parsed);
   } catch (cause) {
+    if (cause instanceof ConnectError) throw cause;
     throw unreadableAnswer(output.typeName, "is other JSON", cause);
   }
 }

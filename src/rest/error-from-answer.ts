@@ -1,19 +1,19 @@
-import { create } from "@bufbuild/protobuf";
+import { create, type DescMessage } from "@bufbuild/protobuf";
 import { type Any, AnySchema } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { isJsonObject, type MessageJson } from "../json/message-json.js";
-import { type ExactJson, parseJson } from "../json/parse-json.js";
-import { ErrorInfoSchema, StatusSchema } from "../protos.js";
-import { codeFromName } from "../status/code.js";
+import { type ExactJson, type ExactJsonObject, parseJson } from "../json/parse-json.js";
+import { ErrorInfoSchema, OperationSchema, StatusSchema } from "../protos.js";
+import { codeFromName, codeFromNumber } from "../status/code.js";
 import { errorDomain } from "../status/error-info.js";
 import { codeFromHttpStatus } from "../status/http-status.js";
 import { errorFromStatus } from "../status/status-error.js";
 import { noSuchPathReason } from "./errors.js";
 
 /**
- * The error that an HTTP answer stands for, with its headers as metadata: by the name of its status
- * in either format of the body, by its HTTP status otherwise. A path or an HTTP method that
- * the server does not have is UNIMPLEMENTED; NOT_FOUND is about a resource.
+ * Returns the error of an HTTP response, with the response's headers as metadata. The code is that of
+ * the body, by name or by number, or else that of the HTTP status. A path or an HTTP method that the
+ * server does not have is UNIMPLEMENTED; NOT_FOUND is about a resource.
  */
 export function errorFromAnswer(
   httpStatus: number,
@@ -37,7 +37,14 @@ function errorFromBody(
   if (fault === undefined) return undefined;
   const { status, message, details } = fault;
   const named = typeof status === "string" ? codeFromName(status) : undefined;
-  const code = named ?? codeFromHttpStatus(httpStatus) ?? Code.Unknown;
+  // Numbers of google.rpc.Code end at 16; others are HTTP statuses, which proxies do not adapt.
+  const number = Number(fault.code);
+  const code =
+    named ??
+    codeFromNumber(number) ??
+    codeFromHttpStatus(httpStatus) ??
+    (number >= 300 ? codeFromHttpStatus(number) : undefined) ??
+    Code.Unknown;
   const read = create(StatusSchema, {
     code,
     message: typeof message === "string" ? message : "",
@@ -53,20 +60,49 @@ function isAboutPath(error: ConnectError): boolean {
     .some(({ domain, reason }) => domain === errorDomain && reason === noSuchPathReason);
 }
 
-/** The `error` of a body; some servers send a list with one such object. */
+/** The error in a body that is JSON. */
 function envelopeOf(body: Uint8Array) {
-  let json: ExactJson;
   try {
-    json = parseJson(body);
+    return errorMember(parseJson(body));
   } catch {
     return undefined;
   }
-  const envelope = Array.isArray(json) ? json[0] : json;
-  const error = isJsonObject(envelope) ? envelope.error : undefined;
-  return isJsonObject(error) ? error : undefined;
 }
 
-/** A detail that cannot be read must not hide the error. */
+/**
+ * Returns the object in a response's JSON that describes an error, undefined if there is none:
+ * `error`, also in a list of one, or a google.rpc.Status without an envelope, by which grpc-gateway
+ * responds.
+ */
+function errorMember(json: ExactJson): ExactJsonObject | undefined {
+  const envelope = Array.isArray(json) ? json[0] : json;
+  if (!isJsonObject(envelope)) return undefined;
+  if (isJsonObject(envelope.error)) return envelope.error;
+  const isStatus = envelope.code !== undefined && typeof envelope.message === "string";
+  return isStatus ? envelope : undefined;
+}
+
+/**
+ * Returns the error that a response describes although its HTTP status is a success: its JSON has an
+ * error, and no other field of the expected message.
+ */
+export function errorInSuccess(
+  json: ExactJson,
+  output: DescMessage,
+  header: Headers,
+  body: Uint8Array,
+  messageJson: MessageJson,
+): ConnectError | undefined {
+  if (errorMember(json) === undefined) return undefined;
+  const names = new Set(output.fields.flatMap((field) => [field.name, field.jsonName]));
+  // A running operation has no error.
+  if (output.typeName === OperationSchema.typeName) names.delete("error");
+  const envelope = Array.isArray(json) ? json[0] : json;
+  const isMessage = Object.keys(envelope ?? {}).some((name) => names.has(name));
+  return isMessage ? undefined : errorFromAnswer(200, header, body, messageJson);
+}
+
+/** Leaves out a detail that cannot be read: it must not hide the error. */
 function detailOf(detail: ExactJson, json: MessageJson): Any[] {
   try {
     return [json.read(AnySchema, detail)];

@@ -255,11 +255,11 @@ export function unreadableAnswer(typeName: string, what: string, cause?: unknown
   });
 }
 
-/** Of the client: an answer that is larger than the limit. */
+/** RESOURCE_EXHAUSTED in the client: the response is larger than its limit. */
 export function answerTooLarge(maxBytes: number): ConnectError {
   return errorWithInfo(
     Code.ResourceExhausted,
-    `the server's answer is larger than the limit of ${maxBytes} bytes`,
+    `the server's response is larger than readMaxBytes, ${maxBytes} bytes`,
     { reason: "ANSWER_TOO_LARGE", metadata: { maxBytes: String(maxBytes) } },
   );
 }
