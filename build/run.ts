@@ -1,6 +1,3 @@
-import { join } from "node:path";
-import { bundleCommand } from "./bundle-command.js";
 import { bundlePackage, root } from "./bundle-package.js";
 
 await bundlePackage(root);
-await bundleCommand(join(root, "dist/src/cli/longrunning.js"));

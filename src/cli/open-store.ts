@@ -41,7 +41,6 @@ export async function openStore(
   place: StorePlace,
   observer: PostgresObserver | undefined,
 ): Promise<OpenStore> {
-  const option = place.data === undefined ? "--database-url" : "--data";
   try {
     if (place.data !== undefined) {
       const { createSqliteStore } = await import("../store/sqlite/index.js");
@@ -50,7 +49,7 @@ export async function openStore(
     }
     if (place.databaseUrl !== undefined) return await openPostgres(place.databaseUrl, observer);
   } catch (cause) {
-    throw storeNotOpened(option, cause);
+    throw storeNotOpened(cause);
   }
   return alone(createMemoryStore({ maxOperations }), undefined);
 }

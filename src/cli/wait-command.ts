@@ -1,3 +1,4 @@
+import { operationStates } from "../client/operation-states.js";
 import { statusOf, summarize } from "../display/operation-summary.js";
 import { operationText } from "../display/operation-text.js";
 import { printableJson } from "../display/printable.js";
@@ -5,7 +6,6 @@ import { type Operation, OperationSchema } from "../protos.js";
 import { callServer } from "./call-server.js";
 import type { CommandContext } from "./command-context.js";
 import { exitCodeOfStatus } from "./exit-codes.js";
-import { operationStates } from "./operation-states.js";
 import { createProgressDisplay } from "./progress-display.js";
 import { serverCommand } from "./server-command.js";
 

@@ -1,3 +1,4 @@
+import { operationStates } from "../client/operation-states.js";
 import { type OperationSummary, summarize } from "../display/operation-summary.js";
 import { statusStyles } from "../display/operation-text.js";
 import { printable, printableJson } from "../display/printable.js";
@@ -7,7 +8,6 @@ import { OperationSchema } from "../protos.js";
 import { callServer } from "./call-server.js";
 import type { CommandContext } from "./command-context.js";
 import { exitCodeOfStatus, exitCodes } from "./exit-codes.js";
-import { operationStates } from "./operation-states.js";
 import { serverCommand } from "./server-command.js";
 import type { Output } from "./terminal.js";
 

@@ -41,7 +41,7 @@ export async function summarize(
     name,
     status: statusOf(operation),
     progress: metadata === undefined ? noProgress : progressOf(metadata),
-    createTimeMs: (metadata && createTimeMsOf(metadata)) ?? uuidTimeMs(name),
+    createTimeMs: createTimeMsOf(name, metadata),
     kind: method ?? typeName,
     error:
       result.case === "error"
@@ -62,15 +62,28 @@ export function statusOf({ done, result }: Operation): OperationStatus {
   return result.value.code === Code.Canceled ? "cancelled" : "failed";
 }
 
-/** The Timestamp called `create_time` or `start_time`, as in Google's metadata types. */
-function createTimeMsOf(metadata: ReflectMessage): number | undefined {
-  for (const name of ["create_time", "start_time"]) {
-    const field = metadata.fields.find((one) => one.name === name);
-    if (field?.fieldKind !== "message" || !metadata.isSet(field)) continue;
-    const { message } = metadata.get(field);
-    if (isMessage(message, TimestampSchema)) return timestampMs(message);
+/**
+ * Returns when an operation was created, in milliseconds since the Unix epoch: the Timestamp called
+ * `create_time` or `start_time`, as in Google's metadata types, else the time in a UUIDv7 name.
+ */
+export function createTimeMsOf(
+  name: string,
+  metadata: ReflectMessage | undefined,
+): number | undefined {
+  return timeMsIn(metadata, "create_time") ?? timeMsIn(metadata, "start_time") ?? uuidTimeMs(name);
+}
+
+/** Returns the time in a Timestamp field; undefined if the metadata has no such field, or it is not set. */
+export function timeMsIn(
+  metadata: ReflectMessage | undefined,
+  fieldName: string,
+): number | undefined {
+  const field = metadata?.fields.find((one) => one.name === fieldName);
+  if (metadata === undefined || field?.fieldKind !== "message" || !metadata.isSet(field)) {
+    return undefined;
   }
-  return undefined;
+  const { message } = metadata.get(field);
+  return isMessage(message, TimestampSchema) ? timestampMs(message) : undefined;
 }
 
 /** The time in a name that ends in a UUIDv7 (RFC 9562, 5.7), as the names of this package's server do. */

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { bundleCommand } from "../../../build/bundle-command.js";
+import { build } from "esbuild";
 import { createWrittenText, type RunningCommand } from "./running-command.js";
 
 const repository = fileURLToPath(new URL("../../..", import.meta.url));
@@ -13,7 +13,7 @@ export interface CommandProcess extends RunningCommand {
   readonly process: ChildProcessWithoutNullStreams;
 }
 
-/** The command as it is published: one file that Node runs. */
+/** The real command in one file, as it is run by node. */
 export interface Command {
   start(...args: string[]): CommandProcess;
   /** Where its program is. */
@@ -22,13 +22,20 @@ export interface Command {
   remove(): Promise<void>;
 }
 
-/** Bundles the command inside the checkout, where the package's name leads to its package.json. */
+/** Bundle the command; the package's own name must lead to its package.json from there. */
 export async function buildCommand(): Promise<Command> {
   const cache = join(repository, ".cache");
   await mkdir(cache, { recursive: true });
   const directory = await mkdtemp(join(cache, "command-"));
   const path = join(directory, "longrunning.mjs");
-  await bundleCommand(path);
+  await build({
+    entryPoints: [join(repository, "src/cli/longrunning.ts")],
+    outfile: path,
+    bundle: true,
+    packages: "external",
+    platform: "node",
+    format: "esm",
+  });
   return {
     path,
     start: (...args) => startProcess(path, args),

@@ -1,8 +1,8 @@
 import { AnySchema } from "@bufbuild/protobuf/wkt";
-import type { OperationsClient } from "../client/index.js";
 import type { Clock } from "../internal/clock.js";
 import type { LongRunningMethod } from "../operation/long-running.js";
 import { type Operation, Operations } from "../protos.js";
+import type { OperationsClient } from "./operations-client.js";
 
 /** How often a server that cannot hold a call is asked. */
 const poll = { initialDelayMs: 500, maxDelayMs: 5000 };

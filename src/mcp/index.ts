@@ -1,0 +1,9 @@
+export {
+  createMcpHandler,
+  type McpHandler,
+  type McpHandlerOptions,
+  type ProtectedResource,
+} from "./mcp-handler.js";
+export { createMcpService, type McpOptions, type McpService } from "./mcp-service.js";
+export type { McpOperations, OperationTimes } from "./task.js";
+export type { ToolOptions, ToolSelection } from "./tools.js";

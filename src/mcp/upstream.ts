@@ -1,0 +1,81 @@
+import { Code, ConnectError, type Transport } from "@connectrpc/connect";
+import { createOperationsClient, OperationError, type OperationsClient } from "../client/index.js";
+import { operationStates } from "../client/operation-states.js";
+import type { Clock } from "../internal/clock.js";
+import type { Operation } from "../protos.js";
+import type { JsonRpcRequest, RequestId } from "./json-rpc.js";
+import type { EnvelopeWriter } from "./operation-envelope.js";
+import { createProgressNotifier } from "./progress-notifier.js";
+import { type McpCall, metaOf } from "./protocol.js";
+
+/** The methods of the service behind the tools, with the credentials of one request. */
+export interface Upstream {
+  readonly transport: Transport;
+  readonly operations: OperationsClient;
+}
+
+/** How often a poll of one wait may fail in a row. */
+const maxConsecutiveFailures = 3;
+
+export function upstreamOf(transport: Transport, clock: Clock, { headers }: McpCall): Upstream {
+  const own = withHeaders(transport, headers);
+  return {
+    transport: own,
+    operations: createOperationsClient(own, { clock, maxConsecutiveFailures }),
+  };
+}
+
+/** Returns a transport that adds headers to each call. */
+function withHeaders(transport: Transport, headers: Headers): Transport {
+  const merged = (own: HeadersInit | undefined) => {
+    const all = new Headers(own);
+    for (const [name, value] of headers) all.set(name, value);
+    return all;
+  };
+  return {
+    unary: (method, signal, timeoutMs, header, input, contextValues) =>
+      transport.unary(method, signal, timeoutMs, merged(header), input, contextValues),
+    stream: (method, signal, timeoutMs, header, input, contextValues) =>
+      transport.stream(method, signal, timeoutMs, merged(header), input, contextValues),
+  };
+}
+
+/**
+ * Waits for the end of an operation, with progress notifications if the request has a token for them.
+ *
+ * @returns the final state, or the latest one if the time is up.
+ * @throws ConnectError if the operation cannot be read, or the request is cancelled.
+ */
+export async function waitForEnd(
+  { operations }: Upstream,
+  name: string,
+  timeoutMs: number,
+  { request, call, clock, envelopes }: WaitContext,
+): Promise<Operation> {
+  const { signal } = call;
+  if (timeoutMs === 0) return operations.get(name, { signal });
+  const token = metaOf(request).progressToken;
+  const notifier =
+    call.notify !== undefined && (typeof token === "string" || Number.isSafeInteger(token))
+      ? createProgressNotifier(token as RequestId, call.notify)
+      : undefined;
+  let latest: Operation | undefined;
+  try {
+    for await (const operation of operationStates(operations, name, { clock, signal, timeoutMs })) {
+      latest = operation;
+      if (!operation.done) notifier?.show(envelopes.progressOf(operation));
+    }
+  } catch (error) {
+    const isTimeout = error instanceof OperationError && error.kind === "timeout";
+    if (!isTimeout || latest === undefined) throw error;
+  }
+  if (latest === undefined) throw new ConnectError("the wait ended without a state", Code.Internal);
+  return latest;
+}
+
+export interface WaitContext {
+  readonly request: JsonRpcRequest;
+  readonly call: McpCall;
+  readonly clock: Clock;
+  readonly envelopes: EnvelopeWriter;
+}
