@@ -40,6 +40,8 @@ const passingCodes: ReadonlySet<Code> = new Set([
   Code.Unavailable,
   Code.DeadlineExceeded,
   Code.Aborted,
+  // A full disk: no bound of a store refuses an end.
+  Code.ResourceExhausted,
 ]);
 
 /** @param closed Aborts when nothing is to be tried again, because the store is closed. */

@@ -250,10 +250,14 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
   };
 }
 
-/** What a member is told whose own part went well, when the group did not: to try again. */
+/**
+ * The error of a member whose own part went well, but whose group failed: UNAVAILABLE, as another
+ * try may succeed, unless the cause says more.
+ */
 function groupError(cause: unknown): ConnectError {
   const error = databaseError(cause);
-  return error.code === Code.DataLoss ? error : databaseUnavailable(cause);
+  const saysMore = error.code === Code.DataLoss || error.code === Code.ResourceExhausted;
+  return saysMore ? error : databaseUnavailable(cause);
 }
 
 /** What becomes of a promise within this time; what becomes of it later does not matter. */

@@ -9,6 +9,7 @@ import {
   databaseForeign,
   databaseInUse,
   databaseUnopenable,
+  diskFull,
   resultCodeOf,
   resultCodes,
 } from "./sqlite-errors.js";
@@ -130,6 +131,8 @@ function openError(path: string, cause: unknown): Error {
       return databaseInUse(path, cause);
     case resultCodes.notADatabase:
       return databaseForeign(path, "something else than a SQLite database", cause);
+    case resultCodes.full:
+      return diskFull(cause, path);
     case resultCodes.corrupt:
       return databaseDamaged(path, "SQLITE_CORRUPT");
     default:

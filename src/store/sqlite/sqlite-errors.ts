@@ -12,12 +12,11 @@ export const resultCodes = {
   notADatabase: 26,
 } as const;
 
-/** What may pass by itself: a lock, a full disk, a disk that fails. */
+/** Conditions that may pass without an operator: a lock, no memory, a disk that fails. */
 const passingCodes: ReadonlySet<number> = new Set([
   resultCodes.busy,
   resultCodes.noMemory,
   resultCodes.ioError,
-  resultCodes.full,
 ]);
 
 /** When a client may try again that the database did not answer, in milliseconds. */
@@ -40,6 +39,7 @@ export function databaseError(cause: unknown): ConnectError {
   if (cause instanceof ConnectError) return cause;
   const code = resultCodeOf(cause);
   if (code === undefined) return databaseFailed("none", cause);
+  if (code === resultCodes.full) return diskFull(cause);
   if (passingCodes.has(code)) return databaseUnavailable(cause);
   const isBroken = code === resultCodes.corrupt || code === resultCodes.notADatabase;
   return isBroken ? databaseCorrupt(cause) : databaseFailed(String(code), cause);
@@ -54,10 +54,18 @@ export function databaseUnavailable(cause?: unknown): ConnectError {
   });
 }
 
-/** RESOURCE_EXHAUSTED for a start that the disk has no room for. */
-export function diskFull(cause: unknown): ConnectError {
-  return errorWithInfo(Code.ResourceExhausted, "the server's disk is full", {
+/**
+ * RESOURCE_EXHAUSTED for a write that the disk has no room for. `path` names the file to the
+ * operator; clients do not see it.
+ */
+export function diskFull(cause: unknown, path?: string): ConnectError {
+  const message =
+    path === undefined
+      ? "the server's disk is full"
+      : `the disk of ${path} is full: make room on it and start again`;
+  return errorWithInfo(Code.ResourceExhausted, message, {
     reason: "DISK_FULL",
+    metadata: path === undefined ? {} : { path },
     details: [retryDetail(60_000)],
     cause,
   });

@@ -36,7 +36,6 @@ import { openDatabase } from "./open-database.js";
 import { createOperationTable } from "./operation-table.js";
 import { createSqliteDatabase } from "./sqlite-database.js";
 import type { SqliteDriver } from "./sqlite-driver.js";
-import { diskFull, resultCodeOf, resultCodes } from "./sqlite-errors.js";
 
 /** Where a SQLite store keeps its operations, and what bounds it. */
 export interface SqliteStoreOptions {
@@ -153,18 +152,6 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Co
     return { kind: "inserted", record, preempted };
   };
 
-  const insertOrRefuse = (operation: NewOperation, insertOptions: InsertOptions) => {
-    try {
-      // Several statements, where there is a resource: all of them or none.
-      return operation.resourceKey === undefined
-        ? insert(operation, insertOptions)
-        : database.atomically(() => insert(operation, insertOptions));
-    } catch (cause) {
-      if (resultCodeOf(cause) === resultCodes.full) throw diskFull(cause);
-      throw cause;
-    }
-  };
-
   const endOverdue = (results: OverdueResults, limit: number): Overdue => {
     const ended = table
       .overdue(limit)
@@ -186,7 +173,13 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Co
   return {
     transaction: (work) => group.transaction(work),
     insert: (operation, callOptions) =>
-      group.run(() => insertOrRefuse(operation, callOptions ?? {}), callOptions),
+      group.run(() => {
+        const given = callOptions ?? {};
+        // Several statements, where there is a resource: all of them or none.
+        return operation.resourceKey === undefined
+          ? insert(operation, given)
+          : database.atomically(() => insert(operation, given));
+      }, callOptions),
     get: (name, callOptions) => group.read(() => table.findVisible(name), callOptions),
     claim: (name, callOptions) =>
       group.run(() => {

@@ -68,9 +68,24 @@ describe("group commit", () => {
     expect(driver.statements).toHaveLength(1);
   });
 
+  it("says that the disk is full to all of a group whose commit has no room", async () => {
+    const { store, driver } = await openFaultyStore();
+    const kept = anInsert();
+    await store.insert(kept);
+    driver.failNext("commit", sqliteFull);
+    const calls = [store.insert(anInsert()), store.claim(kept.name), store.hide(kept.name)];
+    for (const error of await Promise.all(calls.map(rejectionOf))) {
+      expect(error.code).toBe(Code.ResourceExhausted);
+      expect(reasonOf(error)).toBe("DISK_FULL");
+      expect(error.message).not.toContain("secret");
+    }
+    expect((await store.get(kept.name))?.state).toBe("queued");
+    expect((await store.insert(anInsert())).kind).toBe("inserted");
+  });
+
   it("fails all of a group whose commit fails, as what may be tried again, and writes nothing", async () => {
     const { store, driver } = await openFaultyStore();
-    driver.failNext("commit", sqliteFull);
+    driver.failNext("commit", sqliteIoError);
     const operations = [anInsert(), anInsert()];
     const errors = await Promise.all(
       operations.map((operation) => rejectionOf(store.insert(operation))),
