@@ -18,7 +18,7 @@ import { parseJson } from "../json/parse-json.js";
 import { typeRegistryOf } from "../json/type-registry.js";
 import { HttpBodySchema } from "../protos.js";
 import { errorFromAnswer, errorInSuccess } from "./error-from-answer.js";
-import { answerTooLarge, noHttpRule, unreachable, unreadableAnswer } from "./errors.js";
+import { answerTooLarge, noHttpRule, redirected, unreachable, unreadableAnswer } from "./errors.js";
 import { type HttpRequest, httpRequestOf } from "./http-request.js";
 import {
   type HttpBinding,
@@ -67,17 +67,25 @@ export function createRestTransport(options: RestTransportOptions): Transport {
     signal: AbortSignal,
   ): Promise<Response> => {
     const fetch = options.fetch ?? globalThis.fetch;
+    let response: Response;
     try {
-      return await fetch(baseUrl + target, {
+      response = await fetch(baseUrl + target, {
         method: binding.httpMethod === "*" ? "POST" : binding.httpMethod,
         headers: header,
         body: typeof body?.content === "string" ? body.content : asBytes(body?.content),
         signal,
-        redirect: "error",
+        // Not "error", which Workers refuse.
+        redirect: "manual",
       });
     } catch (cause) {
       throw unreachable(baseUrl, cause);
     }
+    // A browser hides a redirect behind the status 0.
+    if (response.type === "opaqueredirect" || (response.status >= 300 && response.status < 400)) {
+      await response.body?.cancel();
+      throw redirected(baseUrl, response.headers.get("Location") ?? "");
+    }
+    return response;
   };
 
   return {

@@ -246,6 +246,15 @@ export function unreachable(baseUrl: string, cause: unknown): ConnectError {
   });
 }
 
+/** Of the client: a redirect, which is not followed because it could take credentials elsewhere. */
+export function redirected(baseUrl: string, location: string): ConnectError {
+  const target = location === "" ? "elsewhere" : `to ${echo(location)}`;
+  return errorWithInfo(Code.Unknown, `${baseUrl} redirects ${target}; set baseUrl to the server`, {
+    reason: "REDIRECTED",
+    metadata: { baseUrl, location: echo(location) },
+  });
+}
+
 /** Of the client: an answer that went well by its status, and that cannot be read. */
 export function unreadableAnswer(typeName: string, what: string, cause?: unknown): ConnectError {
   return errorWithInfo(Code.Internal, `the server's answer ${what}, not a ${typeName}`, {

@@ -110,7 +110,11 @@ export function createHousekeeping({
     nextDeadlineMs = Math.min(nextDeadlineMs, dueMs);
   };
 
-  arm();
+  try {
+    arm();
+  } catch {
+    // Workers refuse timers outside of a request. The first record that is written sets the timer.
+  }
   return {
     watch({ state, deadlineTimeMicros }) {
       nextSweepMs = Math.min(nextSweepMs, clock.nowMs() + busySweepIntervalMs);

@@ -39,18 +39,28 @@ export function createPageTokens(key: Uint8Array | undefined): PageTokens {
   if (key !== undefined && key.length !== keyBytes) {
     throw new RangeError(`pageTokenKey must have ${keyBytes} bytes, not ${key.length}`);
   }
-  const secret = crypto.subtle.importKey(
-    "raw",
-    key === undefined ? crypto.getRandomValues(new Uint8Array(keyBytes)) : Uint8Array.from(key),
-    "AES-GCM",
-    false,
-    ["encrypt", "decrypt"],
-  );
+  const given = key && Uint8Array.from(key);
+  let secret: Promise<CryptoKey> | undefined;
+  // Drawn at the first use, because Workers refuse random values outside of a request.
+  const loadSecret = () => {
+    secret ??= crypto.subtle.importKey(
+      "raw",
+      given ?? crypto.getRandomValues(new Uint8Array(keyBytes)),
+      "AES-GCM",
+      false,
+      ["encrypt", "decrypt"],
+    );
+    return secret;
+  };
   return {
     async seal(cursor, list) {
       const iv = crypto.getRandomValues(new Uint8Array(ivBytes));
       const algorithm = { name: "AES-GCM", iv, additionalData: bytesOfList(list) };
-      const sealed = await crypto.subtle.encrypt(algorithm, await secret, bytesOfCursor(cursor));
+      const sealed = await crypto.subtle.encrypt(
+        algorithm,
+        await loadSecret(),
+        bytesOfCursor(cursor),
+      );
       const token = new Uint8Array(1 + ivBytes + sealed.byteLength);
       token[0] = layout;
       token.set(iv, 1);
@@ -65,7 +75,7 @@ export function createPageTokens(key: Uint8Array | undefined): PageTokens {
       const algorithm = { name: "AES-GCM", iv, additionalData: bytesOfList(list) };
       try {
         const sealed = token.slice(1 + ivBytes);
-        return cursorFromBytes(await crypto.subtle.decrypt(algorithm, await secret, sealed));
+        return cursorFromBytes(await crypto.subtle.decrypt(algorithm, await loadSecret(), sealed));
       } catch {
         // AES-GCM says nothing more than that the token is not one of ours.
         return undefined;

@@ -126,6 +126,7 @@ const ofRest: ErrorsOf<typeof restErrors> = {
   unsendableField: restErrors.unsendableField("f777", "a path"),
   noHttpRule: restErrors.noHttpRule("a.B.C777", "it streams"),
   unreachable: restErrors.unreachable("http://h777", cause),
+  redirected: restErrors.redirected("http://h777", "/777"),
   unreadableAnswer: restErrors.unreadableAnswer("a.B777", "is no JSON"),
   answerTooLarge: restErrors.answerTooLarge(777),
 };

@@ -29,6 +29,7 @@ async function startScripted(answer: (request: IncomingMessage, response: Server
   const { port } = server.address() as AddressInfo;
   return {
     asked,
+    url: `http://127.0.0.1:${port}`,
     transport: (options: Partial<RestTransportOptions> = {}) =>
       createRestTransport({ baseUrl: `http://127.0.0.1:${port}/`, ...options }),
     async close() {
@@ -199,6 +200,20 @@ describe("createRestTransport", () => {
     const error = await rejectionOf(client.getById({ id: "i" }));
     assert.equal(error.code, Code.Unavailable);
     assert.equal(error.findDetails(ErrorInfoSchema)[0]?.reason, "UNREACHABLE");
+  });
+
+  it("follows no redirect, which could take credentials to another server", async () => {
+    const target = await scripted(json({}));
+    const server = await scripted((_, response) => {
+      response.writeHead(307, { location: `${target.url}/v1/byId/i` }).end();
+    });
+    const client = createClient(LibraryService, server.transport());
+    const error = await rejectionOf(
+      client.getById({ id: "i" }, { headers: { authorization: "Bearer secret" } }),
+    );
+    assert.equal(error.code, Code.Unknown);
+    assert.equal(error.findDetails(ErrorInfoSchema)[0]?.reason, "REDIRECTED");
+    assert.deepEqual(target.asked, []);
   });
 
   const info = { "@type": "type.googleapis.com/google.rpc.ErrorInfo", reason: "R", domain: "d" };

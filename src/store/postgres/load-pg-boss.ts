@@ -45,7 +45,7 @@ export async function loadPgBoss(): Promise<PgBossConstructor> {
   const name: string = "pg-boss";
   let cause: unknown;
   try {
-    const loaded: unknown = await import(/* @vite-ignore */ name);
+    const loaded: unknown = await import(/* webpackIgnore: true */ /* @vite-ignore */ name);
     if (hasPgBoss(loaded)) return loaded.PgBoss;
   } catch (thrown) {
     cause = thrown;

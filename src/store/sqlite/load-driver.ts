@@ -60,7 +60,7 @@ async function loadLibsql(): Promise<OpenSqlite> {
 /** By a name that is no literal, so that neither bundlers nor type checkers want it installed. */
 async function load(name: string): Promise<Record<string, unknown>> {
   try {
-    return await import(/* @vite-ignore */ name);
+    return await import(/* webpackIgnore: true */ /* @vite-ignore */ name);
   } catch (cause) {
     throw driverMissing(cause);
   }

@@ -27,7 +27,7 @@ export async function prepareFile(path: string): Promise<string> {
 /** By a name that is no literal: this package is checked and bundled without Node. */
 async function loadFileSystem(): Promise<FileSystem> {
   const name = "node:fs/promises";
-  const module: FileSystem = await import(/* @vite-ignore */ `${name}`);
+  const module: FileSystem = await import(/* webpackIgnore: true */ /* @vite-ignore */ `${name}`);
   return module;
 }
 
