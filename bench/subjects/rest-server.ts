@@ -11,7 +11,7 @@ const rules = operationsHttpRules({ parent: "projects/*/locations/*" });
 
 const server = createServer({
   routes: (router) => router.service(Operations, { getOperation: () => operation }),
-  rest: (router) => createRestHandler(router, { rules }),
+  handlers: (router) => [createRestHandler(router, { rules })],
   jsonOptions: { registry: createRegistry(StructSchema) },
 });
 const { port } = await server.listen();

@@ -6,7 +6,6 @@ import {
   createRestHandler,
   type OperationsHttpRulesOptions,
   operationsHttpRules,
-  type RestHandler,
 } from "../rest/index.js";
 import { cancelledByRequest } from "../server/errors.js";
 import {
@@ -67,7 +66,6 @@ export function createEmulator(options: EmulatorOptions): Server {
     registry: protoSet,
     onInternalError: (cause: unknown) => log({ kind: "handler-failed", cause }),
   };
-  let rest: RestHandler | undefined;
   return createServer({
     routes,
     jsonOptions,
@@ -75,15 +73,7 @@ export function createEmulator(options: EmulatorOptions): Server {
     operations,
     tls,
     log,
-    rest(router) {
-      rest = createRestHandler(router, restOptions);
-      return rest;
-    },
-    // What is no path of REST's either; a gRPC client that asks for what is not here wants its answer in gRPC.
-    fetch: (request) =>
-      request.headers.get("content-type")?.startsWith("application/grpc")
-        ? undefined
-        : rest?.fetch(request),
+    handlers: (router) => [createRestHandler(router, restOptions)],
   });
 }
 

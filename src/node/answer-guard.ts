@@ -1,22 +1,24 @@
 import { cutOff, type Exchange, isOver } from "./exchange.js";
 
 /**
- * The pieces of an answer, for a writer that asks for the next one when the client has
- * taken the last. A client that leaves one unread for `timeoutMs` milliseconds is cut off;
- * after the last piece the time runs until the exchange is closed. Then the source is ended.
+ * The chunks of a response, for a writer that asks for the next one when the client has taken
+ * the last. A client that leaves a chunk unread for `timeoutMs` milliseconds is cut off; after
+ * the last chunk the time runs until the exchange is closed. Then the source is ended.
+ *
+ * @param timeoutMs Undefined for no limit.
  */
-export function guardedAnswer(
+export function withSendTimeout(
   exchange: Exchange,
-  pieces: AsyncIterable<Uint8Array>,
-  timeoutMs: number,
+  chunks: AsyncIterable<Uint8Array>,
+  timeoutMs: number | undefined,
 ): AsyncIterable<Uint8Array> {
   const { response } = exchange;
-  const source = pieces[Symbol.asyncIterator]();
+  const source = chunks[Symbol.asyncIterator]();
   let timer: ReturnType<typeof setTimeout> | undefined;
   const stop = () => clearTimeout(timer);
   response.once("close", () => {
     stop();
-    // A writer that waits for room would wait for ever, and the source with it.
+    // A writer that waits for room never asks again, so its source would never end.
     source.return?.().catch(() => undefined);
   });
   return {
@@ -24,8 +26,10 @@ export function guardedAnswer(
       async next() {
         stop();
         const result = await source.next();
-        // A handler may end after its client has gone, and nobody stops a timer then.
-        if (!isOver(exchange)) timer = setTimeout(() => cutOff(exchange), timeoutMs);
+        // A handler may end after its client has gone; then no event stops a timer.
+        if (timeoutMs !== undefined && !isOver(exchange)) {
+          timer = setTimeout(() => cutOff(exchange), timeoutMs);
+        }
         return result;
       },
       // Passed on as they are: Connect's handlers learn by these that their answer was not taken.

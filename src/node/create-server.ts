@@ -6,18 +6,18 @@ import {
   type IncomingHttpHeaders,
   type ServerHttp2Stream,
 } from "node:http2";
-import { createHealth } from "../health/create-health.js";
+import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
 import { systemClock } from "../internal/clock.js";
 import { inRange, longestMs } from "../internal/option-bounds.js";
 import { settlesWithin } from "../internal/settles-within.js";
 import { tell } from "../internal/tell.js";
+import { createRoutes } from "../web/routes.js";
 import { createDispatch } from "./dispatch.js";
 import { portClosing } from "./errors.js";
 import { cutOff, type Exchange, pathOf, wasCutOff } from "./exchange.js";
 import { createHttp2Sessions } from "./http2-sessions.js";
 import { createLeanGrpcServer } from "./lean-grpc-server.js";
 import { createPort } from "./port.js";
-import { createRoutes } from "./routes.js";
 import { logToConsole, type RequestRecord, type ServerEvent } from "./server-events.js";
 import { resolveLimits } from "./server-limits.js";
 import type { ListenOptions, Server, ServerAddress, ServerOptions } from "./server-options.js";
@@ -40,8 +40,9 @@ export function createServer(options: ServerOptions): Server {
   const shutdown = new AbortController();
   // Every call listens while it is under way; above ten listeners Node warns of a leak.
   setMaxListeners(0, shutdown.signal);
-  const health = options.health === false ? undefined : createHealth(options.health);
-  const routes = createRoutes(options, health, shutdown.signal);
+  const acceptCompression = options.acceptCompression ?? [compressionGzip, compressionBrotli];
+  const routes = createRoutes({ ...options, acceptCompression }, shutdown.signal);
+  const { health } = routes;
   const dispatch = createDispatch(options, limits, routes, log);
   const sessions = createHttp2Sessions(limits);
   const http1Responses = new Set<ServerResponse>();
@@ -94,10 +95,10 @@ export function createServer(options: ServerOptions): Server {
   const http2Requests = createHttp2Server((request, response) =>
     serve({ version: 2, request, response }),
   );
-  const leanGrpc =
-    options.leanGrpc === false ? () => false : createLeanGrpcServer(options, limits, routes, log);
+  const fastPath =
+    options.fastPath === false ? () => false : createLeanGrpcServer(options, limits, routes, log);
   http2.on("stream", (stream, headers, ...rest: StreamRest) => {
-    if (!leanGrpc(stream, headers, rest[1])) {
+    if (!fastPath(stream, headers, rest[1])) {
       http2Requests.emit("stream", stream, headers, ...rest);
     } else if (onRequest !== undefined) {
       recordStream(stream, headers, (record) => tell(onRequest, (to) => to(record)));

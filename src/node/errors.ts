@@ -1,19 +1,21 @@
 import { Code, type ConnectError } from "@connectrpc/connect";
-import { echo } from "../internal/echo.js";
 import { errorWithInfo, retryDetail } from "../status/error-info.js";
-
-/** UNIMPLEMENTED for a path that nobody here serves. */
-export function notServed(path: string): ConnectError {
-  return errorWithInfo(Code.Unimplemented, `nothing is served at "${echo(path)}"`, {
-    reason: "NOT_SERVED",
-    metadata: { path: echo(path) },
-  });
-}
 
 /** INVALID_ARGUMENT for a request whose target or Host make no URL. */
 export function badTarget(): ConnectError {
   return errorWithInfo(Code.InvalidArgument, "the request's target and host make no URL", {
     reason: "BAD_TARGET",
+  });
+}
+
+/** INTERNAL for a body that a body parser has read: this server's handlers are mounted wrongly. */
+export function bodyAlreadyRead(loss: string): ConnectError {
+  const message =
+    `a body parser read the request before its handler did, and ${loss}; ` +
+    "mount the handler before the parser";
+  return errorWithInfo(Code.Internal, message, {
+    reason: "BODY_ALREADY_READ",
+    metadata: { loss },
   });
 }
 
@@ -25,25 +27,12 @@ export function requestTimedOut(timeoutMs: number): ConnectError {
   });
 }
 
-/** RESOURCE_EXHAUSTED for a request body above its bound. */
-export function requestTooLarge(maxBytes: number): ConnectError {
-  return errorWithInfo(Code.ResourceExhausted, `the request is larger than ${maxBytes} bytes`, {
-    reason: "REQUEST_TOO_LARGE",
-    metadata: { maxBytes: String(maxBytes) },
-  });
-}
-
 /** UNAVAILABLE: why calls abort that are still under way when the port closes. */
 export function portClosing(): ConnectError {
   return errorWithInfo(Code.Unavailable, "the server is shutting down", {
     reason: "PORT_CLOSING",
     details: [retryDetail(1000)],
   });
-}
-
-/** INTERNAL for a fault on this side; the log hook has it. */
-export function internalError(cause: unknown): ConnectError {
-  return errorWithInfo(Code.Internal, "internal error", { reason: "INTERNAL", cause });
 }
 
 /** UNAVAILABLE: the connection that a call went over is gone; whether the server has run it, nobody knows. */

@@ -15,14 +15,6 @@ export type Exchange =
       readonly response: Http2ServerResponse;
     };
 
-/**
- * Answers requests of one kind. Rejects where that failed: with a ConnectError that is to be
- * the answer, if none was sent yet, or with anything else.
- *
- * @param url the request's own, which its target and host make.
- */
-export type Handler = (exchange: Exchange, url: string) => Promise<void>;
-
 /** The path of the request without its query. */
 export function pathOf(exchange: Exchange): string {
   const target = pathAndQueryOf(exchange);
@@ -40,11 +32,15 @@ export function urlOf(exchange: Exchange): string | undefined {
   const { url: target = "" } = request;
   if (hostInTarget(exchange) !== undefined) return URL.canParse(target) ? target : undefined;
   const authority = "authority" in request ? request.authority : request.headers.host;
-  if (authority === undefined || !target.startsWith("/")) return undefined;
+  if (authority === undefined || !isAuthority.test(authority)) return undefined;
+  if (!target.startsWith("/")) return undefined;
   const scheme = "encrypted" in request.socket ? "https" : "http";
   const url = `${scheme}://${authority}${target}`;
   return URL.canParse(url) ? url : undefined;
 }
+
+/** Anything else in a Host field would end the host, and so begin another path than the target's. */
+const isAuthority = /^[^/?#\\@\s]+$/;
 
 function pathAndQueryOf(exchange: Exchange): string {
   const { url: target = "/" } = exchange.request;
@@ -90,22 +86,6 @@ export function stopReceivingAfterAnswer(exchange: Exchange): void {
   if (request.complete || !hasBody(exchange)) return;
   if (exchange.version === 1) exchange.response.shouldKeepAlive = false;
   else resetOnceAnswered(request, exchange.response.stream);
-}
-
-/** Send a whole answer at once. */
-export function answer(
-  exchange: Exchange,
-  status: number,
-  headers: Readonly<Record<string, string>>,
-  body?: string,
-): void {
-  stopReceivingAfterAnswer(exchange);
-  const { response, request } = exchange;
-  response.statusCode = status;
-  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
-  if (body !== undefined) response.setHeader("content-length", Buffer.byteLength(body));
-  if (body === undefined || request.method === "HEAD") response.end();
-  else response.end(body);
 }
 
 /** Whether the request announced a body; for HTTP/2, whether its headers did not end it. */

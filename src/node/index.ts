@@ -1,8 +1,10 @@
-export type { CorsOptions } from "./cors.js";
 export { createServer } from "./create-server.js";
-export type { FetchHandler } from "./fetch-handler.js";
 export { createGrpcTransport } from "./grpc-transport.js";
-export type { RestFace } from "./rest-face-handler.js";
+export {
+  createNodeListener,
+  type NodeListener,
+  type NodeListenerOptions,
+} from "./node-listener.js";
 export type { RequestRecord, ServerEvent } from "./server-events.js";
 export type { ServerLimits } from "./server-limits.js";
 export type {

@@ -12,7 +12,8 @@ import { CallSignal, callEnded } from "../direct/call-signal.js";
 import { DirectContext, type LazyParts } from "../direct/direct-context.js";
 import { invokeUnary, isPromise } from "../direct/invoke-unary.js";
 import type { WireMessage, WireReply } from "../internal/wire-message.js";
-import { trailersOnly } from "./answer-error.js";
+import { trailersOnly } from "../web/error-response.js";
+import { internalError } from "../web/errors.js";
 import { createDueQueue, type DueQueue } from "./due-queue.js";
 import {
   createEnvelopeReader,
@@ -20,7 +21,7 @@ import {
   type EnvelopeReader,
   encodeEnvelope,
 } from "./envelope.js";
-import { internalError, requestTimedOut } from "./errors.js";
+import { requestTimedOut } from "./errors.js";
 import type { Exchange } from "./exchange.js";
 import type { LeanFormat, LeanMethod } from "./lean-method.js";
 import { answerHeaders, compactHeaders, type ReceivedHeaders, webHeaders } from "./node-headers.js";

@@ -1,9 +1,9 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { parseContentType } from "@connectrpc/connect/protocol-grpc";
 import { unaryRouteOf } from "../direct/recording-router.js";
+import type { Routes } from "../web/routes.js";
 import { answerLeanCall, createLeanServer } from "./lean-call.js";
 import { createLeanMethod, type LeanMethod } from "./lean-method.js";
-import type { Routes } from "./routes.js";
 import type { ServerEvent } from "./server-events.js";
 import type { ResolvedLimits } from "./server-limits.js";
 import type { ServerOptions } from "./server-options.js";
@@ -27,7 +27,7 @@ export function createLeanGrpcServer(
 ): LeanGrpcServer {
   const { cors, contextValues } = options;
   const methods = new Map<string, LeanMethod>();
-  for (const handler of routes.handlers) {
+  for (const handler of routes.rpcs) {
     const route = handler.protocolNames.includes("grpc") ? unaryRouteOf(handler) : undefined;
     // The last of a path has it.
     if (route === undefined) methods.delete(handler.requestPath);

@@ -1,5 +1,5 @@
 import type { ConnectError } from "@connectrpc/connect";
-import { requestTimedOut, requestTooLarge } from "./errors.js";
+import { requestTimedOut } from "./errors.js";
 import type { Exchange } from "./exchange.js";
 
 /** What a request's body is held to. */
@@ -7,24 +7,21 @@ export interface BodyBounds {
   /** Time in milliseconds for the whole body, or for each piece of one that streams. */
   readonly timeoutMs: number;
   readonly isStreaming: boolean;
-  /** Bytes of the whole body. Default: no bound, for whoever counts messages. */
-  readonly maxBytes?: number | undefined;
 }
 
 /**
  * The bytes of a request's body, once. To stop reading leaves the connection as it is, so
  * that an answer can still be sent. The time runs while somebody waits for bytes.
  *
- * The iteration throws a ConnectError: `DeadlineExceeded` for a client that is too slow,
- * `ResourceExhausted` for too many bytes; and whatever Node throws where the client went away.
+ * The iteration throws a ConnectError `DeadlineExceeded` for a client that is too slow, and
+ * Node's own error if the client goes away.
  */
 export function readBody(
   { request }: Exchange,
   bounds: BodyBounds,
 ): AsyncIterableIterator<Uint8Array> {
   const source: AsyncIterator<Uint8Array> = request.iterator({ destroyOnReturn: false });
-  const { timeoutMs, isStreaming, maxBytes = Number.POSITIVE_INFINITY } = bounds;
-  let bytes = 0;
+  const { timeoutMs, isStreaming } = bounds;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let fault: ConnectError | undefined;
   let onFault: ((error: ConnectError) => void) | undefined;
@@ -48,13 +45,7 @@ export function readBody(
       source.next().then(
         (result) => {
           if (isStreaming || result.done === true) stop();
-          bytes += result.done === true ? 0 : result.value.byteLength;
-          if (bytes > maxBytes) {
-            stop();
-            fail(requestTooLarge(maxBytes));
-          } else {
-            resolve(result);
-          }
+          resolve(result);
         },
         (error: unknown) => {
           stop();

@@ -4,20 +4,26 @@ import {
   universalRequestFromNodeRequest,
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
-import { guardedAnswer } from "./answer-guard.js";
-import { type Exchange, type Handler, stopReceivingAfterAnswer } from "./exchange.js";
+import { withSendTimeout } from "./answer-guard.js";
+import { type Exchange, stopReceivingAfterAnswer } from "./exchange.js";
 import { readBody } from "./request-body.js";
 import type { ResolvedLimits } from "./server-limits.js";
 
 /** One of Connect's handlers: it answers one method in all of the router's protocols. */
 type UniversalHandler = ConnectRouter["handlers"][number];
 
-/** Have one of Connect's handlers answer, under our limits. */
+/**
+ * Answers the requests of one RPC. Rejects with a ConnectError that is to be the response, or with
+ * an error that is not for the client.
+ */
+export type RpcHandler = (exchange: Exchange) => Promise<void>;
+
+/** Has one of Connect's handlers answer, under the limits of the server. */
 export function createRpcHandler(
   handler: UniversalHandler,
   limits: ResolvedLimits,
   contextValues: ((request: Exchange["request"]) => ContextValues) | undefined,
-): Handler {
+): RpcHandler {
   const isStreaming = streamsRequests(handler.method);
   const timeoutMs = isStreaming ? limits.pauseTimeoutMs : limits.bodyTimeoutMs;
   return async (exchange) => {
@@ -29,7 +35,7 @@ export function createRpcHandler(
     });
     // A stream that goes both ways sends its answer while it still receives.
     if (!isStreaming) stopReceivingAfterAnswer(exchange);
-    const body = guardedAnswer(exchange, answer.body ?? nothing(), limits.sendTimeoutMs);
+    const body = withSendTimeout(exchange, answer.body ?? nothing(), limits.sendTimeoutMs);
     await universalResponseToNodeResponse({ ...answer, body }, response);
   };
 }

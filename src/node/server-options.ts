@@ -1,45 +1,17 @@
 import type { TlsOptions } from "node:tls";
-import type { ConnectRouter, ConnectRouterOptions, ContextValues } from "@connectrpc/connect";
-import type { Health, HealthOptions } from "../health/create-health.js";
-import type { ReflectionOptions } from "../reflection/create-reflection.js";
-import type { CorsOptions } from "./cors.js";
+import type { ContextValues } from "@connectrpc/connect";
+import type { Health } from "../health/create-health.js";
+import type { CorsOptions } from "../web/cors.js";
+import type { RouteOptions } from "../web/routes.js";
 import type { Exchange } from "./exchange.js";
-import type { FetchHandler } from "./fetch-handler.js";
-import type { RestFace } from "./rest-face-handler.js";
 import type { RequestRecord, ServerEvent } from "./server-events.js";
 import type { ServerLimits } from "./server-limits.js";
 
 /**
- * What a server serves, and how. Connect's own options hold for all routes, with one default
- * of ours: `readMaxBytes`, the bytes of one message, is 4 MiB (4,194,304), as in most gRPC
- * servers. Compression is gzip and brotli unless `acceptCompression` says otherwise.
+ * What a server serves, and how. Compression is gzip and brotli unless `acceptCompression` says
+ * otherwise.
  */
-export interface ServerOptions extends Omit<ConnectRouterOptions, "shutdownSignal"> {
-  /** Registers the services: `(router) => router.service(Operations, operations.service)`. */
-  routes: (router: ConnectRouter) => void;
-  /**
-   * Makes the REST face of the router, once it has all its services: `(router) =>
-   * createRestHandler(router, { rules })`. It has the requests whose path, as it came, matches
-   * a rule of its own, and sees bodies also where the web's `Request` allows none. Bodies are
-   * held to its own `readMaxBytes`. Default: none.
-   */
-  rest?: ((router: ConnectRouter) => RestFace) | undefined;
-  /**
-   * Has the requests whose path is none of the routes' and not the REST face's. Bodies are held to `readMaxBytes`.
-   * Default: such requests are answered with 404, or UNIMPLEMENTED in gRPC.
-   */
-  fetch?: FetchHandler | undefined;
-  /**
-   * The health service (grpc.health.v1), in which all services of the routes are SERVING until
-   * `close`, or `Server.health`, says otherwise; `false` for none. Default: as
-   * `createHealth` has it.
-   */
-  health?: HealthOptions | false | undefined;
-  /**
-   * The reflection service (grpc.reflection.v1), which shows all services to clients that have
-   * no .proto files; `false` for none. Default: with no files besides those of the services.
-   */
-  reflection?: ReflectionOptions | false | undefined;
+export interface ServerOptions extends RouteOptions {
   /**
    * Shut down by `close`, before the port closes. An `OperationsServer` is one.
    * Default: none.
@@ -53,12 +25,6 @@ export interface ServerOptions extends Omit<ConnectRouterOptions, "shutdownSigna
   limits?: ServerLimits | undefined;
   /** Values for the handlers' and interceptors' contexts, per request. Default: none. */
   contextValues?: ((request: Exchange["request"]) => ContextValues) | undefined;
-  /**
-   * Answer unary gRPC calls straight from the events of their streams, and calls of the REST face
-   * without Connect's handlers, which takes a fraction of the time; `false` has those answer them
-   * as they do all other calls. docs/reference/fast-path.md lists what differs. Default: true.
-   */
-  leanGrpc?: boolean | undefined;
   /** Hears of what went wrong on this side. Default: prints it to standard error. */
   log?: ((event: ServerEvent) => void) | undefined;
   /** Hears of each request when its answer has ended. Default: nobody does. */

@@ -1,5 +1,5 @@
+import type { HandlerRequest } from "../web/handler.js";
 import { invalidHeader } from "./errors.js";
-import type { RestRequest } from "./rest-request.js";
 
 /** What the unit of a Grpc-Timeout is worth in milliseconds. */
 const grpcUnits: Readonly<Record<string, number>> = {
@@ -20,7 +20,7 @@ const maxTimeoutMs = 9_999_999_999;
  *
  * @throws ConnectError 400 for a header that is neither.
  */
-export function callTimeoutMs(request: RestRequest): number | undefined {
+export function callTimeoutMs(request: HandlerRequest): number | undefined {
   const serverMs = serverTimeoutMs(request);
   const grpcMs = grpcTimeoutMs(request);
   if (serverMs === undefined && grpcMs === undefined) return undefined;
@@ -28,14 +28,14 @@ export function callTimeoutMs(request: RestRequest): number | undefined {
   return Math.min(maxTimeoutMs, Math.ceil(shorterMs));
 }
 
-function serverTimeoutMs(request: RestRequest): number | undefined {
+function serverTimeoutMs(request: HandlerRequest): number | undefined {
   const value = request.headerOf("x-server-timeout");
   if (value === null) return undefined;
   if (/^\d{1,10}(\.\d{1,9})?$/.test(value)) return Number(value) * 1000;
   throw invalidHeader("X-Server-Timeout", value, "a number of seconds");
 }
 
-function grpcTimeoutMs(request: RestRequest): number | undefined {
+function grpcTimeoutMs(request: HandlerRequest): number | undefined {
   const value = request.headerOf("grpc-timeout");
   if (value === null) return undefined;
   const [, amount, unit = ""] = /^(\d{1,8})([HMSmun])$/.exec(value) ?? [];

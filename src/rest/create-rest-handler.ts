@@ -1,29 +1,24 @@
 import type { Registry } from "@bufbuild/protobuf";
-import { Code, type ConnectRouter, type ContextValues } from "@connectrpc/connect";
-import {
-  type Compression,
-  type UniversalServerRequest,
-  type UniversalServerResponse,
-  universalServerRequestFromFetch,
-} from "@connectrpc/connect/protocol";
+import { Code, type ConnectRouter } from "@connectrpc/connect";
+import type { Compression } from "@connectrpc/connect/protocol";
 import { atLeastOne, inRange } from "../internal/option-bounds.js";
+import { bytesOfText, utf8Length } from "../internal/text-bytes.js";
 import { createMessageJson } from "../json/message-json.js";
 import { typeRegistryOf } from "../json/type-registry.js";
+import { gzip } from "../web/gzip.js";
+import type { Handler, HandlerRequest, HandlerResponse } from "../web/handler.js";
+import { recordOfHeaders } from "../web/header-record.js";
 import { type AnswerBody, answerBodyOf, assertPresentable, jsonBody } from "./answer.js";
-import { headersOfRecord, recordOfHeaders } from "./answer-headers.js";
 import { callTimeoutMs } from "./call-timeout.js";
 import { negotiateCompression } from "./content-coding.js";
 import { callDirect } from "./direct-call.js";
 import { createDiscovery, type DiscoveryOptions, discoveryPath } from "./discovery-document.js";
 import { errorAnswerOf } from "./error-answer.js";
-import { internalFault, malformedUrl, methodNotAllowed, noSuchPath } from "./errors.js";
-import { gzip } from "./gzip.js";
+import { internalFault, malformedUrl, methodNotAllowed } from "./errors.js";
 import type { HttpRuleOptions } from "./http-rules.js";
-import { oneChunk } from "./one-chunk.js";
 import { isWellEscaped } from "./percent-encoding.js";
 import { assertNoBody, readBody } from "./request-body.js";
 import { requestBytesOf } from "./request-message.js";
-import { type RestAnswer, type RestRequest, restRequestOf } from "./rest-request.js";
 import { type RestRoute, restRoutesOf } from "./rest-routes.js";
 import {
   errorFormatOf,
@@ -33,11 +28,10 @@ import {
   splitQuery,
   systemHeadersOf,
 } from "./system-parameters.js";
-import { bytesOfText, utf8Length } from "./text-bytes.js";
 import { callUniversal } from "./universal-call.js";
 import { parseQuery, type UrlParts, urlParts } from "./url-parts.js";
 
-/** How a REST face is made. */
+/** Options of a REST gateway. Every field may be left out. */
 export interface RestHandlerOptions extends HttpRuleOptions {
   /**
    * Types that an Any may hold besides those that the router's services, `operation_info` and
@@ -66,37 +60,21 @@ export interface RestHandlerOptions extends HttpRuleOptions {
   onInternalError?: ((error: unknown) => void) | undefined;
 }
 
-/** The REST face of a Connect router. */
-export interface RestHandler {
-  /**
-   * Whether a path, as it stands in a URL, is the REST face's, under whatever HTTP method; others
-   * may be for the router's RPC protocols, on the same port. A query behind it does not matter.
-   */
-  matches(path: string): boolean;
-  /** Answer a request. Never rejects: what goes wrong is an answer too. */
-  fetch(request: Request, contextValues?: ContextValues): Promise<Response>;
-  /**
-   * The same for adapters, from a request that makes its headers and its signal only where they
-   * are asked for.
-   */
-  respond(request: RestRequest): Promise<RestAnswer>;
-  /** The same as a handler of Connect's. */
-  handle(request: UniversalServerRequest): Promise<UniversalServerResponse>;
-}
-
 /**
- * Make the REST face of all unary methods of a router that have an HTTP rule. Calls go through
- * the router's own handlers, so that its interceptors, limits and context values hold for them
- * as for any other protocol.
+ * Makes the REST gateway of all unary methods of a router that have an HTTP rule.
  *
- * @param router With all of its services; `createConnectRouter` makes one, and adapters hand theirs
- *   to `routes`.
- * @throws RangeError for an option out of bounds and a rule that cannot be.
+ * The interceptors, limits and context values of the router apply to REST calls as they do to
+ * calls in any other protocol. The gateway serves the paths that match a rule, under any HTTP
+ * method, and the discovery document.
+ *
+ * @param router The router with all of its services: `handlers: (router) =>
+ *   [createRestHandler(router)]` of `createServer` or `createWebHandler`.
+ * @throws RangeError if an option is out of bounds or a rule is invalid.
  */
 export function createRestHandler(
   { handlers }: Pick<ConnectRouter, "handlers">,
   options: RestHandlerOptions = {},
-): RestHandler {
+): Handler {
   const readMaxBytes = atLeastOne("readMaxBytes", options.readMaxBytes ?? 4 * 1024 * 1024);
   const compressMinBytes = inRange("compressMinBytes", options.compressMinBytes ?? 1024, 0);
   const compressions = options.acceptCompression ?? [gzip];
@@ -135,19 +113,16 @@ export function createRestHandler(
     return { status: 200, header: called.header, body: answerBody };
   };
 
-  const answer = async (asked: Asked): Promise<Answer> => {
+  const answer = async (asked: Asked, found: Found | undefined): Promise<Answer> => {
     const { request, url, split, presentation } = asked;
     const { method } = request;
     if (!isWellEscaped(url.path)) throw malformedUrl(url.path);
-    if (discovery !== undefined && url.path === discoveryPath && isRead(method)) {
+    if (found?.kind === "found") return call(found.target, found.segments, asked);
+    if (found === undefined && discovery !== undefined && isRead(method)) {
       const document = discovery.document(new Map(split.others).get("version"), url.origin);
       return { status: 200, header: undefined, body: jsonBody(document, presentation) };
     }
-    const found = lookUp(routes.table, method, url.path);
-    if (found.kind === "found") return call(found.target, found.segments, asked);
-    const isDiscovery = discovery !== undefined && url.path === discoveryPath;
-    if (found.kind === "none" && !isDiscovery) throw noSuchPath(url.path);
-    const allow = allowOf(found.kind === "none" ? ["GET"] : found.allowed);
+    const allow = allowOf(found?.allowed ?? ["GET"]);
     if (method !== "OPTIONS") throw methodNotAllowed(method, url.path, allow);
     return { status: 204, header: new Headers({ Allow: allow.join(", ") }), body: undefined };
   };
@@ -173,8 +148,8 @@ export function createRestHandler(
 
   const encode = async (
     { status, header, body }: Answer,
-    request: RestRequest,
-  ): Promise<RestAnswer> => {
+    request: HandlerRequest,
+  ): Promise<HandlerResponse> => {
     const headers = recordOfHeaders(header);
     headers["x-content-type-options"] = "nosniff";
     if (body === undefined) return { status, headers, body };
@@ -199,51 +174,43 @@ export function createRestHandler(
     return { status, headers, body: request.method === "HEAD" ? "" : compressed };
   };
 
-  const respond = async (request: RestRequest): Promise<RestAnswer> => {
+  /** @param found The rules of the path; undefined for the discovery document. */
+  const respond = async (
+    request: HandlerRequest,
+    url: UrlParts,
+    found: Found | undefined,
+  ): Promise<HandlerResponse> => {
     let presentation = plainPresentation;
     let answered: Answer;
     try {
-      const url = urlParts(request.url);
       const split = splitQuery(parseQuery(url.query));
       const errorFormat = errorFormatOf(split);
-      // What is read first holds for the faults of what is read next.
+      // The error format also holds for errors in the other system parameters.
       presentation = { ...presentation, errorFormat };
       presentation = presentationOf(split, request, errorFormat);
-      answered = await answer({ request, url, split, presentation });
+      answered = await answer({ request, url, split, presentation }, found);
     } catch (caught) {
       answered = errorAnswer(caught, presentation);
     }
     return encode(answered, request);
   };
 
-  return {
-    matches(path) {
-      const { path: bare } = urlParts(`http://localhost${path}`);
-      if (discovery !== undefined && bare === discoveryPath) return true;
-      return routes.table.find("", bare).kind !== "none";
-    },
-    async fetch(request, contextValues) {
-      const universal = universalServerRequestFromFetch(request, {});
-      const asked = restRequestOf({ ...universal, contextValues });
-      const { status, headers, body } = await respond(asked);
-      const isBodiless = body === undefined || request.method === "HEAD";
-      return new Response(isBodiless ? null : body, { status, headers: headersOfRecord(headers) });
-    },
-    async handle(request) {
-      const { status, headers, body } = await respond(restRequestOf(request));
-      return {
-        status,
-        header: headersOfRecord(headers),
-        body: body === undefined ? undefined : oneChunk(bytesOfContent(body)),
-      };
-    },
-    respond,
+  return (request) => {
+    const url = urlParts(request.url);
+    const isDiscovery = discovery !== undefined && url.path === discoveryPath;
+    if (isDiscovery && isRead(request.method)) return respond(request, url, undefined);
+    const found = lookUp(routes.table, request.method, url.path);
+    if (found.kind !== "none") return respond(request, url, found);
+    return isDiscovery ? respond(request, url, undefined) : undefined;
   };
 }
 
+/** The rules that a path has. */
+type Found = Exclude<ReturnType<typeof lookUp>, { readonly kind: "none" }>;
+
 /** A request with what its URL says. */
 interface Asked {
-  readonly request: RestRequest;
+  readonly request: HandlerRequest;
   readonly url: UrlParts;
   readonly split: ReturnType<typeof splitQuery>;
   readonly presentation: Presentation;

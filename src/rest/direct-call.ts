@@ -19,6 +19,7 @@ import { CallSignal, callEnded } from "../direct/call-signal.js";
 import { DirectContext, type LazyParts } from "../direct/direct-context.js";
 import { invokeUnary, isPromise } from "../direct/invoke-unary.js";
 import { type UnaryRoute, unaryRouteOf } from "../direct/recording-router.js";
+import { oneChunk } from "../internal/one-chunk.js";
 import {
   type CallAnswer,
   callHeadersOf,
@@ -26,7 +27,6 @@ import {
   deleteHopHeaders,
   type MethodCall,
 } from "./method-call.js";
-import { oneChunk } from "./one-chunk.js";
 
 /** All that the calls of one method have in common. */
 export interface DirectMethod {

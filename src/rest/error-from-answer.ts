@@ -3,12 +3,10 @@ import { type Any, AnySchema } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { isJsonObject, type MessageJson } from "../json/message-json.js";
 import { type ExactJson, type ExactJsonObject, parseJson } from "../json/parse-json.js";
-import { ErrorInfoSchema, OperationSchema, StatusSchema } from "../protos.js";
+import { OperationSchema, StatusSchema } from "../protos.js";
 import { codeFromName, codeFromNumber } from "../status/code.js";
-import { errorDomain } from "../status/error-info.js";
 import { codeFromHttpStatus } from "../status/http-status.js";
 import { errorFromStatus } from "../status/status-error.js";
-import { noSuchPathReason } from "./errors.js";
 
 /**
  * Returns the error of an HTTP response, with the response's headers as metadata. The code is that of
@@ -50,14 +48,7 @@ function errorFromBody(
     message: typeof message === "string" ? message : "",
     details: Array.isArray(details) ? details.flatMap((detail) => detailOf(detail, json)) : [],
   });
-  if (isAboutPath(errorFromStatus(read))) read.code = Code.Unimplemented;
   return errorFromStatus(read);
-}
-
-function isAboutPath(error: ConnectError): boolean {
-  return error
-    .findDetails(ErrorInfoSchema)
-    .some(({ domain, reason }) => domain === errorDomain && reason === noSuchPathReason);
 }
 
 /** The error in a body that is JSON. */

@@ -11,17 +11,6 @@ export function malformedUrl(part: string): ConnectError {
   });
 }
 
-/** 404: no rule has this path. */
-export function noSuchPath(path: string): ConnectError {
-  return errorWithInfo(Code.NotFound, `nothing is at ${echo(path)}`, {
-    reason: noSuchPathReason,
-    metadata: { path: echo(path) },
-  });
-}
-
-/** The reason of `noSuchPath`, by which a client tells it from a resource that is missing. */
-export const noSuchPathReason = "NO_SUCH_PATH";
-
 /** 405: rules have this path, but under other HTTP methods, which `Allow` names. */
 export function methodNotAllowed(
   method: string,

@@ -1,10 +1,10 @@
 import type { Message } from "@bufbuild/protobuf";
-import type { RestRequest } from "./rest-request.js";
+import type { HandlerRequest } from "../web/handler.js";
 import type { HeaderLine } from "./system-parameters.js";
 
 /** A call that a REST request stands for, apart from its message. */
 export interface MethodCall {
-  readonly request: RestRequest;
+  readonly request: HandlerRequest;
   /** `http://host:port` of the request. */
   readonly origin: string;
   /** What system parameters say to interceptors. */

@@ -1,7 +1,7 @@
-import type { JsonValue } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Compression } from "@connectrpc/connect/protocol";
 import { concatBytes } from "../internal/concat-bytes.js";
+import type { HandlerRequest } from "../web/handler.js";
 import {
   bodyTooLarge,
   brokenEncoding,
@@ -10,7 +10,6 @@ import {
   unsupportedEncoding,
   unsupportedMediaType,
 } from "./errors.js";
-import type { RestRequest } from "./rest-request.js";
 
 /** What bounds the reading of a body. */
 export interface BodyLimits {
@@ -26,7 +25,7 @@ export interface BodyLimits {
  * @throws ConnectError 413 as soon as it is over the limit, 415 for an unknown encoding, 400 for
  *   bytes that are not of the one it names.
  */
-export async function readBody(request: RestRequest, limits: BodyLimits): Promise<Uint8Array> {
+export async function readBody(request: HandlerRequest, limits: BodyLimits): Promise<Uint8Array> {
   const compression = compressionOf(request, limits);
   const bytes = await readRaw(request, limits.readMaxBytes);
   if (compression === undefined || bytes.length === 0) return bytes;
@@ -42,10 +41,9 @@ export async function readBody(request: RestRequest, limits: BodyLimits): Promis
  *
  * @throws ConnectError 400 at its first byte.
  */
-export async function assertNoBody(request: RestRequest): Promise<void> {
+export async function assertNoBody(request: HandlerRequest): Promise<void> {
   const { body } = request;
   if (body === null) return;
-  if (!isStream(body)) throw unexpectedBody(request.method);
   for await (const chunk of withoutReturn(body)) {
     if (chunk.length > 0) throw unexpectedBody(request.method);
   }
@@ -65,7 +63,7 @@ export function assertJsonType(contentType: string | null): void {
   if (!isJson || !isUtf8) throw unsupportedMediaType(contentType);
 }
 
-function compressionOf(request: RestRequest, limits: BodyLimits): Compression | undefined {
+function compressionOf(request: HandlerRequest, limits: BodyLimits): Compression | undefined {
   const encoding = request.headerOf("content-encoding")?.trim().toLowerCase();
   if (encoding === undefined || encoding === "" || encoding === "identity") return undefined;
   const found = limits.compressions.find(({ name }) => name === encoding);
@@ -76,11 +74,9 @@ function compressionOf(request: RestRequest, limits: BodyLimits): Compression | 
   );
 }
 
-async function readRaw(request: RestRequest, maxBytes: number): Promise<Uint8Array> {
+async function readRaw(request: HandlerRequest, maxBytes: number): Promise<Uint8Array> {
   const { body } = request;
   if (body === null) return new Uint8Array();
-  // A framework may have parsed it already.
-  if (!isStream(body)) return new TextEncoder().encode(JSON.stringify(body));
   if (Number(request.headerOf("content-length") ?? 0) > maxBytes) throw bodyTooLarge(maxBytes);
   const chunks: Uint8Array[] = [];
   let length = 0;
@@ -111,10 +107,6 @@ function withoutReturn(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Arra
       };
     },
   };
-}
-
-function isStream(body: AsyncIterable<Uint8Array> | JsonValue): body is AsyncIterable<Uint8Array> {
-  return typeof body === "object" && body !== null && Symbol.asyncIterator in body;
 }
 
 function asBodyFault(cause: unknown, encoding: string, maxBytes: number): ConnectError {

@@ -1,6 +1,6 @@
+import type { HandlerRequest } from "../web/handler.js";
 import { invalidParameter } from "./errors.js";
 import { type FieldSelection, parseFieldMask } from "./field-mask.js";
-import type { RestRequest } from "./rest-request.js";
 import type { QueryParameter } from "./url-parts.js";
 
 /** How an answer is written: what the system parameters say of it. */
@@ -90,7 +90,7 @@ export function errorFormatOf({ system }: SplitQuery): 1 | 2 {
  */
 export function presentationOf(
   { system }: SplitQuery,
-  request: RestRequest,
+  request: HandlerRequest,
   errorFormat: 1 | 2,
 ): Presentation {
   return {
@@ -111,7 +111,7 @@ export type HeaderLine = readonly [name: string, value: string];
  *
  * @throws ConnectError 400 for a value that no header can have.
  */
-export function systemHeadersOf({ system }: SplitQuery, request: RestRequest): HeaderLine[] {
+export function systemHeadersOf({ system }: SplitQuery, request: HandlerRequest): HeaderLine[] {
   const headers = new Map<string, string>();
   for (const [name, value] of system) {
     const header = headerByParameter[name];

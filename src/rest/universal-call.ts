@@ -2,6 +2,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { readAllBytes, type UniversalHandler } from "@connectrpc/connect/protocol";
 import { errorFromJsonBytes } from "@connectrpc/connect/protocol-connect";
+import { oneChunk } from "../internal/one-chunk.js";
 import {
   type CallAnswer,
   callHeadersOf,
@@ -9,7 +10,6 @@ import {
   deleteHopHeaders,
   type MethodCall,
 } from "./method-call.js";
-import { oneChunk } from "./one-chunk.js";
 
 /**
  * Call an RPC of a Connect router in this process, by the very handler that serves its other

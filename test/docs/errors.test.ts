@@ -14,6 +14,7 @@ import { codeName, standardDetailsOf } from "../../src/status/index.js";
 import * as storeErrors from "../../src/store/errors.js";
 import * as postgresErrors from "../../src/store/postgres/postgres-errors.js";
 import * as sqliteErrors from "../../src/store/sqlite/sqlite-errors.js";
+import * as webErrors from "../../src/web/errors.js";
 import { anOperation } from "../support/an-operation.js";
 
 /** One error of each function of a module that makes one; the compiler misses none. */
@@ -82,14 +83,19 @@ const ofSqlite: ErrorsOf<typeof sqliteErrors> = {
 };
 
 const ofPort: ErrorsOf<typeof nodeErrors> = {
-  notServed: nodeErrors.notServed("/777"),
   badTarget: nodeErrors.badTarget(),
   requestTimedOut: nodeErrors.requestTimedOut(777),
-  requestTooLarge: nodeErrors.requestTooLarge(777),
   portClosing: nodeErrors.portClosing(),
   connectionLost: nodeErrors.connectionLost("h777", cause),
   notConnected: nodeErrors.notConnected("h777", cause),
-  internalError: nodeErrors.internalError(cause),
+  bodyAlreadyRead: nodeErrors.bodyAlreadyRead("lost 777"),
+};
+
+const ofWeb: ErrorsOf<typeof webErrors> = {
+  notServed: webErrors.notServed("/777"),
+  requestTooLarge: webErrors.requestTooLarge(777),
+  noTrailers: webErrors.noTrailers(),
+  internalError: webErrors.internalError(cause),
 };
 
 const ofHealth: ErrorsOf<typeof healthErrors> = {
@@ -102,7 +108,6 @@ const ofHealth: ErrorsOf<typeof healthErrors> = {
 
 const ofRest: ErrorsOf<typeof restErrors> = {
   malformedUrl: restErrors.malformedUrl("%777"),
-  noSuchPath: restErrors.noSuchPath("/777"),
   methodNotAllowed: restErrors.methodNotAllowed("PUT777", "/777", ["GET", "HEAD"]),
   invalidParameter: restErrors.invalidParameter("alt", "777", "must be json or proto"),
   unboundParameter: restErrors.unboundParameter("p777", "is in the path"),
@@ -149,6 +154,7 @@ const errors: [of: string, error: ConnectError][] = Object.entries({
   stores: ofStores,
   sqlite: ofSqlite,
   port: ofPort,
+  web: ofWeb,
   health: ofHealth,
   rest: ofRest,
   reading: ofReading,

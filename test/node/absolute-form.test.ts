@@ -3,6 +3,7 @@ import { constants } from "node:http2";
 import { afterEach, beforeEach, describe, it } from "vitest";
 import { createServer, type RequestRecord, type Server } from "../../src/node/index.js";
 import { createRestHandler } from "../../src/rest/index.js";
+import { handlerFromFetch } from "../../src/web/index.js";
 import { LibraryService } from "../gen/library/v1/library_pb.js";
 import { openSession, rawCall } from "../support/raw-call.js";
 import { openRawConnection } from "../support/raw-connection.js";
@@ -24,11 +25,13 @@ beforeEach(async () => {
         seen.push(context.url);
         return { id };
       }),
-    rest: (router) => createRestHandler(router),
-    fetch(request) {
-      seen.push(request.url);
-      return new Response("{}");
-    },
+    handlers: (router) => [
+      createRestHandler(router),
+      handlerFromFetch((request) => {
+        seen.push(request.url);
+        return new Response("{}");
+      }),
+    ],
     onRequest: (record) => records.push(record),
   });
   ({ port, url } = await server.listen());

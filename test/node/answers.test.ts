@@ -25,6 +25,7 @@ import {
   type ServerOptions,
 } from "../../src/node/index.js";
 import { Health, Operations, StatusSchema } from "../../src/protos.js";
+import { handlerFromFetch } from "../../src/web/index.js";
 import { createDeferred } from "../support/deferred.js";
 import { openSession, rawCall } from "../support/raw-call.js";
 import { openRawConnection } from "../support/raw-connection.js";
@@ -72,7 +73,7 @@ describe("a method that nobody serves", () => {
 
 describe("a path that nobody serves", () => {
   it("is answered with 404 and the JSON of AIP-193", async () => {
-    const { url } = await serve({ fetch: () => undefined });
+    const { url } = await serve({ handlers: byFetch(() => undefined) });
     const response = await fetch(`${url}/v1/nothing?secret=1`);
     assert.equal(response.status, 404);
     assert.deepEqual(await response.json(), {
@@ -104,15 +105,20 @@ describe("a path that nobody serves", () => {
   });
 });
 
-describe("the fetch handler", () => {
+/** The handlers of a server that has one, made of a function of the web's kind. */
+function byFetch(fetch: Parameters<typeof handlerFromFetch>[0]): ServerOptions["handlers"] {
+  return () => [handlerFromFetch(fetch)];
+}
+
+describe("handlerFromFetch", () => {
   it("shows the client INTERNAL and the log hook the cause when it throws", async () => {
     const events: ServerEvent[] = [];
     const cause = new Error("the secret of the database");
     const { url } = await serve({
       log: (event) => events.push(event),
-      fetch() {
+      handlers: byFetch(() => {
         throw cause;
-      },
+      }),
     });
     const response = await fetch(`${url}/v1/x`);
     assert.equal(response.status, 500);
@@ -125,17 +131,19 @@ describe("the fetch handler", () => {
   it("streams its answer", async () => {
     const mayGoOn = createDeferred();
     const { url } = await serve({
-      fetch: () =>
-        new Response(
-          new ReadableStream({
-            async start(controller) {
-              controller.enqueue(Buffer.from("one "));
-              await mayGoOn.promise;
-              controller.enqueue(Buffer.from("two"));
-              controller.close();
-            },
-          }),
-        ),
+      handlers: byFetch(
+        () =>
+          new Response(
+            new ReadableStream({
+              async start(controller) {
+                controller.enqueue(Buffer.from("one "));
+                await mayGoOn.promise;
+                controller.enqueue(Buffer.from("two"));
+                controller.close();
+              },
+            }),
+          ),
+      ),
     });
     const response = await fetch(`${url}/v1/x`);
     const reader = response.body?.getReader();
@@ -150,12 +158,12 @@ describe("the fetch handler", () => {
     const arrived = createDeferred();
     const aborted = createDeferred();
     const { port } = await serve({
-      async fetch({ signal }) {
+      handlers: byFetch(async ({ signal }) => {
         signal.addEventListener("abort", () => aborted.resolve());
         arrived.resolve();
         await aborted.promise;
         return new Response();
-      },
+      }),
     });
     const connection = await openRawConnection(port);
     await connection.send("GET /v1/x HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -167,13 +175,15 @@ describe("the fetch handler", () => {
   it("has its answer cancelled when the client goes away without reading it", async () => {
     const cancelled = createDeferred();
     const { port } = await serve({
-      fetch: () =>
-        new Response(
-          new ReadableStream({
-            pull: (controller) => controller.enqueue(new Uint8Array(65_536)),
-            cancel: () => cancelled.resolve(),
-          }),
-        ),
+      handlers: byFetch(
+        () =>
+          new Response(
+            new ReadableStream({
+              pull: (controller) => controller.enqueue(new Uint8Array(65_536)),
+              cancel: () => cancelled.resolve(),
+            }),
+          ),
+      ),
     });
     const connection = await openRawConnection(port);
     connection.socket.pause();
@@ -185,9 +195,9 @@ describe("the fetch handler", () => {
 
   it("throws a ConnectError to have it answered", async () => {
     const { url } = await serve({
-      fetch() {
+      handlers: byFetch(() => {
         throw new ConnectError("lost the lease", Code.Aborted);
-      },
+      }),
     });
     const response = await fetch(`${url}/v1/x`);
     assert.equal(response.status, 409);
@@ -197,7 +207,7 @@ describe("the fetch handler", () => {
   });
 
   it("is given a path that begins with two slashes as a path", async () => {
-    const { port } = await serve({ fetch: ({ url }) => new Response(url) });
+    const { port } = await serve({ handlers: byFetch(({ url }) => new Response(url)) });
     const connection = await openRawConnection(port);
     await connection.send(
       "GET //other.example/x HTTP/1.1\r\nHost: me\r\nConnection: close\r\n\r\n",
@@ -206,7 +216,7 @@ describe("the fetch handler", () => {
   });
 
   it("is not asked for methods that the web's Request refuses", async () => {
-    const { port } = await serve({ fetch: () => new Response("asked") });
+    const { port } = await serve({ handlers: byFetch(() => new Response("asked")) });
     const connection = await openRawConnection(port);
     await connection.send("TRACE /v1/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     assert.match(await connection.ended, /^HTTP\/1.1 405 /);
@@ -276,7 +286,7 @@ describe("CORS", () => {
   it("keeps what the fetch handler's answer varies by", async () => {
     const { url } = await serve({
       cors: { origins: ["https://a.example"] },
-      fetch: () => new Response("", { headers: { vary: "accept-encoding" } }),
+      handlers: byFetch(() => new Response("", { headers: { vary: "accept-encoding" } })),
     });
     const { headers } = await fetch(url);
     assert.equal(headers.get("vary"), "accept-encoding, origin");

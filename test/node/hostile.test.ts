@@ -28,7 +28,7 @@ beforeEach(async () => {
   const operations = createOperations();
   server = createServer({
     routes: (router) => router.service(Operations, operations.service),
-    rest: (router) => createRestHandler(router, { rules, readMaxBytes: 100_000 }),
+    handlers: (router) => [createRestHandler(router, { rules, readMaxBytes: 100_000 })],
     operations,
     limits: { bodyTimeoutMs, headersTimeoutMs: 500, maxHeaderBytes: 8192 },
     log: (event) => events.push(event),

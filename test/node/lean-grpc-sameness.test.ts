@@ -156,10 +156,10 @@ const behaviours: Record<
 
 const codes = [Code.Canceled, Code.Internal, Code.Unauthenticated, Code.DeadlineExceeded];
 
-async function openSide(leanGrpc: boolean): Promise<Side> {
+async function openSide(fastPath: boolean): Promise<Side> {
   const seen: string[] = [];
   const server = createServer({
-    leanGrpc,
+    fastPath,
     readMaxBytes,
     writeMaxBytes,
     maxTimeoutMs,

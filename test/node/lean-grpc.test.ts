@@ -271,16 +271,16 @@ describe("a call", () => {
   });
 });
 
-describe("leanGrpc", () => {
+describe("fastPath", () => {
   it("is on unless it is switched off, which shows in the context alone", async () => {
     const kinds: string[] = [];
-    for (const leanGrpc of [undefined, true, false]) {
+    for (const fastPath of [undefined, true, false]) {
       const { client } = await serve(
         async (_, context) => {
           kinds.push(context.constructor.name);
           return {};
         },
-        { leanGrpc },
+        { fastPath },
       );
       await client.getOperation({});
       sessionManager?.abort();

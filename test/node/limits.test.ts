@@ -13,6 +13,7 @@ import {
   type ServerLimits,
 } from "../../src/node/index.js";
 import { Health, HealthCheckResponse_ServingStatus } from "../../src/protos.js";
+import { handlerFromFetch } from "../../src/web/index.js";
 import { createDeferred, type Deferred } from "../support/deferred.js";
 import { http2Headers, http2Preface } from "../support/http2-frames.js";
 import { openRawConnection } from "../support/raw-connection.js";
@@ -46,11 +47,16 @@ beforeEach(async () => {
     limits,
     log: (event) => events.push(event),
     onRequest: (record) => nextRequest.resolve(record),
-    fetch(request) {
-      const { pathname } = new URL(request.url);
-      if (pathname === "/endless") return new Response(endless());
-      return request.text().then((text) => new Response(text));
-    },
+    handlers: () => [
+      handlerFromFetch(
+        (request) => {
+          const { pathname } = new URL(request.url);
+          if (pathname === "/endless") return new Response(endless());
+          return request.text().then((text) => new Response(text));
+        },
+        { readMaxBytes: 1000 },
+      ),
+    ],
   });
   address = await server.listen();
 });

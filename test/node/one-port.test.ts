@@ -15,6 +15,7 @@ import { protoPath } from "grpc-health-check";
 import { afterAll, beforeAll, describe, it } from "vitest";
 import { createServer, type Server, type ServerAddress } from "../../src/node/index.js";
 import { Health, HealthCheckResponse_ServingStatus } from "../../src/protos.js";
+import { handlerFromFetch } from "../../src/web/index.js";
 import { createCertificate } from "../support/certificate.js";
 import { openForeignService } from "../support/foreign-service.js";
 import { http2Preface } from "../support/http2-frames.js";
@@ -48,12 +49,14 @@ describe.each([
     server = createServer({
       routes: () => {},
       tls: certificate,
-      async fetch(request) {
-        const { pathname, search, protocol } = new URL(request.url);
-        if (pathname !== "/v1/echo") return undefined;
-        const body = `${request.method} ${protocol} ${search} ${await request.text()}`;
-        return new Response(body, { status: 201, headers: { "x-kind": "echo" } });
-      },
+      handlers: () => [
+        handlerFromFetch(async (request) => {
+          const { pathname, search, protocol } = new URL(request.url);
+          if (pathname !== "/v1/echo") return undefined;
+          const body = `${request.method} ${protocol} ${search} ${await request.text()}`;
+          return new Response(body, { status: 201, headers: { "x-kind": "echo" } });
+        }),
+      ],
     });
     address = await server.listen();
   });

@@ -110,10 +110,10 @@ describe("the operations service on the lean path", () => {
     async (_, method, request, headers) => {
       const { service } = await createFilled();
       const [lean, connects] = await Promise.all(
-        [true, false].map(async (leanGrpc) => {
+        [true, false].map(async (fastPath) => {
           const url = await serve({
             routes: (router) => router.service(Operations, service),
-            leanGrpc,
+            fastPath,
             writeMaxBytes: 2000,
             compressMinBytes: 10,
           });
@@ -170,6 +170,6 @@ describe("an implementation whose answers are there in their wire form", () => {
   });
 
   it("is asked for the message where Connect's handlers answer", async () => {
-    assert.equal(await nameAt(await serveBoth({ leanGrpc: false })), "operations/by-message");
+    assert.equal(await nameAt(await serveBoth({ fastPath: false })), "operations/by-message");
   });
 });

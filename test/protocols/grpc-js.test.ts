@@ -35,15 +35,15 @@ afterEach(async () => {
 
 /** Who answers gRPC: `createServer`'s own lean path, or Connect's handlers. */
 const answerers = [
-  { by: "the lean path", leanGrpc: true },
-  { by: "Connect's handlers", leanGrpc: false },
+  { by: "the lean path", fastPath: true },
+  { by: "Connect's handlers", fastPath: false },
 ];
 
-describe.each(answerers)("grpc-js with the protos of google-gax, by $by", ({ leanGrpc }) => {
+describe.each(answerers)("grpc-js with the protos of google-gax, by $by", ({ fastPath }) => {
   let client: ForeignOperations;
 
   beforeEach(async () => {
-    server = await serve(operations, leanGrpc);
+    server = await serve(operations, fastPath);
     client = createForeignOperations(server.port);
   });
 
@@ -127,7 +127,7 @@ describe.each(answerers)("grpc-js with the protos of google-gax, by $by", ({ lea
   it("is answered before its deadline when that is shorter than the timeout of its wait", async () => {
     const clock = createHastyClock();
     const hasty = createOperations({ clock });
-    const hastyServer = await serve(hasty, leanGrpc);
+    const hastyServer = await serve(hasty, fastPath);
     const hastyClient = createForeignOperations(hastyServer.port);
     try {
       const { name } = await hasty.create(Print, { parent });
@@ -209,11 +209,11 @@ describe.each(answerers)("grpc-js with the protos of google-gax, by $by", ({ lea
   });
 });
 
-describe.each(answerers)("the operations client of google-gax, by $by", ({ leanGrpc }) => {
+describe.each(answerers)("the operations client of google-gax, by $by", ({ fastPath }) => {
   let client: OperationsClient;
 
   beforeEach(async () => {
-    server = await serve(operations, leanGrpc);
+    server = await serve(operations, fastPath);
     client = openGaxOperations(server.port);
   });
 
@@ -256,8 +256,8 @@ describe.each(answerers)("the operations client of google-gax, by $by", ({ leanG
   });
 });
 
-function serve({ service }: OperationsServer, leanGrpc: boolean): Promise<RunningServer> {
-  return startServer({ routes: (router) => router.service(Operations, service), leanGrpc });
+function serve({ service }: OperationsServer, fastPath: boolean): Promise<RunningServer> {
+  return startServer({ routes: (router) => router.service(Operations, service), fastPath });
 }
 
 function bytes(hex: string): Buffer {

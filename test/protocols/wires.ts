@@ -30,7 +30,7 @@ export const registry = createRegistry(file_printing_v1_printing, file_google_rp
 const jsonOptions = { registry };
 const json = { useBinaryFormat: false, jsonOptions };
 const binary = { useBinaryFormat: true };
-const connectHandlers = { leanGrpc: false };
+const connectHandlers = { fastPath: false };
 
 /** Every wire that is tested. */
 export const wires: readonly Wire[] = [

@@ -14,7 +14,8 @@ import {
 } from "@connectrpc/connect";
 import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
 import { describe, it } from "vitest";
-import { createNodeListener, createRestHandler } from "../../src/rest/index.js";
+import { createNodeListener } from "../../src/node/index.js";
+import { createRestHandler } from "../../src/rest/index.js";
 import { LibraryService } from "../gen/library/v1/library_pb.js";
 import { createDeferred } from "../support/deferred.js";
 import { type RestServerOptions, startRestServer } from "./support/rest-server.js";

@@ -283,7 +283,7 @@ async function openSide(isDirect: boolean): Promise<Side> {
       return response;
     };
   const server = createServer({
-    leanGrpc: isDirect,
+    fastPath: isDirect,
     readMaxBytes: 3000,
     writeMaxBytes: 5000,
     maxTimeoutMs: 600_000,
@@ -291,7 +291,9 @@ async function openSide(isDirect: boolean): Promise<Side> {
     contextValues: ({ headers }) =>
       createContextValues().set(tenant, String(headers["x-tenant"] ?? "none")),
     cors: { origins: ["https://a.example"] },
-    rest: (router) => createRestHandler(router, { readMaxBytes: 100_000, compressMinBytes: 500 }),
+    handlers: (router) => [
+      createRestHandler(router, { readMaxBytes: 100_000, compressMinBytes: 500 }),
+    ],
     routes: (router) => {
       router.rpc(LibraryService.method.getById, handle);
       router.rpc(LibraryService.method.updateAll, handle);

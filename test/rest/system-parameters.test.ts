@@ -241,16 +241,16 @@ describe("errors", () => {
   it.each(["0", "3", "", "v1", "1 "])("refuses $.xgafv=%j before anything else", async (format) => {
     const { status, json } = await library.send(
       "DELETE",
-      `/nowhere?alt=xml&%24.xgafv=${encodeURIComponent(format)}`,
+      `/v1/byId/i?alt=xml&%24.xgafv=${encodeURIComponent(format)}`,
     );
     assert.equal(status, 400);
     assert.match(JSON.stringify(json), /parameter \$\.xgafv must be 1 or 2/);
   });
 
   it("takes the last of several $.xgafv", async () => {
-    const one = await library.send("GET", "/nowhere?$.xgafv=2&%24.xgafv=1");
+    const one = await library.send("DELETE", "/v1/byId/i?$.xgafv=2&%24.xgafv=1");
     assert.match(one.text, /"errors"/);
-    const two = await library.send("GET", "/nowhere?$.xgafv=1&$.xgafv=2");
+    const two = await library.send("DELETE", "/v1/byId/i?$.xgafv=1&$.xgafv=2");
     assert.doesNotMatch(two.text, /"errors"/);
   });
 

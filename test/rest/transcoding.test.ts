@@ -3,6 +3,7 @@ import { toJson } from "@bufbuild/protobuf";
 import { cors } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, it } from "vitest";
 import { restCors } from "../../src/rest/index.js";
+import { createWebHandler } from "../../src/web/index.js";
 import { BookSchema } from "../gen/library/v1/library_pb.js";
 import { type LibraryServer, startLibraryServer } from "./support/library-server.js";
 
@@ -28,8 +29,9 @@ describe("createRestHandler", () => {
     const before = library.calls.length;
     const { status, json } = await library.send(method, path, { body });
     assert.equal(library.calls.length, before, "no call is made");
-    assert.ok(typeof json === "object" && json !== null && "error" in json);
-    const { error } = json;
+    assert.ok(typeof json === "object" && json !== null);
+    // The error of an RPC's path is in Connect's JSON.
+    const error = "error" in json ? json.error : json;
     assert.ok(typeof error === "object" && error !== null && "message" in error);
     return `${status} ${error.message}`;
   }
@@ -178,16 +180,16 @@ describe("createRestHandler", () => {
   it.each([
     ["GET", "/v1/byId/%zz", '400 "/v1/byId/%zz" is not percent-encoded UTF-8'],
     ["GET", "/v1/byId/%ff", '400 "%ff" is not percent-encoded UTF-8'],
-    ["GET", "/v1/byId/", "404 nothing is at /v1/byId/"],
-    ["GET", "/v1//byId/x", "404 nothing is at /v1//byId/x"],
-    ["GET", "//v1/byId/x", "404 nothing is at //v1/byId/x"],
-    ["GET", "/v1/byId/x:nope", "404 nothing is at /v1/byId/x:nope"],
-    ["GET", "/v1/watch", "404 nothing is at /v1/watch"],
-    ["GET", "/", "404 nothing is at /"],
+    ["GET", "/v1/byId/", '404 nothing is served at "/v1/byId/"'],
+    ["GET", "/v1//byId/x", '404 nothing is served at "/v1//byId/x"'],
+    ["GET", "//v1/byId/x", '404 nothing is served at "//v1/byId/x"'],
+    ["GET", "/v1/byId/x:nope", '404 nothing is served at "/v1/byId/x:nope"'],
+    ["GET", "/v1/watch", '404 nothing is served at "/v1/watch"'],
+    ["GET", "/", '404 nothing is served at "/"'],
     [
       "POST",
       "/library.v1.LibraryService/GetById",
-      "404 nothing is at /library.v1.LibraryService/GetById",
+      '404 nothing is served at "/library.v1.LibraryService/GetById"',
     ],
     [
       "DELETE",
@@ -399,26 +401,18 @@ describe("createRestHandler", () => {
     }
   });
 
-  it("says which paths are its own", () => {
-    const { rest } = library;
-    assert.ok(rest.matches("/v1/byId/i"));
-    assert.ok(rest.matches("/v1/byId/i?x=/"));
-    assert.ok(rest.matches("/$discovery/rest?version=v1"));
-    assert.ok(!rest.matches("/library.v1.LibraryService/GetById"));
-    assert.ok(!rest.matches("/v1/byId"));
-  });
-
   it("answers the web's Request as it does Node's", async () => {
-    const get = await library.rest.fetch(new Request("http://h/v1/byId/i?pageCount=2#part"));
+    const web = createWebHandler({ routes: () => {}, handlers: () => [library.rest] });
+    const get = await web.fetch(new Request("http://h/v1/byId/i?pageCount=2#part"));
     assert.equal(get.status, 200);
     assert.deepEqual(await get.json(), { id: "i", pageCount: 2 });
     const put = new Request("http://h/v1/byId/i", { method: "PUT", body: '{"lent":true}' });
     put.headers.set("content-type", "application/json");
-    assert.deepEqual(await (await library.rest.fetch(put)).json(), { id: "i", lent: true });
-    const head = await library.rest.fetch(new Request("http://h/v1/byId/i", { method: "HEAD" }));
+    assert.deepEqual(await (await web.fetch(put)).json(), { id: "i", lent: true });
+    const head = await web.fetch(new Request("http://h/v1/byId/i", { method: "HEAD" }));
     assert.equal(await head.text(), "");
     const options = new Request("http://h/v1/byId/i", { method: "OPTIONS" });
-    assert.equal((await library.rest.fetch(options)).status, 204);
+    assert.equal((await web.fetch(options)).status, 204);
   });
 });
 

@@ -1,5 +1,5 @@
 import { createRegistry } from "@bufbuild/protobuf";
-import { type ConnectRouter, createConnectRouter } from "@connectrpc/connect";
+import type { ConnectRouter } from "@connectrpc/connect";
 import {
   ArchiveService,
   CompressMetadataSchema,
@@ -34,16 +34,11 @@ export async function startArchiveServer(
     router.service(Operations, operations.service);
     router.service(ArchiveService, { compress: operations.handle(Compress, async () => ({})) });
   };
-  const router = createConnectRouter({ interceptors: options.interceptors });
-  router.service(Operations, operations.service);
   const registry = createRegistry(file_archive_v1_archive);
-  const rest = createRestHandler(router, {
-    registry,
-    rules: operationsHttpRules({ parent: "archives/*" }),
-  });
+  const rules = operationsHttpRules({ parent: "archives/*" });
   const server = createServer({
     routes,
-    fetch: (request) => rest.fetch(request),
+    handlers: (router) => [createRestHandler(router, { registry, rules })],
     operations,
     ...options,
   });

@@ -8,13 +8,9 @@ import {
   createConnectRouter,
 } from "@connectrpc/connect";
 import { recordingRouter } from "../../../src/direct/recording-router.js";
-import {
-  createNodeListener,
-  createRestHandler,
-  type NodeListenerOptions,
-  type RestHandler,
-  type RestHandlerOptions,
-} from "../../../src/rest/index.js";
+import { createNodeListener, type NodeListenerOptions } from "../../../src/node/index.js";
+import { createRestHandler, type RestHandlerOptions } from "../../../src/rest/index.js";
+import type { Handler } from "../../../src/web/index.js";
 import { openSession, rawCall } from "../../support/raw-call.js";
 
 /** An HTTP answer, read wholly. */
@@ -37,7 +33,7 @@ export interface RawRequest {
 export interface RestServer {
   readonly baseUrl: string;
   readonly port: number;
-  readonly rest: RestHandler;
+  readonly rest: Handler;
   /** Faults that the handler told of. */
   readonly internalErrors: readonly unknown[];
   /** The path goes out as it is written here. */

@@ -1,35 +1,16 @@
 import type { ContextValues } from "@connectrpc/connect";
-import type { RestAnswer, RestRequest } from "./rest-request.js";
-import { bytesOfText, utf8Length } from "./text-bytes.js";
+import { bytesOfText, utf8Length } from "../internal/text-bytes.js";
+import type { HandlerRequest, HandlerResponse } from "../web/handler.js";
 
-/** What of a request of node:http or node:http2 is needed to know what it says; both have it. */
+/** The parts of a request of node:http or node:http2 that say what it asks for. */
 export interface NodeHead {
   readonly method?: string | undefined;
   readonly httpVersion: string;
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
 }
 
-/**
- * An answer as Node can send it: HTTP/2 has no `connection`, and over HTTP/1 Node writes headers in
- * the encoding of a body that is text.
- */
-export function nodeAnswerOf(answer: RestAnswer, httpVersion: string): RestAnswer {
-  const { headers, body } = answer;
-  if (httpVersion.startsWith("1")) {
-    const isText = typeof body === "string" && !Object.values(headers).flat().every(isAscii);
-    return isText ? { ...answer, body: bytesOfText(body) } : answer;
-  }
-  if (headers.connection === undefined) return answer;
-  const { connection: _, ...others } = headers;
-  return { ...answer, headers: others };
-}
-
-function isAscii(text: string): boolean {
-  return utf8Length(text) === text.length;
-}
-
-/** A request of Node's, whose `Headers` and signal are made only where somebody asks for them. */
-export class NodeRestRequest implements RestRequest {
+/** A request of Node's. Its `Headers` and its signal are made when they are first read. */
+export class NodeRequest implements HandlerRequest {
   readonly #head: NodeHead;
   #controller: AbortController | undefined;
   /** Set once the client is gone. */
@@ -38,6 +19,7 @@ export class NodeRestRequest implements RestRequest {
   constructor(
     head: NodeHead,
     readonly url: string,
+    readonly path: string,
     readonly body: AsyncIterable<Uint8Array> | null,
     readonly contextValues: ContextValues | undefined,
   ) {
@@ -60,7 +42,7 @@ export class NodeRestRequest implements RestRequest {
     return this.#controller.signal;
   }
 
-  /** Say that the client went away. The error is made only if somebody has the signal. */
+  /** Aborts the signal. The error is made only if the signal has been read. */
   abort(reasonOf: () => unknown): void {
     this.#reasonOf = reasonOf;
     this.#controller?.abort(reasonOf());
@@ -83,4 +65,23 @@ export class NodeRestRequest implements RestRequest {
     }
     return copy;
   }
+}
+
+/**
+ * Adapts a response to Node: HTTP/2 has no `connection` header, and over HTTP/1.1 Node writes
+ * headers in the encoding of a body that is text.
+ */
+export function nodeResponseOf(response: HandlerResponse, httpVersion: string): HandlerResponse {
+  const { headers, body } = response;
+  if (httpVersion.startsWith("1")) {
+    const isText = typeof body === "string" && !Object.values(headers).flat().every(isAscii);
+    return isText ? { ...response, body: bytesOfText(body) } : response;
+  }
+  if (headers.connection === undefined) return response;
+  const { connection: _, ...others } = headers;
+  return { ...response, headers: others };
+}
+
+function isAscii(text: string): boolean {
+  return utf8Length(text) === text.length;
 }

@@ -1,6 +1,6 @@
-import type { RestAnswer } from "./rest-request.js";
+import type { HandlerResponse } from "./handler.js";
 
-/** The web's headers by their names, in lower case; several of `set-cookie` as a list. */
+/** The headers as an object, by names in lower case; several `set-cookie` fields as a list. */
 export function recordOfHeaders(header: Headers | undefined): Record<string, string | string[]> {
   const record: Record<string, string | string[]> = {};
   header?.forEach((value, name) => {
@@ -10,8 +10,8 @@ export function recordOfHeaders(header: Headers | undefined): Record<string, str
   return record;
 }
 
-/** The same the other way round. */
-export function headersOfRecord(record: RestAnswer["headers"]): Headers {
+/** The reverse of `recordOfHeaders`. */
+export function headersOfRecord(record: HandlerResponse["headers"]): Headers {
   const headers = new Headers();
   for (const [name, values] of Object.entries(record)) {
     for (const value of [values].flat()) headers.append(name, value);

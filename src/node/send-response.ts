@@ -1,0 +1,64 @@
+import { universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import type { HandlerResponse } from "../web/handler.js";
+import { headersOfRecord } from "../web/header-record.js";
+import { withSendTimeout } from "./answer-guard.js";
+import { createDueQueue } from "./due-queue.js";
+import { cutOff, type Exchange, isOver, stopReceivingAfterAnswer } from "./exchange.js";
+import { nodeResponseOf } from "./node-request.js";
+
+/** Sends the response of an exchange, once. */
+export type SendResponse = (exchange: Exchange, response: HandlerResponse) => Promise<void>;
+
+/**
+ * Creates the function that sends all responses of handlers and all errors of the server itself.
+ *
+ * @param timeoutMs How long a client may leave a response unread before it is cut off. In
+ *   milliseconds; undefined for no limit.
+ */
+export function createSendResponse(timeoutMs: number | undefined): SendResponse {
+  /** Whole responses that their clients still have to take. */
+  const sending = timeoutMs === undefined ? undefined : createDueQueue(timeoutMs, cutOff);
+
+  return async (exchange, given) => {
+    const { request, response } = exchange;
+    const { status, headers, body, trailer } = nodeResponseOf(given, request.httpVersion);
+    stopReceivingAfterAnswer(exchange);
+    // CORS has set `vary` too: the response varies by both.
+    const vary = response.getHeader("vary");
+    const both = vary !== undefined && headers.vary !== undefined;
+    const sent = both ? { ...headers, vary: `${headers.vary}, ${vary}` } : headers;
+    const isWhole = typeof body === "string" || body instanceof Uint8Array || body === undefined;
+    if (!isWhole || trailer !== undefined) {
+      const pieces = isWhole ? oneOrNone(body) : body;
+      await universalResponseToNodeResponse(
+        {
+          status,
+          header: headersOfRecord(sent),
+          body: withSendTimeout(exchange, pieces, timeoutMs),
+          ...(trailer && { trailer }),
+        },
+        response,
+      );
+      return;
+    }
+    if (sending !== undefined && !isOver(exchange)) {
+      response.once("close", () => sending.delete(exchange));
+      sending.add(exchange);
+    }
+    // `writeHead` sends the head before Node knows the length of the body.
+    const length = sent["content-length"] ?? (body === undefined ? undefined : lengthOf(body));
+    const head = length === undefined ? sent : { ...sent, "content-length": length };
+    const text = request.method === "HEAD" ? "" : (body ?? "");
+    // The compiler knows no method that two types have in common.
+    if (exchange.version === 1) exchange.response.writeHead(status, head).end(text);
+    else exchange.response.writeHead(status, head).end(text);
+  };
+}
+
+function lengthOf(body: string | Uint8Array): string {
+  return String(typeof body === "string" ? Buffer.byteLength(body) : body.byteLength);
+}
+
+async function* oneOrNone(body: string | Uint8Array | undefined): AsyncGenerator<Uint8Array> {
+  if (body !== undefined) yield typeof body === "string" ? Buffer.from(body) : body;
+}

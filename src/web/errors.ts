@@ -1,0 +1,31 @@
+import { Code, type ConnectError } from "@connectrpc/connect";
+import { echo } from "../internal/echo.js";
+import { errorWithInfo } from "../status/error-info.js";
+
+/** UNIMPLEMENTED for a path that no RPC and no handler serves. */
+export function notServed(path: string): ConnectError {
+  return errorWithInfo(Code.Unimplemented, `nothing is served at "${echo(path)}"`, {
+    reason: "NOT_SERVED",
+    metadata: { path: echo(path) },
+  });
+}
+
+/** RESOURCE_EXHAUSTED for a request body above its limit. */
+export function requestTooLarge(maxBytes: number): ConnectError {
+  return errorWithInfo(Code.ResourceExhausted, `the request is larger than ${maxBytes} bytes`, {
+    reason: "REQUEST_TOO_LARGE",
+    metadata: { maxBytes: String(maxBytes) },
+  });
+}
+
+/** UNIMPLEMENTED for gRPC on a platform whose responses have no trailers. */
+export function noTrailers(): ConnectError {
+  const message =
+    "this server cannot send the trailers that gRPC needs; use gRPC-Web, Connect or REST";
+  return errorWithInfo(Code.Unimplemented, message, { reason: "NO_TRAILERS" });
+}
+
+/** INTERNAL for an error that is not for the client; the log hook has its cause. */
+export function internalError(cause: unknown): ConnectError {
+  return errorWithInfo(Code.Internal, "internal error", { reason: "INTERNAL", cause });
+}

@@ -1,0 +1,80 @@
+import type { ContextValues } from "@connectrpc/connect";
+
+/**
+ * Serves one feature over HTTP beside the RPCs of a server: a REST gateway, a page, a protocol
+ * of its own. `createServer`, `createWebHandler` and `createNodeListener` mount it; it knows
+ * none of them.
+ *
+ * Returns undefined, at once or later, if the request's path is not this handler's: the next
+ * handler is asked then. A handler that has begun to read the body must respond. If it rejects
+ * with a ConnectError, that error is the response; any other rejection is logged, and the
+ * client sees INTERNAL.
+ */
+export type Handler = (
+  request: HandlerRequest,
+) => Promise<HandlerResponse | undefined> | HandlerResponse | undefined;
+
+/** An HTTP request. Its parts that cost something are made when they are first read. */
+export interface HandlerRequest {
+  /** "1.0", "1.1" or "2.0"; "" if the platform does not say. */
+  readonly httpVersion: string;
+  /** In upper case. */
+  readonly method: string;
+  /** Absolute. Its path is as the client sent it: dots and escapes are not resolved. */
+  readonly url: string;
+  /** The path of `url` as the client sent it, without the query. */
+  readonly path: string;
+  /**
+   * The bytes of the body, once; null if the request has no body. The server limits the time that
+   * they take, and the handler their number.
+   */
+  readonly body: AsyncIterable<Uint8Array> | null;
+  /** Values for the contexts of RPCs that the request leads to; undefined for none. */
+  readonly contextValues: ContextValues | undefined;
+  /** Aborts when the client goes away. */
+  readonly signal: AbortSignal;
+  /** The value of a header, by its name in lower case; null if the request lacks it. */
+  headerOf(name: string): string | null;
+  /** All headers, in a new object that the caller may change. */
+  copyHeaders(): Headers;
+}
+
+/** An HTTP response. */
+export interface HandlerResponse {
+  readonly status: number;
+  /** The headers by names in lower case. A list is sent as several fields, as `set-cookie` needs. */
+  readonly headers: Readonly<Record<string, string | string[]>>;
+  /**
+   * Text is sent as UTF-8. An iterable is read as fast as the client takes its chunks, and ended
+   * by its `return` if the client goes away. Undefined for no body.
+   */
+  readonly body?: string | Uint8Array<ArrayBuffer> | AsyncIterable<Uint8Array> | undefined;
+  /** Read when the body has ended; only Node's servers can send it. Default: none. */
+  readonly trailer?: Headers | undefined;
+}
+
+/** A handler failed: its error is not for the client. */
+export interface HandlerFailure {
+  readonly kind: "handler-failed";
+  /** The path of the request, without the query. */
+  readonly path: string;
+  readonly cause: unknown;
+}
+
+/**
+ * The response of the first handler that has one; undefined if no handler serves the path.
+ *
+ * @throws The error that a handler rejects with.
+ */
+export async function firstResponse(
+  handlers: readonly Handler[],
+  request: HandlerRequest,
+): Promise<HandlerResponse | undefined> {
+  for (const handler of handlers) {
+    const responded = handler(request);
+    // Most handlers say at once that a path is not theirs.
+    const response = responded === undefined ? undefined : await responded;
+    if (response !== undefined) return response;
+  }
+  return undefined;
+}

@@ -1,0 +1,86 @@
+import type { DescService } from "@bufbuild/protobuf";
+import {
+  type ConnectRouter,
+  type ConnectRouterOptions,
+  createConnectRouter,
+} from "@connectrpc/connect";
+import { recordingRouter } from "../direct/recording-router.js";
+import { createHealth, type Health, type HealthOptions } from "../health/create-health.js";
+import { Health as HealthService, ServerReflection } from "../protos.js";
+import { createReflection, type ReflectionOptions } from "../reflection/create-reflection.js";
+import type { Handler } from "./handler.js";
+
+const defaultReadMaxBytes = 4 * 1024 * 1024;
+
+/**
+ * The services and handlers of a server. Connect's own options apply to all routes, with another
+ * default for `readMaxBytes`, the bytes of one message: 4 MiB (4,194,304), as in most gRPC servers.
+ */
+export interface RouteOptions extends Omit<ConnectRouterOptions, "shutdownSignal"> {
+  /** Registers the services: `(router) => router.service(Operations, operations.service)`. */
+  routes: (router: ConnectRouter) => void;
+  /**
+   * Makes the handlers of all other paths, once the router has all its services: `(router) =>
+   * [createRestHandler(router)]`. A request whose path is not an RPC's goes to the first handler
+   * that responds. Default: none; such a request gets 404, or UNIMPLEMENTED in gRPC.
+   */
+  handlers?: ((router: ConnectRouter) => readonly Handler[]) | undefined;
+  /**
+   * The health service (grpc.health.v1), in which all services of the routes are SERVING until
+   * `health.set` or `health.drain` is called; `false` for none. Default: as `createHealth` makes it.
+   */
+  health?: HealthOptions | false | undefined;
+  /**
+   * The reflection service (grpc.reflection.v1), which shows all services to clients that have
+   * no .proto files; `false` for none. Default: with only the files of the services.
+   */
+  reflection?: ReflectionOptions | false | undefined;
+  /**
+   * Calls the implementations of unary methods without Connect's handlers, which takes a fraction
+   * of the time; `false` has Connect's handlers do it. docs/reference/fast-path.md lists the differences.
+   * Default: true.
+   */
+  fastPath?: boolean | undefined;
+}
+
+/** All methods and handlers that a server serves. */
+export interface Routes {
+  /** Connect's handlers, one a method. */
+  readonly rpcs: ConnectRouter["handlers"];
+  readonly handlers: readonly Handler[];
+  /** The health service; undefined if the options say `false`. */
+  readonly health: Health | undefined;
+}
+
+/**
+ * Builds the routes: those of the options, health, and reflection of all of them. A health or
+ * reflection service among the options' routes replaces the one that this would add.
+ *
+ * @throws RangeError if an option is out of its bounds.
+ */
+export function createRoutes(options: RouteOptions, shutdownSignal?: AbortSignal): Routes {
+  const readMaxBytes = options.readMaxBytes ?? defaultReadMaxBytes;
+  const routerOptions = { ...options, readMaxBytes, ...(shutdownSignal && { shutdownSignal }) };
+  const plain = createConnectRouter(routerOptions);
+  const router = options.fastPath === false ? plain : recordingRouter(plain, routerOptions);
+  options.routes(router);
+  const health = options.health === false ? undefined : createHealth(options.health);
+  for (const { typeName } of servicesOf(router)) health?.set(typeName, "SERVING");
+  if (health !== undefined && !serves(router, HealthService)) {
+    router.service(HealthService, health.service);
+  }
+  const { reflection = {} } = options;
+  if (reflection !== false && !serves(router, ServerReflection)) {
+    const services = [...servicesOf(router), ServerReflection];
+    router.service(ServerReflection, createReflection(services, reflection));
+  }
+  return { rpcs: router.handlers, handlers: options.handlers?.(router) ?? [], health };
+}
+
+function servicesOf(router: ConnectRouter): Set<DescService> {
+  return new Set(router.handlers.map(({ service }) => service));
+}
+
+function serves(router: ConnectRouter, { typeName }: DescService): boolean {
+  return router.handlers.some(({ service }) => service.typeName === typeName);
+}
