@@ -64,6 +64,8 @@ const ofStores: ErrorsOf<typeof storeErrors & typeof postgresErrors> = {
   databaseUnavailable: postgresErrors.databaseUnavailable(),
   databaseFailed: postgresErrors.databaseFailed("22008", cause),
   schemaMissing: postgresErrors.schemaMissing("42P01", cause),
+  schemaTooOld: postgresErrors.schemaTooOld("longrunning777", 7, 8),
+  databaseTooNew: postgresErrors.databaseTooNew("longrunning777", 8, 7),
   startContended: postgresErrors.startContended(),
   leaseLost: postgresErrors.leaseLost(),
   packageMissing: postgresErrors.packageMissing("pg", cause),

@@ -1,7 +1,7 @@
 import { atLeastOne } from "../../internal/option-bounds.js";
 import type { CountingStore } from "../operation-counts.js";
 import type { Signals } from "../signals.js";
-import { migrate } from "./migrate.js";
+import { assertMigrated, migrate } from "./migrate.js";
 import { createNotificationListener } from "./notification-listener.js";
 import { createPgBossDispatcher, type PgBossDispatcher } from "./pg-boss-dispatcher.js";
 import { packageMissing } from "./postgres-errors.js";
@@ -129,6 +129,7 @@ export async function connectPostgres(options: ConnectPostgresOptions): Promise<
   };
   const undo: (() => Promise<void>)[] = [endPools];
   try {
+    if (options.migrate === false) await assertMigrated(pool, schema);
     const listener = notify
       ? createNotificationListener({
           newClient: () =>

@@ -26,7 +26,15 @@ export function databaseError(cause: unknown): ConnectError {
   if (passingClasses.has(state.slice(0, 2)) || passingStates.has(state)) {
     return databaseUnavailable(cause);
   }
-  return undefinedStates.has(state) ? schemaMissing(state, cause) : databaseFailed(state, cause);
+  return undefinedState(cause) === undefined
+    ? databaseFailed(state, cause)
+    : schemaMissing(state, cause);
+}
+
+/** The SQLSTATE of a driver's error about a missing table, column, function or schema; else undefined. */
+export function undefinedState(cause: unknown): string | undefined {
+  const state = sqlState(cause);
+  return state !== undefined && undefinedStates.has(state) ? state : undefined;
 }
 
 /**

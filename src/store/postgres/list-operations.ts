@@ -6,7 +6,13 @@ import { escapeNul, unescapeNul } from "../sql/nul-escape.js";
 import { recordFromRow } from "../sql/record-from-row.js";
 import { numberOf, optionalTextOf, type Row, textOf } from "../sql/row.js";
 import type { Database } from "./database.js";
-import { createParameters, isVisible, type Parameters } from "./statement.js";
+import {
+  createParameters,
+  creationKey,
+  creationKeyOf,
+  isVisible,
+  type Parameters,
+} from "./statement.js";
 
 /** What lists stand on. */
 export interface ListParts {
@@ -50,8 +56,9 @@ async function readStretch(
   options: StoreOptions | undefined,
 ): Promise<Stretch> {
   const parameters = createParameters();
-  const walk = `from ${schema}.operations o where ${walkCondition(query, schema, parameters)}
-    order by o.create_time desc, o.name desc`;
+  const key = walkKey(query);
+  const walk = `from ${schema}.operations o where ${walkCondition(query, key, schema, parameters)}
+    order by ${key.column} desc, o.name desc`;
   const matching = matchCondition(query, schema, parameters);
   const walked = parameters.add(maxWalkedRows);
   const wanted = parameters.add(query.limit);
@@ -82,9 +89,36 @@ function endOfWalk(row: Row): ListCursor | undefined {
   return { createTimeMicros: numberOf(row, "rest_time"), name };
 }
 
-/** Which rows are walked: what an index can tell. */
-function walkCondition(query: ListQuery, schema: string, { add }: Parameters): string {
+/** The expression that the walked index is ordered by. */
+interface WalkKey {
+  readonly column: string;
+  /** The key of a row with this create time. */
+  of(createTime: string): string;
+}
+
+/** A caller that sees its own operations only walks them alone, and not those of others. */
+function walkKey({ principal }: ListQuery): WalkKey {
+  return hasOwnIndex(principal)
+    ? { column: creationKey("o."), of: creationKeyOf }
+    : { column: "o.create_time", of: (createTime) => createTime };
+}
+
+/** The indexes leave out the operations of callers without a principal. */
+function hasOwnIndex(principal: string | undefined): principal is string {
+  return principal !== undefined && principal !== "";
+}
+
+/** The condition on the walked rows; an index decides it. */
+function walkCondition(
+  query: ListQuery,
+  key: WalkKey,
+  schema: string,
+  { add }: Parameters,
+): string {
   const conditions = ["o.delete_time is null"];
+  if (hasOwnIndex(query.principal)) {
+    conditions.push(`o.principal = ${add(escapeNul(query.principal))}`, "o.principal <> ''");
+  }
   if (!hasWildcard(query.parent)) conditions.push(`o.parent = ${add(escapeNul(query.parent))}`);
   if (query.filter !== undefined) {
     if (requiredDone(query.filter) === false) conditions.push("o.end_time is null");
@@ -95,14 +129,14 @@ function walkCondition(query: ListQuery, schema: string, { add }: Parameters): s
       ["<=", most],
     ] as const) {
       if (!Number.isFinite(micros)) continue;
-      conditions.push(`o.create_time ${operator} ${schema}.time_of(${add(micros)})`);
+      const limit = key.of(`${schema}.time_of(${add(micros)})`);
+      conditions.push(`${key.column} ${operator} ${limit}`);
     }
   }
   if (query.after !== undefined) {
     const { createTimeMicros, name } = query.after;
-    conditions.push(
-      `(o.create_time, o.name) < (${schema}.time_of(${add(createTimeMicros)}), ${add(escapeNul(name))})`,
-    );
+    const last = key.of(`${schema}.time_of(${add(createTimeMicros)})`);
+    conditions.push(`(${key.column}, o.name) < (${last}, ${add(escapeNul(name))})`);
   }
   return conditions.join(" and ");
 }
@@ -116,7 +150,7 @@ function matchCondition(
   const { add } = parameters;
   const conditions = [isVisible];
   if (hasWildcard(parent)) conditions.push(`o.parent ~ ${add(parentPattern(parent))}`);
-  if (principal !== undefined) conditions.push(`o.principal = ${add(escapeNul(principal))}`);
+  if (principal === "") conditions.push(`o.principal = ${add(escapeNul(principal))}`);
   if (filter !== undefined) {
     const dialect: FilterDialect = {
       add,

@@ -1,21 +1,37 @@
-import { numberOf } from "../sql/row.js";
+import { ConnectError } from "@connectrpc/connect";
+import { numberOf, optionalNumberOf, type Row } from "../sql/row.js";
 import { createDatabase } from "./database.js";
-import { databaseError } from "./database-error.js";
-import { type Migration, migrationLock, migrations, migrationsTable } from "./migrations.js";
+import { databaseError, undefinedState } from "./database-error.js";
+import {
+  knownVersion,
+  type Migration,
+  migrationLock,
+  migrationNote,
+  migrations,
+  migrationsTable,
+} from "./migrations.js";
+import { databaseTooNew, schemaTooOld } from "./postgres-errors.js";
 import type { PostgresPool } from "./postgres-pool.js";
 import { defaultSchema, schemaName } from "./schema-name.js";
 
 /** How long the lock that another migration holds is waited for. */
 const lockTimeout = "60s";
 
+type RunStatement = (text: string, values?: readonly unknown[]) => Promise<Row[]>;
+
 /**
- * Bring the schema of a database to this version, and return the steps that it took: none
- * where it is up to date, or ahead. All of them happen or none; two that migrate at
- * once do it one after the other.
+ * Migrates the schema of a database to the version of this program, in one transaction.
+ * Resolves with the steps that it took. Processes that migrate at the same time do so one after
+ * the other.
  *
- * @throws ConnectError `Unavailable` where the database cannot be reached or another
- *   migration takes longer than a minute; `Internal` where it refuses a statement.
- *   RangeError for a name that no schema can have here.
+ * A newer schema is left as it is if its steps allow this program to run on it.
+ *
+ * @throws ConnectError UNAVAILABLE if the database cannot be reached or another migration takes
+ *   longer than a minute.
+ * @throws ConnectError FAILED_PRECONDITION, `DATABASE_TOO_NEW`, if a newer step does not allow this
+ *   program.
+ * @throws ConnectError INTERNAL if the database refuses a statement.
+ * @throws RangeError if `schema` is not a name that schemas can have here.
  */
 export async function migrate(
   pool: PostgresPool,
@@ -24,29 +40,54 @@ export async function migrate(
   const schema = schemaName(options.schema ?? defaultSchema);
   const database = createDatabase(pool);
   return database.transaction(async (transaction) => {
-    const run = (text: string, values: readonly unknown[] = []) =>
-      database.rows(text, values, { transaction });
+    const run: RunStatement = (text, values = []) => database.rows(text, values, { transaction });
     await run(`set local lock_timeout = '${lockTimeout}'`);
     await run(migrationLock(schema));
     // `create schema if not exists` wants the right to make one, also where it is there.
     const found = await run("select 1 from pg_namespace where nspname = $1", [schema]);
     if (found.length === 0) await run(`create schema "${schema}"`);
     await run(migrationsTable(schema));
-    const [applied] = await run(
-      `select coalesce(max(version), 0) as version from "${schema}".migrations`,
-    );
-    const version = applied === undefined ? 0 : numberOf(applied, "version");
+    const version = await schemaVersion(schema, run);
     const pending = migrations({ schema }).filter((migration) => migration.version > version);
     for (const migration of pending) {
       // Several statements in one text: there are no rows to read.
       await transaction.executeSql(migration.sql, []).catch((cause: unknown) => {
         throw databaseError(cause);
       });
-      await run(`insert into "${schema}".migrations (version, name) values ($1, $2)`, [
-        migration.version,
-        migration.name,
-      ]);
+      await run(migrationNote(schema, migration));
     }
     return pending;
   });
+}
+
+/**
+ * Checks that this program can run on a schema that was migrated by other means.
+ *
+ * @throws ConnectError INTERNAL, `DATABASE_NOT_MIGRATED`, if steps are missing.
+ * @throws ConnectError FAILED_PRECONDITION, `DATABASE_TOO_NEW`, as `migrate` does.
+ */
+export async function assertMigrated(pool: PostgresPool, schema: string): Promise<void> {
+  const database = createDatabase(pool);
+  const run: RunStatement = (text, values = []) => database.rows(text, values, undefined);
+  const version = await schemaVersion(schema, run).catch((cause: unknown) => {
+    // Without the table no step was taken.
+    if (cause instanceof ConnectError && undefinedState(cause.cause) !== undefined) return 0;
+    throw cause;
+  });
+  if (version < knownVersion) throw schemaTooOld(schema, version, knownVersion);
+}
+
+/** The version of a schema that this program may run on. */
+async function schemaVersion(schema: string, run: RunStatement): Promise<number> {
+  // By way of JSON, because the column is part of step 2.
+  const rows = await run(
+    `select version, (to_jsonb(m) ->> 'oldest_version')::integer as oldest_version
+    from "${schema}".migrations m order by version`,
+  );
+  for (const row of rows) {
+    const oldest = optionalNumberOf(row, "oldest_version") ?? 1;
+    if (oldest > knownVersion) throw databaseTooNew(schema, numberOf(row, "version"), knownVersion);
+  }
+  const last = rows.at(-1);
+  return last === undefined ? 0 : numberOf(last, "version");
 }

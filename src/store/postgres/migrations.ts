@@ -1,4 +1,5 @@
 import { operationsTable } from "./migration-001-operations.js";
+import { principalIndexes } from "./migration-002-principals.js";
 import { defaultSchema, schemaName } from "./schema-name.js";
 
 /** One step from one version of the schema to the next. */
@@ -8,6 +9,11 @@ export interface Migration {
   readonly name: string;
   /** Its statements, to be run in one transaction. */
   readonly sql: string;
+  /**
+   * The oldest program that may still run on a schema with this step, by the version that it
+   * migrates to. An additive step keeps that of the step before.
+   */
+  readonly oldestVersion: number;
 }
 
 /** Which schema is meant. */
@@ -16,10 +22,20 @@ export interface SchemaOptions {
   schema?: string | undefined;
 }
 
-/** What every step is made by; a released one is never changed, only followed by another. */
-const steps: readonly { name: string; sql: (schema: string) => string }[] = [
-  { name: "operations", sql: operationsTable },
+interface Step {
+  readonly name: string;
+  readonly sql: (schema: string) => string;
+  readonly oldestVersion: number;
+}
+
+/** All steps. A released one is never changed, only followed by another. */
+const steps: readonly Step[] = [
+  { name: "operations", sql: operationsTable, oldestVersion: 1 },
+  { name: "principals", sql: principalIndexes, oldestVersion: 1 },
 ];
+
+/** The version of the schema that this program migrates to. */
+export const knownVersion = steps.length;
 
 /**
  * All steps to the schema of this version, in their order.
@@ -28,7 +44,12 @@ const steps: readonly { name: string; sql: (schema: string) => string }[] = [
  */
 export function migrations(options: SchemaOptions = {}): Migration[] {
   const schema = `"${schemaName(options.schema ?? defaultSchema)}"`;
-  return steps.map(({ name, sql }, at) => ({ version: at + 1, name, sql: sql(schema) }));
+  return steps.map(({ name, sql, oldestVersion }, at) => ({
+    version: at + 1,
+    name,
+    sql: sql(schema),
+    oldestVersion,
+  }));
 }
 
 /** What keeps two from migrating at once: held to the end of the transaction. */
@@ -43,6 +64,16 @@ export function migrationsTable(schema: string): string {
   name text not null,
   apply_time timestamptz not null default clock_timestamp()
 )`;
+}
+
+/** The statement that notes that a step was taken. */
+export function migrationNote(schema: string, migration: Migration): string {
+  const { version, name, oldestVersion } = migration;
+  // The column is part of step 2.
+  return version === 1
+    ? `insert into "${schema}".migrations (version, name) values (1, '${name}')`
+    : `insert into "${schema}".migrations (version, name, oldest_version)
+  values (${version}, '${name}', ${oldestVersion})`;
 }
 
 /**
@@ -63,13 +94,10 @@ export function migrationScript(
     `create schema if not exists "${schema}";`,
     `${migrationsTable(schema)};`,
   ];
-  for (const { version, name, sql } of migrations({ schema })) {
+  for (const migration of migrations({ schema })) {
+    const { version, name, sql } = migration;
     if (version <= from) continue;
-    parts.push(
-      `-- ${version}: ${name}`,
-      sql.trim(),
-      `insert into "${schema}".migrations (version, name) values (${version}, '${name}');`,
-    );
+    parts.push(`-- ${version}: ${name}`, sql.trim(), `${migrationNote(schema, migration)};`);
   }
   return `${[...parts, "commit;"].join("\n\n")}\n`;
 }

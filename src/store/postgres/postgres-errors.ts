@@ -39,6 +39,33 @@ export function schemaMissing(state: string, cause: unknown): ConnectError {
   });
 }
 
+/** INTERNAL for a schema that lacks steps of this program: an error for the operator. */
+export function schemaTooOld(schema: string, version: number, known: number): ConnectError {
+  const state = version === 0 ? "is not migrated" : `has version ${version}`;
+  return errorWithInfo(
+    Code.Internal,
+    `the schema "${schema}" ${state}, and this version of connect-longrunning needs version ${known}: ` +
+      `run "longrunning migrate --schema ${schema}", or apply migrationScript({ from: ${version} })`,
+    {
+      reason: "DATABASE_NOT_MIGRATED",
+      metadata: { schema, version: String(version), known: String(known) },
+    },
+  );
+}
+
+/** FAILED_PRECONDITION for a schema whose newer steps do not allow this program: an error for the operator. */
+export function databaseTooNew(schema: string, version: number, known: number): ConnectError {
+  return errorWithInfo(
+    Code.FailedPrecondition,
+    `the schema "${schema}" has version ${version}, which this version of connect-longrunning ` +
+      `(version ${known}) cannot run on: install a newer one`,
+    {
+      reason: "DATABASE_TOO_NEW",
+      metadata: { schema, version: String(version), known: String(known) },
+    },
+  );
+}
+
 /** ABORTED: why the signal of a delivery aborts that this process could not keep. */
 export function leaseLost(): ConnectError {
   return errorWithInfo(Code.Aborted, "this process could not show in time that it lives", {

@@ -54,6 +54,19 @@ export const statementTime = "(select clock_timestamp() as now) t";
 /** The next update time of row `o`: later than the one before, also where the clock was set back. */
 export const nextUpdateTime = "greatest(t.now, o.update_time + interval '1 microsecond')";
 
+/**
+ * The create time as an expression of the same order, which only the indexes by principal
+ * have. `prefix` is "o." for row `o`.
+ */
+export function creationKey(prefix: string): string {
+  return creationKeyOf(`${prefix}create_time`);
+}
+
+/** The value of `creationKey` for a row of this create time. */
+export function creationKeyOf(createTime: string): string {
+  return `(${createTime} - timestamptz 'epoch')`;
+}
+
 /** Whether somebody may still find row `o`. */
 export const isVisible = `(o.state <> 'gone' and o.delete_time is null
   and (o.expire_time is null or o.expire_time > (select clock_timestamp())))`;

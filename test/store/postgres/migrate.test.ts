@@ -1,11 +1,15 @@
 import assert from "node:assert/strict";
+import { Code } from "@connectrpc/connect";
 import { describe, it } from "vitest";
+import { createOperations } from "../../../src/server/index.js";
 import {
+  connectPostgres,
   createPostgresStore,
   migrate,
   migrationScript,
   migrations,
 } from "../../../src/store/postgres/index.js";
+import { migrationsTable } from "../../../src/store/postgres/migrations.js";
 import { anInsert } from "../../support/an-insert.js";
 import { createTestDatabase } from "../../support/postgres/test-database.js";
 
@@ -60,11 +64,84 @@ describe("migrate", () => {
     assert.equal(await other.get("operations/a"), undefined);
   });
 
-  it("leaves a schema alone that is ahead of this version", async () => {
-    const { pool } = await createTestDatabase();
+  it("leaves a newer schema as it is if its steps allow this program", async () => {
+    const { url, pool } = await createTestDatabase();
     await migrate(pool);
-    await pool.query("insert into longrunning.migrations (version, name) values (1000, 'later')");
+    await pool.query(
+      "insert into longrunning.migrations (version, name, oldest_version) values (1000, 'later', $1)",
+      [migrations().length],
+    );
     assert.deepEqual(await migrate(pool), []);
+    const parts = await connectPostgres({ connectionString: url });
+    await createOperations(parts).shutdown();
+  });
+
+  it("refuses a newer schema whose steps do not allow this program, without a change", async () => {
+    const { url, pool } = await createTestDatabase();
+    const { length } = migrations();
+    await migrate(pool);
+    await pool.query(
+      `insert into longrunning.migrations (version, name, oldest_version)
+      values (1000, 'later', $1), (1001, 'additive', 1)`,
+      [length + 1],
+    );
+    const refused = {
+      code: Code.FailedPrecondition,
+      rawMessage:
+        'the schema "longrunning" has version 1000, which this version of connect-longrunning ' +
+        `(version ${length}) cannot run on: install a newer one`,
+    };
+    await assert.rejects(migrate(pool), refused);
+    await assert.rejects(connectPostgres({ connectionString: url }), refused);
+    await assert.rejects(connectPostgres({ connectionString: url, migrate: false }), refused);
+    const { rows } = await pool.query(
+      "select from pg_namespace where nspname = 'longrunning_queue'",
+    );
+    assert.deepEqual(rows, []);
+  });
+
+  it("names the missing steps if `connectPostgres` may not migrate", async () => {
+    const { url, pool } = await createTestDatabase();
+    const opened = () => connectPostgres({ connectionString: url, migrate: false });
+    const { length } = migrations();
+    const help = (from: number) =>
+      `and this version of connect-longrunning needs version ${length}: ` +
+      `run "longrunning migrate --schema longrunning", or apply migrationScript({ from: ${from} })`;
+    await assert.rejects(opened(), {
+      code: Code.Internal,
+      rawMessage: `the schema "longrunning" is not migrated, ${help(0)}`,
+    });
+    // The schema of version 0.1.0's first commit has step 1 alone.
+    await pool.query(
+      migrationsTable("longrunning").replace(
+        "create table",
+        "create schema longrunning; create table",
+      ),
+    );
+    await pool.query("insert into longrunning.migrations (version, name) values (1, 'operations')");
+    await assert.rejects(opened(), {
+      code: Code.Internal,
+      rawMessage: `the schema "longrunning" has version 1, ${help(1)}`,
+    });
+  });
+
+  it("creates no index again that the operator made before", async () => {
+    const { pool } = await createTestDatabase();
+    const [first, second] = migrations();
+    assert.ok(first !== undefined && second !== undefined);
+    await pool.query(`create schema longrunning; ${migrationsTable("longrunning")};
+      ${first.sql} insert into longrunning.migrations (version, name) values (1, 'operations')`);
+    const indexes = second.sql.match(/create index [^;]*;/g) ?? [];
+    for (const index of indexes) await pool.query(index.replace("index", "index concurrently"));
+    const [{ relfilenode: before }] = (
+      await pool.query("select relfilenode from pg_class where relname = 'operations_by_principal'")
+    ).rows;
+    await migrate(pool);
+    const [{ relfilenode: after }] = (
+      await pool.query("select relfilenode from pg_class where relname = 'operations_by_principal'")
+    ).rows;
+    assert.equal(indexes.length, 3);
+    assert.equal(after, before);
   });
 
   it("works in a schema that is there, without the right to make one", async () => {

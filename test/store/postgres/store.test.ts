@@ -293,13 +293,14 @@ describe("createPostgresStore", () => {
       from generate_series(1, 12000) n`,
       [parent],
     );
-    const query = { parent, principal: "nobody", filter: undefined, limit: 10 };
+    const filter = { kind: "text", column: "method", operator: "=", value: "other" } as const;
+    const query = { parent, principal: undefined, filter, limit: 10 };
     const first = await store.list({ ...query, after: undefined });
     assert.deepEqual(first.records, []);
     assert.equal(first.next?.name, `${parent}/operations/010000`);
     const second = await store.list({ ...query, after: first.next });
     assert.deepEqual(second, { records: [], next: undefined });
-    const all = await store.list({ ...query, principal: undefined, after: first.next, limit: 1 });
+    const all = await store.list({ ...query, filter: undefined, after: first.next, limit: 1 });
     assert.equal(all.records[0]?.name, `${parent}/operations/010001`);
   });
 

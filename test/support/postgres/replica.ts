@@ -34,10 +34,18 @@ export interface Replica {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-const program = fileURLToPath(new URL("./replica-program.ts", import.meta.url));
+const ownProgram = fileURLToPath(new URL("./replica-program.ts", import.meta.url));
 
-/** Start a replica, and resolve when it listens. */
-export async function startReplica(databaseUrl: string, role: "worker" | "api"): Promise<Replica> {
+/**
+ * Starts a replica, and resolves when it listens.
+ *
+ * @param program The replica-program.ts of another version of this repository.
+ */
+export async function startReplica(
+  databaseUrl: string,
+  role: "worker" | "api",
+  program: string = ownProgram,
+): Promise<Replica> {
   const child = fork(program, [databaseUrl, role], {
     execArgv: ["--import", import.meta.resolve("tsx")],
   });
