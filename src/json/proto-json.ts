@@ -70,6 +70,20 @@ export function writeProtoJson(
   return plansOf(desc).write?.(json, options) ?? json;
 }
 
+/** Returns JSON text that keeps the sign of negative zeros, which JSON.stringify drops. */
+export function jsonTextOf(json: JsonValue, indent?: number): string {
+  // A mark that the text does not have.
+  let mark = "-0";
+  const plain = JSON.stringify(json);
+  while (plain.includes(mark)) mark += "-";
+  const marked = JSON.stringify(
+    json,
+    (_, value: JsonValue) => (Object.is(value, -0) ? mark : value),
+    indent,
+  );
+  return marked.replaceAll(`"${mark}"`, "-0");
+}
+
 /** Returns JSON that upstream reads as the specification says; the same value if nothing differs. */
 function readable(desc: DescMessage, json: ExactJson): JsonValue {
   return plansOf(desc).read(json);

@@ -1,9 +1,18 @@
-import { isMessage, type JsonValue, type Message, toBinary } from "@bufbuild/protobuf";
+import {
+  create,
+  type DescField,
+  isMessage,
+  type JsonValue,
+  type Message,
+  toBinary,
+  toJson,
+} from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
 import { isJsonObject, type MessageJson } from "../json/message-json.js";
+import { jsonTextOf } from "../json/proto-json.js";
 import { HttpBodySchema } from "../protos.js";
 import { invalidParameter, unwritableAnswer } from "./errors.js";
-import { assertSelectable, selectFields } from "./field-mask.js";
+import { assertSelectable, selectEntries, selectFields } from "./field-mask.js";
 import type { HttpBinding } from "./http-rules.js";
 import type { Presentation } from "./system-parameters.js";
 
@@ -52,30 +61,52 @@ export function answerBodyOf(
   if (wanted.format === "proto") {
     return { contentType: "application/x-protobuf", content: toBinary(desc, message) };
   }
-  return jsonBody(selected(written()), wanted);
-
-  function written(): JsonValue {
-    const options = { enumAsInteger: wanted.enumAsInteger };
-    try {
-      if (responseBody === undefined) return json.write(desc, message, options);
-      // A zero is an answer too.
-      const whole = json.write(desc, message, { ...options, alwaysEmitImplicit: true });
-      return (isJsonObject(whole) ? whole[responseBody.jsonName] : undefined) ?? null;
-    } catch (cause) {
-      throw unwritableAnswer(desc.typeName, cause);
-    }
+  let hasNegativeZero = false;
+  const options = {
+    enumAsInteger: wanted.enumAsInteger,
+    onNegativeZero: () => {
+      hasNegativeZero = true;
+    },
+  };
+  let written: JsonValue;
+  try {
+    written = json.write(desc, message, options);
+    if (responseBody !== undefined) written = memberOf(written, responseBody);
+  } catch (cause) {
+    throw unwritableAnswer(desc.typeName, cause);
   }
-  function selected(value: JsonValue): JsonValue {
-    return wanted.fields === undefined ? value : selectFields(value, wanted.fields.selection);
+  if (wanted.fields !== undefined) {
+    const { selection } = wanted.fields;
+    written =
+      responseBody?.fieldKind === "map" && isJsonObject(written)
+        ? selectEntries(written, selection, responseBody.message, json.typeOf)
+        : selectFields(written, selection, responseBody?.message ?? desc, json.typeOf);
   }
+  return jsonBody(written, wanted, hasNegativeZero);
 }
 
-/** Write JSON as it is asked for, so that it may also stand in a page or a script. */
+/** The value of one field in the JSON of its message. A zero, which that leaves out, is written. */
+function memberOf(json: JsonValue, field: DescField): JsonValue {
+  const value = isJsonObject(json) ? json[field.jsonName] : undefined;
+  if (value !== undefined) return value;
+  // A message without a value has zeros in its own fields only.
+  const zeros = toJson(field.parent, create(field.parent), { alwaysEmitImplicit: true });
+  return (isJsonObject(zeros) ? zeros[field.jsonName] : undefined) ?? null;
+}
+
+/**
+ * Writes JSON as the request asks for it, escaped for use in a page or a script.
+ *
+ * @param hasNegativeZero Whether there is a negative zero, whose sign JSON.stringify drops.
+ */
 export function jsonBody(
   json: JsonValue,
   { pretty, callback }: Pick<Presentation, "pretty" | "callback">,
+  hasNegativeZero = false,
 ): AnswerBody {
-  const plain = pretty ? `${JSON.stringify(json, null, 2)}\n` : JSON.stringify(json);
+  const indent = pretty ? 2 : undefined;
+  const written = hasNegativeZero ? jsonTextOf(json, indent) : JSON.stringify(json, null, indent);
+  const plain = pretty ? `${written}\n` : written;
   const text = plain.replace(/[<>&\u2028\u2029]/g, escaped);
   if (callback === undefined) {
     return { contentType: "application/json; charset=UTF-8", content: text };

@@ -45,6 +45,13 @@ export interface RestHandlerOptions extends HttpRuleOptions {
    * Default: "refuse".
    */
   unknown?: "refuse" | "ignore" | undefined;
+  /**
+   * Which query parameters are system parameters of Google's APIs, such as `alt`, `key`, `fields`
+   * and `callback`: "all" takes these names for them, "prefixed" takes `$alt`, `$key` and so on,
+   * and leaves the plain names to fields of the request. Default: "all", which Google's clients
+   * need.
+   */
+  systemParameters?: "all" | "prefixed" | undefined;
   /** Largest body of a request, compressed and not, in bytes; 413 above. Default: 4 MiB. */
   readMaxBytes?: number | undefined;
   /** Answers of fewer bytes are not compressed. Default: 1024. */
@@ -78,6 +85,7 @@ export function createRestHandler(
   const readMaxBytes = atLeastOne("readMaxBytes", options.readMaxBytes ?? 4 * 1024 * 1024);
   const compressMinBytes = inRange("compressMinBytes", options.compressMinBytes ?? 1024, 0);
   const compressions = options.acceptCompression ?? [gzip];
+  const systemParameters = options.systemParameters ?? "all";
   const limits = { readMaxBytes, compressions };
   const routes = restRoutesOf(handlers, options);
   const files = new Set(handlers.map(({ method }) => method.parent.file));
@@ -183,7 +191,7 @@ export function createRestHandler(
     let presentation = plainPresentation;
     let answered: Answer;
     try {
-      const split = splitQuery(parseQuery(url.query));
+      const split = splitQuery(parseQuery(url.query), systemParameters);
       const errorFormat = errorFormatOf(split);
       // The error format also holds for errors in the other system parameters.
       presentation = { ...presentation, errorFormat };

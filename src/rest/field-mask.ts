@@ -1,4 +1,5 @@
 import type { DescMessage, JsonObject, JsonValue } from "@bufbuild/protobuf";
+import { isAny } from "../json/fields-with-any.js";
 import { hasOwnJson, isJsonObject } from "../json/message-json.js";
 import { maxJsonDepth } from "../json/parse-json.js";
 import { invalidParameter } from "./errors.js";
@@ -102,24 +103,70 @@ export function assertSelectable(
   }
 }
 
-/** What a selection leaves of an answer; of a list, of each of its items. */
-export function selectFields(json: JsonValue, selection: FieldSelection): JsonValue {
+/**
+ * Returns the part of an answer that a selection asks for; of a list, of each of its items. Names
+ * are those of the .proto or of JSON, as far as the descriptors reach, which is into each Any of a
+ * known type.
+ *
+ * @param desc The type whose JSON this is; undefined for JSON without one, such as a Struct's.
+ * @param typeOf Returns the type that the JSON of an Any names.
+ */
+export function selectFields(
+  json: JsonValue,
+  selection: FieldSelection,
+  desc: DescMessage | undefined,
+  typeOf: (any: JsonObject) => DescMessage | undefined,
+): JsonValue {
   if (selection.members.size === 0) return json;
-  if (Array.isArray(json)) return json.map((item) => selectFields(item, selection));
+  if (Array.isArray(json)) {
+    return json.map((item) => selectFields(item, selection, desc, typeOf));
+  }
   if (!isJsonObject(json)) return json;
+  if (desc !== undefined && isAny(desc)) {
+    const held = typeOf(json);
+    return selectMembers(json, selection, held && !hasOwnJson(held) ? held : undefined, typeOf);
+  }
+  return selectMembers(json, selection, desc, typeOf);
+}
+
+function selectMembers(
+  json: JsonObject,
+  { members }: FieldSelection,
+  desc: DescMessage | undefined,
+  typeOf: (any: JsonObject) => DescMessage | undefined,
+): JsonObject {
   return Object.fromEntries(
     Object.entries(json).flatMap(([name, value]): [string, JsonValue][] => {
-      const below = selectionFor(selection, name);
-      return below === undefined ? [] : [[name, selectFields(value, below)]];
+      const field = desc?.fields.find(({ jsonName }) => jsonName === name);
+      const below =
+        members.get(name) ?? members.get(field?.name ?? snakeCase(name)) ?? members.get("*");
+      if (below === undefined) return [];
+      if (field?.fieldKind === "map" && isJsonObject(value)) {
+        // The names below a map are its keys.
+        return [[name, selectEntries(value, below, field.message, typeOf)]];
+      }
+      return [[name, selectFields(value, below, field?.message, typeOf)]];
     }),
-  ) satisfies JsonObject;
+  );
 }
 
-function selectionFor({ members }: FieldSelection, name: string): FieldSelection | undefined {
-  return members.get(name) ?? members.get(snakeCase(name)) ?? members.get("*");
+/** Returns the entries of a map that a selection asks for by their keys. */
+export function selectEntries(
+  json: JsonObject,
+  { members }: FieldSelection,
+  desc: DescMessage | undefined,
+  typeOf: (any: JsonObject) => DescMessage | undefined,
+): JsonObject {
+  if (members.size === 0) return json;
+  return Object.fromEntries(
+    Object.entries(json).flatMap(([key, value]): [string, JsonValue][] => {
+      const below = members.get(key) ?? members.get("*");
+      return below === undefined ? [] : [[key, selectFields(value, below, desc, typeOf)]];
+    }),
+  );
 }
 
-/** A selection may spell a name as the .proto does. */
+/** Converts a name of JSON whose type is not known to the name that a .proto most likely has. */
 function snakeCase(jsonName: string): string {
   return jsonName.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }

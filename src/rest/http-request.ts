@@ -2,6 +2,7 @@ import type { DescMessage, JsonObject, JsonValue, Message } from "@bufbuild/prot
 import { isMessage } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
 import { isJsonObject, type MessageJson } from "../json/message-json.js";
+import { jsonTextOf } from "../json/proto-json.js";
 import { HttpBodySchema, Operations } from "../protos.js";
 import { noMatchingPath, unsendableField } from "./errors.js";
 import { isLeaf } from "./field-path.js";
@@ -30,12 +31,16 @@ export function httpRequestOf(
   message: Message,
   json: MessageJson,
 ): HttpRequest {
-  const written = json.write(desc, message);
+  let textOf: TextOf = JSON.stringify;
+  const onNegativeZero = () => {
+    textOf = jsonTextOf;
+  };
+  const written = json.write(desc, message, { onNegativeZero });
   const whole = isJsonObject(written) ? written : {};
   for (const candidate of candidatesOf(bindings, whole)) {
     for (const binding of bindings) {
       const path = pathOf(binding, candidate, desc);
-      if (path !== undefined) return requestBy(binding, path, candidate, desc, message);
+      if (path !== undefined) return requestBy(binding, path, candidate, desc, message, textOf);
     }
   }
   const [first] = bindings;
@@ -64,10 +69,11 @@ function requestBy(
   whole: JsonObject,
   desc: DescMessage,
   message: Message,
+  textOf: TextOf,
 ): HttpRequest {
   const rest = withoutVariables(binding, whole);
   if (binding.body === "all") {
-    return { binding, target: path, body: rawBody(message) ?? jsonBody(rest) };
+    return { binding, target: path, body: rawBody(message) ?? jsonBody(rest, textOf) };
   }
   const { body: field } = binding;
   if (field === "none") return { binding, target: path + queryOf(desc, rest), body: undefined };
@@ -77,12 +83,14 @@ function requestBy(
   return {
     binding,
     target: path + queryOf(desc, others),
-    body: raw ?? (inBody === undefined ? undefined : jsonBody(inBody)),
+    body: raw ?? (inBody === undefined ? undefined : jsonBody(inBody, textOf)),
   };
 }
 
-function jsonBody(json: JsonValue) {
-  return { contentType: "application/json", content: JSON.stringify(json) };
+type TextOf = (json: JsonValue) => string;
+
+function jsonBody(json: JsonValue, textOf: TextOf) {
+  return { contentType: "application/json", content: textOf(json) };
 }
 
 function rawBody(message: Message) {
@@ -148,10 +156,15 @@ function fits(pattern: readonly TemplateSegment[], parts: readonly string[]): bo
 function textAt(whole: JsonObject, fields: BoundVariable["fields"], desc: DescMessage): string {
   let value: JsonValue | undefined = whole;
   for (const { jsonName } of fields) value = isJsonObject(value) ? value[jsonName] : undefined;
-  if (value !== undefined && value !== null) return String(value);
+  if (value !== undefined && value !== null) return wordOf(value);
   const [only] = fields;
   if (only === undefined || fields.length > 1 || only.fieldKind !== "scalar") return "";
   return String(reflect(desc).get(only));
+}
+
+/** The text of a value that is one word. */
+function wordOf(value: JsonValue): string {
+  return Object.is(value, -0) ? "-0" : String(value);
 }
 
 function withoutVariables({ variables }: HttpBinding, whole: JsonObject): JsonObject {
@@ -182,7 +195,7 @@ function parametersOf(desc: DescMessage, json: JsonObject, before: string): [str
     const name = before + jsonName;
     if (field !== undefined && isLeaf(field)) {
       const values = Array.isArray(value) ? value : [value];
-      return values.map((one) => [name, String(one)]);
+      return values.map((one) => [name, wordOf(one)]);
     }
     if (field?.fieldKind === "message" && isJsonObject(value) && field.message !== undefined) {
       if (field.message.typeName.startsWith("google.protobuf.")) {

@@ -38,7 +38,7 @@ export interface PathTemplate {
  *     Segment  = "*" | "**" | LITERAL | Variable
  *     Variable = "{" IDENT { "." IDENT } [ "=" Segments ] "}"
  *
- * `**` is last, but for a verb, and variables do not nest.
+ * `**` is last, apart from a verb, and variables do not nest. `/` alone is the root.
  *
  * @throws RangeError for anything else, naming the template and the place.
  */
@@ -88,7 +88,8 @@ export function parsePathTemplate(text: string): PathTemplate {
   };
 
   if (!skip("/")) throw fault('no "/"');
-  parseSegments(false);
+  // The template of the root is an addition to the grammar.
+  if (text !== "/") parseSegments(false);
   const verb = skip(":") ? take(literal, "verb") : undefined;
   if (at < text.length) throw fault("something that belongs to no segment");
   const bound = variables.map(({ fieldPath }) => fieldPath.join("."));

@@ -25,8 +25,9 @@ export interface RouteTable<T> {
   /**
    * Find the best route for a raw path, without its query. A literal is better than `*`, and
    * that is better than `**`, from left to right. A segment that is empty matches nothing, so
-   * neither does a path with a slash at its end. What follows the first `:` of the
-   * last segment is the verb.
+   * neither does a path with a slash at its end. The text behind the last `:` of the last segment
+   * is the verb if a template with that verb matches, under whatever method. Otherwise it belongs
+   * to the segment.
    *
    * Visits each node of the table once at most, and as a rule one per segment: no path
    * makes it take more than linear time.
@@ -61,34 +62,50 @@ export function createRouteTable<T>(): RouteTable<T> {
       byMethod.set(method, { target, template });
     },
     find(method, path) {
-      const split = splitPath(path);
-      if (split === undefined) return { kind: "none" };
-      const { segments, verb } = split;
-      const allowed = new Set<string>();
-      const pick = (targets: Targets<T>): T | undefined => {
-        const byMethod = targets.get(verb);
-        const picked = byMethod?.get(method) ?? byMethod?.get("*");
-        if (picked === undefined && byMethod !== undefined) {
-          for (const other of byMethod.keys()) allowed.add(other);
-        }
-        return picked?.target;
-      };
-      const search = (node: Node<T>, depth: number): T | undefined => {
-        const segment = segments[depth];
-        if (segment === undefined) return pick(node.here) ?? pick(node.rest);
-        const literal = node.literals.get(segment);
-        return (
-          (literal && search(literal, depth + 1)) ??
-          (node.one && search(node.one, depth + 1)) ??
-          pick(node.rest)
-        );
-      };
-      const target = search(root, 0);
-      if (target !== undefined) return { kind: "found", target, segments };
-      if (allowed.size > 0) return { kind: "otherMethod", allowed: [...allowed].sort() };
-      return { kind: "none" };
+      const segments = segmentsOf(path);
+      if (segments === undefined) return { kind: "none" };
+      const last = segments.at(-1) ?? "";
+      const colon = last.lastIndexOf(":");
+      if (colon >= 0) {
+        const before = [...segments.slice(0, -1), last.slice(0, colon)];
+        const found = findSegments(root, method, before, last.slice(colon + 1));
+        if (found.kind !== "none") return found;
+      }
+      return findSegments(root, method, segments, undefined);
     },
   };
+}
+
+function findSegments<T>(
+  root: Node<T>,
+  method: string,
+  segments: readonly string[],
+  verb: string | undefined,
+): RouteLookup<T> {
+  if (segments.includes("")) return { kind: "none" };
+  const allowed = new Set<string>();
+  const pick = (targets: Targets<T>): T | undefined => {
+    const byMethod = targets.get(verb);
+    const picked = byMethod?.get(method) ?? byMethod?.get("*");
+    if (picked === undefined && byMethod !== undefined) {
+      for (const other of byMethod.keys()) allowed.add(other);
+    }
+    return picked?.target;
+  };
+  const search = (node: Node<T>, depth: number): T | undefined => {
+    const segment = segments[depth];
+    if (segment === undefined) return pick(node.here) ?? pick(node.rest);
+    const literal = node.literals.get(segment);
+    return (
+      (literal && search(literal, depth + 1)) ??
+      (node.one && search(node.one, depth + 1)) ??
+      pick(node.rest)
+    );
+  };
+  const target = search(root, 0);
+  if (target !== undefined) return { kind: "found", target, segments };
+  if (allowed.size > 0) return { kind: "otherMethod", allowed: [...allowed].sort() };
+  return { kind: "none" };
 }
 
 function createNode<T>(): Node<T> {
@@ -110,12 +127,7 @@ function targetsOf<T>(root: Node<T>, { segments }: PathTemplate): Targets<T> {
   return node.here;
 }
 
-function splitPath(path: string): { segments: string[]; verb: string | undefined } | undefined {
+function segmentsOf(path: string): string[] | undefined {
   if (!path.startsWith("/")) return undefined;
-  const segments = path.slice(1).split("/");
-  const last = segments.pop() ?? "";
-  const colon = last.indexOf(":");
-  segments.push(colon < 0 ? last : last.slice(0, colon));
-  if (segments.includes("")) return undefined;
-  return { segments, verb: colon < 0 ? undefined : last.slice(colon + 1) };
+  return path === "/" ? [] : path.slice(1).split("/");
 }

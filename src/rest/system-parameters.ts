@@ -55,17 +55,28 @@ const systemNames: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Take the system parameters of Google's APIs out of a query, with a `$` before their names or
- * without. They are never a field of the request, also where it has one of that name.
+ * Which spellings of system parameters are recognized: "all", with a `$` before the name or
+ * without, or "prefixed", with a `$` only. The others are fields of the request.
  */
-export function splitQuery(parameters: readonly QueryParameter[]): SplitQuery {
+export type SystemParameterNames = "all" | "prefixed";
+
+/**
+ * Takes the system parameters of Google's APIs out of a query. They are never a field of the
+ * request, also if it has a field of that name.
+ */
+export function splitQuery(
+  parameters: readonly QueryParameter[],
+  recognized: SystemParameterNames,
+): SplitQuery {
   const system = new Map<string, string>();
   const others: QueryParameter[] = [];
   for (const parameter of parameters) {
     const [name, value] = parameter;
-    const bare = name.startsWith("$") ? name.slice(1) : name;
+    const isPrefixed = name.startsWith("$");
+    const bare = isPrefixed ? name.slice(1) : name;
     // Only the error format has no form without a dollar sign.
-    if (systemNames.has(bare) && name !== ".xgafv") system.set(bare, value);
+    const isRecognized = isPrefixed || (recognized === "all" && name !== ".xgafv");
+    if (isRecognized && systemNames.has(bare)) system.set(bare, value);
     else others.push(parameter);
   }
   return { system, others };

@@ -170,8 +170,82 @@ describe("createRestHandler", () => {
     assert.equal(unset.text, '"0"\n');
   });
 
+  it.each([
+    ["nested.i32=1&nested.nested.cI64=0", '{"i32":1,"nested":{"cI64":"0"}}'],
+    ["nested.i64s=0", '{"i64s":["0"]}'],
+    ["nested=", "{}"],
+    ["i32=1", "null"],
+  ])("answers %s with one field, without the zeros of what is in it: %s", async (query, text) => {
+    const answer = await server.send("GET", `/v1/kinds/nested?prettyPrint=0&${query}`);
+    assert.equal(answer.text, text);
+  });
+
+  it.each([
+    ["field_1", '{"field1":"a"}'],
+    ["field1", '{"field1":"a"}'],
+    ["with__two", '{"withTwo":"b"}'],
+    ["withTwo", '{"withTwo":"b"}'],
+    ["own_name", '{"itsOwn":"c"}'],
+    ["itsOwn", '{"itsOwn":"c"}'],
+    ["nested(field_1,nested/own_name)", '{"nested":{"nested":{"itsOwn":"e"},"field1":"d"}}'],
+    ["nested/*/own_name", '{"nested":{"nested":{"itsOwn":"e"},"field1":"d"}}'],
+    ["nesteds/field_1", '{"nesteds":[{"field1":"f"},{}]}'],
+    ["any/field_1", '{"any":{"field1":"g"}}'],
+    ["any(own_name,@type)", '{"any":{"@type":"type.googleapis.com/kinds.v1.Kinds","itsOwn":"h"}}'],
+    ["nested_by_text/a_b/field_1", '{"nestedByText":{"a_b":{"field1":"i"}}}'],
+    ["nestedByText/*/own_name", '{"nestedByText":{"a_b":{"itsOwn":"j"},"aB":{}}}'],
+    ["nestedByText/aB", '{"nestedByText":{"aB":{}}}'],
+    ["struct/a_b", '{"struct":{"a_b":1}}'],
+  ])("server 88: selects fields=%s by either name", async (fields, expected) => {
+    const body = JSON.stringify({
+      field1: "a",
+      withTwo: "b",
+      itsOwn: "c",
+      nested: { field1: "d", nested: { itsOwn: "e" } },
+      nesteds: [{ field1: "f", i32: 1 }, {}],
+      any: { "@type": "type.googleapis.com/kinds.v1.Kinds", field1: "g", itsOwn: "h" },
+      nestedByText: { a_b: { field1: "i", itsOwn: "j" }, aB: {} },
+      struct: { a_b: 1, c: 2 },
+    });
+    for (const parameter of ["fields", "$fields"]) {
+      const query = `prettyPrint=0&${parameter}=${encodeURIComponent(fields)}`;
+      const answer = await server.send("PUT", `/v1/kinds?${query}`, { body });
+      assert.equal(answer.text, expected);
+    }
+  });
+
+  it("writes floats with the fewest digits, and zeros with their sign", async () => {
+    const body = '{"flt":0.1,"dbl":-0,"flts":[-0,3.4028235e38],"value":{"-0":-0},"text":"-0"}';
+    const compact = await server.send("PUT", "/v1/kinds?prettyPrint=0", { body });
+    assert.equal(
+      compact.text,
+      '{"flt":0.1,"dbl":-0,"text":"-0","value":{"-0":-0},"flts":[-0,3.4028235e+38]}',
+    );
+    const pretty = await server.send("PUT", "/v1/kinds", { body: '{"dbl":-0}' });
+    assert.equal(pretty.text, '{\n  "dbl": -0\n}\n');
+  });
+
   it("reports no internal error for anything that these requests sent", () => {
     assert.deepEqual(server.internalErrors, []);
+  });
+});
+
+describe("createRestHandler with prefixed system parameters", () => {
+  it("leaves the plain names to fields, and takes those with a dollar sign", async () => {
+    const { server, requests } = await startKindsServer({ systemParameters: "prefixed" });
+    const query = "key=k&fields=f&alt=a&callback=c&$alt=json&$fields=key,alt&%24prettyPrint=0";
+    const answer = await server.send("GET", `/v1/kinds?${query}`);
+    assert.equal(answer.text, '{"key":"k","alt":"a"}');
+    const [request] = requests;
+    assert.deepEqual(request && toJson(KindsSchema, request), {
+      key: "k",
+      fields: "f",
+      alt: "a",
+      callback: "c",
+    });
+    assert.equal((await server.send("GET", "/v1/kinds?prettyPrint=0")).status, 400);
+    assert.equal((await server.send("GET", "/v1/kinds?$alt=xml")).status, 400);
+    await server.close();
   });
 });
 

@@ -39,6 +39,15 @@ describe("parsePathTemplate", () => {
     assert.deepEqual(variable, { fieldPath: ["name"], start: 1, end: undefined, isSingle: false });
   });
 
+  it("reads the template of the root", () => {
+    assert.deepEqual(parsePathTemplate("/"), {
+      text: "/",
+      segments: [],
+      variables: [],
+      verb: undefined,
+    });
+  });
+
   it("reads nested field paths and several variables", () => {
     const { variables } = parsePathTemplate("/v1/{book.shelf=shelves/*}/{book.name}");
     assert.deepEqual(
@@ -53,7 +62,8 @@ describe("parsePathTemplate", () => {
   it.each([
     ["", 'no "/" at position 0'],
     ["v1/x", 'no "/" at position 0'],
-    ["/", "no segment at position 1"],
+    ["//", "no segment at position 1"],
+    ["/:go", "no segment at position 1"],
     ["/v1//x", "no segment at position 4"],
     ["/v1/", "no segment at position 4"],
     ["/v1/**/x", "a segment after ** at position 7"],

@@ -46,16 +46,34 @@ describe("createRouteTable", () => {
     ["/v1/operations%2Fa", undefined],
     ["/v1/%6Fperations", undefined],
     ["/V1/operations", undefined],
-    ["/v1/operations/a:nope", undefined],
-    ["/v1/operations/a:", undefined],
-    ["/v1/operations/a:b:stat", undefined],
-    ["/v1/operations/a/b:stat", undefined],
+    // A ":" is text unless a template of this path has such a verb.
+    ["/v1/operations/a:nope", "/v1/{name=operations/**}"],
+    ["/v1/operations/a:", "/v1/{name=operations/**}"],
+    ["/v1/operations/:nope", "/v1/{name=operations/**}"],
+    ["/v1/operations/a:b:stat", "/v1/{name=operations/*}:stat"],
+    ["/v1/operations/a/b:stat", "/v1/{name=operations/**}"],
+    ["/v1/operations/a:stat:b", "/v1/{name=operations/**}"],
+    // Another HTTP method has the verb.
+    ["/v1/operations/a:cancel", undefined],
     ["/v1", undefined],
     ["/", undefined],
     ["", undefined],
     ["*", undefined],
   ])("leads GET %s to %s", (path, expected) => {
     assert.equal(targetOf(operations, path), expected);
+  });
+
+  it("names the methods of a path whose verb is under another one", () => {
+    assert.deepEqual(operations.find("GET", "/v1/operations/a:cancel"), {
+      kind: "otherMethod",
+      allowed: ["POST"],
+    });
+  });
+
+  it("finds the root", () => {
+    assert.equal(targetOf(tableOf("/", "/a"), "/"), "/");
+    assert.equal(targetOf(tableOf("/", "/a"), "//"), undefined);
+    assert.equal(targetOf(tableOf("/a"), "/"), undefined);
   });
 
   it("server 87: does not take a verb into the name that ** stands for", () => {
@@ -149,10 +167,19 @@ const aPath = fc
 
 /** All templates that match, tried one after another; the best by comparing them segment by segment. */
 function naiveMatch(templates: readonly PathTemplate[], path: string): PathTemplate | undefined {
-  const [, head = "", last = ""] = /^\/(.*\/)?([^/]*)$/s.exec(path) ?? [];
-  const [name = "", ...verbs] = last.split(":");
-  const verb = last.includes(":") ? verbs.join(":") : undefined;
-  const segments = `${head}${name}`.split("/");
+  const segments = path === "/" ? [] : path.slice(1).split("/");
+  const [, name = "", verb] = /^(.*):([^:]*)$/s.exec(segments.at(-1) ?? "") ?? [];
+  return (
+    (verb && best(templates, [...segments.slice(0, -1), name], verb)) ||
+    best(templates, segments, undefined)
+  );
+}
+
+function best(
+  templates: readonly PathTemplate[],
+  segments: readonly string[],
+  verb: string | undefined,
+): PathTemplate | undefined {
   const rank = { literal: "0", one: "1", rest: "2" };
   const matching = templates.filter(
     (template) => template.verb === verb && matches(template, segments),
