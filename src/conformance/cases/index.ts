@@ -1,0 +1,48 @@
+import type { ConformanceCase } from "../case.js";
+import { authCases } from "./auth.js";
+import { cancelCases } from "./cancel.js";
+import { deleteCases } from "./delete.js";
+import { durCases } from "./dur.js";
+import { errCases } from "./err.js";
+import { getCases } from "./get.js";
+import { invCases } from "./inv.js";
+import { listCases } from "./list.js";
+import { mixCases } from "./mix.js";
+import { restCases } from "./rest.js";
+import { ridCases, validateCases } from "./rid.js";
+import { startCases } from "./start.js";
+import { metaCases, statusCases } from "./status.js";
+import { waitCases } from "./wait.js";
+import { wireCases } from "./wire.js";
+
+/** Cases that can break a server, which therefore run after the others. */
+const last = ["status.opaque", "list.huge", "get.long"];
+
+const ordered: readonly ConformanceCase[] = [
+  ...startCases,
+  ...getCases,
+  ...listCases,
+  ...cancelCases,
+  ...deleteCases,
+  ...waitCases,
+  ...statusCases,
+  ...metaCases,
+  ...ridCases,
+  ...validateCases,
+  ...errCases,
+  ...authCases,
+  ...restCases,
+  ...wireCases,
+  ...mixCases,
+];
+
+/**
+ * All cases in the order in which they run: by group, then the cases that can break a server, the
+ * restarts, and the invariants, which judge the answers of all other cases.
+ */
+export const allCases: readonly ConformanceCase[] = [
+  ...ordered.filter(({ id }) => !last.includes(id)),
+  ...ordered.filter(({ id }) => last.includes(id)),
+  ...durCases,
+  ...invCases,
+];
