@@ -4,7 +4,6 @@ import {
   type MessageInitShape,
   type MessageShape,
 } from "@bufbuild/protobuf";
-import type { HandlerContext } from "@connectrpc/connect";
 import { systemClock } from "../internal/clock.js";
 import { atLeastOne } from "../internal/option-bounds.js";
 import { settlesWithin } from "../internal/settles-within.js";
@@ -16,6 +15,7 @@ import { createMemoryStore } from "../store/memory/memory-store.js";
 import type { OperationRecord } from "../store/operation-store.js";
 import { createAuthorizer } from "./authorize.js";
 import { inBothForms } from "./both-forms.js";
+import { endsWithCall } from "./ends-with-call.js";
 import { draining, recovering } from "./errors.js";
 import { logToConsole, type OperationsEvent } from "./events.js";
 import { createExternalOperations } from "./external-operations.js";
@@ -27,7 +27,7 @@ import { createShowRecord, operationMessage, type ShownOperation } from "./opera
 import { createOperationWaiters } from "./operation-waiters.js";
 import { operationForms } from "./operation-wire.js";
 import type { OperationsOptions, OperationsServer } from "./operations-server.js";
-import { createOperationsService } from "./operations-service.js";
+import { type BoundByCall, createOperationsService } from "./operations-service.js";
 import { createPageTokens } from "./page-token.js";
 import { recoverOperations } from "./recover-operations.js";
 import { stringFieldOf } from "./request-fields.js";
@@ -163,6 +163,8 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
     }
   };
 
+  // A store in this process answers at once or blocks the process, and spares its calls the signal.
+  const boundByCall: BoundByCall = dispatcher.isDurable ? endsWithCall : (answer) => answer;
   const service = createOperationsService({
     store,
     authorize,
@@ -173,6 +175,7 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
     showRecord,
     maxWaitMs,
     knownMethods,
+    boundByCall,
     log,
   });
   return {
@@ -192,7 +195,7 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
       dispatcher.serve(name, (delivery) => runLoop.run(runnable, delivery), { maxConcurrent });
       return inBothForms(
         name,
-        async (request: MessageShape<typeof method.method.input>, context: HandlerContext) => {
+        boundByCall(async (request: MessageShape<typeof method.method.input>, context) => {
           if (stopping !== undefined) throw draining();
           const parent =
             methodOptions.parent?.(request) ??
@@ -224,7 +227,7 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
             };
           }
           return start(method, request, init);
-        },
+        }),
         operationForms,
         log,
       );

@@ -14,6 +14,7 @@ import {
 import type { OperationRecord, OperationStore } from "../store/operation-store.js";
 import { type Authorizer, type Caller, isVisibleTo, type OperationsAction } from "./authorize.js";
 import { type AnswerForms, inBothForms } from "./both-forms.js";
+import type { endsWithCall } from "./ends-with-call.js";
 import {
   cancelledByRequest,
   invalidField,
@@ -41,7 +42,12 @@ export interface OperationsServiceParts extends WaitOperationParts {
   policies: MethodPolicies;
   /** Whose metadata and response types filters can look into. */
   knownMethods: KnownMethods;
+  /** Bounds how long a caller waits for a store that other processes share. */
+  boundByCall: BoundByCall;
 }
+
+/** Makes a function of a call end with the call; see `endsWithCall`. */
+export type BoundByCall = typeof endsWithCall;
 
 /** One page as it is answered. */
 interface ShownPage {
@@ -69,7 +75,7 @@ const maxPageSize = 1000;
 export function createOperationsService(
   parts: OperationsServiceParts,
 ): ServiceImpl<typeof Operations> {
-  const { store, writeAndPublish, pageTokens, policies, showRecord, log } = parts;
+  const { store, writeAndPublish, pageTokens, policies, showRecord, boundByCall, log } = parts;
 
   /** Authorise, then validate: the order that shows nobody what exists (AIP-211). */
   const admit = async (action: OperationsAction, name: string, context: HandlerContext) => {
@@ -126,8 +132,8 @@ export function createOperationsService(
   };
 
   return {
-    getOperation: inBothForms("GetOperation", getOperation, operationForms, log),
-    listOperations: inBothForms("ListOperations", listOperations, pageForms, log),
+    getOperation: inBothForms("GetOperation", boundByCall(getOperation), operationForms, log),
+    listOperations: inBothForms("ListOperations", boundByCall(listOperations), pageForms, log),
     waitOperation: createWaitOperation(parts, async (name, context) => {
       const caller = await admit("wait", name, context);
       // Spares the look where every operation exists for the caller.
@@ -136,7 +142,7 @@ export function createOperationsService(
 
     deleteOperation: guarded(
       "DeleteOperation",
-      async ({ name }: DeleteOperationRequest, context: HandlerContext) => {
+      boundByCall(async ({ name }: DeleteOperationRequest, context) => {
         const found = await find(name, await admit("delete", name, context));
         const onlyDone = policies.of(found.method).deleteRunning === "refuse";
         const record = await writeAndPublish(
@@ -147,13 +153,13 @@ export function createOperationsService(
         if (record === undefined) throw operationNotFound(name);
         if (record.deleteTimeMicros === undefined) throw operationNotDone(name);
         return create(EmptySchema);
-      },
+      }),
       log,
     ),
 
     cancelOperation: guarded(
       "CancelOperation",
-      async ({ name }: CancelOperationRequest, context: HandlerContext) => {
+      boundByCall(async ({ name }: CancelOperationRequest, context) => {
         const caller = await admit("cancel", name, context);
         policies.assertCancellation();
         const found = await find(name, caller);
@@ -168,7 +174,7 @@ export function createOperationsService(
         );
         if (record === undefined) throw operationNotFound(name);
         return create(EmptySchema);
-      },
+      }),
       log,
     ),
   };

@@ -2,15 +2,20 @@ import assert from "node:assert/strict";
 import { Code, ConnectError } from "@connectrpc/connect";
 import pg from "pg";
 import { describe, it, onTestFinished } from "vitest";
+import { Operations } from "../../../src/protos.js";
+import { createOperations } from "../../../src/server/index.js";
 import {
   connectPostgres,
   createPgBossDispatcher,
   createPostgresStore,
   migrate,
 } from "../../../src/store/postgres/index.js";
+import { PrintService } from "../../gen/printing/v1/printing_pb.js";
 import { anInsert } from "../../support/an-insert.js";
 import { startSeveringProxy } from "../../support/postgres/severing-proxy.js";
 import { createTestDatabase } from "../../support/postgres/test-database.js";
+import { Print } from "../../support/print-server.js";
+import { startServer } from "../../support/servers.js";
 
 /** A migrated database behind a proxy that ends every new connection as soon as it is ready. */
 async function aSeveredDatabase() {
@@ -65,5 +70,47 @@ describe("a PostgreSQL connection that ends with the message that it is ready", 
     const connectionString = await aSeveredDatabase();
     await assertUnavailable(connectPostgres({ connectionString }));
     await assertUnavailable(connectPostgres({ connectionString, migrate: false }));
+  });
+});
+
+describe("a PostgreSQL table that another session has locked", () => {
+  it("holds no call beyond its deadline", async () => {
+    const { url, pool } = await createTestDatabase();
+    const operations = createOperations(await connectPostgres({ connectionString: url }));
+    const server = await startServer({
+      routes: (router) => {
+        router.service(PrintService, { print: operations.handle(Print, () => ({ pages: 1 })) });
+        router.service(Operations, operations.service);
+      },
+    });
+    const { name } = await operations.start(Print, {});
+    const client = await pool.connect();
+    await client.query("begin; lock table longrunning.operations in access exclusive mode");
+    const timeoutMs = 300;
+    // `fetch` has no deadline of its own: it is the server that answers.
+    const post = async (path: string, body: object) => {
+      const response = await fetch(`http://127.0.0.1:${server.port}/${path}`, {
+        method: "POST",
+        headers: { "content-type": "application/json", "connect-timeout-ms": String(timeoutMs) },
+        body: JSON.stringify(body),
+      });
+      const answer: unknown = await response.json();
+      assert.ok(typeof answer === "object" && answer !== null && "code" in answer);
+      return answer.code;
+    };
+    const calls = ["Get", "Cancel", "Delete", "Wait"].map((verb) =>
+      post(`google.longrunning.Operations/${verb}Operation`, { name }),
+    );
+    calls.push(post("google.longrunning.Operations/ListOperations", {}));
+    calls.push(post("printing.v1.PrintService/Print", {}));
+    const codes = await Promise.all(calls);
+    await client.query("rollback");
+    client.release();
+    assert.deepEqual(
+      codes,
+      calls.map(() => "deadline_exceeded"),
+    );
+    await server.close();
+    await operations.shutdown();
   });
 });
