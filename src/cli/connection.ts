@@ -4,10 +4,11 @@ import type { Registry } from "@bufbuild/protobuf";
 import type { Interceptor, Transport } from "@connectrpc/connect";
 import {
   createConnectTransport,
-  createGrpcTransport,
   createGrpcWebTransport,
   Http2SessionManager,
 } from "@connectrpc/connect-node";
+import { withPingDefaults } from "../node/client-sessions.js";
+import { createGrpcTransport } from "../node/grpc-transport.js";
 import { parseListName, parseOperationName } from "../operation/name.js";
 import { createRestTransport, operationsHttpRules } from "../rest/index.js";
 import { tlsForPlaintext } from "./errors.js";
@@ -64,7 +65,7 @@ export async function openConnection(
   const baseUrl = server.href.replace(/\/+$/, "");
   const interceptors = [withHeader(options.header)];
   if (protocol === "grpc") {
-    const sessionManager = new Http2SessionManager(baseUrl, {}, trust);
+    const sessionManager = new Http2SessionManager(baseUrl, withPingDefaults({}), trust);
     return {
       transport: createGrpcTransport({ baseUrl, interceptors, sessionManager }),
       close: () => sessionManager.abort(),

@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http2";
+import type { Http2Session, IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http2";
 import {
   create,
   type DescMessage,
@@ -20,28 +20,38 @@ import {
 } from "@connectrpc/connect-node";
 import { sharedAccessor } from "../direct/shared-accessor.js";
 import { asMessage, createClientFormat } from "./client-format.js";
+import { verifySession, withPingDefaults } from "./client-sessions.js";
 import { addToNodeHeaders, webHeaders } from "./node-headers.js";
 import { callUnary } from "./unary-call.js";
 
 /**
- * A gRPC transport over HTTP/2 that takes the options of Connect's own, and shows callers and
- * interceptors the same. Unary calls are read straight from the events of their streams, which
- * takes a fraction of the time; streaming calls are Connect's. docs/reference/fast-path.md lists what
- * differs.
+ * Creates a gRPC transport over HTTP/2 with the options of Connect's own. Callers and interceptors
+ * see no difference, except in the cases that docs/reference/fast-path.md lists. Unary calls are read
+ * from the events of their streams, which takes a fraction of the time. Connect's transport makes the
+ * streaming calls.
  *
- * All calls share one connection, which is opened for the first of them and anew when it is
- * lost. A call whose connection cannot be had, or is lost before the answer is whole, fails with
- * `Code.Unavailable`.
+ * All calls share one connection. The first call opens it, and the next call after its loss opens
+ * another. If the connection fails before the response is complete, the call fails with UNAVAILABLE.
  *
- * @throws ConnectError for options out of Connect's bounds; TypeError for a `baseUrl` that is no
- *   URL.
+ * The connection is verified by pings, so that a call does not hang on a connection that has died in
+ * silence: `pingIntervalMs` (default: 30,000) without a byte from the server while a call is open or
+ * before the next call, and after each call that exceeded its deadline. A connection that does not
+ * respond within `pingTimeoutMs` (default: 5000) is closed. A `sessionManager` has its own defaults.
+ *
+ * @throws ConnectError if an option is out of Connect's bounds.
+ * @throws TypeError if `baseUrl` is not a URL.
+ * @example
+ * const transport = createGrpcTransport({ baseUrl: "http://localhost:8080" });
+ * const operations = createOperationsClient(transport);
  */
-export function createGrpcTransport(options: GrpcTransportOptions): Transport {
+export function createGrpcTransport(given: GrpcTransportOptions): Transport {
+  const options = withPingDefaults(given);
   const { baseUrl, defaultTimeoutMs, interceptors = [] } = options;
   const sessions =
     options.sessionManager ?? new Http2SessionManager(baseUrl, options, options.nodeOptions);
   const streaming = createConnectGrpcTransport({ ...options, sessionManager: sessions });
   const format = createClientFormat(options);
+  const exceededDeadline = (session: Http2Session) => verifySession(session, options.pingTimeoutMs);
 
   return {
     async unary(method, signal, timeoutMs, header, message, contextValues) {
@@ -56,6 +66,7 @@ export function createGrpcTransport(options: GrpcTransportOptions): Transport {
         callUnary({
           sessions,
           format,
+          exceededDeadline,
           method: known,
           path: pathOf(url, sessions.authority),
           headers,

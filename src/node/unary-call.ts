@@ -16,6 +16,7 @@ import type { GrpcTransportOptions } from "@connectrpc/connect-node";
 import { timedOut } from "../direct/timed-out.js";
 import { longestMs } from "../internal/option-bounds.js";
 import type { ClientFormat, ClientMethod } from "./client-format.js";
+import { guardSession } from "./client-sessions.js";
 import { createEnvelopeReader, type Envelope, encodeEnvelope } from "./envelope.js";
 import { connectionLost, notConnected } from "./errors.js";
 import { webHeaders } from "./node-headers.js";
@@ -41,6 +42,8 @@ export interface UnaryCall {
   readonly signal: AbortSignal | undefined;
   /** Default: no limit. */
   readonly timeoutMs: number | undefined;
+  /** Called with the session of a call that exceeded its deadline or its caller's. */
+  readonly exceededDeadline: (session: Http2Session) => void;
 }
 
 export interface UnaryAnswer {
@@ -107,7 +110,7 @@ class LeanUnaryCall {
         return;
       }
       // A longer one would fire at once.
-      this.#timer = setTimeout(() => this.#fail(timedOut()), Math.min(timeoutMs, longestMs));
+      this.#timer = setTimeout(() => this.#giveUp(timedOut()), Math.min(timeoutMs, longestMs));
     }
     signal?.addEventListener("abort", this.#onAbort);
     let request: Buffer;
@@ -133,6 +136,7 @@ class LeanUnaryCall {
     }
     this.#stream = stream;
     this.#session = stream.session;
+    if (stream.session !== undefined) guardSession(stream.session);
     stream.on("response", onResponse);
     stream.on("data", onData);
     stream.on("trailers", onTrailers);
@@ -198,8 +202,9 @@ class LeanUnaryCall {
   }
 
   receivedAll({ rstCode }: ClientHttp2Stream): void {
-    // Node ends the stream of a call that was reset as well; its close says by what.
-    if (this.#trailers !== undefined || rstCode === constants.NGHTTP2_NO_ERROR) this.#complete();
+    // Node also ends the streams that were reset, or whose session was destroyed. "close" follows.
+    const isWhole = rstCode === constants.NGHTTP2_NO_ERROR && this.#session?.destroyed === false;
+    if (this.#trailers !== undefined || isWhole) this.#complete();
   }
 
   #complete(): void {
@@ -258,8 +263,17 @@ class LeanUnaryCall {
   }
 
   readonly #onAbort = (): void => {
-    this.#fail(ConnectError.from(this.#call.signal?.reason, Code.Canceled));
+    this.#giveUp(ConnectError.from(this.#call.signal?.reason, Code.Canceled));
   };
+
+  /** Fails the call by its own deadline, or by its signal, which may have a deadline as the reason. */
+  #giveUp(error: ConnectError): void {
+    const session = this.#session;
+    if (session !== undefined && error.code === Code.DeadlineExceeded) {
+      this.#call.exceededDeadline(session);
+    }
+    this.#fail(error);
+  }
 
   #fail(error: unknown): void {
     if (this.#isOver) return;
