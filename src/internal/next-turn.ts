@@ -1,7 +1,10 @@
+import { turnEnd } from "./turn-end.js";
+
 /**
- * Let the event loop turn: everything that can happen now in this process does so
- * before this resolves, also I/O, which promises alone do not let in.
+ * Yields to the event loop: resolves after everything that can happen now in this process has
+ * happened, including I/O and callbacks of `setImmediate`, which promises alone do not let in.
  */
-export function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
+export async function nextTurn(): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  await turnEnd();
 }

@@ -8,37 +8,29 @@ import type { Signals } from "../store/signals.js";
 import { attemptLost, cancelledByRequest } from "./errors.js";
 
 /**
- * Why the work of an attempt should stop: somebody asked for its cancellation, the
- * server shuts down, or the operation is no longer its own, because another attempt may
- * have it by now or it has ended.
+ * Why the work of an attempt should stop. `cancel`: a client asked for it. `drain`: the server
+ * shuts down. `loss`: another attempt may have the operation, or the operation has ended.
  */
 export type StopCause = "cancel" | "drain" | "loss";
 
 /** The signal of one attempt, and why it aborted. */
 export interface AttemptSignal {
   readonly signal: AbortSignal;
-  /** Stop the work; `reason` is what its signal shows. Only the first reason shows. */
+  /** Aborts the signal with `reason`. Only the first reason counts. */
   stop(cause: StopCause, reason: ConnectError): void;
-  /**
-   * Look at the record of this attempt, from its claim on: it may carry the request to
-   * cancel.
-   */
-  see(record: OperationRecord): void;
+  /** Takes a new state of this attempt's record, which may contain the request to cancel. */
+  onRecord(record: OperationRecord): void;
   /** Whether the work was asked to stop for this cause. */
   stoppedBy(cause: StopCause): boolean;
-  /**
-   * From now on an end of the operation with a response is this attempt's own, and no reason
-   * to stop.
-   */
+  /** From now on the operation's response is this attempt's own, and no reason to stop. */
   expectEnd(): void;
-  /** Listen no more. Calling it again does nothing. */
+  /** Ends the subscription. Calling it again does nothing. */
   close(): void;
 }
 
 /**
- * A signal that aborts as soon as a cancellation of the operation is asked for,
- * in whichever process. It listens from when this resolves, so a record that is
- * read afterwards shows every earlier request.
+ * Creates a signal that aborts as soon as any process gets a request to cancel the operation. It is
+ * subscribed when this resolves, so a record that is read afterwards contains every earlier request.
  */
 export async function createAttemptSignal(
   name: string,
@@ -46,9 +38,9 @@ export async function createAttemptSignal(
   signals: Signals,
   clock: Clock,
 ): Promise<AttemptSignal> {
-  /** Made when the work asks for the signal: most that is done at once never does. */
+  /** Created when the work reads the signal. Short work usually does not. */
   let controller: AbortController | undefined;
-  /** What the signal shows; undefined until the work is to stop. */
+  /** The reason of the signal; undefined until the work should stop. */
   let stopReason: ConnectError | undefined;
   const causes = new Set<StopCause>();
   let claim: OperationRecord | undefined;
@@ -62,37 +54,37 @@ export async function createAttemptSignal(
     controller?.abort(stopReason);
   };
   const cancel = () => stop("cancel", cancelledByRequest());
-  const see = (record: OperationRecord) => {
+  const onRecord = (record: OperationRecord) => {
     claim = record;
     if (record.cancelRequestTimeMicros !== undefined) cancel();
   };
-  const look = async () => {
+  const readRecord = async () => {
     if (claim === undefined) return;
     const { attempt } = claim;
-    // A store that cannot be reached says nothing; the next look may.
+    // If the store fails, the next read may succeed.
     const found = await store.look(claim).then(
       (record) => ({ record }),
       () => undefined,
     );
     if (closed || found === undefined) return;
     if (found.record !== undefined) {
-      see(found.record);
+      onRecord(found.record);
       return;
     }
     const end = await endOf(store, name);
-    // The end that is expected is a response. It may not have come to be: its transaction failed.
+    // The expected end is a response. If there is none, its transaction failed.
     if (isEndExpected && end === undefined) return;
     if (!closed) stop("loss", end ?? attemptLost(name, attempt));
   };
   const pollLater = () => {
     if (signals.pollIntervalMs === undefined || closed || stopReason !== undefined) return;
-    unschedule = clock.schedule(signals.pollIntervalMs, () => void look().then(pollLater));
+    unschedule = clock.schedule(signals.pollIntervalMs, () => void readRecord().then(pollLater));
   };
 
   const unsubscribe = await signals.subscribe(name, (kind) => {
     if (kind === "cancel-requested") cancel();
-    // An end that this attempt did not write: by a deadline, a pre-emption, another attempt.
-    else if (kind === "missed" || kind === "done") void look();
+    // Another writer may have ended it: a deadline, a pre-emption, another attempt.
+    else if (kind === "missed" || kind === "done") void readRecord();
   });
   pollLater();
 
@@ -105,7 +97,7 @@ export async function createAttemptSignal(
       return controller.signal;
     },
     stop,
-    see,
+    onRecord,
     stoppedBy: (cause) => causes.has(cause),
     expectEnd() {
       isEndExpected = true;
@@ -119,7 +111,7 @@ export async function createAttemptSignal(
   };
 }
 
-/** The error that an operation ended with meanwhile; undefined where that cannot be seen. */
+/** Returns the error of an operation that has ended; undefined if it has none or cannot be read. */
 async function endOf(store: OperationStore, name: string): Promise<ConnectError | undefined> {
   const record = await store.get(name).catch(() => undefined);
   if (record?.result?.kind !== "error") return undefined;

@@ -1,83 +1,90 @@
+import type { Message } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
 import { parseOperationName } from "../operation/name.js";
 import type { OperationRecord, OperationStore } from "../store/operation-store.js";
 import { permissionDenied } from "./errors.js";
 
-/** What a caller wants: to start an operation, or one of the five methods. */
+/** The action that a call needs permission for: starting an operation, or one of the five methods. */
 export type OperationsAction = "start" | "get" | "list" | "wait" | "cancel" | "delete";
 
-/** What of a stored operation a decision may hang on. */
+/** The properties of a stored operation that a decision can depend on. */
 export interface AuthorizedOperation {
   /** The method that started it, `package.Service/Method`. */
   readonly method: string;
-  /** Who started it; empty where nobody was named. */
+  /** The principal that started it. Empty if it was started without one. */
   readonly principal: string;
 }
 
-/** One call that asks for permission. */
+/** One call that needs permission. */
 export interface OperationsCall {
   readonly action: OperationsAction;
   /**
-   * As the caller sent it, which may be no name at all: the operation's name; for
-   * `list` and `start` the parent, empty where there is none.
+   * The operation's name; for `list` and `start` the parent, empty if there is none. It is the
+   * text that the caller sent, not validated.
+   *
+   * For `start` it is the request's string field `parent`, empty if it has none. If the method's
+   * options `parent` or `name` choose another parent, `authorize` is called again with that one.
    */
   readonly name: string;
-  /** For `start` the method that is called, `package.Service/Method`; else undefined. */
+  /** For `start` the called method, `package.Service/Method`; otherwise undefined. */
   readonly method: string | undefined;
+  /** For `start` the request, not validated; otherwise undefined. */
+  readonly request: Message | undefined;
   /** The caller's headers, context values and signal. */
   readonly context: HandlerContext;
   /**
-   * Look the operation up, for a decision that hangs on it. Undefined for one that does
-   * not exist, and for `start` and `list`: decide then as for one of somebody else,
-   * so that the answer does not show whether it exists (AIP-211).
+   * Reads the operation from the store, for a decision that depends on it. Resolves with undefined
+   * if it does not exist, and for `start` and `list`. Decide about a missing operation as about
+   * another caller's, so that the response does not reveal whether it exists (AIP-211).
    */
   operation(): Promise<AuthorizedOperation | undefined>;
 }
 
-/** What `authorize` decides. */
+/** The decision of `authorize`. */
 export type Authorization =
   | {
       readonly allow: true;
       /**
-       * Who calls. It is stamped on the operations that the caller starts, and a request
-       * id and a page token hold for it alone. Default: empty.
+       * The caller. It is stored with the operations that the caller starts. A request id and a
+       * page token are valid for one principal only. Default: empty.
        */
       readonly principal?: string | undefined;
       /**
-       * `own`: for this caller only operations with its own principal exist; all others
-       * are NOT_FOUND, and in no list. Default: `all`.
+       * `own`: for this caller only operations with its own principal exist. All others are
+       * NOT_FOUND, and in no list. Default: `all`.
        */
       readonly sees?: "own" | "all" | undefined;
     }
   | {
       readonly allow: false;
-      /** The permission that was missing. Default: `longrunning.operations.{action}`. */
+      /** The missing permission. Default: `longrunning.operations.{action}`. */
       readonly permission?: string | undefined;
     };
 
 /**
- * Decides on each call, each page of a list too, before anything is validated or looked
- * up (AIP-211). A ConnectError that it throws, UNAUTHENTICATED for one, is what the
- * caller gets; anything else becomes INTERNAL.
+ * Decides on one call. Called once for each call, including each page of a list, before anything is
+ * validated or looked up and before any function of `MethodOptions` (AIP-211). Called a second time
+ * only for a start whose method chooses another parent than the request contains.
+ *
+ * If it throws a ConnectError, for example UNAUTHENTICATED, the caller gets that error; any other
+ * exception becomes INTERNAL.
  */
 export type Authorize = (call: OperationsCall) => Authorization | Promise<Authorization>;
 
-/** A caller that was allowed in. */
+/** An authorized caller. */
 export interface Caller {
   readonly principal: string;
-  /** The principal whose operations it sees; undefined: everybody's. */
+  /** The principal whose operations the caller sees; undefined: all operations. */
   readonly visiblePrincipal: string | undefined;
 }
 
-/** The caller of a call that nobody has to allow. */
+/** The caller of every call if there is no `authorize` hook. */
 export const anyCaller: Caller = { principal: "", visiblePrincipal: undefined };
 
-/** Asks the hook about a call. */
-export type Authorizer = (
-  call: Pick<OperationsCall, "action" | "name" | "method" | "context">,
-) => Promise<Caller>;
+/** Calls the hook. Rejects with PERMISSION_DENIED if it does not allow the call. */
+export type Authorizer = (call: Omit<OperationsCall, "operation">) => Promise<Caller>;
 
-/** @param authorize Undefined: everybody may do everything. */
+/** @param authorize Undefined: every caller may do everything. */
 export function createAuthorizer(
   store: OperationStore,
   authorize: Authorize | undefined,

@@ -4,7 +4,7 @@ import { onAbort } from "../internal/on-abort.js";
 
 /**
  * Returns a function that rejects as soon as the call's signal aborts, at its deadline for
- * example. What the original function does goes on, but its outcome is dropped: a database
+ * example. The original function goes on, but its outcome is dropped: a database
  * may hold a statement much longer than a caller waits, behind a locked table.
  */
 export function endsWithCall<Request, Answer>(

@@ -213,6 +213,15 @@ export function draining(): ConnectError {
   });
 }
 
+/** ABORTED: the result of an operation that was in memory when its server closed. */
+export function serverClosed(): ConnectError {
+  return errorWithInfo(
+    Code.Aborted,
+    "the server has shut down, and it kept the operation in memory only",
+    { reason: "SERVER_CLOSED" },
+  );
+}
+
 /** UNAVAILABLE for a start while the queue is still filled with what was unfinished. */
 export function recovering(): ConnectError {
   return errorWithInfo(Code.Unavailable, "the server is starting", {
@@ -253,6 +262,37 @@ export function workerLost(attempts: number): ConnectError {
       ? "the operation was given up, as the process that ran it was lost"
       : `the operation was given up after ${attempts} attempts that were lost`,
     { reason: "WORKER_LOST", metadata: { attempts: String(attempts) } },
+  );
+}
+
+/** DEADLINE_EXCEEDED: how an operation ends that was not done by its deadline. */
+export function operationDeadlineExceeded(): ConnectError {
+  return errorWithInfo(Code.DeadlineExceeded, "the operation was not done by its deadline", {
+    reason: "OPERATION_DEADLINE_EXCEEDED",
+  });
+}
+
+/**
+ * CANCELLED: how an operation ends whose work did not stop within the grace that it had
+ * after a request to cancel, or by a deadline that was sooner.
+ */
+export function cancelGraceExpired(): ConnectError {
+  return errorWithInfo(
+    Code.Canceled,
+    "the operation was cancelled, and its work did not stop in time",
+    { reason: "CANCEL_GRACE_EXPIRED" },
+  );
+}
+
+/**
+ * ABORTED: how an operation ends that a later one of the same resource took the place of.
+ * The later one is not named: it may be another caller's.
+ */
+export function preempted(resourceKey: string): ConnectError {
+  return errorWithInfo(
+    Code.Aborted,
+    `a later operation on "${echo(resourceKey)}" took the place of this one`,
+    { reason: "PREEMPTED", metadata: { resource: echo(resourceKey) } },
   );
 }
 

@@ -8,18 +8,18 @@ import {
   operationNotFound,
   operationOfOtherMethod,
 } from "./errors.js";
-import { operationMessage, type ShowRecord } from "./operation-message.js";
-import type { WriteAndPublish } from "./write-and-publish.js";
+import { operationMessage, type ToView } from "./operation-view.js";
+import type { OperationWriter } from "./operation-writer.js";
 
-/** Drives operations whose work runs elsewhere. */
+/** Reports on and ends external operations, whose work runs outside this server. */
 export interface ExternalOperations {
-  /** @param metadataFor Makes the serialized Any that is kept as the metadata. */
+  /** @param metadataFor Makes the metadata, a serialized Any. */
   report(
     name: string,
     method: LongRunningMethod,
     metadataFor: (record: OperationRecord) => Uint8Array,
   ): Promise<{ cancelRequested: boolean }>;
-  /** @param method The method that must have started it; undefined for any. */
+  /** @param method The method that must have started the operation; undefined for any. */
   end(
     name: string,
     method: LongRunningMethod | undefined,
@@ -29,8 +29,8 @@ export interface ExternalOperations {
 
 export function createExternalOperations(
   store: OperationStore,
-  writeAndPublish: WriteAndPublish,
-  showRecord: ShowRecord,
+  writer: Pick<OperationWriter, "write">,
+  toView: ToView,
 ): ExternalOperations {
   const find = async (
     name: string,
@@ -53,13 +53,13 @@ export function createExternalOperations(
     },
     async end(name, method, result) {
       const record = await find(name, method);
-      const done = await writeAndPublish(
+      const done = await writer.write(
         (transaction) => store.finish(record, result, undefined, { transaction }),
         () => "done",
         { found: record },
       );
       if (done === undefined) throw operationDone(name);
-      return operationMessage(showRecord(done));
+      return operationMessage(toView(done));
     },
   };
 }

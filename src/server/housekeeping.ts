@@ -1,54 +1,51 @@
 import type { Clock } from "../internal/clock.js";
 import type { OperationRecord, OperationStore, OverdueResults } from "../store/operation-store.js";
-import { cancelGraceExpired, operationDeadlineExceeded } from "./end-errors.js";
+import { cancelGraceExpired, operationDeadlineExceeded } from "./errors.js";
 import type { OperationsEvent } from "./events.js";
+import type { OperationWriter } from "./operation-writer.js";
 import { storedError } from "./stored-result.js";
-import type { Publisher } from "./write-and-publish.js";
 
-/** Ends the operations whose deadline has passed, and removes the records that have expired. */
+/** Ends the operations whose deadline has passed, and removes the expired records. */
 export interface Housekeeping {
-  /** Look at a record that was written: if it has a deadline, that is met to the millisecond. */
-  watch(record: OperationRecord): void;
+  /** Schedules the deadline of a record that this process has written, to the millisecond. */
+  scheduleDeadline(record: OperationRecord): void;
+  /** Starts the timer. Until then deadlines are only noted. */
+  start(writer: Pick<OperationWriter, "endMany">): void;
   close(): void;
 }
 
-/** What housekeeping stands on. */
-export interface HousekeepingParts {
+/** Dependencies of the housekeeping. */
+export interface HousekeepingDeps {
   store: OperationStore;
-  publisher: Publisher;
   clock: Clock;
   log: (event: OperationsEvent) => void;
 }
 
 /**
- * How long after the start and after a write of this process everything is looked through, and how often it is
- * where there are none, in milliseconds: for what has expired, and for deadlines that this
- * process has not seen, as those of a replica that is gone.
+ * The time from the start, and from a write of this process, to the next sweep, in milliseconds.
+ * Without writes there is a sweep every `idleSweepIntervalMs`. A sweep removes expired records and
+ * finds the deadlines of operations that a lost replica wrote.
  */
 const busySweepIntervalMs = 60_000;
 const idleSweepIntervalMs = 60 * 60_000;
 
-/** How many records are ended, and how many removed, at a time. */
+/** How many operations one call ends, and how many records one call removes. */
 const overduePageSize = 100;
 const expirePageSize = 1000;
 
 /**
- * The least time until the next look after one that ended nothing although this
- * process's clock says that a deadline has passed: the store's own may lag behind.
+ * The pause before the next try, if no operation was overdue although this process's clock has
+ * passed a deadline: the store's clock may be behind.
  */
 const lateRetryDelayMs = 1000;
 
-/** There is one timer, for the next deadline or the next sweep, whichever is first. */
-export function createHousekeeping({
-  store,
-  publisher,
-  clock,
-  log,
-}: HousekeepingParts): Housekeeping {
+/** Uses one timer, for the next deadline or the next sweep, whichever is first. */
+export function createHousekeeping({ store, clock, log }: HousekeepingDeps): Housekeeping {
   const results: OverdueResults = {
     deadlineExceeded: storedError(operationDeadlineExceeded()),
     cancelled: storedError(cancelGraceExpired()),
   };
+  let writer: Pick<OperationWriter, "endMany"> | undefined;
   let nextSweepMs = clock.nowMs() + busySweepIntervalMs;
   let nextDeadlineMs = Number.POSITIVE_INFINITY;
   let timer: { readonly dueMs: number; readonly unschedule: () => void } | undefined;
@@ -57,7 +54,7 @@ export function createHousekeeping({
 
   const arm = () => {
     const dueMs = Math.min(nextSweepMs, nextDeadlineMs);
-    if (closed || isRunning || timer?.dueMs === dueMs) return;
+    if (writer === undefined || closed || isRunning || timer?.dueMs === dueMs) return;
     timer?.unschedule();
     const delayMs = Math.max(0, dueMs - clock.nowMs());
     const unschedule = clock.schedule(delayMs, () => void run(), { background: true });
@@ -79,8 +76,8 @@ export function createHousekeeping({
 
   const endOverdue = async () => {
     try {
-      for (;;) {
-        const { ended, nextDeadlineMicros } = await publisher.endAndPublish((transaction) =>
+      while (writer !== undefined) {
+        const { ended, nextDeadlineMicros } = await writer.endMany((transaction) =>
           store.endOverdue(results, overduePageSize, { transaction }),
         );
         if (closed) return;
@@ -93,7 +90,7 @@ export function createHousekeeping({
       }
     } catch (cause) {
       if (closed) return;
-      log({ kind: "store-failed", action: "end what is overdue", cause });
+      log({ kind: "store-failed", action: "end overdue operations", cause });
       lower(clock.nowMs() + lateRetryDelayMs);
     }
   };
@@ -110,18 +107,21 @@ export function createHousekeeping({
     nextDeadlineMs = Math.min(nextDeadlineMs, dueMs);
   };
 
-  try {
-    arm();
-  } catch {
-    // Workers refuse timers outside of a request. The first record that is written sets the timer.
-  }
   return {
-    watch({ state, deadlineTimeMicros }) {
+    scheduleDeadline({ state, deadlineTimeMicros }) {
       nextSweepMs = Math.min(nextSweepMs, clock.nowMs() + busySweepIntervalMs);
       if (state !== "done" && deadlineTimeMicros !== undefined) {
         lower(Math.ceil(deadlineTimeMicros / 1000));
       }
       arm();
+    },
+    start(by) {
+      writer = by;
+      try {
+        arm();
+      } catch {
+        // Workers refuse timers outside of a request. The first record that is written sets the timer.
+      }
     },
     close() {
       closed = true;

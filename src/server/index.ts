@@ -5,7 +5,11 @@ export type {
   OperationsAction,
   OperationsCall,
 } from "./authorize.js";
-export type { Continuation, ContinueOptions } from "./continuation.js";
+export {
+  type CheckpointFormat,
+  jsonCheckpoint,
+  messageCheckpoint,
+} from "./checkpoint-format.js";
 export { createOperations } from "./create-operations.js";
 export type { OperationsEvent } from "./events.js";
 export type {
@@ -15,6 +19,7 @@ export type {
   Parallel,
   Recovery,
   RetryOptions,
+  StartContext,
 } from "./method-options.js";
 export type {
   ObservedAttempt,
@@ -27,4 +32,4 @@ export type {
   RunObservation,
 } from "./observer.js";
 export type { OperationsOptions, OperationsServer, StartHandler } from "./operations-server.js";
-export type { RunningOperation, Work } from "./work.js";
+export type { Continuation, ContinueOptions, RunningOperation, Work } from "./work.js";

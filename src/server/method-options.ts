@@ -1,161 +1,192 @@
 import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
 import type { Transaction } from "../store/operation-store.js";
+import type { CheckpointFormat } from "./checkpoint-format.js";
+
+/** The context of a start call, as the functions of `MethodOptions` get it. */
+export interface StartContext extends HandlerContext {
+  /** The caller's principal, as `authorize` named it. Empty if it named none. */
+  readonly principal: string;
+}
 
 /**
- * What a start does where operations of the same resource are not done yet (AIP-151).
- * `queue`: it waits for them. `refuse`: it fails with ABORTED, reason `RESOURCE_BUSY`.
- * `preempt`: they end ABORTED, reason `PREEMPTED`, and it runs.
+ * What a start does if other operations on the same resource are not done (AIP-151).
+ *
+ * - `queue`: the new operation waits for them.
+ * - `refuse`: the start fails with ABORTED, reason `RESOURCE_BUSY`.
+ * - `preempt`: they end ABORTED, reason `PREEMPTED`, and the new operation runs.
  */
 export type Parallel = "queue" | "refuse" | "preempt";
 
 /**
- * What DeleteOperation does with an operation that is not done. `hide`: nobody finds it
- * any more, and its work runs on. `refuse`: FAILED_PRECONDITION, reason
- * `OPERATION_NOT_DONE`.
+ * What DeleteOperation does with an operation that is not done. `hide`: the operation is no longer
+ * found, and its work runs on. `refuse`: FAILED_PRECONDITION, reason `OPERATION_NOT_DONE`.
  */
 export type DeleteRunning = "hide" | "refuse";
 
 /**
- * What becomes of an operation whose worker was lost: its process died, or could not show
- * in time that it lives. `resume`: the next attempt is handed the checkpoint that was saved
- * last. `restart`: the next attempt begins without one. `fail`: nothing runs again, and the
- * operation ends ABORTED, reason `WORKER_LOST`.
+ * What the server does with an operation whose worker was lost: the process died, or did not renew
+ * its lease in time.
  *
- * An attempt that its work or an orderly shutdown gave back is not lost: work that is tried
- * again, that goes on later or that is handed over keeps its checkpoint, whichever this is.
+ * - `resume`: the next attempt gets the checkpoint that was saved last.
+ * - `restart`: the next attempt starts without a checkpoint.
+ * - `fail`: there is no other attempt, and the operation ends ABORTED, reason `WORKER_LOST`.
+ *
+ * An attempt that its work or an orderly shutdown gave back is not lost. Such an operation keeps
+ * its checkpoint under every policy.
  */
 export type Recovery = "resume" | "restart" | "fail";
 
-/** How often and when work that failed is tried again. Every field may be left out. */
+/** How often and when failed work is tried again. Every field may be left out. */
 export interface RetryOptions {
-  /** How many attempts there are in all, at least 1; the last one's error is the operation's. Default: 5. */
+  /**
+   * Attempts in all, at least 1. If the last one fails, its error is the operation's. Default: 5.
+   */
   maxAttempts?: number | undefined;
   /** Pause after the first attempt, in milliseconds, at least 0. Default: 1000. */
   initialDelayMs?: number | undefined;
   /** Longest pause between two attempts, in milliseconds, at least 0. Default: 60,000. */
   maxDelayMs?: number | undefined;
-  /** Each pause is the one before times this; at least 1. Default: 2. */
+  /** Each pause is the pause before it times this factor; at least 1. Default: 2. */
   multiplier?: number | undefined;
   /**
-   * Whether what the work threw may pass by itself. Default: a ConnectError of
-   * `Code.Unavailable` may, and nothing else (AIP-194).
+   * Whether an exception of the work is transient. Default: a ConnectError of
+   * `Code.Unavailable` is, every other exception is not (AIP-194).
    */
   isRetryable?: ((thrown: unknown) => boolean) | undefined;
 }
 
-/** What may be said of one long-running method. Every field may be left out. */
+/**
+ * Options of one long-running method. Every field may be left out.
+ *
+ * The functions are called after `authorize` has allowed the call, in the order `name`, `parent`,
+ * `validate`, `resource`, `validateOnly`, `tryNow`. The second argument of each one has the caller's
+ * principal, headers, context values and signal. A function that throws fails the start call with
+ * its own error, and no operation is created (AIP-151).
+ */
 export interface MethodOptions<
   I extends DescMessage = DescMessage,
   R extends DescMessage = DescMessage,
+  C = Uint8Array,
 > {
   /**
-   * The whole name of the operation, `{parent/}operations/{id}`, its id of at most 63
-   * lower-case letters, digits and hyphens (AIP-122). It must be new: one that is in use
-   * is refused with ALREADY_EXISTS. Default: the parent and a UUIDv7.
+   * Returns the whole name of the operation, `{parent/}operations/{id}`. The id has at most 63
+   * lower-case letters, digits and hyphens (AIP-122). A name that is in use is refused with
+   * ALREADY_EXISTS. Default: the parent and a UUIDv7.
    */
-  name?: ((request: MessageShape<I>, context: HandlerContext) => string) | undefined;
+  name?: ((request: MessageShape<I>, context: StartContext) => string) | undefined;
   /**
-   * The parent in the names of its operations, without a slash at either end.
-   * Default: the request's string field `parent` where it has one, else none.
+   * Returns the parent in the operation's name, without a slash at either end. Default: the
+   * request's string field `parent` if it has one, otherwise none.
+   *
+   * `authorize` was called with the parent that the request contains. If this function returns
+   * another one, `authorize` is called again with that parent.
    */
-  parent?: ((request: MessageShape<I>) => string) | undefined;
-  /**
-   * Runs before anything is stored. What it throws is the start call's own error,
-   * and no operation comes to be (AIP-151).
-   */
+  parent?: ((request: MessageShape<I>, context: StartContext) => string) | undefined;
+  /** Checks the request before anything is stored. */
   validate?:
-    | ((request: MessageShape<I>, context: HandlerContext) => void | Promise<void>)
+    | ((request: MessageShape<I>, context: StartContext) => void | Promise<void>)
     | undefined;
   /**
-   * The response that shows what a request would do whose bool field `validate_only` is
-   * set: it is checked, and nothing is done or stored (AIP-163). Default: an empty one.
+   * Returns the response to a request whose bool field `validate_only` is set: the request is
+   * checked, and nothing is done or stored (AIP-163). Default: an empty response.
    */
   validateOnly?:
     | ((
         request: MessageShape<I>,
-        context: HandlerContext,
+        context: StartContext,
       ) => MessageInitShape<R> | Promise<MessageInitShape<R>>)
     | undefined;
   /**
-   * Answer at once what needs no work, with an operation that is done from the first
-   * (AIP-151); undefined has the work run. It must change nothing: a request that is
-   * sent again asks it again. What it throws is the start call's own error.
+   * Returns the response if it is available without work: the start then returns an operation that
+   * is done already (AIP-151). Undefined means that the work runs. It must change nothing, because
+   * a request that is sent again calls it again.
    */
   tryNow?:
     | ((
         request: MessageShape<I>,
-        context: HandlerContext,
+        context: StartContext,
       ) => MessageInitShape<R> | undefined | Promise<MessageInitShape<R> | undefined>)
     | undefined;
   /**
-   * What the operation works on: of those with the same resource `parallel` says which
-   * may run, whatever their methods. Default, and for an empty string: none, it is
+   * Returns the resource that the operation works on. `parallel` decides which operations on one
+   * resource may run, across all methods. Default, and for an empty string: none, the operation is
    * independent of all others.
    */
-  resource?: ((request: MessageShape<I>) => string) | undefined;
+  resource?: ((request: MessageShape<I>, context: StartContext) => string) | undefined;
   /** Default: queue. */
   parallel?: Parallel | undefined;
-  /** How many run side by side in this process, at least 1. Default: what the dispatcher lets run. */
+  /**
+   * How many operations of the method run at the same time in this process, at least 1. Default:
+   * the dispatcher's limit.
+   */
   maxConcurrent?: number | undefined;
   /** Default: the server's. */
   retentionMs?: number | undefined;
   /** Default: the server's. */
   deadlineMs?: number | undefined;
-  /** Default: work that fails is not tried again. */
+  /** Default: failed work is not tried again. */
   retry?: RetryOptions | undefined;
   /**
-   * What becomes of it when its worker is lost. With `fail`, work begins no more than once
-   * unless it asked for that, and an operation may end ABORTED although its work did all
-   * there was to do. Default: resume.
+   * The format of checkpoints: `messageCheckpoint(schema)`, `jsonCheckpoint<T>()` or another one.
+   * Default: bytes.
+   */
+  checkpoint?: CheckpointFormat<C> | undefined;
+  /**
+   * What the server does if the worker is lost. With `fail` the work starts at most once unless it
+   * asks for more, and an operation may end ABORTED although its work was complete.
+   * Default: resume.
    */
   recovery?: Recovery | undefined;
   /**
-   * Whether it can be cancelled; if not, CancelOperation of one that is not done is
-   * FAILED_PRECONDITION, reason `NOT_CANCELLABLE`. Default: true.
+   * Whether an operation can be cancelled. If not, CancelOperation fails with FAILED_PRECONDITION,
+   * reason `NOT_CANCELLABLE`, until the operation is done. Default: true.
    */
   cancellable?: boolean | undefined;
   /**
-   * How long after the first request to cancel it is ended, in milliseconds, at least 0,
-   * whatever its work does: CANCELLED, reason `CANCEL_GRACE_EXPIRED`. Default: never, it
-   * runs until its work heeds its signal.
+   * How long after the first request to cancel the operation ends at the latest, whether or not its
+   * work has stopped: CANCELLED, reason `CANCEL_GRACE_EXPIRED`. In milliseconds, at least 0.
+   * Default: never, the operation runs until its work respects its signal.
    */
   cancelGraceMs?: number | undefined;
   /** Default: the server's. */
   deleteRunning?: DeleteRunning | undefined;
   /**
-   * What the metadata shows as `target`, where it has that field (number 3). Default: the
-   * request's string field `name`, or else `parent`.
+   * Returns `target` of the metadata, if the metadata has that field (number 3). Called again for
+   * each report, possibly in another process, so of the caller it gets the principal only.
+   * Default: the request's string field `name`, or else `parent`.
    */
-  target?: ((request: MessageShape<I>) => string) | undefined;
+  target?:
+    | ((request: MessageShape<I>, caller: Pick<StartContext, "principal">) => string)
+    | undefined;
   /**
-   * What the metadata shows as `verb`, where it has that field (number 4). Default: the
-   * first word of the method's name, in lower case.
+   * `verb` of the metadata, if the metadata has that field (number 4). Default: the first word of
+   * the method's name, in lower case.
    */
   verb?: string | undefined;
   /**
-   * What the metadata shows as `api_version`, where it has that field (number 7).
-   * Default: the version in the method's package, as `v1` in `printing.v1`.
+   * `api_version` of the metadata, if the metadata has that field (number 7). Default: the version
+   * in the method's package, for example `v1` in `printing.v1`.
    */
   apiVersion?: string | undefined;
 }
 
-/** Options of an operation that the program itself starts or creates. */
+/** Options of an operation that the program creates itself. Every field may be left out. */
 export interface CreateOptions {
-  /** As `MethodOptions.name` gives it. Default: the parent and a UUIDv7. */
+  /** As the value of `MethodOptions.name`. Default: the parent and a UUIDv7. */
   name?: string | undefined;
-  /** As in `MethodOptions`. */
+  /** As the value of `MethodOptions.parent`, with the same default. */
   parent?: string | undefined;
-  /** Who starts it, as `authorize` names callers. Default: empty. */
+  /** The principal that starts the operation, as `authorize` names callers. Default: empty. */
   principal?: string | undefined;
-  /** As `MethodOptions.resource` gives it. Default: none. */
+  /** As the value of `MethodOptions.resource`. Default: none. */
   resource?: string | undefined;
-  /** Default: the method's, where this process handles it, else queue. */
+  /** Default: the method's if this process handles it, otherwise queue. */
   parallel?: Parallel | undefined;
-  /** Default: the method's, where this process handles it, else the server's. */
+  /** Default: the method's if this process handles it, otherwise the server's. */
   retentionMs?: number | undefined;
-  /** Default: the method's, where this process handles it, else the server's. */
+  /** Default: the method's if this process handles it, otherwise the server's. */
   deadlineMs?: number | undefined;
-  /** Start the operation in this transaction: it comes to be when that commits. */
+  /** Creates the operation in this transaction: it exists when the transaction commits. */
   transaction?: Transaction | undefined;
 }

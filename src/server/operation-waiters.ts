@@ -7,113 +7,131 @@ import type { OperationRecord, OperationStore } from "../store/operation-store.j
 import type { Signals, Unsubscribe } from "../store/signals.js";
 import type { OperationsObserver } from "./observer.js";
 
-/** Where the answer to one wait goes: one of the two is called, once, and neither throws. */
-export interface WaitAnswer {
+/** Receives the outcome of one wait: one of the two is called, once, and neither throws. */
+export interface WaitResponder {
   /**
-   * The record as soon as it is done; the latest state after the timeout or when the server
-   * drains; undefined as soon as it is not found.
+   * Called with the record as soon as it is done; with the latest state after the timeout and when
+   * the server hands over; with undefined as soon as the operation is not found.
    */
   settle(record: OperationRecord | undefined): void;
-  /** What the store or the signals reject with; `Code.Canceled` as soon as the call is over. */
+  /** Called with the error of the store or the signals; with `Code.Canceled` if the call is over. */
   fail(error: unknown): void;
 }
 
-/** Those who wait for operations to be done. */
+/** The calls that wait until operations are done. */
 export interface OperationWaiters {
-  /** Have `answer` told as soon as there is an end to the wait; `timeoutMs` is in milliseconds. */
-  wait(name: string, timeoutMs: number, end: CallEnd, answer: WaitAnswer): void;
-  /** Have all waits, also later ones, end with the latest state. */
+  /** Calls `responder` as soon as the wait is over. `timeoutMs` is in milliseconds. */
+  wait(name: string, timeoutMs: number, end: CallEnd, responder: WaitResponder): void;
+  /** Returns the names of the operations that calls wait for. */
+  names(): string[];
+  /** Resolves as soon as no call waits. */
+  idle(): Promise<void>;
+  /** Ends all waits with the latest state, and later waits without a pause. */
   drain(): void;
+  /** Ends all waits with an error. */
+  fail(error: unknown): void;
 }
 
-/** What waiters stand on. */
-export interface OperationWaitersParts {
+/** Dependencies of the waiters. */
+export interface OperationWaitersDeps {
   readonly store: OperationStore;
   readonly signals: Signals;
   readonly clock: Clock;
   readonly observer: OperationsObserver | undefined;
 }
 
-export function createOperationWaiters(waitersParts: OperationWaitersParts): OperationWaiters {
-  const { clock, observer } = waitersParts;
+export function createOperationWaiters(waitersDeps: OperationWaitersDeps): OperationWaiters {
+  const { clock, observer } = waitersDeps;
   const topics = new Map<string, Topic>();
   let count = 0;
+  let onIdle: (() => void)[] = [];
   const countBy = (difference: number) => {
     count += difference;
     tell(observer, (to) => to.waitersChanged?.(count));
+    if (count > 0 || onIdle.length === 0) return;
+    for (const resolve of onIdle) resolve();
+    onIdle = [];
   };
-  const parts = { ...waitersParts, timers: createTimerQueue(clock), topics, countBy };
-  let draining = false;
+  const deps = { ...waitersDeps, timers: createTimerQueue(clock), topics, countBy };
+  let isDraining = false;
   return {
-    wait(name, timeoutMs, end, answer) {
+    wait(name, timeoutMs, end, responder) {
       if (end.aborted) {
-        answer.fail(canceledBy(end));
+        responder.fail(canceledBy(end));
         return;
       }
       const known = topics.get(name);
-      const topic = known ?? new Topic(name, parts);
-      topic.join(new Waiter(topic, end, answer), draining ? 0 : timeoutMs);
+      const topic = known ?? new Topic(name, deps);
+      topic.join(new Waiter(topic, end, responder), isDraining ? 0 : timeoutMs);
       if (known === undefined) topic.open();
     },
+    names: () => [...topics.keys()],
+    idle: () =>
+      new Promise((resolve) => {
+        if (count === 0) resolve();
+        else onIdle.push(resolve);
+      }),
     drain() {
-      draining = true;
+      isDraining = true;
       for (const topic of topics.values()) topic.answerAll();
+    },
+    fail(error) {
+      for (const topic of [...topics.values()]) topic.failAll(error);
     },
   };
 }
 
 /**
- * One who waits: a timer in the queue that all share, and the listener of the call's end.
- * There are as many as there are calls, so that it is an object of these fields and holds no
- * closures.
+ * One call that waits: an entry of the shared timer queue, and the listener of the call's end. There
+ * is one for each call, so it consists of fields and holds no closures.
  */
 class Waiter implements QueuedTimer, CallEndListener {
   dueMs = 0;
   place = -1;
   isWaiting = true;
-  /** Its neighbours in the topic's list. */
+  /** The neighbours in the topic's list. */
   next: Waiter | undefined;
   previous: Waiter | undefined;
-  /** The first of the topic's reads that began after it joined. */
+  /** The number of the topic's first read that began after this waiter joined. */
   firstRead = 0;
 
   constructor(
     private readonly topic: Topic,
     readonly end: CallEnd,
-    readonly wait: WaitAnswer,
+    readonly responder: WaitResponder,
   ) {}
 
   onDue(): void {
     this.topic.answer(this);
   }
 
-  /** The call is over, or its client is gone. */
+  /** Called when the call is over or its client has disconnected. */
   handleEvent(): void {
     this.topic.leave(this);
-    this.wait.fail(canceledBy(this.end));
+    this.responder.fail(canceledBy(this.end));
   }
 }
 
-/** What topics stand on, and where they are found by the operation's name. */
-interface TopicParts extends OperationWaitersParts {
+/** Dependencies of topics. */
+interface TopicDeps extends OperationWaitersDeps {
   readonly timers: TimerQueue;
   readonly topics: Map<string, Topic>;
-  /** So many more wait; fewer, where it is negative. */
+  /** Changes the number of waiting calls. */
   readonly countBy: (difference: number) => void;
 }
 
 /**
- * All who wait for one operation. They share one subscription, and one read of the store
- * whenever there is something to look at: after they joined, after a signal, after the time
- * at which signals may have been lost, and when the time of some is up.
+ * The calls that wait for one operation. They share one subscription. They also share each read of
+ * the store: after a call has joined, after a signal, after `pollIntervalMs` because signals may be
+ * lost, and when a call's timeout is over.
  */
 class Topic implements QueuedTimer {
   dueMs = 0;
   place = -1;
   private first: Waiter | undefined;
-  /** Those who are answered with what the next read says, whatever it is. */
+  /** The waiters that get the result of the next read, even if the operation is not done. */
   private toAnswer: Waiter[] = [];
-  /** Something may have changed since the last read began. */
+  /** Whether the operation may have changed since the last read began. */
   private isStale = true;
   private isReading = false;
   private isClosed = false;
@@ -123,12 +141,12 @@ class Topic implements QueuedTimer {
 
   constructor(
     private readonly name: string,
-    private readonly parts: TopicParts,
+    private readonly deps: TopicDeps,
   ) {}
 
-  /** Find it by its name, and subscribe. It has a waiter by now, to fail if need be. */
+  /** Registers the topic and subscribes. It has a waiter by now, which an error can fail. */
   open(): void {
-    this.parts.topics.set(this.name, this);
+    this.deps.topics.set(this.name, this);
     void this.subscribe();
   }
 
@@ -138,13 +156,13 @@ class Topic implements QueuedTimer {
     if (this.first !== undefined) this.first.previous = waiter;
     this.first = waiter;
     waiter.end.addEventListener("abort", waiter);
-    this.parts.countBy(1);
-    if (timeoutMs > 0) this.parts.timers.add(waiter, timeoutMs);
+    this.deps.countBy(1);
+    if (timeoutMs > 0) this.deps.timers.add(waiter, timeoutMs);
     else this.toAnswer.push(waiter);
-    this.look();
+    this.refresh();
   }
 
-  /** Have the waiter forgotten; and the topic, where it was the last. False if it was already. */
+  /** Removes a waiter, and the topic with its last one. Returns false if it was removed already. */
   leave(waiter: Waiter): boolean {
     if (!waiter.isWaiting) return false;
     waiter.isWaiting = false;
@@ -153,13 +171,13 @@ class Topic implements QueuedTimer {
     if (previous !== undefined) previous.next = next;
     else this.first = next;
     waiter.end.removeEventListener("abort", waiter);
-    this.parts.timers.remove(waiter);
-    this.parts.countBy(-1);
+    this.deps.timers.remove(waiter);
+    this.deps.countBy(-1);
     if (this.first === undefined) this.close();
     return true;
   }
 
-  /** Its time is up. */
+  /** Settles a waiter with the next read. */
   answer(waiter: Waiter): void {
     this.toAnswer.push(waiter);
     void this.read();
@@ -167,17 +185,21 @@ class Topic implements QueuedTimer {
 
   answerAll(): void {
     for (let waiter = this.first; waiter !== undefined; waiter = waiter.next) {
-      this.parts.timers.remove(waiter);
+      this.deps.timers.remove(waiter);
       this.answer(waiter);
     }
   }
 
-  /** A signal may have been lost by now. */
-  onDue(): void {
-    this.look();
+  failAll(error: unknown): void {
+    this.forEach(Number.POSITIVE_INFINITY, (waiter) => this.fail(waiter, error));
   }
 
-  private look(): void {
+  /** Called when `pollIntervalMs` is over: a signal may be lost. */
+  onDue(): void {
+    this.refresh();
+  }
+
+  private refresh(): void {
     this.isStale = true;
     void this.read();
   }
@@ -185,43 +207,43 @@ class Topic implements QueuedTimer {
   private async subscribe(): Promise<void> {
     try {
       // Subscribe, then read: a change in between is in the read or in the signal.
-      const unsubscribe = await this.parts.signals.subscribe(this.name, () => this.look());
+      const unsubscribe = await this.deps.signals.subscribe(this.name, () => this.refresh());
       if (this.isClosed) unsubscribe();
       else this.unsubscribe = unsubscribe;
     } catch (error) {
-      this.forEach(Number.POSITIVE_INFINITY, (waiter) => this.fail(waiter, error));
+      this.failAll(error);
     }
-    // What was read before, for those whose time was up, told nothing of what came after it.
-    this.look();
+    // A read before the subscription may have missed a later change.
+    this.refresh();
   }
 
   private close(): void {
     if (this.isClosed) return;
     this.isClosed = true;
-    this.parts.timers.remove(this);
-    this.parts.topics.delete(this.name);
+    this.deps.timers.remove(this);
+    this.deps.topics.delete(this.name);
     this.unsubscribe?.();
   }
 
-  /** Read for as long as there is a reason to: one read at a time, however many want one. */
+  /** Reads while there is a reason to, one read at a time for all waiters. */
   private async read(): Promise<void> {
     if (this.isReading) return;
     this.isReading = true;
     while (!this.isClosed && this.hasReason()) {
-      // All who are due at one time, or woken by one signal, get in before the read begins.
+      // Waiters whose timeouts end together, or that one signal wakes, share the read.
       await undefined;
       await this.readOnce();
     }
     this.isReading = false;
   }
 
-  /** Whose time is up is answered although the subscription has not come about yet. */
+  /** A waiter whose timeout is over is answered even before the subscription exists. */
   private hasReason(): boolean {
     return this.toAnswer.length > 0 || (this.isStale && this.unsubscribe !== undefined);
   }
 
   private async readOnce(): Promise<void> {
-    const { store, signals, timers } = this.parts;
+    const { store, signals, timers } = this.deps;
     const { toAnswer, isStale } = this;
     this.toAnswer = [];
     this.isStale = false;
@@ -230,11 +252,11 @@ class Topic implements QueuedTimer {
     try {
       const record = await store.get(this.name);
       const isEnd = record === undefined || record.state === "done";
-      // Who joined meanwhile has a read to come: a name may be one that was not there before.
+      // A waiter that joined during the read gets a later read: the name may be new.
       if (isEnd) this.forEach(read, (waiter) => this.settle(waiter, record, read));
       for (const waiter of toAnswer) this.settle(waiter, record, read);
     } catch (error) {
-      // Who joined meanwhile has a read to come, and so have those whose state nobody asked for.
+      // A waiter that joined during the read gets a later read.
       if (isStale) this.forEach(read, (waiter) => this.fail(waiter, error));
       for (const waiter of toAnswer) this.fail(waiter, error);
     }
@@ -243,7 +265,7 @@ class Topic implements QueuedTimer {
     timers.add(this, signals.pollIntervalMs);
   }
 
-  /** For those whom this read tells something. `action` may have the waiter leave. */
+  /** Calls `action` for each waiter that joined before this read. `action` may remove the waiter. */
   private forEach(read: number, action: (waiter: Waiter) => void): void {
     for (let waiter = this.first; waiter !== undefined; ) {
       const { next } = waiter;
@@ -254,13 +276,13 @@ class Topic implements QueuedTimer {
 
   private settle(waiter: Waiter, record: OperationRecord | undefined, read: number): void {
     if (!this.leave(waiter)) return;
-    waiter.wait.settle(record);
-    // Whom the first read answers came after the end, and was not woken by it.
+    waiter.responder.settle(record);
+    // A waiter that its first read settles came after the end, and was not woken by it.
     if (waiter.firstRead < read) this.observeWake(record);
   }
 
   private observeWake(record: OperationRecord | undefined): void {
-    const { clock, observer } = this.parts;
+    const { clock, observer } = this.deps;
     if (observer?.woken === undefined || record?.endTimeMicros === undefined) return;
     const { name, method, endTimeMicros } = record;
     const wakeMs = Math.max(0, clock.nowMs() - endTimeMicros / 1000);
@@ -268,6 +290,6 @@ class Topic implements QueuedTimer {
   }
 
   private fail(waiter: Waiter, error: unknown): void {
-    if (this.leave(waiter)) waiter.wait.fail(error);
+    if (this.leave(waiter)) waiter.responder.fail(error);
   }
 }

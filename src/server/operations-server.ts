@@ -1,6 +1,7 @@
 import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import type { ConnectError, HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import type { Clock } from "../internal/clock.js";
+import type { CloseOptions, ClosingState } from "../internal/closing.js";
 import type { LongRunningMethod } from "../operation/long-running.js";
 import type { Operation, Operations } from "../protos.js";
 import type { Dispatcher } from "../store/dispatcher.js";
@@ -12,42 +13,41 @@ import type { CreateOptions, DeleteRunning, MethodOptions } from "./method-optio
 import type { OperationsObserver } from "./observer.js";
 import type { Work } from "./work.js";
 
-/** How an operations server keeps, runs and answers. Every field may be left out. */
+/** Options of an operations server. Every field may be left out. */
 export interface OperationsOptions {
-  /** Where operations live. Default: this process's memory. */
+  /** Keeps the operations. Default: this process's memory. */
   store?: OperationStore | undefined;
-  /** Who runs what. Default: a queue in this process, 100 side by side. */
+  /** Decides which process runs an operation. Default: a queue in this process, 100 at a time. */
   dispatcher?: Dispatcher | undefined;
-  /** Word of what happened. Default: within this process. */
+  /** Notifies processes of changes of operations. Default: within this process. */
   signals?: Signals | undefined;
   /**
-   * Decides on every start, get, list, wait, cancel and delete over the network; what the
-   * program itself starts, reports and ends asks nobody. Default: everybody may do
-   * everything.
+   * Decides on every start, get, list, wait, cancel and delete over the network. The program's own
+   * calls (`start`, `create`, `report`, `succeed`, `fail`) are not checked. Default: every caller
+   * may do everything.
    */
   authorize?: Authorize | undefined;
   /**
-   * How long an operation is kept after its end, in milliseconds, at least 0. A
-   * running one is never removed. Default: 30 days (AIP-151).
+   * How long an operation is kept after its end, in milliseconds, at least 0. An operation that is
+   * not done is never removed. Default: 30 days (AIP-151).
    */
   retentionMs?: number | undefined;
   /**
-   * How long after its start an operation is ended with DEADLINE_EXCEEDED, reason
-   * `OPERATION_DEADLINE_EXCEEDED`, if it is not done, in milliseconds, at least 0; what
-   * its work writes later is void. Default: never.
+   * How long after its start an operation ends with DEADLINE_EXCEEDED, reason
+   * `OPERATION_DEADLINE_EXCEEDED`, if it is not done, in milliseconds, at least 0. Later writes of
+   * its work have no effect. Default: never.
    */
   deadlineMs?: number | undefined;
-  /** Whether there is CancelOperation; if not, it is UNIMPLEMENTED. Default: true. */
+  /** Whether the service has CancelOperation. If not, it is UNIMPLEMENTED. Default: true. */
   cancellation?: boolean | undefined;
-  /** What becomes of a running operation that is deleted. Default: hide, as operations.proto has it. */
+  /** What DeleteOperation does with an operation that is not done. Default: hide (operations.proto). */
   deleteRunning?: DeleteRunning | undefined;
   /**
-   * The longest time that one WaitOperation call is held before it is answered
-   * with the latest state, in milliseconds, at least 0. Default: 60,000, which most
-   * proxies and load balancers let pass.
+   * The longest time for which one WaitOperation call is held until it is answered with the latest
+   * state, in milliseconds, at least 0. Default: 60,000.
    */
   maxWaitMs?: number | undefined;
-  /** Least time between two writes of one operation's metadata, in milliseconds. Default: 100. */
+  /** Minimum time between two writes of one operation's metadata, in milliseconds. Default: 100. */
   reportIntervalMs?: number | undefined;
   /**
    * How many attempts of one operation may be lost until it ends ABORTED, reason
@@ -57,13 +57,13 @@ export interface OperationsOptions {
    */
   maxLostAttempts?: number | undefined;
   /**
-   * The 32 secret bytes that page tokens are sealed with; replicas that share them
-   * take each other's tokens. Default: random ones, for this process alone.
+   * The 32 secret bytes that seal page tokens. Replicas with the same key accept each other's
+   * tokens. Default: random bytes, for this process only.
    */
   pageTokenKey?: Uint8Array | undefined;
-  /** Hears of what went wrong on this side. Default: prints it to standard error. */
+  /** Called with each problem of the server. Default: prints it to standard error. */
   log?: ((event: OperationsEvent) => void) | undefined;
-  /** Hears of starts, runs and ends, for traces and metrics. Default: nobody does. */
+  /** Called for starts, runs and ends, for traces and metrics. Default: none. */
   observer?: OperationsObserver | undefined;
   /** Default: the machine's clock. */
   clock?: Clock | undefined;
@@ -79,32 +79,30 @@ export type StartHandler<I extends DescMessage> = (
 export interface OperationsServer {
   /** The five methods: `router.service(Operations, operations.service)`. */
   readonly service: ServiceImpl<typeof Operations>;
-  /** Aborts as soon as the server shuts down: what load balancers ask is not serving then. */
+  /** Where the server is between serving and closed. */
+  readonly state: ClosingState;
+  /** Aborts when the server begins to shut down: health should be NOT_SERVING from then on. */
   readonly draining: AbortSignal;
   /**
-   * Serve a long-running method: the handler answers with a new Operation, and
-   * `work` runs behind it. A request with a `request_id` that came before from the
-   * same parent gets the operation it started then (AIP-155); the id is remembered for
-   * the retention, and for ten minutes at least.
+   * Serves a long-running method. The handler responds with a new Operation, and `work` runs in the
+   * background, after the response is sent. A request whose `request_id` the server has seen from
+   * the same principal and parent gets the operation that it started then (AIP-155). A request id is
+   * kept for the retention, and for at least ten minutes.
    *
-   * A method whose `operation_info` is missing or names other types was refused by
-   * `longRunning` (AIP-151).
-   *
-   * @throws TypeError if the method is served already; RangeError for an option out of
-   *   its bounds.
+   * @throws TypeError if the method is handled already; RangeError for an option out of its bounds.
    */
-  handle<I extends DescMessage, R extends DescMessage, M extends DescMessage>(
+  handle<I extends DescMessage, R extends DescMessage, M extends DescMessage, C = Uint8Array>(
     method: LongRunningMethod<I, R, M>,
-    work: Work<I, R, M>,
-    options?: MethodOptions<I, R>,
+    work: Work<I, R, M, C>,
+    options?: MethodOptions<I, R, C>,
   ): StartHandler<I>;
   /**
-   * Start an operation of a method whose work runs in a process that `handle`s it.
+   * Starts an operation of a method whose work runs in a process that `handle`s it.
    *
    * @throws ConnectError `Unavailable` while the server shuts down,
    *   `InvalidArgument` for a bad parent or name or a reused request id,
    *   `AlreadyExists` for a name that is in use, `Aborted` for a resource that is busy,
-   *   `ResourceExhausted` where the store or the queue is full.
+   *   `ResourceExhausted` if the store or the queue is full.
    */
   start<I extends DescMessage, R extends DescMessage>(
     method: LongRunningMethod<I, R>,
@@ -112,8 +110,8 @@ export interface OperationsServer {
     options?: CreateOptions,
   ): Promise<Operation>;
   /**
-   * Start an operation whose work runs elsewhere: a job, a queue, a webhook. It is
-   * running until `succeed` or `fail` ends it. Throws what `start` throws.
+   * Starts an external operation, whose work runs outside this server: in a job, a queue consumer
+   * or a webhook. It is running until `succeed` or `fail` ends it. Throws the errors of `start`.
    */
   create<I extends DescMessage, R extends DescMessage>(
     method: LongRunningMethod<I, R>,
@@ -121,34 +119,42 @@ export interface OperationsServer {
     options?: CreateOptions,
   ): Promise<Operation>;
   /**
-   * Show the progress of an operation that `create` made. The answer says whether
-   * somebody asked for its cancellation.
+   * Sets the metadata of an external operation. Returns whether a client has asked to cancel it.
    *
-   * @throws ConnectError `NotFound`; `FailedPrecondition` if it is done, if it has
-   *   work of its own, or if another method started it.
+   * @throws ConnectError `NotFound`; `FailedPrecondition` if the operation is done, is not external,
+   *   or was started by another method.
    */
   report<M extends DescMessage>(
     method: LongRunningMethod<DescMessage, DescMessage, M>,
     name: string,
     metadata: MessageInitShape<M>,
   ): Promise<{ cancelRequested: boolean }>;
-  /** End an operation that `create` made with its response. Throws what `report` throws. */
+  /** Ends an external operation with its response. Throws the errors of `report`. */
   succeed<R extends DescMessage>(
     method: LongRunningMethod<DescMessage, R>,
     name: string,
     response: MessageInitShape<R>,
   ): Promise<Operation>;
   /**
-   * End an operation that `create` made with an error; one of `Code.Canceled` is
-   * the answer to a request to cancel. Throws what `report` throws.
+   * Ends an external operation with an error. An error of `Code.Canceled` is the response to a
+   * request to cancel. Throws the errors of `report`.
    */
   fail(name: string, error: ConnectError): Promise<Operation>;
   /**
-   * Shut down in order: refuse starts with UNAVAILABLE, answer those who wait with
-   * the latest state, and let the starts under way end, for at most `graceMs`
-   * milliseconds (default: 10,000), and then the work, for as long. Then its signal
-   * aborts, and after the same time again what still runs is left alone. Closes the store, the dispatcher and the signals. Calling it again
-   * joins the first call.
+   * Shuts the server down, and closes its store, dispatcher and signals:
+   *
+   * 1. `not-ready`, for `drainDelayMs`: `draining` has aborted, starts are still accepted.
+   * 2. `draining`, until nothing runs and at most to the end of the grace: starts fail with
+   *    UNAVAILABLE, waits are held until their operation ends, and the work runs on.
+   * 3. `handing-over`, at most 0.6 s: the signals of the remaining work abort, its operations are
+   *    queued again, and the remaining waits are answered with the latest state. If the store is
+   *    not durable, operations with waits end ABORTED, reason `SERVER_CLOSED`.
+   * 4. `closed`: the store's methods fail with UNAVAILABLE.
+   *
+   * Resolves at most one second after the grace, even if the database does not respond. Call it
+   * before you close the HTTP server. Calling it again joins the first call, and shortens its grace.
+   *
+   * @throws RangeError for a time out of its bounds.
    */
-  shutdown(options?: { graceMs?: number | undefined }): Promise<void>;
+  shutdown(options?: CloseOptions): Promise<void>;
 }

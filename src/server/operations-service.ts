@@ -13,7 +13,6 @@ import {
 } from "../protos.js";
 import type { OperationRecord, OperationStore } from "../store/operation-store.js";
 import { type Authorizer, type Caller, isVisibleTo, type OperationsAction } from "./authorize.js";
-import { type AnswerForms, inBothForms } from "./both-forms.js";
 import type { endsWithCall } from "./ends-with-call.js";
 import {
   cancelledByRequest,
@@ -23,25 +22,27 @@ import {
   partialSuccessUnsupported,
 } from "./errors.js";
 import { parseFilter } from "./filter/parse-filter.js";
-import { guarded } from "./guarded.js";
-import type { KnownMethods } from "./known-methods.js";
-import type { MethodPolicies } from "./method-policies.js";
-import { operationMessage, type ShownOperation } from "./operation-message.js";
-import { OperationListWire, OperationWire, operationForms } from "./operation-wire.js";
+import { createMethodHandler, type ResponseForms, withConnectErrors } from "./method-handler.js";
+import type { Methods } from "./methods.js";
+import {
+  EncodedOperation,
+  EncodedOperationList,
+  type OperationView,
+  operationForms,
+  operationMessage,
+} from "./operation-view.js";
+import type { OperationWriter } from "./operation-writer.js";
 import type { PageTokens } from "./page-token.js";
 import { storedError } from "./stored-result.js";
-import { createWaitOperation, type WaitOperationParts } from "./wait-operation.js";
-import type { WriteAndPublish } from "./write-and-publish.js";
+import { createWaitOperation, type WaitOperationDeps } from "./wait-operation.js";
 
-/** What the service stands on. */
-export interface OperationsServiceParts extends WaitOperationParts {
+/** Dependencies of the service. */
+export interface OperationsServiceDeps extends WaitOperationDeps {
   store: OperationStore;
   authorize: Authorizer;
-  writeAndPublish: WriteAndPublish;
+  writer: Pick<OperationWriter, "write">;
   pageTokens: PageTokens;
-  policies: MethodPolicies;
-  /** Whose metadata and response types filters can look into. */
-  knownMethods: KnownMethods;
+  methods: Methods;
   /** Bounds how long a caller waits for a store that other processes share. */
   boundByCall: BoundByCall;
 }
@@ -49,42 +50,49 @@ export interface OperationsServiceParts extends WaitOperationParts {
 /** Makes a function of a call end with the call; see `endsWithCall`. */
 export type BoundByCall = typeof endsWithCall;
 
-/** One page as it is answered. */
-interface ShownPage {
-  readonly operations: readonly ShownOperation[];
+/** One page of a list. */
+interface PageView {
+  readonly operations: readonly OperationView[];
   readonly nextPageToken: string;
 }
 
-const pageForms: AnswerForms<ShownPage, ListOperationsResponse> = {
+const pageForms: ResponseForms<PageView, ListOperationsResponse> = {
   toMessage: ({ operations, nextPageToken }) =>
     create(ListOperationsResponseSchema, {
       operations: operations.map(operationMessage),
       nextPageToken,
     }),
   toWire: ({ operations, nextPageToken }) =>
-    new OperationListWire(
-      operations.map((shown) => new OperationWire(shown)),
+    new EncodedOperationList(
+      operations.map((view) => new EncodedOperation(view)),
       nextPageToken,
     ),
 };
 
+/** The properties of an `OperationsCall` that only a start has. */
+const noStart = { method: undefined, request: undefined };
+
 const defaultPageSize = 50;
 const maxPageSize = 1000;
 
-/** The five methods of google.longrunning.Operations over a store. */
+/** Makes the five methods of google.longrunning.Operations over a store. */
 export function createOperationsService(
-  parts: OperationsServiceParts,
+  deps: OperationsServiceDeps,
 ): ServiceImpl<typeof Operations> {
-  const { store, writeAndPublish, pageTokens, policies, showRecord, boundByCall, log } = parts;
+  const { store, writer, pageTokens, methods, toView, boundByCall, log } = deps;
 
-  /** Authorise, then validate: the order that shows nobody what exists (AIP-211). */
-  const admit = async (action: OperationsAction, name: string, context: HandlerContext) => {
-    const caller = await parts.authorize({ action, name, method: undefined, context });
+  /** Authorizes, then validates: the order that does not reveal whether a name exists (AIP-211). */
+  const authorizeAndValidate = async (
+    action: OperationsAction,
+    name: string,
+    context: HandlerContext,
+  ) => {
+    const caller = await deps.authorize({ ...noStart, action, name, context });
     assertOperationName(name);
     return caller;
   };
 
-  /** The operation, if it exists for the caller. */
+  /** Returns the operation if it exists for the caller. */
   const find = async (name: string, caller: Caller): Promise<OperationRecord> => {
     const record = await store.get(name);
     if (record === undefined || !isVisibleTo(caller, record)) throw operationNotFound(name);
@@ -92,22 +100,22 @@ export function createOperationsService(
   };
 
   const getOperation = async ({ name }: GetOperationRequest, context: HandlerContext) => {
-    const caller = await admit("get", name, context);
-    return showRecord(await find(name, caller));
+    const caller = await authorizeAndValidate("get", name, context);
+    return toView(await find(name, caller));
   };
 
   const listOperations = async (
     request: ListOperationsRequest,
     context: HandlerContext,
-  ): Promise<ShownPage> => {
-    const { principal, visiblePrincipal } = await parts.authorize({
+  ): Promise<PageView> => {
+    const { principal, visiblePrincipal } = await deps.authorize({
+      ...noStart,
       action: "list",
       name: parseListName(request.name) ?? request.name,
-      method: undefined,
       context,
     });
     const { parent, pageSize } = readListRequest(request);
-    const filter = parseFilter(request.filter, parts.knownMethods.all());
+    const filter = parseFilter(request.filter, methods.all());
     const list = { parent, filter: request.filter, principal };
     const after =
       request.pageToken === "" ? undefined : await pageTokens.open(request.pageToken, list);
@@ -126,26 +134,36 @@ export function createOperationsService(
       limit: pageSize,
     });
     return {
-      operations: page.records.map(showRecord),
+      operations: page.records.map(toView),
       nextPageToken: page.next === undefined ? "" : await pageTokens.seal(page.next, list),
     };
   };
 
   return {
-    getOperation: inBothForms("GetOperation", boundByCall(getOperation), operationForms, log),
-    listOperations: inBothForms("ListOperations", boundByCall(listOperations), pageForms, log),
-    waitOperation: createWaitOperation(parts, async (name, context) => {
-      const caller = await admit("wait", name, context);
-      // Spares the look where every operation exists for the caller.
+    getOperation: createMethodHandler(
+      "GetOperation",
+      boundByCall(getOperation),
+      operationForms,
+      log,
+    ),
+    listOperations: createMethodHandler(
+      "ListOperations",
+      boundByCall(listOperations),
+      pageForms,
+      log,
+    ),
+    waitOperation: createWaitOperation(deps, async (name, context) => {
+      const caller = await authorizeAndValidate("wait", name, context);
+      // If every operation exists for the caller, the wait reads the record itself.
       if (caller.visiblePrincipal !== undefined) await find(name, caller);
     }),
 
-    deleteOperation: guarded(
+    deleteOperation: withConnectErrors(
       "DeleteOperation",
       boundByCall(async ({ name }: DeleteOperationRequest, context) => {
-        const found = await find(name, await admit("delete", name, context));
-        const onlyDone = policies.of(found.method).deleteRunning === "refuse";
-        const record = await writeAndPublish(
+        const found = await find(name, await authorizeAndValidate("delete", name, context));
+        const onlyDone = methods.policyOf(found.method).deleteRunning === "refuse";
+        const record = await writer.write(
           (transaction) => store.hide(name, { onlyDone, transaction }),
           ({ deleteTimeMicros }) => (deleteTimeMicros === undefined ? undefined : "deleted"),
           { found },
@@ -157,17 +175,17 @@ export function createOperationsService(
       log,
     ),
 
-    cancelOperation: guarded(
+    cancelOperation: withConnectErrors(
       "CancelOperation",
       boundByCall(async ({ name }: CancelOperationRequest, context) => {
-        const caller = await admit("cancel", name, context);
-        policies.assertCancellation();
+        const caller = await authorizeAndValidate("cancel", name, context);
+        methods.assertCancellation();
         const found = await find(name, caller);
-        policies.assertCancellable(found);
+        methods.assertCancellable(found);
         if (found.state === "done") return create(EmptySchema);
-        const graceMs = policies.of(found.method).cancelGraceMs;
+        const graceMs = methods.policyOf(found.method).cancelGraceMs;
         const cancelled = storedError(cancelledByRequest());
-        const record = await writeAndPublish(
+        const record = await writer.write(
           (transaction) => store.requestCancel(name, cancelled, { graceMs, transaction }),
           ({ state }) => (state === "done" ? "done" : "cancel-requested"),
           { found },

@@ -2,29 +2,29 @@ import type { Clock } from "../internal/clock.js";
 import { sleep } from "../internal/sleep.js";
 import type { Dispatcher } from "../store/dispatcher.js";
 import type { ListCursor, OperationRecord, OperationStore } from "../store/operation-store.js";
-import { dispatchedOperation } from "./dispatched-operation.js";
 import type { OperationsEvent } from "./events.js";
+import { dispatchedOperation } from "./operation-writer.js";
 
-/** What a recovery stands on. */
-export interface RecoveryParts {
+/** Dependencies of a recovery. */
+export interface RecoveryDeps {
   store: OperationStore;
   dispatcher: Dispatcher;
   clock: Clock;
   log: (event: OperationsEvent) => void;
-  /** Hears of each operation that was dispatched: it may have a deadline. */
-  watch: (record: OperationRecord) => void;
+  /** Called with each operation that was dispatched: it may have a deadline. */
+  scheduleDeadline: (record: OperationRecord) => void;
 }
 
-/** How many operations are recovered at a time, and when a store that failed is tried again. */
+/** How many operations one read recovers, and the pause after the store has failed. */
 const recoveryPageSize = 1000;
 const recoveryRetryDelayMs = 1000;
 
 /**
- * Dispatch what the store has unfinished, where the queue has forgotten it. Starts
- * wait for this, so that nothing is dispatched twice. Never rejects; `signal` ends it.
+ * Dispatches the unfinished operations of the store, if the queue does not survive a restart.
+ * Starts wait for this, so that no operation is dispatched twice. Never rejects; `signal` ends it.
  */
 export async function recoverOperations(
-  { store, dispatcher, clock, log, watch }: RecoveryParts,
+  { store, dispatcher, clock, log, scheduleDeadline }: RecoveryDeps,
   signal: AbortSignal,
 ): Promise<void> {
   if (dispatcher.isDurable) return;
@@ -36,8 +36,8 @@ export async function recoverOperations(
       for (const record of page.records) {
         if (signal.aborted) return;
         await dispatcher.dispatch([dispatchedOperation(record)]);
-        watch(record);
-        // One by one, so that nothing is dispatched again where a later one fails.
+        scheduleDeadline(record);
+        // Set for each record, so that none is dispatched again if a later one fails.
         after = record;
       }
       isAtEnd = page.next === undefined;

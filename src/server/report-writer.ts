@@ -1,26 +1,23 @@
 import type { Clock } from "../internal/clock.js";
 import type { Claim, OperationRecord, OperationStore, Report } from "../store/operation-store.js";
 
-/** Brings the reports of one attempt to the store, at a bounded rate. */
+/** Writes the reports of one attempt to the store, at a bounded rate. */
 export interface ReportWriter {
-  /** Have this written when its turn comes; a later one takes its place. */
+  /** Queues a report. It replaces a queued one. */
   put(report: Report): void;
-  /** What has not been written yet. */
+  /** Returns the report that is not written yet. */
   pending(): Report | undefined;
-  /**
-   * Write no more, and return the report that has not been written yet, if there
-   * is one: it belongs in the terminal write.
-   */
+  /** Stops writing, and returns the report that is not written yet: it belongs in the terminal write. */
   close(): Promise<Report | undefined>;
 }
 
-/** What a report writer tells of its writes. */
+/** Callbacks of a report writer. */
 export interface ReportWriterEvents {
-  /** A write went through: the record as it is now. */
+  /** Called after a successful write, with the record as it is now. */
   written(record: OperationRecord): void;
-  /** The claim does not hold any more. */
+  /** Called when the claim no longer holds. */
   lost(): void;
-  /** The store failed, for the first time since a write went through; it is tried again. */
+  /** Called for the first of several failures in a row. The write is tried again. */
   failed(cause: unknown): void;
 }
 
@@ -28,8 +25,8 @@ export interface ReportWriterEvents {
 const maxRetryDelayMs = 10_000;
 
 /**
- * The first report is written at once, the next ones at most every `intervalMs`
- * milliseconds, ever less often while the store fails.
+ * Writes the first report at once and the later ones at most every `intervalMs` milliseconds. While
+ * the store fails, the pauses grow.
  */
 export function createReportWriter(
   claim: Claim,
@@ -42,7 +39,7 @@ export function createReportWriter(
   let writing: Promise<void> | undefined;
   let unschedule: (() => void) | undefined;
   let closed = false;
-  /** How many writes in a row have failed. */
+  /** Failed writes in a row. */
   let failures = 0;
 
   const write = async () => {
@@ -55,7 +52,7 @@ export function createReportWriter(
       if (record === undefined) events.lost();
       else events.written(record);
     } catch (cause) {
-      // Best effort: a store that is away must not become the operation's error.
+      // Best effort: a failing store must not become the operation's error.
       pending ??= report;
       failures += 1;
       if (failures === 1) events.failed(cause);

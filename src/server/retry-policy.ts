@@ -3,7 +3,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { atLeastOne, inRange } from "../internal/option-bounds.js";
 import { standardDetailsOf } from "../status/standard-details.js";
 import type { RetryOptions } from "./method-options.js";
-import { milliseconds } from "./method-policies.js";
+import { milliseconds } from "./methods.js";
 
 /** When work that failed is tried again. */
 export interface RetryPolicy {

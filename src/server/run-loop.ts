@@ -7,39 +7,39 @@ import type {
   OperationRecord,
   OperationStore,
   Report,
+  StoredResult,
   Transaction,
 } from "../store/operation-store.js";
 import type { Signals } from "../store/signals.js";
-import { endBeforeRun, endOfThrown } from "./attempt-end.js";
 import { type AttemptSignal, createAttemptSignal } from "./attempt-signal.js";
-import { Continuation, checkpointCopy } from "./continuation.js";
-import { attemptLost, cancelledByRequest, draining } from "./errors.js";
+import { type CheckpointFormat, encodeCheckpoint } from "./checkpoint-format.js";
+import { attemptLost, cancelledByRequest, draining, workerLost } from "./errors.js";
 import type { OperationsEvent } from "./events.js";
-import type { MethodPolicy } from "./method-policies.js";
+import type { MethodPolicy } from "./methods.js";
 import type { OperationsObserver, RunObservation } from "./observer.js";
+import type { OperationWriter } from "./operation-writer.js";
 import { createReportWriter } from "./report-writer.js";
 import type { RetryPolicy } from "./retry-policy.js";
-import { runWork } from "./run-work.js";
+import { resultOfThrown, runWork } from "./run-work.js";
 import { storedError, storedPayload, storedResponse } from "./stored-result.js";
-import { createTerminalWrite } from "./terminal-write.js";
-import type { Work } from "./work.js";
-import type { Publisher, WriteAndPublish } from "./write-and-publish.js";
+import { Continuation, type Work } from "./work.js";
 
-/** What the run loop stands on. */
-export interface RunLoopParts {
+/** Dependencies of the run loop. */
+export interface RunLoopDeps {
   store: OperationStore;
   signals: Signals;
   dispatcher: Dispatcher;
-  publisher: Pick<Publisher, "tellOfEnds" | "observeEnds">;
-  writeAndPublish: WriteAndPublish;
+  writer: OperationWriter;
   clock: Clock;
   log: (event: OperationsEvent) => void;
   observer: OperationsObserver | undefined;
-  /** Hears of each operation that was claimed: it may have a deadline. */
-  watch: (record: OperationRecord) => void;
-  /** Least time between two writes of one operation's metadata, in milliseconds. */
+  /** Called with each operation that was claimed: it may have a deadline. */
+  scheduleDeadline: (record: OperationRecord) => void;
+  /** Undefined if no response to a start is about to be sent. */
+  responsesSent: () => Promise<void> | undefined;
+  /** Minimum time between two writes of one operation's metadata, in milliseconds. */
   reportIntervalMs: number;
-  /** How many attempts at one operation may be lost before it is given up. */
+  /** How many attempts of one operation may be lost until it ends ABORTED. */
   maxLostAttempts: number;
 }
 
@@ -48,52 +48,49 @@ export interface RunnableMethod<
   I extends DescMessage,
   R extends DescMessage,
   M extends DescMessage,
+  C,
 > {
   method: LongRunningMethod<I, R, M>;
-  work: Work<I, R, M>;
+  work: Work<I, R, M, C>;
   policy: MethodPolicy;
-  /** Undefined: work that fails is not tried again. */
+  /** Undefined: failed work is not tried again. */
   retry: RetryPolicy | undefined;
+  checkpoints: CheckpointFormat<C>;
 }
 
 /** Runs the operations that a dispatcher delivers to this process. */
 export interface RunLoop {
-  /** Make one attempt at an operation, from its claim to its end. Never rejects. */
-  run<I extends DescMessage, R extends DescMessage, M extends DescMessage>(
-    runnable: RunnableMethod<I, R, M>,
+  /** Makes one attempt at an operation, from its claim to its end. Never rejects. */
+  run<I extends DescMessage, R extends DescMessage, M extends DescMessage, C>(
+    runnable: RunnableMethod<I, R, M, C>,
     delivery: Delivery,
   ): Promise<Settlement>;
-  /** Abort the signal of all that runs, because the server shuts down, and start no more. */
-  drain(): void;
-  /** Try no terminal write again: the store is closed. */
-  close(): void;
-  /** The names of what runs now. */
+  /** Aborts the signals of all attempts because the server shuts down. Later deliveries are handed over. */
+  handOver(): void;
+  /** The names of the operations that run now. */
   running(): string[];
 }
 
-/** How long an operation that the store could not claim now waits for the next try. */
+/** The pause before an operation is delivered again, if the store failed to claim it. */
 const claimRetryDelayMs = 1000;
 
 const settled: Settlement = { kind: "settled" };
 
-export function createRunLoop(parts: RunLoopParts): RunLoop {
-  const { store, signals, dispatcher, publisher, writeAndPublish, clock, log, observer, watch } =
-    parts;
+export function createRunLoop(deps: RunLoopDeps): RunLoop {
+  const { store, signals, dispatcher, writer, clock, log, observer, scheduleDeadline } = deps;
   const attempts = new Map<AttemptSignal, string>();
-  let isDraining = false;
-  const closed = new AbortController();
-  const finish = createTerminalWrite(parts, closed.signal);
+  let isHandingOver = false;
 
   /**
-   * Have a claimed operation queued again, or ended where its cancellation was asked for.
-   * `isFree` is true where that uses up no attempt.
+   * Queues a claimed operation again, or ends it if a client asked to cancel it. `isFree` is true
+   * if that uses up no attempt.
    */
   const release = (
     record: OperationRecord,
     isFree: boolean,
     before?: (transaction: Transaction | undefined) => Promise<unknown>,
   ) =>
-    writeAndPublish(
+    writer.write(
       async (transaction) => {
         await before?.(transaction);
         const cancelled = storedError(cancelledByRequest());
@@ -103,12 +100,12 @@ export function createRunLoop(parts: RunLoopParts): RunLoop {
       { found: before === undefined ? record : undefined },
     );
 
-  const handOver = async (record: OperationRecord): Promise<Settlement> => {
+  const requeue = async (record: OperationRecord): Promise<Settlement> => {
     await release(record, true);
     return { kind: "handover" };
   };
 
-  /** Best effort, as every report: what becomes of the operation matters more. */
+  /** Best effort, as every report: the outcome of the operation matters more. */
   const reportBefore = async (record: OperationRecord, report: Report | undefined) => {
     if (report === undefined) return;
     await store.report(record, report).catch((cause: unknown) => {
@@ -160,52 +157,60 @@ export function createRunLoop(parts: RunLoopParts): RunLoop {
   };
 
   /** One attempt at a claimed operation. */
-  const attempt = async <I extends DescMessage, R extends DescMessage, M extends DescMessage>(
-    { method, work, policy, retry }: RunnableMethod<I, R, M>,
+  const attempt = async <I extends DescMessage, R extends DescMessage, M extends DescMessage, C>(
+    { method, work, policy, retry, checkpoints }: RunnableMethod<I, R, M, C>,
     record: OperationRecord,
     attemptSignal: AttemptSignal,
   ): Promise<Settlement> => {
     const { name } = record;
-    /** The end that the work itself has written, in a transaction that may be open still. */
+    /** The end that the work itself has written, in a transaction that may still be open. */
     let completed: OperationRecord | undefined;
     const stopLost = () => {
       if (completed === undefined) attemptSignal.stop("loss", attemptLost(name, record.attempt));
     };
-    const reports = createReportWriter(record, store, clock, parts.reportIntervalMs, {
-      written: attemptSignal.see,
+    const reports = createReportWriter(record, store, clock, deps.reportIntervalMs, {
+      written: attemptSignal.onRecord,
       lost: stopLost,
       failed: (cause) => log({ kind: "store-failed", action: `report ${name}`, cause }),
     });
     const observation = observeClaim(record);
     const startMs = clock.nowMs();
     const outcome = await runWork(method, observation, () => {
-      const withStandard = policy.metadata?.aroundReportsOf(record.request);
+      const withStandard = policy.metadata?.aroundReportsOf(record);
       return work({
         name,
-        // A copy, as its `bytes` fields are views of it, and what is stored is nobody's to write to.
+        principal: record.principal,
+        // A copy, because the message's `bytes` fields are views of it.
         request: fromBinary(method.method.input, new Uint8Array(record.request)),
         attempt: record.attempt,
         get signal() {
           return attemptSignal.signal;
         },
-        checkpoint: record.checkpoint && Uint8Array.from(record.checkpoint),
+        get checkpoint() {
+          return record.checkpoint && checkpoints.decode(record.checkpoint);
+        },
         report(metadata) {
           reports.put({ metadata: storedPayload(method.metadata, metadata, withStandard) });
         },
         async saveCheckpoint(checkpoint) {
-          const kept = await store.report(record, { checkpoint: checkpointCopy(checkpoint) });
+          const bytes = encodeCheckpoint(checkpoints, checkpoint);
+          const kept = await store.report(record, { checkpoint: bytes });
           if (kept !== undefined) return;
           stopLost();
           throw attemptLost(name, record.attempt);
         },
-        continueLater: (options = {}) => new Continuation(options),
+        continueLater: ({ checkpoint, delayMs } = {}) =>
+          new Continuation(
+            checkpoint === undefined ? undefined : encodeCheckpoint(checkpoints, checkpoint),
+            delayMs,
+          ),
         async complete(response, transaction) {
           const result = storedResponse(method.response, response);
           attemptSignal.expectEnd();
           const done = await store.finish(record, result, reports.pending(), { transaction });
           if (done === undefined) throw attemptLost(name, record.attempt);
           completed = done;
-          await publisher.tellOfEnds([done], transaction);
+          await writer.publishEnds([done], transaction);
           return response;
         },
       });
@@ -214,22 +219,22 @@ export function createRunLoop(parts: RunLoopParts): RunLoop {
     const thrown = outcome.kind === "error" ? outcome.thrown : undefined;
     tell(observation, (to) => to.settled?.(runMs, thrown));
     const lastReport = await reports.close();
-    // Its own end is not to be heard as another's.
+    // Closed first, so that the attempt's own end does not abort its signal.
     attemptSignal.close();
 
-    // Where the claim still holds, the transaction was rolled back.
+    // If the claim still holds, the transaction was rolled back.
     if (completed !== undefined && (await store.look(record)) === undefined) {
-      publisher.observeEnds([completed]);
+      writer.observeEnds([completed]);
       return settled;
     }
     if (outcome.kind === "continue") return goOnLater(record, outcome.continuation, lastReport);
     if (outcome.kind === "error") {
-      // What work throws because it was stopped is no end of the operation.
+      // An exception of work that was stopped does not end the operation.
       if (attemptSignal.stoppedBy("loss")) return lost(record);
       if (!attemptSignal.stoppedBy("cancel")) {
         if (attemptSignal.stoppedBy("drain")) {
           await reportBefore(record, lastReport);
-          return handOver(record);
+          return requeue(record);
         }
         const delayMs = retryDelayMs(retry, outcome.thrown, record);
         if (delayMs !== undefined) return tryAgain(record, outcome.thrown, delayMs, lastReport);
@@ -238,11 +243,11 @@ export function createRunLoop(parts: RunLoopParts): RunLoop {
     const result =
       outcome.kind === "response"
         ? outcome.result
-        : endOfThrown(outcome.thrown, record, attemptSignal, log);
-    return (await finish(record, result, lastReport, runMs)) ? settled : lost(record);
+        : resultOfThrown(outcome.thrown, record, attemptSignal, log);
+    return (await writer.finish(record, result, lastReport, runMs)) ? settled : lost(record);
   };
 
-  /** The pause before the next attempt; undefined where there is none. */
+  /** Returns the pause before the next attempt; undefined if there is no next attempt. */
   const retryDelayMs = (
     retry: RetryPolicy | undefined,
     thrown: unknown,
@@ -251,7 +256,7 @@ export function createRunLoop(parts: RunLoopParts): RunLoop {
     try {
       return retry?.delayMs(thrown, attempt - handovers);
     } catch (cause) {
-      // The method's own judgement of the error has failed.
+      // The method's `isRetryable` has thrown.
       log({ kind: "work-failed", name, method, attempt, cause });
       return undefined;
     }
@@ -262,22 +267,25 @@ export function createRunLoop(parts: RunLoopParts): RunLoop {
       let attemptSignal: AttemptSignal | undefined;
       let onLost: (() => void) | undefined;
       try {
-        // Subscribe, then claim: a request to cancel is in the record or in the signal.
+        // The work may block the event loop.
+        const responsesSent = deps.responsesSent();
+        if (responsesSent !== undefined) await responsesSent;
+        // Subscribe, then claim: a request to cancel is in the record or arrives as a signal.
         attemptSignal = await createAttemptSignal(delivery.name, store, signals, clock);
-        // A claim would take the operation from whoever has it by now.
+        // A claim would take the operation away from another process that has it by now.
         if (delivery.signal?.aborted) return settled;
         const { recovery } = runnable.policy;
         const restartLost = recovery === "restart";
         const record = await store.claim(delivery.name, { restartLost });
         if (record === undefined) return settled;
-        watch(record);
-        const early = endBeforeRun(record, recovery === "fail" ? 1 : parts.maxLostAttempts);
+        scheduleDeadline(record);
+        const early = endBeforeRun(record, recovery === "fail" ? 1 : deps.maxLostAttempts);
         if (early !== undefined) {
-          await finish(record, early);
+          await writer.finish(record, early);
           return settled;
         }
-        if (isDraining) return await handOver(record);
-        attemptSignal.see(record);
+        if (isHandingOver) return await requeue(record);
+        attemptSignal.onRecord(record);
         attempts.set(attemptSignal, delivery.name);
         const { stop } = attemptSignal;
         onLost = () => stop("loss", attemptLost(record.name, record.attempt));
@@ -295,13 +303,20 @@ export function createRunLoop(parts: RunLoopParts): RunLoop {
         }
       }
     },
-    close() {
-      closed.abort();
-    },
-    drain() {
-      isDraining = true;
+    handOver() {
+      isHandingOver = true;
       for (const attemptSignal of attempts.keys()) attemptSignal.stop("drain", draining());
     },
     running: () => [...attempts.values()],
   };
+}
+
+/**
+ * Returns the result of a claimed operation that must not run: a client has cancelled it, or
+ * `maxLosses` attempts were lost.
+ */
+function endBeforeRun(record: OperationRecord, maxLosses: number): StoredResult | undefined {
+  if (record.cancelRequestTimeMicros !== undefined) return storedError(cancelledByRequest());
+  const { losses } = record;
+  return losses >= maxLosses ? storedError(workerLost(losses)) : undefined;
 }

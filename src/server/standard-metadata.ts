@@ -1,12 +1,14 @@
 import {
   create,
+  type DescField,
   type DescMessage,
   fromBinary,
   type MessageShape,
+  ScalarType,
   toBinary,
 } from "@bufbuild/protobuf";
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import { AnySchema } from "@bufbuild/protobuf/wkt";
+import { AnySchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { Code } from "@connectrpc/connect";
 import { typeNameOf } from "../any/any.js";
 import { typeUrlPrefix } from "../internal/type-url.js";
@@ -15,28 +17,30 @@ import { StatusSchema } from "../protos.js";
 import type { OperationRecord } from "../store/operation-store.js";
 import type { MethodOptions } from "./method-options.js";
 import { stringFieldOf } from "./request-fields.js";
-import { standardFieldsOf } from "./standard-fields.js";
 
 /**
- * The standard fields of a method's metadata, kept by the server. They are put around what the
- * work reports as serialized fields, so that nothing is decoded: of a field that occurs twice
- * the last one counts. What the work sets counts for target, verb, api_version and the status,
- * which come before it; the times and the request to cancel, which come after it, are the
- * server's alone, and taken out of what the work reports.
+ * Maintains the standard fields of a method's metadata. The fields are encoded around the metadata
+ * that the work reports, so nothing is decoded: if a field occurs twice, its last occurrence counts.
+ * Target, verb, API version and status come before the reported metadata, so the work can override
+ * them. The times and the request to cancel come after it and are removed from reports: only the
+ * server sets them.
  */
 export interface StandardMetadata {
-  /** What is stored before what the work reports. */
-  prefixOf(request: Uint8Array): Uint8Array;
-  /** What is stored for a report, by the metadata that the work made, serialized. */
-  aroundReportsOf(request: Uint8Array): (reported: Uint8Array) => Uint8Array;
+  /** Returns the encoded fields that are stored before the work has reported. */
+  prefixOf(operation: MetadataSource): Uint8Array;
+  /** Returns a function that adds the stored fields to encoded metadata that the work reports. */
+  aroundReportsOf(operation: MetadataSource): (reported: Uint8Array) => Uint8Array;
   /**
-   * The metadata that a record shows, a serialized Any: what is stored, and what follows from
-   * its state.
+   * Returns the metadata that clients see, a serialized Any: the stored metadata, and the fields
+   * that follow from the record's state.
    */
   shownFor(record: OperationRecord): Uint8Array;
 }
 
-/** Undefined where the metadata has none of the fields. */
+/** The part of a record that its metadata depends on. */
+export type MetadataSource = Pick<OperationRecord, "request" | "principal">;
+
+/** Returns undefined if the metadata has none of the fields. */
 export function standardMetadataOf<I extends DescMessage>(
   { method, metadata }: LongRunningMethod<I>,
   options: Pick<MethodOptions<I>, "target" | "verb" | "apiVersion">,
@@ -53,18 +57,23 @@ export function standardMetadataOf<I extends DescMessage>(
   const constantBytes = constants.finish();
 
   const own = new Set([createTime, endTime, cancelRequested, expireTime]);
-  const prefixOf = (bytes: Uint8Array) => {
+  const prefixOf = (operation: MetadataSource) => {
     if (target === undefined) return constantBytes;
-    const request = fromBinary(method.input, bytes);
+    const request = fromBinary(method.input, operation.request);
     const writer = new BinaryWriter().raw(constantBytes);
-    writeString(writer, target, options.target?.(request) ?? targetOf(method.input, request));
+    const { principal } = operation;
+    writeString(
+      writer,
+      target,
+      options.target?.(request, { principal }) ?? targetOf(method.input, request),
+    );
     return writer.finish();
   };
 
   return {
     prefixOf,
-    aroundReportsOf(request) {
-      const prefix = prefixOf(request);
+    aroundReportsOf(operation) {
+      const prefix = prefixOf(operation);
       return (reported) => withoutFields(own, reported, new BinaryWriter().raw(prefix)).finish();
     },
     shownFor(record) {
@@ -87,7 +96,71 @@ export function standardMetadataOf<I extends DescMessage>(
   };
 }
 
-/** Write all fields of a serialized message but those of these numbers. */
+/**
+ * The numbers of the metadata fields that the server maintains; undefined for a field that the
+ * message does not have. These are the fields of the OperationMetadata that Google's APIs have in
+ * common, recognized by number, type and name, and `expire_time` (AIP-214) at any number.
+ */
+export interface StandardFields {
+  readonly createTime: number | undefined;
+  readonly endTime: number | undefined;
+  readonly target: number | undefined;
+  readonly verb: number | undefined;
+  readonly status: number | undefined;
+  readonly cancelRequested: number | undefined;
+  readonly apiVersion: number | undefined;
+  readonly expireTime: number | undefined;
+}
+
+export function standardFieldsOf(metadata: DescMessage): StandardFields {
+  const string = (number: number, names: readonly string[]) =>
+    numberOf(metadata, number, names, (field) => isScalar(field, ScalarType.STRING));
+  return {
+    createTime: numberOf(metadata, 1, ["create_time"], isTimestamp),
+    endTime: numberOf(metadata, 2, ["end_time"], isTimestamp),
+    target: string(3, ["target"]),
+    verb: string(4, ["verb"]),
+    status: string(5, ["status_message", "status_detail", "status"]),
+    cancelRequested: numberOf(
+      metadata,
+      6,
+      ["requested_cancellation", "cancel_requested"],
+      (field) => isScalar(field, ScalarType.BOOL),
+    ),
+    apiVersion: string(7, ["api_version"]),
+    expireTime: numberOf(metadata, undefined, ["expire_time"], isTimestamp),
+  };
+}
+
+/** Returns the number of the singular field, outside a oneof, that has this number and one of these names. */
+function numberOf(
+  schema: DescMessage,
+  number: number | undefined,
+  names: readonly string[],
+  isOfType: (field: DescField) => boolean,
+): number | undefined {
+  return schema.fields.find(
+    (field) =>
+      names.includes(field.name) &&
+      field.number === (number ?? field.number) &&
+      field.oneof === undefined &&
+      isOfType(field),
+  )?.number;
+}
+
+function isScalar(field: DescField, type: ScalarType): boolean {
+  return field.fieldKind === "scalar" && field.scalar === type;
+}
+
+function isTimestamp(field: DescField): boolean {
+  return (
+    field.fieldKind === "message" &&
+    field.message.typeName === TimestampSchema.typeName &&
+    !field.delimitedEncoding
+  );
+}
+
+/** Writes all fields of a serialized message except the fields with these numbers. */
 function withoutFields(
   numbers: ReadonlySet<number | undefined>,
   message: Uint8Array,
@@ -108,7 +181,7 @@ function writeString(writer: BinaryWriter, number: number | undefined, value: st
   writer.tag(number, WireType.LengthDelimited).string(value);
 }
 
-/** 9999-12-31T23:59:59Z, where google.protobuf.Timestamp ends. */
+/** 9999-12-31T23:59:59Z, the last second of google.protobuf.Timestamp. */
 const lastSecond = 253_402_300_799;
 
 function writeTime(
@@ -119,7 +192,7 @@ function writeTime(
   if (number === undefined || timeMicros === undefined) return;
   const seconds = Math.min(Math.floor(timeMicros / 1_000_000), lastSecond);
   const nanos = Math.min((timeMicros - seconds * 1_000_000) * 1000, 999_999_999);
-  // Both, also where they are 0: a message that occurs twice is merged field by field.
+  // Both fields, even if they are 0: a message that occurs twice is merged field by field.
   writer
     .tag(number, WireType.LengthDelimited)
     .fork()
@@ -134,7 +207,7 @@ function firstWord(methodName: string): string {
   return (/^(?:[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+)/.exec(methodName)?.[0] ?? "").toLowerCase();
 }
 
-/** The last segment that is a version (AIP-185); empty where the package has none. */
+/** Returns the last segment that is a version (AIP-185); empty if the package has no version. */
 function versionOf(packageName: string): string {
   const isVersion = (segment: string) => /^v\d+(?:p\d+)?(?:(?:alpha|beta)\d*)?$/.test(segment);
   return packageName.split(".").findLast(isVersion) ?? "";

@@ -2,6 +2,7 @@ import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufb
 import { AnySchema } from "@bufbuild/protobuf/wkt";
 import { isSameBytes } from "../internal/same-bytes.js";
 import { tell } from "../internal/tell.js";
+import { turnEnd } from "../internal/turn-end.js";
 import { typeUrlPrefix } from "../internal/type-url.js";
 import { fullName, type LongRunningMethod } from "../operation/long-running.js";
 import type { Dispatcher } from "../store/dispatcher.js";
@@ -15,60 +16,59 @@ import type {
   Together,
   Transaction,
 } from "../store/operation-store.js";
-import { dispatchedOperation } from "./dispatched-operation.js";
-import { preempted } from "./end-errors.js";
 import {
   notDispatched,
   operationExists,
+  preempted,
   requestIdReused,
   requestIdSpent,
   resourceBusy,
 } from "./errors.js";
 import type { Parallel } from "./method-options.js";
-import type { MethodPolicy } from "./method-policies.js";
+import type { MethodPolicy } from "./methods.js";
 import { newOperationName } from "./new-operation-name.js";
 import type { OperationsObserver } from "./observer.js";
-import type { ShownOperation, ShowRecord } from "./operation-message.js";
+import type { OperationView, ToView } from "./operation-view.js";
+import { dispatchedOperation, type OperationWriter } from "./operation-writer.js";
 import { boolFieldOf, stringFieldOf } from "./request-fields.js";
 import { requestIdOf } from "./request-id.js";
 import { storedError } from "./stored-result.js";
-import type { Publisher } from "./write-and-publish.js";
 
-/** What starts stand on. */
-export interface StartParts {
+/** Dependencies of starts. */
+export interface StartDeps {
   store: OperationStore;
   dispatcher: Dispatcher;
-  publisher: Publisher;
-  showRecord: ShowRecord;
+  writer: OperationWriter;
+  toView: ToView;
   observer: OperationsObserver | undefined;
-  /** Hears of each operation that was started: it may have a deadline. */
-  watch: (record: OperationRecord) => void;
+  /** Called with each operation that was started: it may have a deadline. */
+  scheduleDeadline: (record: OperationRecord) => void;
 }
 
 /** One start. */
 export interface StartInit {
-  /** Driven from outside, and so never dispatched. */
+  /** Whether the work runs outside this server: such an operation is never dispatched. */
   external: boolean;
   /** Undefined: the parent and a UUIDv7. */
   name: string | undefined;
-  /** Undefined: the request's string field `parent` where it has one, else none. */
+  /** Undefined: the request's string field `parent` if it has one, otherwise none. */
   parent: string | undefined;
-  /** Who starts it; empty where callers are not told apart. */
+  /** Empty if callers are not distinguished. */
   principal: string;
-  /** Empty or undefined: it is independent of all others. */
+  /** Empty or undefined: the operation is independent of all others. */
   resource: string | undefined;
   parallel: Parallel;
   retentionMs: number;
   deadlineMs: number | undefined;
   transaction: Transaction | undefined;
   policy: MethodPolicy;
-  /** The response where nothing is to be done but to look (AIP-163). */
+  /** Returns the response to a `validate_only` request (AIP-163). */
   preview: () => Promise<StoredResult>;
-  /** The response where there is no work to do; undefined where there is. */
+  /** Returns the result if it needs no work, otherwise undefined. */
   tryNow: (() => Promise<StoredResult | undefined>) | undefined;
 }
 
-/** The record, and where it is new, those that were ended for it. */
+/** The record, and if it is new, the operations that were ended for it. */
 interface Started {
   readonly record: OperationRecord;
   readonly preempted?: readonly OperationRecord[];
@@ -78,18 +78,29 @@ type InsertTogether = NonNullable<OperationStore["insertTogether"]>;
 
 /** Puts new operations in the store and in the queue. */
 export interface OperationStarts {
+  /**
+   * @throws ConnectError for a bad name, parent or request id, for a name or a resource that is in
+   *   use, and the errors of the store and the dispatcher.
+   */
   start<I extends DescMessage>(
     method: LongRunningMethod<I>,
     request: MessageInitShape<I>,
     init: StartInit,
-  ): Promise<ShownOperation>;
+  ): Promise<OperationView>;
+  /**
+   * Returns a promise that resolves when the responses to the starts of this event-loop iteration
+   * are sent; undefined if there were none. Work waits for it, because it may block the event loop.
+   */
+  responsesSent(): Promise<void> | undefined;
 }
 
-/** A request id is remembered for at least this long after its start, in milliseconds. */
+/** The minimum retention of a request id after its start, in milliseconds. */
 const minRequestIdWindowMs = 10 * 60 * 1000;
 
-export function createOperationStarts(parts: StartParts): OperationStarts {
-  const { store, dispatcher, publisher, showRecord, observer, watch } = parts;
+export function createOperationStarts(deps: StartDeps): OperationStarts {
+  const { store, dispatcher, writer, toView, observer, scheduleDeadline } = deps;
+
+  let responsesSent: Promise<void> | undefined;
 
   const insert = async (
     operation: NewOperation,
@@ -100,8 +111,8 @@ export function createOperationStarts(parts: StartParts): OperationStarts {
     const outcome = await store.insert(operation, { parallel, transaction, beforeQueued });
     if (outcome.kind === "inserted") {
       const { record, preempted } = outcome;
-      tellOfStart(record);
-      await publisher.tellOfEnds(preempted, transaction);
+      observeStart(record);
+      await writer.publishEnds(preempted, transaction);
       if (record.state === "queued") await dispatch([record], transaction);
     }
     return started(operation, outcome, transaction);
@@ -126,14 +137,18 @@ export function createOperationStarts(parts: StartParts): OperationStarts {
     for (const record of records) {
       if (observedTogether.has(record.name)) continue;
       observedTogether.add(record.name);
-      tellOfStart(record);
+      observeStart(record);
     }
     await dispatch(records, transaction);
   };
 
-  /** Before it is dispatched, so that it is not heard after the first run of it. */
-  const tellOfStart = ({ name, method }: OperationRecord) =>
+  /** Called before the operation is dispatched, so that it precedes the first run. */
+  const observeStart = ({ name, method }: OperationRecord) => {
+    responsesSent ??= turnEnd().then(() => {
+      responsesSent = undefined;
+    });
     tell(observer, (to) => to.started?.({ name, method }));
+  };
 
   const started = async (
     operation: NewOperation,
@@ -146,7 +161,7 @@ export function createOperationStarts(parts: StartParts): OperationStarts {
     }
     if (outcome.kind === "busy") {
       const other = await store.get(outcome.name, { transaction });
-      // To whom it belongs it is named; nobody else learns of it.
+      // Only the caller that owns the other operation gets its name.
       const isOwn = other?.principal === operation.principal;
       throw resourceBusy(operation.resourceKey ?? "", isOwn ? outcome.name : undefined);
     }
@@ -177,7 +192,7 @@ export function createOperationStarts(parts: StartParts): OperationStarts {
       // Without a transaction the records stay, and no process would ever run them.
       if (transaction === undefined) {
         for (const { name } of records) {
-          await publisher.writeAndPublish(
+          await writer.write(
             () => store.requestCancel(name, storedError(notDispatched())),
             () => "done",
           );
@@ -193,6 +208,7 @@ export function createOperationStarts(parts: StartParts): OperationStarts {
   };
 
   return {
+    responsesSent: () => responsesSent,
     async start({ method, metadata }, requestInit, init) {
       const { external, principal, retentionMs, deadlineMs, transaction, policy } = init;
       const request = create(method.input, requestInit);
@@ -206,7 +222,7 @@ export function createOperationStarts(parts: StartParts): OperationStarts {
         return { name: "", metadata: undefined, done: true, result: await init.preview() };
       }
       const requestBytes = toBinary(method.input, request);
-      const prefix = policy.metadata?.prefixOf(requestBytes);
+      const prefix = policy.metadata?.prefixOf({ request: requestBytes, principal });
       const resourceKey = init.resource || undefined;
       const operation: NewOperation = {
         name,
@@ -241,11 +257,11 @@ export function createOperationStarts(parts: StartParts): OperationStarts {
         throw requestIdReused(requestId.id);
       }
       if (ended !== undefined) {
-        watch(record);
+        scheduleDeadline(record);
         observeQueue();
-        publisher.observeEnds(record.state === "done" ? [...ended, record] : ended);
+        writer.observeEnds(record.state === "done" ? [...ended, record] : ended);
       }
-      return showRecord(record);
+      return toView(record);
     },
   };
 }

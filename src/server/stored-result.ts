@@ -7,8 +7,8 @@ import { statusFromError } from "../status/status-error.js";
 import type { StoredResult } from "../store/operation-store.js";
 
 /**
- * A payload as a store keeps it: a serialized google.protobuf.Any. `change` may put another
- * message of the same type, serialized, in the place of the one given.
+ * Encodes a payload as stores keep it: a serialized google.protobuf.Any. `change` may replace the
+ * encoded message with another one of the same type.
  */
 export function storedPayload<Desc extends DescMessage>(
   schema: Desc,
@@ -20,7 +20,7 @@ export function storedPayload<Desc extends DescMessage>(
   return toBinary(AnySchema, any);
 }
 
-/** The end of an operation that succeeded. */
+/** Encodes the result of an operation that succeeded. */
 export function storedResponse<Desc extends DescMessage>(
   schema: Desc,
   message: MessageInitShape<Desc>,
@@ -28,7 +28,7 @@ export function storedResponse<Desc extends DescMessage>(
   return { kind: "response", value: storedPayload(schema, message) };
 }
 
-/** The end of an operation that failed, or was cancelled. */
+/** Encodes the result of an operation that failed or was cancelled. */
 export function storedError(error: ConnectError): StoredResult {
   return { kind: "error", value: toBinary(StatusSchema, statusFromError(error)) };
 }

@@ -5,16 +5,15 @@ import type { Operation, WaitOperationRequest } from "../protos.js";
 import type { OperationRecord } from "../store/operation-store.js";
 import { invalidField, operationNotFound } from "./errors.js";
 import type { OperationsEvent } from "./events.js";
-import { guarded, shownError } from "./guarded.js";
-import { operationMessage, type ShowRecord } from "./operation-message.js";
-import type { OperationWaiters, WaitAnswer } from "./operation-waiters.js";
-import { OperationWire } from "./operation-wire.js";
+import { toClientError, withConnectErrors } from "./method-handler.js";
+import { EncodedOperation, operationMessage, type ToView } from "./operation-view.js";
+import type { OperationWaiters, WaitResponder } from "./operation-waiters.js";
 
-/** What WaitOperation stands on. */
-export interface WaitOperationParts {
+/** Dependencies of WaitOperation. */
+export interface WaitOperationDeps {
   waiters: OperationWaiters;
-  showRecord: ShowRecord;
-  /** Longest time that one call is held, in milliseconds. */
+  toView: ToView;
+  /** The longest time for which one call is held, in milliseconds. */
   maxWaitMs: number;
   log: (event: OperationsEvent) => void;
 }
@@ -22,50 +21,50 @@ export interface WaitOperationParts {
 const action = "WaitOperation";
 
 /**
- * WaitOperation in both forms. While a call waits in the wire form there is no promise for it,
- * but the waiter alone, which answers by itself.
+ * Makes WaitOperation, with a message or an encoded response. A call for the encoded response holds
+ * no promise while it waits: its waiter responds by itself.
  *
- * @param admit Rejects where the caller may not wait for the operation, or there is none.
+ * @param authorize Rejects if the caller may not wait for the operation or it does not exist.
  */
 export function createWaitOperation(
-  parts: WaitOperationParts,
-  admit: (name: string, context: HandlerContext) => Promise<void>,
+  deps: WaitOperationDeps,
+  authorize: (name: string, context: HandlerContext) => Promise<void>,
 ): (request: WaitOperationRequest, context: HandlerContext) => Promise<Operation> {
-  const { waiters, showRecord, maxWaitMs, log } = parts;
+  const { waiters, toView, maxWaitMs, log } = deps;
 
-  const implementation = guarded(
+  const implementation = withConnectErrors(
     action,
     async ({ name, timeout }: WaitOperationRequest, context: HandlerContext) => {
-      await admit(name, context);
+      await authorize(name, context);
       const timeoutMs = waitTimeoutMs(timeout, maxWaitMs, context);
       const record = await new Promise<OperationRecord | undefined>((settle, fail) => {
         waiters.wait(name, timeoutMs, context.signal, { settle, fail });
       });
       if (record === undefined) throw operationNotFound(name);
-      return operationMessage(showRecord(record));
+      return operationMessage(toView(record));
     },
     log,
   );
 
   provideWireAnswers<WaitOperationRequest>(implementation, {
     answer({ name, timeout }, context, reply) {
-      const answer = new WireWait(name, reply, parts);
-      admit(name, context)
+      const responder = new EncodedWait(name, reply, deps);
+      authorize(name, context)
         .then(() => {
-          waiters.wait(name, waitTimeoutMs(timeout, maxWaitMs, context), reply.end, answer);
+          waiters.wait(name, waitTimeoutMs(timeout, maxWaitMs, context), reply.end, responder);
         })
-        .catch((cause: unknown) => answer.fail(cause));
+        .catch((cause: unknown) => responder.fail(cause));
     },
   });
   return implementation;
 }
 
-/** One call that waits. */
-class WireWait implements WaitAnswer {
+/** A call that waits for an encoded response. */
+class EncodedWait implements WaitResponder {
   constructor(
     private readonly name: string,
     private readonly reply: WireReply,
-    private readonly parts: WaitOperationParts,
+    private readonly deps: WaitOperationDeps,
   ) {}
 
   settle(record: OperationRecord | undefined): void {
@@ -74,21 +73,21 @@ class WireWait implements WaitAnswer {
       return;
     }
     try {
-      this.reply.send(new OperationWire(this.parts.showRecord(record)));
+      this.reply.send(new EncodedOperation(this.deps.toView(record)));
     } catch (cause) {
       this.fail(cause);
     }
   }
 
   fail(cause: unknown): void {
-    this.reply.fail(shownError(action, cause, this.parts.log));
+    this.reply.fail(toClientError(action, cause, this.deps.log));
   }
 }
 
 /**
- * How long one WaitOperation call waits: the shortest of what the request asks
- * for, the server's cap, and the call's own deadline less a margin in which the
- * answer can travel, so that the client sees a state and not DEADLINE_EXCEEDED.
+ * Returns how long one call waits: the shortest of the request's timeout, the server's limit, and
+ * the call's deadline minus a margin for the response, so that the client gets a state and not
+ * DEADLINE_EXCEEDED.
  */
 function waitTimeoutMs(
   timeout: Duration | undefined,

@@ -1,18 +1,22 @@
 import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import type { Transaction } from "../store/operation-store.js";
-import type { Continuation, ContinueOptions } from "./continuation.js";
+import { milliseconds } from "./methods.js";
 
 /**
- * The work behind a long-running method: what it returns is the operation's
- * response, what it throws its error. A ConnectError becomes the error with its
- * code, message and details; anything else becomes UNKNOWN, and only the log
- * hook sees what it was.
+ * The work of a long-running method. The value that it returns becomes the operation's response.
+ * A ConnectError that it throws becomes the operation's error, with its code, message and
+ * details. Any other exception becomes UNKNOWN, and only the server's log contains it.
  *
- * It may run more than once: when the process that ran it was lost, when it failed and its
- * method's options have it tried again, and when it returns `continueLater(…)`.
+ * The work may run more than once: if its process was lost, if it failed and its method has
+ * `retry`, and after it returned `continueLater(…)`.
  */
-export type Work<I extends DescMessage, R extends DescMessage, M extends DescMessage> = (
-  operation: RunningOperation<I, M, R>,
+export type Work<
+  I extends DescMessage,
+  R extends DescMessage,
+  M extends DescMessage,
+  C = Uint8Array,
+> = (
+  operation: RunningOperation<I, M, R, C>,
 ) => Promise<MessageInitShape<R> | Continuation> | MessageInitShape<R> | Continuation;
 
 /** One attempt at an operation, as its work sees it. */
@@ -20,61 +24,96 @@ export interface RunningOperation<
   I extends DescMessage = DescMessage,
   M extends DescMessage = DescMessage,
   R extends DescMessage = DescMessage,
+  C = Uint8Array,
 > {
   /** `{parent/}operations/{id}`. */
   readonly name: string;
-  /** The message that started it. */
+  /**
+   * The principal that started the operation, as `authorize` or `CreateOptions.principal` named
+   * it. Empty if neither named one.
+   */
+  readonly principal: string;
+  /** The request that started the operation. */
   readonly request: MessageShape<I>;
   /**
-   * 1 for the first attempt, and more for each after it. It only ever grows: hand
-   * it to other systems as a fencing token.
+   * 1 for the first attempt, and greater for each later one. The number never decreases: pass it
+   * to other systems as a fencing token.
    */
   readonly attempt: number;
   /**
-   * Aborts when the work should stop: somebody asked for a cancellation
-   * (`reason.code` is `Code.Canceled`), the server shuts down (`Code.Unavailable`),
-   * another attempt has taken over (`Code.Aborted`), or the operation was ended: the reason
-   * is its error then, as DEADLINE_EXCEEDED. Throwing the reason, as
-   * `throwIfAborted()` does, is how work agrees to that. Work that goes on and
-   * returns a response has succeeded all the same, unless another has taken over or the
-   * operation has ended.
+   * Aborts when the work should stop. The code of `signal.reason` tells why: `Code.Canceled` for a
+   * request to cancel, `Code.Unavailable` when the server shuts down, `Code.Aborted` when another
+   * attempt has the operation, and the operation's own error when the operation was ended, for
+   * example `Code.DeadlineExceeded`.
+   *
+   * The work agrees to stop when it throws the reason, as `throwIfAborted()` does. Work that
+   * returns a response in spite of the signal has succeeded, unless another attempt has the
+   * operation or the operation has ended.
    */
   readonly signal: AbortSignal;
   /**
-   * Show progress: the operation's metadata from now on. Best effort and cheap,
-   * so call it as often as you like: of several calls in a short time the last
-   * one counts, and the last one before the end always does.
+   * Sets the operation's metadata. Best effort and cheap, so call it as often as you like: of
+   * several reports within `reportIntervalMs` only the last one is written, and the last report
+   * before the end is always written.
    */
   report(metadata: MessageInitShape<M>): void;
-  /** What an earlier attempt saved last; undefined where none did. */
-  readonly checkpoint: Uint8Array | undefined;
   /**
-   * Keep bytes, at most 1 MiB, for the next attempt, should there be one. Resolves when
-   * they are kept.
+   * The checkpoint that an earlier attempt saved last; undefined if there is none.
    *
-   * @throws RangeError for more; ConnectError `Aborted` where this attempt has lost its
-   *   operation, and what the store fails with.
+   * @throws Error if the stored bytes are not of the method's `checkpoint` type.
    */
-  saveCheckpoint(checkpoint: Uint8Array): Promise<void>;
+  readonly checkpoint: C | undefined;
   /**
-   * What to return to go on in another attempt, in this process or another: the operation
-   * is queued meanwhile. It uses up no attempt. For work that waits long for something, or
-   * runs longer than a dispatcher lets one attempt run.
+   * Saves a checkpoint for the next attempt, of at most 1 MiB when encoded. Resolves when it is
+   * stored.
+   *
+   * @throws RangeError for more than 1 MiB; TypeError for a value that is not JSON; ConnectError
+   *   `Aborted` if this attempt has lost its operation, and the store's errors.
+   */
+  saveCheckpoint(checkpoint: C): Promise<void>;
+  /**
+   * Makes the value to return if the work is to continue in another attempt, in this process or
+   * another one. The operation is queued until then, and no attempt is used up. For work that
+   * waits a long time, or runs longer than a dispatcher allows for one attempt.
    *
    * @throws RangeError for a checkpoint or a delay out of its bounds.
    */
-  continueLater(options?: ContinueOptions): Continuation;
+  continueLater(options?: ContinueOptions<C>): Continuation;
   /**
-   * End the operation with this response in a transaction of the work's own database, so
-   * that its rows and the end are committed together: what exists once, although the work may
-   * run twice. Resolves with the response, for the work to return.
+   * Ends the operation with this response, in a transaction of the work's own database: its rows
+   * and the end of the operation are committed together, once, although the work may run twice.
+   * Resolves with the response, for the work to return.
    *
-   * Call it last in the transaction: until that is over, whoever cancels the operation
-   * waits. If it is rolled back nothing has happened, and what the work returns or throws
-   * counts.
+   * Call it last in the transaction: a call that cancels the operation waits until the
+   * transaction is over. If the transaction is rolled back, the operation is unchanged, and the
+   * outcome of the work decides.
    *
-   * @throws ConnectError `Aborted` where this attempt has lost its operation, or that has
-   *   ended: roll back then. `FailedPrecondition` where the store is in no database.
+   * @throws ConnectError `Aborted` if this attempt has lost its operation or the operation has
+   *   ended: roll back then. `FailedPrecondition` if the store is not in a database.
    */
   complete(response: MessageInitShape<R>, transaction: Transaction): Promise<MessageInitShape<R>>;
+}
+
+/** Options of `continueLater`. */
+export interface ContinueOptions<C = Uint8Array> {
+  /** The checkpoint for the next attempt. Default: the checkpoint that was saved last. */
+  checkpoint?: C | undefined;
+  /** Pause before the next attempt, in milliseconds, at least 0. Default: 0. */
+  delayMs?: number | undefined;
+}
+
+/** The value that work returns, in place of a response, to continue in another attempt. */
+export class Continuation {
+  readonly delayMs: number;
+
+  /**
+   * @param checkpoint Encoded.
+   * @throws RangeError for a delay out of its bounds.
+   */
+  constructor(
+    readonly checkpoint: Uint8Array | undefined,
+    delayMs: number | undefined,
+  ) {
+    this.delayMs = milliseconds("delayMs", delayMs ?? 0);
+  }
 }

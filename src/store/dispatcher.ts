@@ -43,6 +43,15 @@ export interface ServeOptions {
   maxConcurrent?: number | undefined;
 }
 
+/** Options of `stop`. */
+export interface StopOptions {
+  /**
+   * Also run what is queued in this process, because it would be lost: the store is not durable.
+   * A dispatcher with a durable queue ignores it. Default: false.
+   */
+  finishQueued?: boolean | undefined;
+}
+
 /**
  * Who runs what: hands each dispatched operation to one process at a time, at
  * least once. It knows names; the records are the store's.
@@ -83,6 +92,14 @@ export interface Dispatcher {
   assertRoom?(): void;
   /** How many wait for their turn in this process's own queue; absent where there is none. */
   queued?(): number;
-  /** Take no more deliveries. Resolves when those under way are settled. Calling it again joins the first call. */
-  stop(): Promise<void>;
+  /**
+   * Takes no more deliveries. Resolves when the deliveries under way are settled. May be called
+   * again, to take no more after a call with `finishQueued`.
+   */
+  stop(options?: StopOptions): Promise<void>;
+  /**
+   * Gives up the deliveries under way, so that another process gets them: no lease is renewed any
+   * more. Called after `stop`, if the work did not end in time. Absent if no other process can.
+   */
+  abandon?(): void;
 }

@@ -5,6 +5,7 @@ export type {
   Dispatcher,
   ServeOptions,
   Settlement,
+  StopOptions,
 } from "./dispatcher.js";
 export { type CreateTimeRange, createTimeRange, requiredDone } from "./filter-bounds.js";
 export {

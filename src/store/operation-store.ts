@@ -270,6 +270,11 @@ export interface ListPage {
  */
 export interface OperationStore {
   /**
+   * False if the records are lost when this process ends: a server that shuts down then finishes
+   * what is queued, and ends what it cannot finish. Absent: true.
+   */
+  readonly isDurable?: boolean | undefined;
+  /**
    * Run `work` in one transaction: what it does with the transaction that it is
    * handed happens wholly or not at all. A store without transactions hands it
    * undefined, and then each of its calls stands for itself.

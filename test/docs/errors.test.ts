@@ -8,7 +8,6 @@ import * as healthErrors from "../../src/health/errors.js";
 import * as nodeErrors from "../../src/node/errors.js";
 import { outcomeOf } from "../../src/operation/outcome.js";
 import * as restErrors from "../../src/rest/errors.js";
-import * as endErrors from "../../src/server/end-errors.js";
 import * as serverErrors from "../../src/server/errors.js";
 import { codeName, standardDetailsOf } from "../../src/status/index.js";
 import * as storeErrors from "../../src/store/errors.js";
@@ -26,7 +25,7 @@ type ErrorsOf<Module> = {
 
 const cause = new Error("x");
 
-const ofServer: ErrorsOf<typeof serverErrors & typeof endErrors> = {
+const ofServer: ErrorsOf<typeof serverErrors> = {
   invalidField: serverErrors.invalidField("page_size", "-1", "must not be negative"),
   invalidFilter: filterFault("INVALID_FILTER"),
   operationNotFound: serverErrors.operationNotFound("operations/777"),
@@ -50,9 +49,10 @@ const ofServer: ErrorsOf<typeof serverErrors & typeof endErrors> = {
   notDispatched: serverErrors.notDispatched(),
   internalError: serverErrors.internalError(cause),
   workFailed: serverErrors.workFailed(),
-  operationDeadlineExceeded: endErrors.operationDeadlineExceeded(),
-  cancelGraceExpired: endErrors.cancelGraceExpired(),
-  preempted: endErrors.preempted("printers/777"),
+  operationDeadlineExceeded: serverErrors.operationDeadlineExceeded(),
+  cancelGraceExpired: serverErrors.cancelGraceExpired(),
+  preempted: serverErrors.preempted("printers/777"),
+  serverClosed: serverErrors.serverClosed(),
 };
 
 const ofStores: ErrorsOf<typeof storeErrors & typeof postgresErrors> = {

@@ -374,7 +374,7 @@ describe("the terminal write", () => {
     const { name } = await operations.start(Print, {});
     await clock.advance(0);
     const stopped = operations.shutdown({ graceMs: 10 });
-    await clock.advance(20);
+    await clock.advance(1010);
     await stopped;
     gate.resolve({ pages: 1 });
     await clock.advance(0);
@@ -395,7 +395,7 @@ describe("the terminal write", () => {
     await clock.advance(5000);
     expect(clock.scheduled()).toBe(1);
     const stopped = operations.shutdown({ graceMs: 10 });
-    await clock.advance(20);
+    await clock.advance(1010);
     await stopped;
     await clock.advance(0);
     expect(clock.scheduled()).toBe(0);

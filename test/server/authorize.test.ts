@@ -107,7 +107,7 @@ describe("the authorize hook", () => {
         actions.push([action, name, method ?? ""].join(" "));
         return { allow: true };
       },
-      method: { parent: () => "printers/7" },
+      method: { name: () => "operations/7" },
     });
     const { name } = await printer.print({});
     await rpc.getOperation({ name });
@@ -116,7 +116,7 @@ describe("the authorize hook", () => {
     await rpc.listOperations({ name: "printers/7/operations" });
     await rpc.deleteOperation({ name });
     expect(actions).toEqual([
-      "start printers/7 printing.v1.PrintService/Print",
+      "start  printing.v1.PrintService/Print",
       `get ${name} `,
       `wait ${name} `,
       `cancel ${name} `,

@@ -144,7 +144,7 @@ describe("an operation's deadline", () => {
     expect((await client.get(name)).done).toBe(false);
     await clock.advance(1);
     expect((await client.get(name)).done).toBe(true);
-    expect(events).toMatchObject(Array(2).fill({ action: "end what is overdue" }));
+    expect(events).toMatchObject(Array(2).fill({ action: "end overdue operations" }));
   });
 
   it("keeps one timer for all of them, and none after the shutdown", async () => {

@@ -13,7 +13,7 @@ import { rejectionOf } from "../support/rejection.js";
 const never = () => new Promise<never>(() => undefined);
 
 /** A server whose reads of the store and subscriptions are counted, and may be made to fail. */
-function createCountedServer(pollIntervalMs?: number) {
+function createCountedServer(pollIntervalMs?: number, isDurable = false) {
   const clock = createManualClock();
   const store = createMemoryStore({ clock });
   const signals = createInProcessSignals();
@@ -21,6 +21,7 @@ function createCountedServer(pollIntervalMs?: number) {
   const faults: { read?: Error; subscribe?: Error } = {};
   const countedStore: OperationStore = {
     ...store,
+    isDurable,
     async get(name, options) {
       counts.reads += 1;
       if (faults.read !== undefined) throw faults.read;
@@ -179,8 +180,8 @@ describe("those who wait for one operation", () => {
     expect((await next).done).toBe(true);
   });
 
-  it("server 81: are answered with one read when the server shuts down", async () => {
-    const { operations, client, clock, counts } = createCountedServer();
+  it("server 81: are answered with one read when a server with a durable store shuts down", async () => {
+    const { operations, client, clock, counts } = createCountedServer(undefined, true);
     const { name } = await operations.create(Print, {});
     const waits = Array.from({ length: 20 }, () => client.wait(name, 50_000));
     await clock.advance(0);

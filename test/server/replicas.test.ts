@@ -58,12 +58,15 @@ describe("one replica of two", () => {
   });
 
   it("server 55: stops the work that the other runs", async () => {
+    const started = createDeferred();
     const stopped = createDeferred();
     const { one, other } = createReplicas(({ signal }) => {
       signal.addEventListener("abort", () => stopped.resolve());
+      started.resolve();
       return never();
     });
     const { name } = await one.printer.print({});
+    await started.promise;
     await other.rpc.cancelOperation({ name });
     await stopped.promise;
   });

@@ -311,8 +311,9 @@ describe("ending", () => {
 
 describe("cancelling", () => {
   it("server 55, 56: answers at once; the work stops, and the operation is done with code 1", async () => {
-    const { printer, client } = createPrintServer(untilCancelled);
+    const { printer, client, clock } = createPrintServer(untilCancelled);
     const handle = await printer.print({});
+    await clock.advance(0);
     await handle.cancel();
     const error = await rejectionOf(handle.result());
     assert(error instanceof OperationError);
@@ -324,15 +325,16 @@ describe("cancelling", () => {
 
   it("server 57: work that returns in spite of it has succeeded", async () => {
     const gate = createDeferred<{ pages: number }>();
-    const { printer } = createPrintServer(() => gate.promise);
+    const { printer, clock } = createPrintServer(() => gate.promise);
     const handle = await printer.print({});
+    await clock.advance(0);
     await handle.cancel();
     gate.resolve({ pages: 3 });
     expect(await handle.result()).toMatchObject({ pages: 3 });
   });
 
   it("what else the work throws after it rides along as a detail", async () => {
-    const { printer } = createPrintServer(
+    const { printer, clock } = createPrintServer(
       ({ signal }) =>
         new Promise((_, reject) => {
           signal.addEventListener("abort", () => {
@@ -341,6 +343,7 @@ describe("cancelling", () => {
         }),
     );
     const handle = await printer.print({});
+    await clock.advance(0);
     await handle.cancel();
     const error = await rejectionOf(handle.result());
     expect(error.code).toBe(Code.Canceled);

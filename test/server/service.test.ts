@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
-import { Code, type ConnectError } from "@connectrpc/connect";
+import { Code } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { ListOperationsRequestSchema, type Operation } from "../../src/protos.js";
 import { standardDetailsOf } from "../../src/status/index.js";
@@ -370,94 +370,5 @@ describe("ListOperations", () => {
       code: Code.Unimplemented,
       reason: "PARTIAL_SUCCESS_UNSUPPORTED",
     });
-  });
-});
-
-describe("shutdown", () => {
-  const reasonOf = (error: ConnectError) => standardDetailsOf(error).errorInfo?.reason;
-
-  it("is told of by a signal, at once", async () => {
-    const { operations, clock } = createPrintServer(never);
-    expect(operations.draining.aborted).toBe(false);
-    const stopped = operations.shutdown({ graceMs: 0 });
-    expect(operations.draining.aborted).toBe(true);
-    expect(operations.draining.reason).toMatchObject({ code: Code.Unavailable });
-    await clock.advance(0);
-    await stopped;
-  });
-
-  it("server 81: refuses starts with UNAVAILABLE and RetryInfo, and answers who waits", async () => {
-    const gate = createDeferred<{ pages: number }>();
-    const { printer, operations, client, clock } = createPrintServer(() => gate.promise);
-    const { name } = await printer.print({});
-    const waiting = client.wait(name, 50_000);
-    await clock.advance(0);
-    const stopped = operations.shutdown();
-    expect((await waiting).done).toBe(false);
-    const error = await rejectionOf(printer.print({}, { maxTries: 1 }));
-    expect(error.code).toBe(Code.Unavailable);
-    expect(reasonOf(error)).toBe("DRAINING");
-    expect(standardDetailsOf(error).retryInfo?.retryDelay?.seconds).toBe(1n);
-    gate.resolve({ pages: 1 });
-    await stopped;
-    expect(clock.scheduled()).toBe(0);
-    expect(reasonOf(await rejectionOf(client.get(name)))).toBe("STORE_CLOSED");
-  });
-
-  it("lets the work finish in its grace, then aborts it, then leaves it alone", async () => {
-    const reasons: unknown[] = [];
-    const { printer, operations, clock, events } = createPrintServer(({ signal }) => {
-      signal.addEventListener("abort", () => reasons.push(signal.reason));
-      return never();
-    });
-    const { name } = await printer.print({});
-    await clock.advance(0);
-    const stopped = operations.shutdown({ graceMs: 1000 });
-    expect(operations.shutdown()).toBe(stopped);
-    await clock.advance(999);
-    expect(reasons).toEqual([]);
-    await clock.advance(1);
-    expect(reasons).toMatchObject([{ code: Code.Unavailable }]);
-    await clock.advance(1000);
-    await stopped;
-    expect(events).toEqual([{ kind: "work-abandoned", names: [name] }]);
-  });
-
-  it("answers who waits, and comes to its end, although a start does not", async () => {
-    const { printer, operations, client, clock } = createPrintServer(never, {
-      method: { tryNow: never },
-    });
-    const { name } = await operations.create(Print, {});
-    const waiting = client.wait(name, 50_000);
-    const started = printer.print({}, { maxTries: 1 });
-    await clock.advance(0);
-    let isStopped = false;
-    const stopped = operations.shutdown({ graceMs: 1000 }).then(() => {
-      isStopped = true;
-    });
-    expect((await waiting).done).toBe(false);
-    await clock.advance(1000);
-    expect(isStopped).toBe(true);
-    await stopped;
-    void started;
-  });
-
-  it("hands over the work that stops for it, which ends no operation", async () => {
-    const clock = createManualClock();
-    const store = createMemoryStore({ clock });
-    const kept = { ...store, close: async () => undefined };
-    const { printer, operations } = createPrintServer(
-      ({ signal }) =>
-        new Promise((_, reject) => {
-          signal.addEventListener("abort", () => reject(signal.reason));
-        }),
-      { clock, store: kept },
-    );
-    const { name } = await printer.print({});
-    await clock.advance(0);
-    const stopped = operations.shutdown({ graceMs: 10 });
-    await clock.advance(10);
-    await stopped;
-    expect(await store.get(name)).toMatchObject({ state: "queued", attempt: 1, handovers: 1 });
   });
 });

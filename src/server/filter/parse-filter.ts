@@ -6,7 +6,7 @@ import { StatusSchema } from "../../protos.js";
 import { negated, type OperationFilter } from "../../store/operation-filter.js";
 import type { PayloadTest } from "../../store/payload-condition.js";
 import { type FilterFault, invalidFilter } from "../errors.js";
-import { standardFieldsOf } from "../standard-fields.js";
+import { standardFieldsOf } from "../standard-metadata.js";
 import {
   booleanCondition,
   errorCodeCondition,

@@ -44,7 +44,9 @@ export function createInProcessDispatcher(options: InProcessDispatcherOptions = 
   const underWay = new Set<Promise<void>>();
   const delayed = new Set<() => void>();
   let queued = 0;
-  let stopped = false;
+  /** `draining`: what is queued still runs. `stopped`: nothing more begins. */
+  let state: "running" | "draining" | "stopped" = "running";
+  let onIdle: (() => void)[] = [];
 
   const servedOf = (method: string): Served => {
     let served = methods.get(method);
@@ -68,17 +70,25 @@ export function createInProcessDispatcher(options: InProcessDispatcherOptions = 
     run !== undefined && running < maxConcurrent && queue.size() > 0;
 
   const startNext = () => {
-    while (!stopped && underWay.size < maxConcurrent) {
+    while (state !== "stopped" && underWay.size < maxConcurrent) {
       const at = turns.findIndex(canRun);
       const served = turns[at];
       const operation = served?.queue.take();
-      if (served === undefined || operation === undefined) return;
+      if (served === undefined || operation === undefined) break;
       turns.splice(at, 1);
       turns.push(served);
       queued -= 1;
       start(served, operation);
     }
+    if (onIdle.length > 0 && isIdle()) {
+      for (const resolve of onIdle) resolve();
+      onIdle = [];
+    }
   };
+
+  /** Whether nothing runs, and nothing will. */
+  const isIdle = () =>
+    underWay.size === 0 && (state === "stopped" || (delayed.size === 0 && !turns.some(canRun)));
 
   const start = (served: Served, operation: DispatchedOperation) => {
     served.running += 1;
@@ -99,7 +109,7 @@ export function createInProcessDispatcher(options: InProcessDispatcherOptions = 
   };
 
   const later = (operation: DispatchedOperation, delayMs: number) => {
-    if (stopped) return;
+    if (state === "stopped") return;
     const unschedule = clock.schedule(delayMs, () => {
       delayed.delete(unschedule);
       put(operation);
@@ -136,11 +146,16 @@ export function createInProcessDispatcher(options: InProcessDispatcherOptions = 
     },
     assertRoom: () => assertRoomFor(1),
     queued: () => queued + delayed.size,
-    async stop() {
-      stopped = true;
-      for (const unschedule of delayed) unschedule();
-      delayed.clear();
-      await Promise.all(underWay);
+    stop({ finishQueued = false } = {}) {
+      if (state !== "stopped") state = finishQueued ? "draining" : "stopped";
+      if (state === "stopped") {
+        for (const unschedule of delayed) unschedule();
+        delayed.clear();
+      }
+      return new Promise((resolve) => {
+        onIdle.push(resolve);
+        startNext();
+      });
     },
   };
 }

@@ -242,6 +242,7 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
   };
 
   return {
+    isDurable: false,
     transaction: (work) => work(undefined),
     insert: async (operation, given) => {
       assertUsable(given);

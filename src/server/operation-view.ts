@@ -1,9 +1,64 @@
+import { create, fromBinary } from "@bufbuild/protobuf";
+import { AnySchema } from "@bufbuild/protobuf/wkt";
 import type { WireMessage } from "../internal/wire-message.js";
-import { ListOperationsResponseSchema, type Operation, OperationSchema } from "../protos.js";
-import type { AnswerForms } from "./both-forms.js";
-import { operationMessage, type ShownOperation } from "./operation-message.js";
+import {
+  ListOperationsResponseSchema,
+  type Operation,
+  OperationSchema,
+  StatusSchema,
+} from "../protos.js";
+import type { OperationRecord, StoredResult } from "../store/operation-store.js";
+import type { ResponseForms } from "./method-handler.js";
+import type { Methods } from "./methods.js";
 
-/** The wire type of what has a length (protobuf.dev/programming-guides/encoding). */
+/** The part of a record that clients see, with its payloads encoded as they are stored. */
+export interface OperationView {
+  readonly name: string;
+  /** A serialized google.protobuf.Any; undefined if there is no metadata. */
+  readonly metadata: Uint8Array | undefined;
+  readonly done: boolean;
+  /** Undefined until the operation is done. */
+  readonly result: StoredResult | undefined;
+}
+
+/** Returns the view of a record. */
+export type ToView = (record: OperationRecord) => OperationView;
+
+/** The metadata of registered methods contains their standard fields. */
+export function createToView(methods: Pick<Methods, "policyOf">): ToView {
+  return (record) => {
+    const { metadata } = methods.policyOf(record.method);
+    return {
+      name: record.name,
+      metadata: metadata === undefined ? record.metadata : metadata.shownFor(record),
+      done: record.state === "done",
+      result: record.result,
+    };
+  };
+}
+
+export function operationMessage({ name, metadata, done, result }: OperationView): Operation {
+  return create(OperationSchema, {
+    name,
+    metadata: metadata && fromBinary(AnySchema, metadata),
+    done,
+    result: result && operationResult(result),
+  });
+}
+
+function operationResult({ kind, value }: StoredResult) {
+  return kind === "response"
+    ? { case: kind, value: fromBinary(AnySchema, value) }
+    : { case: kind, value: fromBinary(StatusSchema, value) };
+}
+
+/** The forms of a response that is one operation. */
+export const operationForms: ResponseForms<OperationView, Operation> = {
+  toMessage: operationMessage,
+  toWire: (view) => new EncodedOperation(view),
+};
+
+/** The wire type of length-delimited fields (protobuf.dev/programming-guides/encoding). */
 const lengthDelimited = 2;
 
 const { name, metadata, done, error, response } = OperationSchema.field;
@@ -22,13 +77,13 @@ const tags = {
 
 const utf8 = new TextEncoder();
 
-/** google.longrunning.Operation in its wire form: what is stored is copied as it is. */
-export class OperationWire implements WireMessage {
+/** An encoded google.longrunning.Operation. The stored payloads are copied, not encoded again. */
+export class EncodedOperation implements WireMessage {
   readonly byteLength: number;
   private readonly nameLength: number;
 
-  constructor(private readonly shown: ShownOperation) {
-    const { name, metadata, done, result } = shown;
+  constructor(private readonly view: OperationView) {
+    const { name, metadata, done, result } = view;
     this.nameLength = utf8Length(name);
     this.byteLength =
       (this.nameLength === 0 ? 0 : fieldLength(this.nameLength)) +
@@ -38,7 +93,7 @@ export class OperationWire implements WireMessage {
   }
 
   writeTo(target: Uint8Array, start: number): number {
-    const { name, metadata, done, result } = this.shown;
+    const { name, metadata, done, result } = this.view;
     let at = start;
     if (this.nameLength > 0) at = writeText(target, at, tags.name, name, this.nameLength);
     if (metadata !== undefined) at = writeBytes(target, at, tags.metadata, metadata);
@@ -52,19 +107,13 @@ export class OperationWire implements WireMessage {
   }
 }
 
-/** The forms of an answer that is one operation. */
-export const operationForms: AnswerForms<ShownOperation, Operation> = {
-  toMessage: operationMessage,
-  toWire: (shown) => new OperationWire(shown),
-};
-
-/** google.longrunning.ListOperationsResponse in its wire form. */
-export class OperationListWire implements WireMessage {
+/** An encoded google.longrunning.ListOperationsResponse. */
+export class EncodedOperationList implements WireMessage {
   readonly byteLength: number;
 
   /** @param nextPageToken ASCII; empty at the end of the list. */
   constructor(
-    private readonly operations: readonly OperationWire[],
+    private readonly operations: readonly EncodedOperation[],
     private readonly nextPageToken: string,
   ) {
     let length = nextPageToken === "" ? 0 : fieldLength(nextPageToken.length);
@@ -87,7 +136,7 @@ function tagOf({ number }: { readonly number: number }): number {
   return (number << 3) | lengthDelimited;
 }
 
-/** A field of so many bytes with its tag and its length. */
+/** Returns the length of a field with content of this length, including its tag and its length. */
 function fieldLength(contentLength: number): number {
   let length = 2 + contentLength;
   for (let left = contentLength >>> 7; left > 0; left >>>= 7) length += 1;
@@ -109,7 +158,7 @@ function writeBytes(target: Uint8Array, start: number, tag: number, content: Uin
   return at + content.byteLength;
 }
 
-/** @param length of the text in UTF-8. */
+/** @param length The length of the text in UTF-8. */
 function writeText(
   target: Uint8Array,
   start: number,
@@ -122,7 +171,7 @@ function writeText(
   return at + length;
 }
 
-/** Text that takes as many bytes as it has characters: names are, as a rule. */
+/** Text whose UTF-8 has one byte for each character. Names usually are. */
 const printableAscii = /^[ -~]*$/;
 
 function utf8Length(text: string): number {

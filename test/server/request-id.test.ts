@@ -3,7 +3,7 @@ import { StructSchema } from "@bufbuild/protobuf/wkt";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ErrorInfoSchema } from "../../src/protos.js";
-import { canonicalBytes } from "../../src/server/canonical-bytes.js";
+import { canonicalBytes } from "../../src/server/request-id.js";
 
 describe("canonicalBytes", () => {
   it("are the same for maps with the same entries, in whatever order", () => {

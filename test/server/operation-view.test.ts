@@ -4,8 +4,12 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { WireMessage } from "../../src/internal/wire-message.js";
 import { ListOperationsResponseSchema, OperationSchema, StatusSchema } from "../../src/protos.js";
-import { operationMessage, type ShownOperation } from "../../src/server/operation-message.js";
-import { OperationListWire, OperationWire } from "../../src/server/operation-wire.js";
+import {
+  EncodedOperation,
+  EncodedOperationList,
+  type OperationView,
+  operationMessage,
+} from "../../src/server/operation-view.js";
 
 const text = fc.oneof(
   fc.string({ maxLength: 200 }),
@@ -20,7 +24,7 @@ const status = fc
   .record({ code: fc.integer({ min: 0, max: 16 }), message: text })
   .map((init) => toBinary(StatusSchema, create(StatusSchema, init)));
 
-const shownOperation: fc.Arbitrary<ShownOperation> = fc.record({
+const operationView: fc.Arbitrary<OperationView> = fc.record({
   name: text,
   metadata: fc.option(any, { nil: undefined }),
   done: fc.boolean(),
@@ -31,7 +35,7 @@ const shownOperation: fc.Arbitrary<ShownOperation> = fc.record({
   ),
 });
 
-/** What is written, into an array that has something else before and behind. */
+/** Returns the written bytes, after a check that the bytes around them are untouched. */
 function written(message: WireMessage): Uint8Array {
   const around = 3;
   const target = new Uint8Array(message.byteLength + 2 * around).fill(0xee);
@@ -42,30 +46,30 @@ function written(message: WireMessage): Uint8Array {
   return target.slice(around, end);
 }
 
-describe("the wire form of an operation", () => {
-  it("is what Protobuf-ES writes for the message", () => {
+describe("EncodedOperation", () => {
+  it("writes the same bytes as Protobuf-ES for the message", () => {
     fc.assert(
-      fc.property(shownOperation, (shown) => {
-        expect(written(new OperationWire(shown))).toEqual(
-          toBinary(OperationSchema, operationMessage(shown)),
+      fc.property(operationView, (view) => {
+        expect(written(new EncodedOperation(view))).toEqual(
+          toBinary(OperationSchema, operationMessage(view)),
         );
       }),
     );
   });
 });
 
-describe("the wire form of a page", () => {
-  it("is what Protobuf-ES writes for the message", () => {
+describe("EncodedOperationList", () => {
+  it("writes the same bytes as Protobuf-ES for the message", () => {
     const token = fc.oneof(fc.constant(""), fc.base64String({ maxLength: 300 }));
     fc.assert(
-      fc.property(fc.array(shownOperation, { maxLength: 8 }), token, (shown, nextPageToken) => {
+      fc.property(fc.array(operationView, { maxLength: 8 }), token, (shown, nextPageToken) => {
         const operations = shown.map(operationMessage);
         const message = create(ListOperationsResponseSchema, {
           operations,
           nextPageToken,
         });
-        const wire = new OperationListWire(
-          shown.map((each) => new OperationWire(each)),
+        const wire = new EncodedOperationList(
+          shown.map((each) => new EncodedOperation(each)),
           nextPageToken,
         );
         expect(written(wire)).toEqual(toBinary(ListOperationsResponseSchema, message));

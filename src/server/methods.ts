@@ -6,7 +6,7 @@ import { cancellationUnsupported, notCancellable } from "./errors.js";
 import type { DeleteRunning, MethodOptions, Parallel, Recovery } from "./method-options.js";
 import { type StandardMetadata, standardMetadataOf } from "./standard-metadata.js";
 
-/** What holds for the operations of one method. */
+/** The rules for the operations of one method. */
 export interface MethodPolicy {
   readonly retentionMs: number;
   readonly deadlineMs: number | undefined;
@@ -15,11 +15,11 @@ export interface MethodPolicy {
   readonly cancellable: boolean;
   readonly cancelGraceMs: number | undefined;
   readonly deleteRunning: DeleteRunning;
-  /** Undefined where the server keeps no field of the metadata. */
+  /** Undefined if the server maintains no field of the metadata. */
   readonly metadata: StandardMetadata | undefined;
 }
 
-/** What holds for the operations of methods that say nothing else. */
+/** The rules for the operations of a method whose options do not say otherwise. */
 export interface PolicyDefaults {
   readonly retentionMs: number;
   readonly deadlineMs: number | undefined;
@@ -28,25 +28,39 @@ export interface PolicyDefaults {
   readonly cancellation: boolean;
 }
 
-/** The policies of the methods that this process knows. */
-export interface MethodPolicies {
-  /** The policy of an operation's method; the defaults where this process does not know it. */
-  of(method: string): MethodPolicy;
-  /** @throws RangeError for an option out of its bounds. */
-  declare<I extends DescMessage, R extends DescMessage>(
+/** The long-running methods that a server has been used with, each with its policy. */
+export interface Methods {
+  /**
+   * Registers a method that this server handles.
+   *
+   * @throws TypeError if it is handled already; RangeError for an option out of its bounds.
+   */
+  handle<I extends DescMessage, R extends DescMessage>(
     method: LongRunningMethod<I, R>,
-    options: MethodOptions<I, R>,
+    options: Pick<MethodOptions<I, R>, PolicyOption>,
   ): MethodPolicy;
-  /** Of a method that this process need not handle: what was declared, or else the defaults. */
-  known(method: LongRunningMethod): MethodPolicy;
-  /** @throws ConnectError `Unimplemented` where nothing can be cancelled. */
+  /** Registers a method that another process may handle. Returns its policy, or the defaults. */
+  use(method: LongRunningMethod): MethodPolicy;
+  /** Returns the policy of an operation's method; the defaults if the method is not registered. */
+  policyOf(method: string): MethodPolicy;
+  /** All registered methods. List filters can read their metadata and response types. */
+  all(): readonly LongRunningMethod[];
+  /** @throws ConnectError `Unimplemented` if no operation can be cancelled. */
   assertCancellation(): void;
-  /** @throws ConnectError `FailedPrecondition` where this operation cannot be cancelled and is not done. */
+  /** @throws ConnectError `FailedPrecondition` if the operation is not done and cannot be cancelled. */
   assertCancellable(record: OperationRecord): void;
 }
 
-export function createMethodPolicies(defaults: PolicyDefaults): MethodPolicies {
-  const policies = new Map<string, MethodPolicy>();
+type PolicyOption = Exclude<keyof MethodPolicy, "metadata"> | "target" | "verb" | "apiVersion";
+
+interface RegisteredMethod {
+  readonly method: LongRunningMethod;
+  readonly policy: MethodPolicy;
+  readonly isHandled: boolean;
+}
+
+export function createMethods(defaults: PolicyDefaults): Methods {
+  const methods = new Map<string, RegisteredMethod>();
   const fallback: MethodPolicy = {
     ...defaults,
     parallel: "queue",
@@ -55,9 +69,11 @@ export function createMethodPolicies(defaults: PolicyDefaults): MethodPolicies {
     cancelGraceMs: undefined,
     metadata: undefined,
   };
+  const policyOf = (method: string) => methods.get(method)?.policy ?? fallback;
   return {
-    of: (method) => policies.get(method) ?? fallback,
-    declare(method, options) {
+    handle(method, options) {
+      const name = fullName(method.method);
+      if (methods.get(name)?.isHandled) throw new TypeError(`${name} is handled already`);
       const { retentionMs, deadlineMs, cancelGraceMs } = options;
       const policy: MethodPolicy = {
         retentionMs: milliseconds("retentionMs", retentionMs ?? defaults.retentionMs),
@@ -69,33 +85,35 @@ export function createMethodPolicies(defaults: PolicyDefaults): MethodPolicies {
         deleteRunning: options.deleteRunning ?? defaults.deleteRunning,
         metadata: standardMetadataOf(method, options),
       };
-      policies.set(fullName(method.method), policy);
+      methods.set(name, { method, policy, isHandled: true });
       return policy;
     },
-    known(method) {
+    use(method) {
       const name = fullName(method.method);
-      const known = policies.get(name);
-      if (known !== undefined) return known;
+      const registered = methods.get(name);
+      if (registered !== undefined) return registered.policy;
       const policy = { ...fallback, metadata: standardMetadataOf(method, {}) };
-      policies.set(name, policy);
+      methods.set(name, { method, policy, isHandled: false });
       return policy;
     },
+    policyOf,
+    all: () => Array.from(methods.values(), ({ method }) => method),
     assertCancellation() {
       if (!defaults.cancellation) throw cancellationUnsupported();
     },
     assertCancellable({ name, method, state }) {
-      const { cancellable } = policies.get(method) ?? fallback;
+      const { cancellable } = policyOf(method);
       if (!cancellable && state !== "done") throw notCancellable(name, method);
     },
   };
 }
 
-/** A time of whatever length that is not endless. */
+/** Checks an option in milliseconds that is finite and not negative. */
 export function milliseconds(option: string, value: number): number {
   return inRange(option, value, 0, Number.MAX_SAFE_INTEGER);
 }
 
-/** The same for what may be left out. */
+/** Checks an option in milliseconds that may be undefined. */
 export function optionalMilliseconds(
   option: string,
   value: number | undefined,

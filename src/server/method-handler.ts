@@ -1,0 +1,71 @@
+import type { Message } from "@bufbuild/protobuf";
+import { ConnectError, type HandlerContext } from "@connectrpc/connect";
+import { provideWireAnswers, type WireMessage } from "../internal/wire-message.js";
+import { internalError } from "./errors.js";
+import type { OperationsEvent } from "./events.js";
+
+/** The two forms that a response can have. */
+export interface ResponseForms<Result, Output> {
+  toMessage(result: Result): Output;
+  /** Returns the encoded response, which the fast path sends as it is. */
+  toWire(result: Result): WireMessage;
+}
+
+/**
+ * Makes the implementation of a method from a function whose result has both forms. Connect's
+ * handlers call the implementation and get the message. The fast path finds the encoded form by
+ * the implementation (`internal/wire-message.ts`).
+ */
+export function createMethodHandler<Request extends Message, Result, Output>(
+  action: string,
+  call: (request: Request, context: HandlerContext) => Promise<Result>,
+  { toMessage, toWire }: ResponseForms<Result, Output>,
+  log: (event: OperationsEvent) => void,
+): (request: Request, context: HandlerContext) => Promise<Output> {
+  const implementation = withConnectErrors(
+    action,
+    (request: Request, context: HandlerContext) => call(request, context).then(toMessage),
+    log,
+  );
+  provideWireAnswers<Request>(implementation, {
+    answer(request, context, reply) {
+      call(request, context)
+        .then((result) => reply.send(toWire(result)))
+        .catch((cause: unknown) => reply.fail(toClientError(action, cause, log)));
+    },
+  });
+  return implementation;
+}
+
+/** Wraps a function so that it rejects with ConnectErrors only, by `toClientError`. */
+export function withConnectErrors<Args extends unknown[], Result>(
+  action: string,
+  call: (...args: Args) => Result | Promise<Result>,
+  log: (event: OperationsEvent) => void,
+): (...args: Args) => Promise<Result> {
+  const rethrow = (cause: unknown): never => {
+    throw toClientError(action, cause, log);
+  };
+  // Not an async function: its frame would stay in memory for as long as a call waits.
+  return (...args) => {
+    try {
+      return Promise.resolve(call(...args)).catch(rethrow);
+    } catch (cause) {
+      return Promise.reject(cause).catch(rethrow);
+    }
+  };
+}
+
+/**
+ * Returns the error that a client gets: a ConnectError unchanged. The error of a driver, a parser
+ * or a defect becomes INTERNAL with an ErrorInfo, and the log gets the cause.
+ */
+export function toClientError(
+  action: string,
+  cause: unknown,
+  log: (event: OperationsEvent) => void,
+): ConnectError {
+  if (cause instanceof ConnectError) return cause;
+  log({ kind: "store-failed", action, cause });
+  return internalError(cause);
+}
