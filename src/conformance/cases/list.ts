@@ -38,6 +38,9 @@ export const listCases: readonly ConformanceCase[] = [
         missing = [...own.names].filter((name) => !names.has(name));
         return missing.length === 0 ? true : undefined;
       });
+      if (missing.length === own.names.size && !run.hasParents) {
+        run.notExercised('the list of the guessed parent has none of them; declare "parents"');
+      }
       run.check(
         all === true,
         `the list contains ${own.names.size} operations within ${run.budgets.settleMs} ms`,

@@ -31,7 +31,12 @@ import {
   type Status,
   StatusSchema,
 } from "../../../src/protos.js";
-import { type Call, createModel, type ModelOptions } from "./operations-model.js";
+import {
+  type Call,
+  createModel,
+  type ModelOptions,
+  type OperationsModel,
+} from "./operations-model.js";
 import { codes, RpcError, rpcError } from "./rpc-error.js";
 
 const registry = createRegistry(
@@ -53,6 +58,8 @@ export interface Oddity {
 
 export interface TestServerOptions extends Partial<ModelOptions> {
   readonly oddity?: Oddity;
+  /** Replaces methods of the model. */
+  readonly variant?: (model: OperationsModel) => Partial<OperationsModel>;
 }
 
 type Body = { readonly desc: DescMessage; readonly message: Message };
@@ -64,7 +71,8 @@ const utf8 = new TextEncoder();
 export function createTestServer(options: TestServerOptions = {}) {
   const { mutant = 0, unitMs = 1000, hidesForeign = false, oddity = {} } = options;
   const is = (...numbers: readonly number[]) => numbers.includes(mutant);
-  const model = createModel({ mutant, unitMs, hidesForeign });
+  const base = createModel({ mutant, unitMs, hidesForeign });
+  const model: OperationsModel = { ...base, ...options.variant?.(base) };
 
   // Methods, apart from their encoding.
 
