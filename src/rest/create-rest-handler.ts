@@ -1,21 +1,38 @@
 import type { Registry } from "@bufbuild/protobuf";
-import { Code, type ConnectRouter } from "@connectrpc/connect";
+import { Code, type ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import type { Compression } from "@connectrpc/connect/protocol";
 import { atLeastOne, inRange } from "../internal/option-bounds.js";
 import { bytesOfText, utf8Length } from "../internal/text-bytes.js";
 import { createMessageJson } from "../json/message-json.js";
 import { typeRegistryOf } from "../json/type-registry.js";
+import { Operations } from "../protos.js";
+import { notServed } from "../web/errors.js";
 import { gzip } from "../web/gzip.js";
 import type { Handler, HandlerRequest, HandlerResponse } from "../web/handler.js";
 import { recordOfHeaders } from "../web/header-record.js";
 import { type AnswerBody, answerBodyOf, assertPresentable, jsonBody } from "./answer.js";
+import {
+  type BatchPart,
+  batchPath,
+  batchResponse,
+  bodyLength,
+  maxBatchResponseBytes,
+  parseBatch,
+} from "./batch.js";
 import { callTimeoutMs } from "./call-timeout.js";
 import { negotiateCompression } from "./content-coding.js";
 import { callDirect } from "./direct-call.js";
 import { createDiscovery, type DiscoveryOptions, discoveryPath } from "./discovery-document.js";
 import { errorAnswerOf } from "./error-answer.js";
-import { internalFault, malformedUrl, methodNotAllowed } from "./errors.js";
-import type { HttpRuleOptions } from "./http-rules.js";
+import {
+  batchFull,
+  internalFault,
+  malformedUrl,
+  methodNotAllowed,
+  notBatchable,
+} from "./errors.js";
+import { type HttpRuleOptions, selectorOf } from "./http-rules.js";
+import { asGet, overridesGet, readQueryForm } from "./method-override.js";
 import { isWellEscaped } from "./percent-encoding.js";
 import { assertNoBody, readBody } from "./request-body.js";
 import { requestBytesOf } from "./request-message.js";
@@ -63,6 +80,11 @@ export interface RestHandlerOptions extends HttpRuleOptions {
   acceptCompression?: readonly Compression[] | undefined;
   /** What the discovery document says; false for none. Default: what the rules tell. */
   discovery?: DiscoveryOptions | false | undefined;
+  /**
+   * Whether `POST /batch` takes Google's batches: up to 100 requests in a multipart/mixed body,
+   * which are answered one after another. Default: true.
+   */
+  batch?: boolean | undefined;
   /** Told what a 500 of this code comes from, such as a message that no JSON can hold. */
   onInternalError?: ((error: unknown) => void) | undefined;
 }
@@ -96,7 +118,9 @@ export function createRestHandler(
     unknownNames: options.unknown ?? "refuse",
   });
   const discovery =
-    options.discovery === false ? undefined : createDiscovery(routes.all, options.discovery);
+    options.discovery === false
+      ? undefined
+      : createDiscovery(routes.all, options.discovery, options.batch ?? true);
 
   const call = async (
     route: RestRoute,
@@ -156,7 +180,7 @@ export function createRestHandler(
 
   const encode = async (
     { status, header, body }: Answer,
-    request: HandlerRequest,
+    request: Pick<HandlerRequest, "method" | "headerOf">,
   ): Promise<HandlerResponse> => {
     const headers = recordOfHeaders(header);
     headers["x-content-type-options"] = "nosniff";
@@ -182,16 +206,21 @@ export function createRestHandler(
     return { status, headers, body: request.method === "HEAD" ? "" : compressed };
   };
 
-  /** @param found The rules of the path; undefined for the discovery document. */
+  /**
+   * @param found The rules of the path; undefined for the discovery document.
+   * @param form The POST whose body is the query; undefined for a request with its query in the URL.
+   */
   const respond = async (
     request: HandlerRequest,
     url: UrlParts,
     found: Found | undefined,
+    form: HandlerRequest | undefined,
   ): Promise<HandlerResponse> => {
     let presentation = plainPresentation;
     let answered: Answer;
     try {
-      const split = splitQuery(parseQuery(url.query), systemParameters);
+      const query = form ? `${url.query}&${await readQueryForm(form, limits)}` : url.query;
+      const split = splitQuery(parseQuery(query), systemParameters);
       const errorFormat = errorFormatOf(split);
       // The error format also holds for errors in the other system parameters.
       presentation = { ...presentation, errorFormat };
@@ -203,13 +232,62 @@ export function createRestHandler(
     return encode(answered, request);
   };
 
-  return (request) => {
+  const serve = (request: HandlerRequest): Promise<HandlerResponse> | undefined => {
     const url = urlParts(request.url);
+    const form = overridesGet(request) ? request : undefined;
+    const asked = form === undefined ? request : asGet(form);
     const isDiscovery = discovery !== undefined && url.path === discoveryPath;
-    if (isDiscovery && isRead(request.method)) return respond(request, url, undefined);
-    const found = lookUp(routes.table, request.method, url.path);
-    if (found.kind !== "none") return respond(request, url, found);
-    return isDiscovery ? respond(request, url, undefined) : undefined;
+    if (isDiscovery && isRead(asked.method)) return respond(asked, url, undefined, form);
+    const found = lookUp(routes.table, asked.method, url.path);
+    if (found.kind !== "none") return respond(asked, url, found, form);
+    return isDiscovery ? respond(asked, url, undefined, form) : undefined;
+  };
+
+  const servePart = ({ request }: BatchPart): Promise<HandlerResponse> => {
+    const refuse = (error: ConnectError) =>
+      encode(errorAnswer(error, plainPresentation), request ?? plainRequest);
+    if (request === undefined) return refuse(notBatchable("must be of type application/http"));
+    const { path } = urlParts(request.url);
+    if (path === batchPath) return refuse(notBatchable("cannot be a batch"));
+    const method = overridesGet(request) ? "GET" : request.method;
+    const found = lookUp(routes.table, method, path);
+    if (found.kind === "found" && isWait(found.target)) {
+      return refuse(notBatchable("cannot be a wait, which holds the others up"));
+    }
+    return serve(request) ?? refuse(notServed(path));
+  };
+
+  /** One part after another, so that a batch is never more than one call of its connection. */
+  const respondToBatch = async (request: HandlerRequest): Promise<HandlerResponse> => {
+    try {
+      if (request.method !== "POST") throw methodNotAllowed(request.method, batchPath, ["POST"]);
+      const { origin } = urlParts(request.url);
+      const parts = parseBatch(request, origin, await readBody(request, limits));
+      const responses: { contentId: string | undefined; response: HandlerResponse }[] = [];
+      let length = 0;
+      for (const part of parts) {
+        request.signal.throwIfAborted();
+        const response =
+          length > maxBatchResponseBytes
+            ? await encode(
+                errorAnswer(batchFull(maxBatchResponseBytes), plainPresentation),
+                part.request ?? plainRequest,
+              )
+            : await servePart(part);
+        length += bodyLength(response);
+        responses.push({ contentId: part.contentId, response });
+      }
+      const body = batchResponse(responses);
+      return encode({ status: 200, header: undefined, body }, request);
+    } catch (caught) {
+      return encode(errorAnswer(caught, plainPresentation), request);
+    }
+  };
+
+  return (request) => {
+    const served = serve(request);
+    if (served !== undefined || options.batch === false) return served;
+    return urlParts(request.url).path === batchPath ? respondToBatch(request) : undefined;
   };
 }
 
@@ -232,6 +310,13 @@ interface Answer {
 }
 
 const noBytes = new Uint8Array();
+
+/** What `encode` needs of a request that could not be read. */
+const plainRequest = { method: "", headerOf: () => null };
+
+function isWait({ binding }: RestRoute): boolean {
+  return selectorOf(binding.method) === `${Operations.typeName}.WaitOperation`;
+}
 
 function bytesOfContent(content: AnswerBody["content"]): Uint8Array<ArrayBuffer> {
   return typeof content === "string" ? bytesOfText(content) : content;

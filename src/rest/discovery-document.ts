@@ -1,5 +1,6 @@
 import type { DescField, DescMessage, JsonObject } from "@bufbuild/protobuf";
 import { hasOwnJson } from "../json/message-json.js";
+import { batchPath } from "./batch.js";
 import { createDiscoverySchemas, type DiscoverySchemas, wordSchema } from "./discovery-schemas.js";
 import { noSuchVersion } from "./errors.js";
 import { isLeaf } from "./field-path.js";
@@ -41,6 +42,7 @@ export interface Discovery {
 export function createDiscovery(
   routes: readonly { readonly binding: HttpBinding }[],
   { name = "longrunning", title = name, rootUrl }: DiscoveryOptions = {},
+  hasBatch = true,
 ): Discovery {
   if (!/^[A-Za-z][A-Za-z0-9]*$/.test(name)) {
     throw new RangeError(`discovery.name must be letters and digits, not "${name}"`);
@@ -58,7 +60,7 @@ export function createDiscovery(
       const chosen = version ?? (versions.length === 1 ? versions[0] : undefined) ?? "";
       const bindings = byVersion.get(chosen);
       if (bindings === undefined) throw noSuchVersion(chosen, versions);
-      const fixed = made.get(chosen) ?? versionDocument(name, title, chosen, bindings);
+      const fixed = made.get(chosen) ?? versionDocument(name, title, chosen, bindings, hasBatch);
       made.set(chosen, fixed);
       const root = rootUrl ?? `${origin}/`;
       return { ...fixed, rootUrl: root, baseUrl: root };
@@ -71,6 +73,7 @@ function versionDocument(
   title: string,
   version: string,
   bindings: readonly HttpBinding[],
+  hasBatch: boolean,
 ): JsonObject {
   const schemas = createDiscoverySchemas(
     bindings.flatMap(({ method }) => [method.input, method.output]),
@@ -88,7 +91,7 @@ function versionDocument(
     protocol: "rest",
     servicePath: "",
     basePath: "",
-    batchPath: "batch",
+    ...(hasBatch && { batchPath: batchPath.slice(1) }),
     parameters: standardParameters,
     ...jsonOf(root),
     schemas: schemas.all(),

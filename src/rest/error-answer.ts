@@ -17,6 +17,7 @@ export interface ErrorAnswer {
 
 /** Faults of HTTP's own, which no code stands for, by the reason of their ErrorInfo. */
 const httpStatusByReason: Readonly<Record<string, number>> = {
+  NOT_SERVED: 404,
   METHOD_NOT_ALLOWED: 405,
   BODY_TOO_LARGE: 413,
   UNSUPPORTED_MEDIA_TYPE: 415,

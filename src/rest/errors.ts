@@ -131,12 +131,40 @@ export function bodyTooLarge(maxBytes: number): ConnectError {
   return withoutFollower(error);
 }
 
-/** 415: a Content-Type that is not JSON in UTF-8. */
-export function unsupportedMediaType(contentType: string): ConnectError {
+/** 415: a Content-Type that is not the expected one. */
+export function unsupportedMediaType(
+  contentType: string,
+  expected = "application/json in UTF-8",
+): ConnectError {
   return errorWithInfo(
     Code.InvalidArgument,
-    `the body must be application/json in UTF-8, not "${echo(contentType)}"`,
+    `the body must be ${expected}, not "${echo(contentType)}"`,
     { reason: "UNSUPPORTED_MEDIA_TYPE", metadata: { contentType: echo(contentType) } },
+  );
+}
+
+/** 400: a batch that is not of its form; `expected` completes "a batch …". */
+export function malformedBatch(expected: string): ConnectError {
+  return errorWithInfo(Code.InvalidArgument, `a batch ${expected}`, {
+    reason: "MALFORMED_BATCH",
+    metadata: { fault: expected },
+  });
+}
+
+/** 400: a request that no batch may have; `problem` completes "a request in a batch …". */
+export function notBatchable(problem: string): ConnectError {
+  return errorWithInfo(Code.InvalidArgument, `a request in a batch ${problem}`, {
+    reason: "NOT_BATCHABLE",
+    metadata: { fault: problem },
+  });
+}
+
+/** 429: the responses before it have filled the batch's response. */
+export function batchFull(maxBytes: number): ConnectError {
+  return errorWithInfo(
+    Code.ResourceExhausted,
+    `the responses of the batch have more than ${maxBytes} bytes; send the rest in another one`,
+    { reason: "BATCH_FULL", metadata: { maxBytes: String(maxBytes) } },
   );
 }
 
