@@ -107,7 +107,7 @@ export function createOperationStarts(deps: StartDeps): OperationStarts {
     parallel: ParallelPolicy,
     transaction: Transaction | undefined,
   ): Promise<Started> => {
-    const beforeQueued = () => dispatcher.assertRoom?.();
+    const beforeQueued = () => dispatcher.reserve?.(operation);
     const outcome = await store.insert(operation, { parallel, transaction, beforeQueued });
     if (outcome.kind === "inserted") {
       const { record, preempted } = outcome;

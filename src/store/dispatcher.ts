@@ -88,8 +88,13 @@ export interface Dispatcher {
     run: (delivery: Delivery) => Promise<Settlement>,
     options?: ServeOptions,
   ): void;
-  /** Throws what `dispatch` would reject with now, where it can tell that without a try; absent where it never can. */
-  assertRoom?(): void;
+  /**
+   * Keeps a place in this process's own queue for an operation, so that its `dispatch` is not
+   * refused. Absent if `dispatch` has no such bound.
+   *
+   * @throws ConnectError RESOURCE_EXHAUSTED if there is no place.
+   */
+  reserve?(operation: Pick<DispatchedOperation, "name" | "method">): void;
   /** How many wait for their turn in this process's own queue; absent where there is none. */
   queued?(): number;
   /**

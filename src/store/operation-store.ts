@@ -14,6 +14,8 @@ export interface Transaction {
    * such a one refuses the transaction.
    */
   afterCommit?: ((callback: () => void) => void) | undefined;
+  /** Calls back once it was rolled back, and never if it has committed. */
+  afterRollback?: ((callback: () => void) => void) | undefined;
 }
 
 /** Options of every call to a store, a dispatcher or the signals. */
@@ -97,9 +99,9 @@ export interface InsertOptions extends StoreOptions {
   /** Matters only with a resource key. Default: queue. */
   parallel?: ParallelPolicy | undefined;
   /**
-   * Called before a new record that will be `queued` is written: what it throws is what the
-   * insert rejects with, and nothing is written. A store with transactions need not call it,
-   * as there the dispatch that fails undoes the insert.
+   * Called before a new record that will be `queued` is written, which then is. What it throws
+   * rejects the insert, and nothing is written. A store with transactions need not call it,
+   * because there a dispatch that fails undoes the insert.
    */
   beforeQueued?: (() => void) | undefined;
 }

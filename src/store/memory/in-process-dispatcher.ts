@@ -2,6 +2,7 @@ import { type Clock, systemClock } from "../../internal/clock.js";
 import { atLeastOne } from "../../internal/option-bounds.js";
 import type { Delivery, DispatchedOperation, Dispatcher, Settlement } from "../dispatcher.js";
 import { queueFull } from "../errors.js";
+import type { Transaction } from "../operation-store.js";
 import { afterCommit } from "./after-commit.js";
 import { createFairQueue, type FairQueue } from "./fair-queue.js";
 
@@ -43,6 +44,8 @@ export function createInProcessDispatcher(options: InProcessDispatcherOptions = 
   const turns: Served[] = [];
   const underWay = new Set<Promise<void>>();
   const delayed = new Set<() => void>();
+  /** The names of operations that will be dispatched. */
+  const reserved = new Set<string>();
   let queued = 0;
   /** `draining`: what is queued still runs. `stopped`: nothing more begins. */
   let state: "running" | "draining" | "stopped" = "running";
@@ -117,17 +120,42 @@ export function createInProcessDispatcher(options: InProcessDispatcherOptions = 
     delayed.add(unschedule);
   };
 
-  const assertRoomFor = (operations: number) => {
-    if (queued + delayed.size + operations > maxQueued) throw queueFull(maxQueued);
+  /** How many operations of a method would not have to wait. */
+  const freeSlots = (method: string) => {
+    const served = methods.get(method);
+    if (served?.run === undefined) return 0;
+    return Math.min(maxConcurrent - underWay.size, served.maxConcurrent - served.running);
+  };
+
+  const assertRoomFor = (operations: number, method: string) => {
+    const waiting = queued + delayed.size + operations;
+    const mayWait = waiting + reserved.size - Math.max(0, freeSlots(method));
+    if (waiting > maxQueued || mayWait > maxQueued) throw queueFull(maxQueued);
+  };
+
+  /** Keeps a place for each of these until the transaction is over, if that will be known. */
+  const reserveWithin = (operations: readonly DispatchedOperation[], transaction: Transaction) => {
+    if (transaction.afterRollback === undefined) return;
+    for (const { name } of operations) reserved.add(name);
+    transaction.afterRollback(() => {
+      for (const { name } of operations) reserved.delete(name);
+    });
   };
 
   return {
     isDurable: false,
     async dispatch(operations, dispatchOptions) {
-      assertRoomFor(operations.length);
+      const unreserved = operations.filter(({ name }) => !reserved.has(name));
+      const [first] = unreserved;
+      if (first !== undefined) assertRoomFor(unreserved.length, first.method);
       afterCommit(dispatchOptions, "in-process dispatcher", () => {
-        for (const { name, method, tenant } of operations) put({ name, method, tenant });
+        for (const { name, method, tenant } of operations) {
+          reserved.delete(name);
+          put({ name, method, tenant });
+        }
       });
+      const transaction = dispatchOptions?.transaction;
+      if (transaction !== undefined) reserveWithin(operations, transaction);
     },
     serve(method, run, serveOptions = {}) {
       const served = servedOf(method);
@@ -144,7 +172,10 @@ export function createInProcessDispatcher(options: InProcessDispatcherOptions = 
       };
       startNext();
     },
-    assertRoom: () => assertRoomFor(1),
+    reserve({ name, method }) {
+      assertRoomFor(1, method);
+      reserved.add(name);
+    },
     queued: () => queued + delayed.size,
     stop({ finishQueued = false } = {}) {
       if (state !== "stopped") state = finishQueued ? "draining" : "stopped";

@@ -186,7 +186,8 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
 
   const performTransaction = async <T>(
     work: (transaction: Transaction) => Promise<T>,
-    callbacks: (() => void)[],
+    committed: (() => void)[],
+    rolledBack: (() => void)[],
   ): Promise<Outcome<T>> => {
     const transaction: Transaction = {
       // It is the caller's statement, and so he gets what the driver throws.
@@ -199,7 +200,8 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
           throw cause;
         }
       },
-      afterCommit: (callback) => callbacks.push(callback),
+      afterCommit: (callback) => committed.push(callback),
+      afterRollback: (callback) => rolledBack.push(callback),
     };
     known.add(transaction);
     open.add(transaction);
@@ -234,14 +236,19 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
     },
     async transaction(work) {
       if (isClosed) throw storeClosed();
-      const callbacks: (() => void)[] = [];
-      return enqueue(
-        () => performTransaction(work, callbacks),
-        () => {
-          // Apart, so that one that throws stands in nobody's way.
-          for (const callback of callbacks) queueMicrotask(callback);
-        },
-      );
+      const committed: (() => void)[] = [];
+      const rolledBack: (() => void)[] = [];
+      // Each callback by itself, so that one that throws does not keep the others from being called.
+      const callEach = (callbacks: readonly (() => void)[]) => callbacks.forEach(queueMicrotask);
+      try {
+        return await enqueue(
+          () => performTransaction(work, committed, rolledBack),
+          () => callEach(committed),
+        );
+      } catch (cause) {
+        callEach(rolledBack);
+        throw cause;
+      }
     },
     async close() {
       isClosed = true;
