@@ -200,7 +200,10 @@ export type InsertOutcome =
   | { readonly kind: "duplicate"; readonly record: OperationRecord }
   /** The same, but the operation that it led to was deleted or has expired. */
   | { readonly kind: "spent"; readonly name: string }
-  /** Another operation has the name, and nothing was written. */
+  /**
+   * Another operation has the name, or one had it whose request id is still remembered, and nothing
+   * was written.
+   */
   | { readonly kind: "name-taken" };
 
 /** One attempt at an operation: what a worker's writes must carry. */

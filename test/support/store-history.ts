@@ -35,7 +35,7 @@ const preempted: StoredResult = { kind: "error", value: Uint8Array.of(4) };
 const parents = ["", "shelves/1"];
 const name = fc.constantFrom(
   ...parents.flatMap((parent) =>
-    ["a", "b", "c"].map((id) =>
+    ["a", "b", "c\\"].map((id) =>
       parent === "" ? `operations/${id}` : `${parent}/operations/${id}`,
     ),
   ),

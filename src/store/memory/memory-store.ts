@@ -131,24 +131,42 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
     indexes.free(row);
   };
 
+  const isDue = (row: number) =>
+    (rows.removalTimeOf(row) ?? Number.POSITIVE_INFINITY) <= time.now();
+
+  /** Remove a record whose time has come; its request id stays known for its window (AIP-155). */
+  const remove = (row: number) => {
+    const isRemembered =
+      rows.requestKeyOf(row) !== undefined && rows.requestIdEndOf(row) > time.now();
+    if (isRemembered) indexes.bury(row);
+    else forget(row);
+  };
+
   const expire = (limit: number) => {
-    const now = time.now();
     for (let gone = 0; gone < limit; gone += 1) {
       const row = indexes.byRemoval.first();
-      if (row === undefined || (rows.removalTimeOf(row) ?? now) > now) return gone;
-      // Its request id stays known for the rest of its window (AIP-155).
-      if (rows.requestKeyOf(row) !== undefined && rows.requestIdEndOf(row) > now) indexes.bury(row);
-      else forget(row);
+      if (row === undefined || !isDue(row)) return gone;
+      remove(row);
     }
     return limit;
+  };
+
+  /** Whether a record has the name, or one had it whose request id is still remembered. */
+  const isTaken = (name: string) => {
+    const row = rowByName.get(name);
+    if (row !== undefined && isDue(row)) remove(row);
+    return rowByName.has(name);
   };
 
   const findStarted = (requestId: StoredRequestId): EarlierStart | undefined => {
     const row = rowByRequestKey.get(requestKeyOf(requestId));
     if (row === undefined) return undefined;
     if (isVisible(row)) return { kind: "duplicate", record: rows.read(row) };
-    const isOver = rows.isTombstone(row) && rows.requestIdEndOf(row) <= time.now();
-    return isOver ? undefined : { kind: "spent", name: rows.nameOf(row) };
+    if (!isDue(row) || rows.requestIdEndOf(row) > time.now()) {
+      return { kind: "spent", name: rows.nameOf(row) };
+    }
+    forget(row);
+    return undefined;
   };
 
   /** The error where so many bytes and rows more are too many. */
@@ -176,12 +194,12 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
     const { name, requestId, resourceKey } = operation;
     const plan = planInsert(operation, given, {
       findStarted,
-      isTaken: (taken) => rowByName.has(taken),
+      isTaken,
       oldestOf: (key) => nameOf(openOfResource(key)()),
       refusal: () => refusalOf(rows.bytesOf(operation), 1),
     });
     if (plan.kind !== "insert") return plan;
-    if (rowByName.has(name)) return { kind: "name-taken" };
+    if (isTaken(name)) return { kind: "name-taken" };
     if (plan.state === "queued") given.beforeQueued?.();
     const { preempts } = plan;
     const preempted =
@@ -291,7 +309,10 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
     },
     endOverdue: async (results, limit, given) => {
       assertUsable(given);
-      return endOverdue(results, limit);
+      const overdue = endOverdue(results, limit);
+      // A caller that asks again at once gives others a turn in between.
+      if (overdue.ended.length === limit) await nextTurn();
+      return overdue;
     },
     list: async (query, given) => {
       assertUsable(given);
@@ -304,7 +325,7 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
     expire: async (limit, given) => {
       assertUsable(given);
       const gone = expire(limit);
-      // Who asks for more at once lets others have their turn in between.
+      // The same here.
       if (gone === limit) await nextTurn();
       return gone;
     },

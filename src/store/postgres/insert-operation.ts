@@ -9,7 +9,7 @@ import type {
   StoreOptions,
   Transaction,
 } from "../operation-store.js";
-import { escapeNul } from "../sql/nul-escape.js";
+import { escapeNul, unescapeNul } from "../sql/nul-escape.js";
 import { recordFromRow } from "../sql/record-from-row.js";
 import { booleanOf, textOf } from "../sql/row.js";
 import type { OperationTable } from "./operation-row.js";
@@ -19,6 +19,7 @@ import {
   type GivenColumn,
   givenRows,
   interval,
+  isForgotten,
   isOpen,
   isVisible,
   statementTime,
@@ -126,7 +127,7 @@ export function createOperationInserts({
     const key = await requestKey(requestId);
     const [row] = await database.rows(
       `select ${columns}, ${isVisible} as is_visible,
-        (o.state = 'gone' and o.request_window_end_time <= clock_timestamp()) as is_over
+        ${isForgotten} as is_over
       from ${table} o where o.request_key = $1::bytea`,
       [key],
       options,
@@ -134,7 +135,7 @@ export function createOperationInserts({
     if (row === undefined) return undefined;
     if (booleanOf(row, "is_over")) {
       await database.rows(
-        `delete from ${table} where request_key = $1::bytea and state = 'gone'`,
+        `delete from ${table} o where o.request_key = $1::bytea and ${isForgotten}`,
         [key],
         options,
       );
@@ -142,10 +143,16 @@ export function createOperationInserts({
     }
     return booleanOf(row, "is_visible")
       ? { kind: "duplicate", record: recordFromRow(row) }
-      : { kind: "spent", name: textOf(row, "name") };
+      : { kind: "spent", name: unescapeNul(textOf(row, "name")) };
   };
 
+  /** A record that has expired, or was deleted, does not keep its name. */
   const isNameTaken = async (name: string, options: InsertOptions): Promise<boolean> => {
+    await database.rows(
+      `delete from ${table} o where o.name = $1 and ${isForgotten}`,
+      [escapeNul(name)],
+      options,
+    );
     const rows = await database.rows(
       `select 1 from ${table} where name = $1`,
       [escapeNul(name)],
@@ -232,7 +239,9 @@ export function createOperationInserts({
     if (await isNameTaken(operation.name, within)) return { kind: "name-taken" };
     const open = await openOf(resourceKey, within);
     const [oldest] = open;
-    if (oldest !== undefined && parallel.kind === "refuse") return { kind: "busy", name: oldest };
+    if (oldest !== undefined && parallel.kind === "refuse") {
+      return { kind: "busy", name: unescapeNul(oldest) };
+    }
     const preempted =
       parallel.kind === "preempt" ? await preempt(open, parallel.result, within) : [];
     const isBlocked = parallel.kind === "queue" && oldest !== undefined;

@@ -21,7 +21,7 @@ export interface OperationTable {
   /** Whatever state it is in, but not what is gone. */
   find(name: string): OperationRecord | undefined;
   findVisible(name: string): OperationRecord | undefined;
-  /** Whether a record has the name, or what is left of one. */
+  /** Whether a record has the name, or one had it whose request id is still remembered. */
   isTaken(name: string): boolean;
   /** The record that a claim may write to. */
   findClaimed(claim: Claim): OperationRecord | undefined;
@@ -54,6 +54,14 @@ export function createOperationTable(database: SqliteDatabase, time: StoreTime):
     return record;
   };
 
+  /** Clear a row away that nothing needs any more, neither a reader nor its request id. */
+  const clear = (where: string, ...values: SqliteValue[]): boolean => {
+    const now = time.now();
+    const text = `delete from operations where ${where} and purge_time <= ?
+      and coalesce(request_window_end_time <= ?, true)`;
+    return database.write(text, ...values, now, now) > 0;
+  };
+
   const isVisibleNow = ({ deleteTimeMicros, expireTimeMicros }: OperationRecord) =>
     isVisible(deleteTimeMicros, expireTimeMicros, time.now());
 
@@ -63,8 +71,10 @@ export function createOperationTable(database: SqliteDatabase, time: StoreTime):
       const record = find(name);
       return record !== undefined && isVisibleNow(record) ? record : undefined;
     },
-    isTaken: (name) =>
-      database.rows("select 1 from operations where name = ?", escapeNul(name)).length > 0,
+    isTaken(name) {
+      clear("name = ?", escapeNul(name));
+      return database.rows("select 1 from operations where name = ?", escapeNul(name)).length > 0;
+    },
     findClaimed({ name, attempt }) {
       const record = find(name);
       return record !== undefined && isHeldBy(record, attempt) ? record : undefined;
@@ -73,8 +83,7 @@ export function createOperationTable(database: SqliteDatabase, time: StoreTime):
       const key = [escapeNul(scope), escapeNul(id)];
       const where = "request_scope = ? and request_id = ?";
       const [row] = database.rows(
-        `select name, state = 'gone' as is_gone, request_window_end_time
-        from operations where ${where}`,
+        `select name, state = 'gone' as is_gone from operations where ${where}`,
         ...key,
       );
       if (row === undefined) return undefined;
@@ -83,10 +92,8 @@ export function createOperationTable(database: SqliteDatabase, time: StoreTime):
         if (record !== undefined && isVisibleNow(record)) {
           return { kind: "duplicate", record };
         }
-      } else if (numberOf(row, "request_window_end_time") <= time.now()) {
-        database.write(`delete from operations where ${where}`, ...key);
-        return undefined;
       }
+      if (clear(where, ...key)) return undefined;
       return { kind: "spent", name: unescapeNul(textOf(row, "name")) };
     },
     openOfResource: (resourceKey, limit = -1) =>

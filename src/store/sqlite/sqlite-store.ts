@@ -148,7 +148,9 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Co
             .openOfResource(resourceKey)
             .map((other) => end(other, (head, now) => finished(head, now, preempts)));
     const record = startedRecord(operation, plan.state, time.next());
-    if (!table.insert(record)) return { kind: "name-taken" };
+    const isInserted =
+      table.insert(record) || (!table.isTaken(operation.name) && table.insert(record));
+    if (!isInserted) return { kind: "name-taken" };
     return { kind: "inserted", record, preempted };
   };
 

@@ -7,6 +7,8 @@ import {
   inserted,
   namesOfWalk,
   newOperation,
+  newParent,
+  requestId,
   response,
   storeCase,
 } from "./store-case.js";
@@ -20,6 +22,46 @@ export const expiryCases: readonly ContractCase<OperationStore>[] = [
     await store.expire(1000);
     assertSame(await store.get(done.name), undefined, "get");
   }),
+  storeCase(
+    "server 30: what has expired or was deleted leaves its name, removed or not",
+    async (store) => {
+      for (const windowMs of [undefined, 0]) {
+        const requestIdOf = () =>
+          windowMs === undefined ? undefined : requestId(newParent(), "1", 1, windowMs);
+        const expired = newOperation({ retentionMs: 0, requestId: requestIdOf() });
+        await finished(store, expired);
+        const again = await store.insert(expired);
+        assertThat(again.kind === "inserted", "the name of an expired one can be used");
+        assertSame(again.record.state, "queued", "state of the new one");
+        assertSame((await store.get(expired.name))?.state, "queued", "the new one");
+        const deleted = newOperation({ requestId: requestIdOf() });
+        await finished(store, deleted);
+        await store.hide(deleted.name);
+        assertSame((await store.insert(deleted)).kind, "inserted", "the name of a deleted one");
+      }
+      const running = newOperation();
+      await claimed(store, running);
+      await store.hide(running.name);
+      assertSame(
+        (await store.insert(running)).kind,
+        "name-taken",
+        "the name of one that still runs",
+      );
+    },
+  ),
+  storeCase(
+    "server 90: a remembered request id keeps the name of its operation beyond its removal",
+    async (store) => {
+      const first = newOperation({ retentionMs: 0, requestId: requestId(newParent(), "1") });
+      await finished(store, first);
+      for (const step of ["before its removal", "after it"]) {
+        assertSame((await store.insert(first)).kind, "spent", `the same request ${step}`);
+        const other = { ...first, requestId: undefined };
+        assertSame((await store.insert(other)).kind, "name-taken", `another request ${step}`);
+        await store.expire(1000);
+      }
+    },
+  ),
   storeCase("server 89: no time lies after the last that a number holds exactly", async (store) => {
     const last = Number.MAX_SAFE_INTEGER;
     for (const longMs of [9.1e12, Number.MAX_SAFE_INTEGER]) {

@@ -1,4 +1,5 @@
 import type {
+  ListCursor,
   NewOperation,
   OperationRecord,
   OperationStore,
@@ -47,6 +48,25 @@ export async function inserted(
   return outcome.record;
 }
 
+/** Insert many operations that have no resource, in as few transactions as the store has for it. */
+export async function insertAll(
+  store: OperationStore,
+  operations: readonly NewOperation[],
+): Promise<void> {
+  const { insertTogether } = store;
+  if (insertTogether !== undefined) {
+    const none = async () => undefined;
+    for (let at = 0; at < operations.length; at += 1000) {
+      const some = operations.slice(at, at + 1000);
+      await Promise.all(some.map((operation) => insertTogether(operation, none)));
+    }
+    return;
+  }
+  await store.transaction(async (transaction) => {
+    for (const operation of operations) await store.insert(operation, { transaction });
+  });
+}
+
 export async function claimed(
   store: OperationStore,
   operation: NewOperation,
@@ -88,7 +108,10 @@ export async function namesOfWalk(
   return names;
 }
 
-/** Those of these names that have unfinished work, in the order that the store gives. */
+/**
+ * Those of these names that have unfinished work, in the order that the store gives. The walk
+ * begins at the oldest of them that readers see, as a store may hold much that is older.
+ */
 export async function unfinishedAmong(
   store: OperationStore,
   names: readonly string[],
@@ -96,7 +119,10 @@ export async function unfinishedAmong(
   between: () => Promise<void> = async () => undefined,
 ): Promise<string[]> {
   const found: string[] = [];
-  let after: Parameters<OperationStore["unfinished"]>[0]["after"];
+  const seen = await Promise.all(names.map((name) => store.get(name)));
+  const times = seen.flatMap((record) => (record === undefined ? [] : [record.createTimeMicros]));
+  let after: ListCursor | undefined =
+    times.length === 0 ? undefined : { createTimeMicros: Math.min(...times) - 1, name: "" };
   do {
     const page = await store.unfinished({ after, limit });
     assertThat(page.records.length <= limit, `a page has at most ${limit} records`);

@@ -1,13 +1,17 @@
+import type { OperationFilter } from "../../store/operation-filter.js";
 import type { OperationStore } from "../../store/operation-store.js";
 import { assertSame, type ContractCase } from "../contract.js";
 import {
   finished,
+  insertAll,
   inserted,
   namesOfWalk,
   newOperation,
   newParent,
   storeCase,
 } from "./store-case.js";
+
+const noBytes = new Uint8Array();
 
 /** Lists over several parents, by `-` in place of a segment (AIP-159). */
 export const wildcardListCases: readonly ContractCase<OperationStore>[] = [
@@ -46,6 +50,35 @@ export const wildcardListCases: readonly ContractCase<OperationStore>[] = [
       assertSame(walk.join(), expected.join(), `the list of ${wildcard}`);
     }
   }),
+  storeCase(
+    "server 53: how much others have stored shows in no list of one's own",
+    async (store) => {
+      const root = newParent();
+      const parent = `${root}/shelves/a`;
+      const mine = await inserted(store, newOperation({ parent, principal: "users/ann" }));
+      // More rows than a page of any store walks.
+      const theirs = Array.from({ length: 10_001 }, () =>
+        newOperation({ parent, principal: "users/bob", request: noBytes }),
+      );
+      await insertAll(store, theirs);
+      const list = (listed: string, principal: string, filter?: OperationFilter) =>
+        store.list({ parent: listed, principal, filter, after: undefined, limit: 10 });
+      for (const listed of [parent, `${root}/shelves/-`]) {
+        for (const filter of [undefined, { kind: "done" as const, value: false }]) {
+          const page = await list(listed, "users/ann", filter);
+          assertSame(
+            page.records.map(({ name }) => name).join(),
+            mine.name,
+            "the one of one's own",
+          );
+          assertSame(page.next, undefined, "where one's own list goes on");
+          const empty = await list(listed, "users/carl", filter);
+          assertSame(empty.records.length, 0, "number of operations of one who started none");
+          assertSame(empty.next, undefined, "where an empty list goes on");
+        }
+      }
+    },
+  ),
   storeCase("keeps to the filter and the principal across parents", async (store) => {
     const root = newParent();
     const mine = { parent: `${root}/shelves/a`, principal: "users/ann" };

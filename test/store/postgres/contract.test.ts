@@ -13,7 +13,7 @@ beforeAll(async () => {
 
 /** Closes the store, or sweeps up what belongs to the other cases too. */
 const isOfWholeStore = (title: string) =>
-  /closed|overdue|grace|deadline|expire|removes|not done/.test(title);
+  /closed|overdue|grace|deadline|expire|removes|removal|not done|how much others/.test(title);
 
 describe("OperationStore in PostgreSQL", () => {
   for (const { title, run } of storeContract) {
