@@ -47,7 +47,7 @@ export async function callServer(
     close = connection.close;
     const lookUp =
       options.protocol === "grpc"
-        ? createReflectionLookup(connection.transport, signal)
+        ? createReflectionLookup(connection.transport, signal).lookUp
         : undefined;
     return await work({
       client: createOperationsClient(connection.transport, { clock: context.clock }),

@@ -4,6 +4,8 @@ import type { Terminal } from "./terminal.js";
 /** What of the world a command gets to see, so that tests can put something else in its place. */
 export interface CommandContext {
   readonly terminal: Terminal;
+  /** Standard input, read by `mcp` alone. */
+  readonly input: AsyncIterable<Uint8Array>;
   readonly clock: Clock;
   /** The package's version. */
   readonly version: string;

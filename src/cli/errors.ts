@@ -22,6 +22,15 @@ export function unreadableFile(path: string, cause: unknown): CommanderError {
   );
 }
 
+/** A server whose methods cannot be found out. */
+export function noServices(server: string): CommanderError {
+  return usageError(
+    "noServices",
+    `${server} lists no services by reflection`,
+    "give the descriptors of its services with --proto-set FILE (buf build -o FILE.binpb)",
+  );
+}
+
 export function fileTooLarge(path: string, maxBytes: number): CommanderError {
   return usageError(
     "fileTooLarge",

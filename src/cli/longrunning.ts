@@ -10,6 +10,7 @@ import { createTerminal } from "./terminal.js";
 
 const context: CommandContext = {
   terminal: createTerminal(process.stdout, process.stderr, process.env),
+  input: process.stdin,
   clock: systemClock,
   version: await packageVersion(),
   onSignal(listener) {

@@ -8,6 +8,7 @@ import { exitCodeMeanings, exitCodes } from "./exit-codes.js";
 import { failureOf } from "./failure.js";
 import { getCommand } from "./get-command.js";
 import { listCommand } from "./list-command.js";
+import { mcpCommand } from "./mcp-command.js";
 import { migrateCommand } from "./migrate-command.js";
 import { serveCommand } from "./serve-command.js";
 import { waitCommand } from "./wait-command.js";
@@ -55,6 +56,7 @@ export async function runProgram(
     watchCommand(context, exit),
     cancelCommand(context, exit),
     deleteCommand(context, exit),
+    mcpCommand(context, exit),
   ];
   for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
   try {

@@ -2,6 +2,7 @@ import {
   create,
   createFileRegistry,
   type DescFile,
+  type DescService,
   fromBinary,
   type MessageInitShape,
 } from "@bufbuild/protobuf";
@@ -12,7 +13,11 @@ import {
 } from "@bufbuild/protobuf/wkt";
 import { createClient, type Transport } from "@connectrpc/connect";
 import type { TypeLookup } from "../display/payload-types.js";
-import { ServerReflection, type ServerReflectionRequestSchema } from "../protos.js";
+import {
+  ServerReflection,
+  type ServerReflectionRequestSchema,
+  type ServerReflectionResponse,
+} from "../protos.js";
 
 /** How long one question to the server takes at most, in milliseconds. */
 const questionTimeoutMs = 5000;
@@ -21,19 +26,36 @@ const questionTimeoutMs = 5000;
 const maxFiles = 1000;
 
 type Question = MessageInitShape<typeof ServerReflectionRequestSchema>["messageRequest"];
+type Answer = ServerReflectionResponse["messageResponse"];
+
+/** The descriptors of a server, by its reflection. */
+export interface ReflectionLookup {
+  /**
+   * Finds the files that declare a type and its imports. Once the server has failed to answer, every
+   * type is unknown, so that payloads are shown as bytes.
+   */
+  readonly lookUp: TypeLookup;
+  /**
+   * Returns the services of the server, in the order in which it lists them.
+   *
+   * @throws ConnectError of the call, such as UNIMPLEMENTED from a server without reflection.
+   */
+  services(): Promise<DescService[]>;
+}
 
 /**
- * Look types up by the server's reflection (grpc.reflection.v1), which streams and therefore
- * wants gRPC. A server that has none, or that does not answer, is not asked again: payloads are
- * then shown as bytes.
+ * Makes a client of a server's reflection (grpc.reflection.v1), which streams and therefore needs gRPC.
  */
-export function createReflectionLookup(transport: Transport, signal: AbortSignal): TypeLookup {
+export function createReflectionLookup(
+  transport: Transport,
+  signal: AbortSignal,
+): ReflectionLookup {
   const client = createClient(ServerReflection, transport);
   const files = new Map<string, FileDescriptorProto>();
   let isSilent = false;
 
-  /** Keep the files that the server answers with, and give back the first of them. */
-  const ask = async (messageRequest: Question): Promise<FileDescriptorProto | undefined> => {
+  /** Sends one question and returns the first answer. */
+  const answerTo = async (messageRequest: Question): Promise<Answer | undefined> => {
     const questions = async function* () {
       yield { messageRequest };
     };
@@ -45,16 +67,7 @@ export function createReflectionLookup(transport: Transport, signal: AbortSignal
       signal: AbortSignal.any([signal, answered.signal, timeUp]),
     });
     try {
-      for await (const { messageResponse } of answers) {
-        if (messageResponse.case !== "fileDescriptorResponse") return undefined;
-        const found = messageResponse.value.fileDescriptorProto.map((bytes) =>
-          fromBinary(FileDescriptorProtoSchema, bytes),
-        );
-        for (const file of found) {
-          if (files.size < maxFiles && !files.has(file.name)) files.set(file.name, file);
-        }
-        return found[0];
-      }
+      for await (const { messageResponse } of answers) return messageResponse;
       return undefined;
     } finally {
       // To stop reading does not end the call.
@@ -62,7 +75,20 @@ export function createReflectionLookup(transport: Transport, signal: AbortSignal
     }
   };
 
-  /** The file and all that it imports, each after its own imports; asks for what is missing. */
+  /** Keeps the files that the server answers with, and returns the first of them. */
+  const ask = async (messageRequest: Question): Promise<FileDescriptorProto | undefined> => {
+    const answer = await answerTo(messageRequest);
+    if (answer?.case !== "fileDescriptorResponse") return undefined;
+    const found = answer.value.fileDescriptorProto.map((bytes) =>
+      fromBinary(FileDescriptorProtoSchema, bytes),
+    );
+    for (const file of found) {
+      if (files.size < maxFiles && !files.has(file.name)) files.set(file.name, file);
+    }
+    return found[0];
+  };
+
+  /** Returns the file and its imports, each after its own imports, and asks for missing files. */
   const withImports = async (root: FileDescriptorProto): Promise<FileDescriptorProto[]> => {
     const sorted: FileDescriptorProto[] = [];
     const seen = new Set<string>();
@@ -79,7 +105,7 @@ export function createReflectionLookup(transport: Transport, signal: AbortSignal
     return sorted;
   };
 
-  return async (typeName): Promise<readonly DescFile[]> => {
+  const lookUp = async (typeName: string): Promise<readonly DescFile[]> => {
     if (isSilent) return [];
     try {
       const root = await ask({ case: "fileContainingSymbol", value: typeName });
@@ -90,5 +116,21 @@ export function createReflectionLookup(transport: Transport, signal: AbortSignal
       isSilent = true;
       return [];
     }
+  };
+
+  return {
+    lookUp,
+    async services() {
+      const answer = await answerTo({ case: "listServices", value: "" });
+      if (answer?.case !== "listServicesResponse") return [];
+      const roots: FileDescriptorProto[] = [];
+      for (const { name } of answer.value.service) {
+        const root = await ask({ case: "fileContainingSymbol", value: name });
+        if (root !== undefined) roots.push(...(await withImports(root)));
+      }
+      const file = [...new Map(roots.map((one) => [one.name, one])).values()];
+      const registry = createFileRegistry(create(FileDescriptorSetSchema, { file }));
+      return answer.value.service.flatMap(({ name }) => registry.getService(name) ?? []);
+    },
   };
 }

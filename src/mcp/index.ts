@@ -5,5 +5,6 @@ export {
   type ProtectedResource,
 } from "./mcp-handler.js";
 export { createMcpService, type McpOptions, type McpService } from "./mcp-service.js";
+export { type StdioStreams, serveStdio } from "./stdio.js";
 export type { McpOperations, OperationTimes } from "./task.js";
 export type { ToolOptions, ToolSelection } from "./tools.js";

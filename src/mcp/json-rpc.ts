@@ -49,6 +49,13 @@ export class JsonRpcError extends Error {
   }
 }
 
+/** Returns an error as it may be shown to a client: nothing of an unforeseen error is. */
+export function rpcErrorOf(error: unknown): JsonRpcError {
+  return error instanceof JsonRpcError
+    ? error
+    : new JsonRpcError(errorCodes.internal, "the server failed", 500);
+}
+
 export function invalidParams(message: string, httpStatus?: number): JsonRpcError {
   return new JsonRpcError(errorCodes.invalidParams, message, httpStatus);
 }

@@ -13,6 +13,7 @@ import {
   JsonRpcError,
   type JsonRpcRequest,
   resultResponse,
+  rpcErrorOf,
 } from "./json-rpc.js";
 import { createMcpService, type McpOptions } from "./mcp-service.js";
 import {
@@ -262,12 +263,6 @@ function acceptsEvents({ headers }: Request): boolean {
   return /(?:^|,)\s*(?:text\/(?:event-stream|\*)|\*\/\*)\s*(?:[;,]|$)/i.test(
     headers.get("accept") ?? "",
   );
-}
-
-function rpcErrorOf(error: unknown): JsonRpcError {
-  return error instanceof JsonRpcError
-    ? error
-    : new JsonRpcError(errorCodes.internal, "the server failed", 500);
 }
 
 function errorAnswer(

@@ -211,7 +211,7 @@ function anySchema(direction: Direction): ObjectSchema {
 /** Years 0001 to 9999 (timestamp.proto), without leap seconds. */
 const timestampInput = {
   pattern:
-    "^(?!0000)\\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\\d|3[01])" +
+    "^(?:000[1-9]|00[1-9]\\d|0[1-9]\\d{2}|[1-9]\\d{3})-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\\d|3[01])" +
     "T(?:[01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(?:\\.\\d{1,9})?Z$",
 };
 
@@ -263,7 +263,8 @@ function scalarSchema(scalar: ScalarType, direction: Direction): JsonSchema {
 }
 
 const notFinite: JsonSchema = { type: "string", enum: ["NaN", "Infinity", "-Infinity"] };
-const maxFloat = 3.4028234663852886e38;
+/** Written shortest, the greatest float is this, which is slightly above it and rounds to it. */
+const maxFloat = 3.4028235e38;
 const base64 = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$";
 const int64 = `^(?:${decimalUpTo("9223372036854775807")}|-(?:${decimalUpTo("9223372036854775808", 1)}))$`;
 const uint64 = `^(?:${decimalUpTo("18446744073709551615")})$`;

@@ -14,7 +14,7 @@ describe("createReflectionLookup", () => {
       service(ServerReflection, reflection);
     });
     vi.useFakeTimers({ toFake: ["setTimeout"] });
-    const lookUp = createReflectionLookup(transport, new AbortController().signal);
+    const { lookUp } = createReflectionLookup(transport, new AbortController().signal);
     const files = await lookUp("archive.v1.CompressMetadata");
     expect(files.map(({ name }) => name)).toContain("archive/v1/archive");
     expect(vi.getTimerCount()).toBe(0);

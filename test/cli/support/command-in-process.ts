@@ -17,6 +17,7 @@ export function startCommand(args: readonly string[], init: CommandInit = {}): R
   const listeners = new Set<() => void>();
   const context: CommandContext = {
     terminal: { out: outputOf("stdout"), err: outputOf("stderr") },
+    input: init.input ?? noInput(),
     clock: init.clock ?? systemClock,
     version: "1.2.3",
     onSignal(listener) {
@@ -45,7 +46,11 @@ export interface CommandInit {
   readonly output?: Partial<Output>;
   /** Default: the system's. */
   readonly clock?: CommandContext["clock"];
+  /** Standard input. Default: ends at once. */
+  readonly input?: CommandContext["input"];
 }
+
+async function* noInput(): AsyncGenerator<Uint8Array, void> {}
 
 /** Run the command to its end, in this process. */
 export function runCommand(...args: string[]): Promise<Ended> {
