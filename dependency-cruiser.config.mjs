@@ -14,6 +14,7 @@ const layers = {
   json: ["protos", "internal"],
   display: ["protos", "internal", "status", "any", "operation", "json"],
   mcp: [
+    "web",
     "protos",
     "internal",
     "status",

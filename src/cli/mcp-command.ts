@@ -45,7 +45,6 @@ export function mcpCommand(context: CommandContext, exit: (code: number) => void
             : [...protoSet].filter((type) => type.kind === "service");
         if (services.length === 0) throw noServices(options.server.href);
         const service = createMcpService(
-          connection.transport,
           services.flatMap(({ methods }) => methods),
           {
             methods: options.all === true ? () => true : isLongRunning,
@@ -59,7 +58,8 @@ export function mcpCommand(context: CommandContext, exit: (code: number) => void
         );
         const { input, terminal } = context;
         const write = (line: string) => terminal.out.write(line);
-        await serveStdio(service, { input, write }, stopped.signal);
+        const { transport } = connection;
+        await serveStdio(service, { transport, input, write }, stopped.signal);
         exit(exitCodes.success);
       } catch (error) {
         const failure = failureOf(error, options.server.href);

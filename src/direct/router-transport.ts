@@ -1,14 +1,28 @@
-import type { ConnectRouter, Transport } from "@connectrpc/connect";
+import type { ConnectRouter, ContextValues, Transport } from "@connectrpc/connect";
 import { createUniversalHandlerClient } from "@connectrpc/connect/protocol";
 import { createTransport } from "@connectrpc/connect/protocol-connect";
 
 /**
  * Makes a transport to the handlers of a router in this process. Calls pass through the router's
  * interceptors, limits and deadlines, as calls over a network do.
+ *
+ * @param contextValues Values for the contexts of the calls.
  */
-export function createRouterTransport(handlers: ConnectRouter["handlers"]): Transport {
+export function createRouterTransport(
+  handlers: ConnectRouter["handlers"],
+  contextValues: ContextValues | undefined,
+): Transport {
+  const withValues =
+    contextValues === undefined
+      ? handlers
+      : handlers.map((handler) =>
+          Object.assign(
+            (request: Parameters<typeof handler>[0]) => handler({ ...request, contextValues }),
+            handler,
+          ),
+        );
   return createTransport({
-    httpClient: createUniversalHandlerClient(handlers),
+    httpClient: createUniversalHandlerClient(withValues),
     baseUrl: "https://in-memory",
     useBinaryFormat: true,
     interceptors: [],

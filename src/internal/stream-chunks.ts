@@ -1,20 +1,27 @@
 /**
- * The chunks of a web stream. Not every browser can iterate a ReadableStream. A loop that is left early
- * cancels the stream, which frees the connection behind it.
+ * Iterates over the chunks of a web stream, which not every browser can do by itself. Leaving the loop
+ * early cancels the stream, which frees the connection behind it. `return()` does so at once, even
+ * while a read is pending; a generator would wait for that read first.
  */
-export async function* streamChunks<T>(stream: ReadableStream<T>): AsyncGenerator<T, void> {
-  const reader = stream.getReader();
-  let isOver = false;
-  try {
-    for (;;) {
+export function streamChunks<T>(stream: ReadableStream<T>): AsyncIterableIterator<T, void> {
+  // Locked at the first step, so that a stream that is not iterated stays usable.
+  let reader: ReadableStreamDefaultReader<T> | undefined;
+  const over = { done: true, value: undefined } as const;
+  return {
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+    async next() {
+      reader ??= stream.getReader();
       const { done, value } = await reader.read();
-      isOver = done;
-      if (done) return;
-      yield value;
-    }
-  } finally {
-    // A stream that broke rejects here with what the loop has thrown already.
-    if (!isOver) await reader.cancel().catch(() => undefined);
-    reader.releaseLock();
-  }
+      if (!done) return { done, value };
+      reader.releaseLock();
+      return over;
+    },
+    async return() {
+      // A stream that broke rejects with the error that the loop has thrown already.
+      await (reader ?? stream).cancel().catch(() => undefined);
+      return over;
+    },
+  };
 }

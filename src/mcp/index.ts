@@ -1,10 +1,9 @@
 export {
   createMcpHandler,
-  type McpHandler,
   type McpHandlerOptions,
   type ProtectedResource,
 } from "./mcp-handler.js";
 export { createMcpService, type McpOptions, type McpService } from "./mcp-service.js";
-export { type StdioStreams, serveStdio } from "./stdio.js";
+export { type StdioOptions, serveStdio } from "./stdio.js";
 export type { McpOperations, OperationTimes } from "./task.js";
 export type { ToolOptions, ToolSelection } from "./tools.js";

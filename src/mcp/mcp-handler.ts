@@ -1,10 +1,12 @@
 // Streamable HTTP (MCP 2026-07-28, basic/transports/streamable-http), for both generations. Each POST
 // is a request of its own: no sessions, no stream that a later request continues.
 import type { DescMethod, JsonObject } from "@bufbuild/protobuf";
-import type { ConnectRouter } from "@connectrpc/connect";
+import type { ConnectRouter, Transport } from "@connectrpc/connect";
 import { createRouterTransport } from "../direct/router-transport.js";
 import { systemClock } from "../internal/clock.js";
 import { type ExactJson, parseJson } from "../json/parse-json.js";
+import type { Handler } from "../web/handler.js";
+import { handlerFromFetch } from "../web/handler-from-fetch.js";
 import { createEventStream, type EventStream } from "./event-stream.js";
 import {
   clientMessageOf,
@@ -59,14 +61,6 @@ export interface McpHandlerOptions extends McpOptions {
   protectedResource?: ProtectedResource | undefined;
 }
 
-/** The MCP endpoint of a router. */
-export interface McpHandler {
-  /** Whether a path is the endpoint's, or that of its metadata. */
-  matches(path: string): boolean;
-  /** Answers a request. Never rejects. */
-  fetch(request: Request): Promise<Response>;
-}
-
 /** Largest body of a request, in bytes. */
 const maxBodyBytes = 4 * 1024 * 1024;
 
@@ -94,9 +88,9 @@ const metadataPath = "/.well-known/oauth-protected-resource";
 export function createMcpHandler(
   { handlers }: Pick<ConnectRouter, "handlers">,
   options: McpHandlerOptions = {},
-): McpHandler {
+): Handler {
   const methods: DescMethod[] = handlers.map(({ method }) => method);
-  const service = createMcpService(createRouterTransport(handlers), methods, options);
+  const service = createMcpService(methods, options);
   const path = options.path ?? "/mcp";
   const clock = options.clock ?? systemClock;
   const names = [...forwarded, ...(options.forwardHeaders ?? [])];
@@ -105,6 +99,7 @@ export function createMcpHandler(
   const answer = async (
     request: JsonRpcRequest,
     http: Request,
+    transport: Transport,
     signal: AbortSignal,
     notify: ((notification: JsonObject) => void) | undefined,
   ): Promise<JsonObject> => {
@@ -113,10 +108,10 @@ export function createMcpHandler(
       const value = http.headers.get(name);
       if (value !== null) headers.set(name, value);
     }
-    return service.answer(request, { headers, signal, notify });
+    return service.answer(request, { transport, headers, signal, notify });
   };
 
-  const post = async (http: Request): Promise<Response> => {
+  const post = async (http: Request, transport: Transport): Promise<Response> => {
     assertOrigin(http, options.allowedOrigins ?? []);
     const message = clientMessageOf(await readJson(http));
     if (message.kind !== "request") return new Response(null, { status: 202 });
@@ -126,11 +121,15 @@ export function createMcpHandler(
     } catch (error) {
       return errorAnswer(request, error, metadata?.url);
     }
-    return respond(request, http);
+    return respond(request, http, transport);
   };
 
   /** Answers with JSON, or with a stream of events once there is a notification. */
-  const respond = (request: JsonRpcRequest, http: Request): Promise<Response> =>
+  const respond = (
+    request: JsonRpcRequest,
+    http: Request,
+    transport: Transport,
+  ): Promise<Response> =>
     new Promise((resolve) => {
       let stream: EventStream | undefined;
       const left = new AbortController();
@@ -143,7 +142,7 @@ export function createMcpHandler(
         stream.send(notification);
       };
       const takesStream = acceptsEvents(http);
-      answer(request, http, signal, takesStream ? notify : undefined).then(
+      answer(request, http, transport, signal, takesStream ? notify : undefined).then(
         (result) => {
           const body = resultResponse(request.id, result);
           if (stream === undefined) resolve(jsonAnswer(200, body));
@@ -156,20 +155,25 @@ export function createMcpHandler(
       );
     });
 
-  return {
-    matches: (at) => at === path || metadata?.paths.includes(at) === true,
-    async fetch(http) {
-      try {
-        const at = new URL(http.url).pathname;
-        if (metadata?.paths.includes(at)) return metadataAnswer(http, metadata.document);
-        if (http.method !== "POST") {
-          return new Response(null, { status: 405, headers: { Allow: "POST" } });
-        }
-        return await post(http);
-      } catch (error) {
-        return errorAnswer(undefined, error, metadata?.url);
+  const fetch = async (http: Request, transport: Transport): Promise<Response> => {
+    try {
+      if (new URL(http.url).pathname !== path)
+        return metadataAnswer(http, metadata?.document ?? {});
+      if (http.method !== "POST") {
+        return new Response(null, { status: 405, headers: { Allow: "POST" } });
       }
-    },
+      return await post(http, transport);
+    } catch (error) {
+      return errorAnswer(undefined, error, metadata?.url);
+    }
+  };
+
+  return (request) => {
+    if (request.path !== path && metadata?.paths.includes(request.path) !== true) return undefined;
+    const transport = createRouterTransport(handlers, request.contextValues);
+    return handlerFromFetch((http) => fetch(http, transport), { readMaxBytes: maxBodyBytes })(
+      request,
+    );
   };
 }
 
@@ -199,39 +203,15 @@ async function readJson(http: Request): Promise<ExactJson> {
       415,
     );
   }
-  const bytes = await readBounded(http);
+  const bytes = new Uint8Array(
+    await http.arrayBuffer().catch(() => {
+      const problem = `the body is not complete, or has more than ${maxBodyBytes} bytes`;
+      throw new JsonRpcError(errorCodes.invalidRequest, problem, 413);
+    }),
+  );
   const parseError = (problem: string) =>
     new JsonRpcError(errorCodes.parse, `the body ${problem}`, 400);
   return parseJson(bytes, parseError);
-}
-
-async function readBounded(http: Request): Promise<Uint8Array> {
-  const tooLarge = () =>
-    new JsonRpcError(
-      errorCodes.invalidRequest,
-      `the body is larger than ${maxBodyBytes} bytes`,
-      413,
-    );
-  if (Number(http.headers.get("content-length") ?? 0) > maxBodyBytes) throw tooLarge();
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  const reader = http.body?.getReader();
-  if (reader === undefined) return new Uint8Array();
-  for (let read = await reader.read(); !read.done; read = await reader.read()) {
-    size += read.value.byteLength;
-    if (size > maxBodyBytes) {
-      await reader.cancel();
-      throw tooLarge();
-    }
-    chunks.push(read.value);
-  }
-  const bytes = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.byteLength;
-  }
-  return bytes;
 }
 
 /**

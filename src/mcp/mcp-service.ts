@@ -1,7 +1,6 @@
 // The methods of MCP, without a transport.
 import type { DescFile, DescMethod, JsonObject, Message, Registry } from "@bufbuild/protobuf";
 import type { FileDescriptorSet } from "@bufbuild/protobuf/wkt";
-import type { Transport } from "@connectrpc/connect";
 import { printable } from "../display/printable.js";
 import { type Clock, systemClock } from "../internal/clock.js";
 import { inRange, longestMs } from "../internal/option-bounds.js";
@@ -111,15 +110,10 @@ const defaultInstructions =
 /**
  * Makes the methods of MCP for the methods of a server.
  *
- * @param transport Leads to `methods` and to google.longrunning.Operations.
  * @throws RangeError for an option out of its bounds, and for names of tools that clash.
  * @throws TypeError for long-running methods without google.longrunning.Operations beside them.
  */
-export function createMcpService(
-  transport: Transport,
-  methods: readonly DescMethod[],
-  options: McpOptions,
-): McpService {
+export function createMcpService(methods: readonly DescMethod[], options: McpOptions): McpService {
   const waitMs = inRange("waitMs", options.waitMs ?? 25_000, 0, longestWaitMs);
   const callTimeoutMs = inRange("callTimeoutMs", options.callTimeoutMs ?? 50_000, 1, longestMs);
   const maxResultLength = inRange("maxResultLength", options.maxResultLength ?? 100_000, 1000);
@@ -207,7 +201,7 @@ export function createMcpService(
     const { name, arguments: args = {} } = request.params;
     if (typeof name !== "string") throw invalidParams("the parameter name is not a string");
     if (!isJsonObject(args)) throw invalidParams("the parameter arguments is not an object");
-    const upstream = upstreamOf(transport, clock, call);
+    const upstream = upstreamOf(clock, call);
     const operationTool = operationTools.get(name);
     const tool = tools.get(name);
     try {
@@ -261,7 +255,6 @@ export function createMcpService(
     });
 
   const tasks = createTaskMethods({
-    transport,
     clock,
     writeTask,
     results,

@@ -1,5 +1,6 @@
 // Names and numbers of MCP, and the rules that tell its two generations apart.
 import type { JsonObject } from "@bufbuild/protobuf";
+import type { Transport } from "@connectrpc/connect";
 import { printable } from "../display/printable.js";
 import { isJsonObject } from "../json/message-json.js";
 import type { ExactJsonObject } from "../json/parse-json.js";
@@ -24,7 +25,7 @@ export const metaKeys = {
 /** The extension for tasks (ext-tasks, specification/draft/tasks). */
 export const tasksExtension = "io.modelcontextprotocol/tasks";
 
-/** Returns the `_meta` of a request; empty if there is none. */
+/** Returns the `_meta` of a request; empty if the request lacks it. */
 export function metaOf({ params }: JsonRpcRequest): ExactJsonObject {
   const meta = params._meta;
   return isJsonObject(meta) ? meta : {};
@@ -84,6 +85,8 @@ export function methodNotFound(method: string): JsonRpcError {
 
 /** One request's surroundings. */
 export interface McpCall {
+  /** Leads to the methods of the tools and to google.longrunning.Operations. */
+  readonly transport: Transport;
   /** Headers for the calls of methods, such as `Authorization`. */
   readonly headers: Headers;
   /** Aborts when the client has gone, or has cancelled the request. */

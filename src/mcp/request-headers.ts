@@ -17,7 +17,7 @@ const namedBy: Readonly<Record<string, string>> = {
  *
  * @param version The version in the body's `_meta`.
  * @throws JsonRpcError HEADER_MISMATCH if a header is absent or says something else;
- *   METHOD_NOT_FOUND for a method that the server does not have, before its name is looked at.
+ *   METHOD_NOT_FOUND for a method that the server does not have, before its name is compared.
  */
 export function assertHeadersMatch(
   request: JsonRpcRequest,

@@ -1,6 +1,7 @@
 // MCP over standard input and output (MCP 2026-07-28, basic/transports/stdio): one JSON-RPC message a
 // line, in both directions.
 import type { JsonObject } from "@bufbuild/protobuf";
+import type { Transport } from "@connectrpc/connect";
 import { parseJson } from "../json/parse-json.js";
 import {
   clientMessageOf,
@@ -20,8 +21,9 @@ const maxLineBytes = 4 * 1024 * 1024;
 /** Most requests under way; a further one waits until one of them is answered. */
 const maxRequests = 100;
 
-/** The two streams. */
-export interface StdioStreams {
+/** The two streams, and the server behind the tools. */
+export interface StdioOptions {
+  readonly transport: Transport;
   readonly input: AsyncIterable<Uint8Array>;
   /** Writes one line, which ends in a line break. */
   write(line: string): void;
@@ -33,7 +35,7 @@ export interface StdioStreams {
  */
 export async function serveStdio(
   service: McpService,
-  { input, write }: StdioStreams,
+  { transport, input, write }: StdioOptions,
   signal: AbortSignal,
 ): Promise<void> {
   const running = new Map<RequestId, AbortController>();
@@ -45,6 +47,7 @@ export async function serveStdio(
     running.set(request.id, cancelled);
     try {
       const result = await service.answer(request, {
+        transport,
         headers: new Headers(),
         signal: cancelled.signal,
         notify: send,

@@ -1,5 +1,5 @@
 import type { JsonObject } from "@bufbuild/protobuf";
-import { Code, ConnectError, type Transport } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { operationStates } from "../client/operation-states.js";
 import type { Clock } from "../internal/clock.js";
 import { isJsonObject } from "../json/message-json.js";
@@ -17,7 +17,6 @@ const maxTaskIds = 100;
 const maxListenStreams = 64;
 
 export interface TaskMethodDeps {
-  readonly transport: Transport;
   readonly clock: Clock;
   readonly writeTask: TaskWriter;
   readonly results: ToolResults;
@@ -54,7 +53,7 @@ export function createTaskMethods(deps: TaskMethodDeps) {
     if (!declaresTasks(request)) throw missingTasks();
     const { taskId } = request.params;
     if (typeof taskId !== "string") throw invalidParams("the parameter taskId is not a string");
-    const upstream = upstreamOf(deps.transport, clock, call);
+    const upstream = upstreamOf(clock, call);
     const operation = await readTask(taskId, upstream, call);
     if (operation === undefined) throw unknownTask();
     return { operation, upstream };
@@ -115,7 +114,7 @@ export function createTaskMethods(deps: TaskMethodDeps) {
     }
     listenStreams += 1;
     try {
-      const upstream = upstreamOf(deps.transport, clock, call);
+      const upstream = upstreamOf(clock, call);
       const meta = { [metaKeys.subscription]: request.id };
       const found = await Promise.all(taskIds.map((id) => readTask(id, upstream, call)));
       const names = found.flatMap((operation) => (operation === undefined ? [] : [operation.name]));

@@ -16,7 +16,7 @@ import { messageOf, shortText } from "./progress-notifier.js";
 export interface OperationTimes {
   readonly createTimeMs: number;
   readonly updateTimeMs: number;
-  /** Undefined until the operation is done. */
+  /** When the record is removed; undefined until the operation is done. */
   readonly expireTimeMs: number | undefined;
 }
 

@@ -31,7 +31,7 @@ export function readArguments(
   }
 }
 
-/** A field of the arguments at fault, as google.rpc.BadRequest has it. */
+/** A field violation of google.rpc.BadRequest. */
 export interface Violation {
   readonly field: string;
   readonly description: string;

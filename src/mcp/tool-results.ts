@@ -9,7 +9,7 @@ import { type EnvelopeWriter, errorOf } from "./operation-envelope.js";
 
 /** Writes results of `tools/call` (MCP 2026-07-28, server/tools). */
 export interface ToolResults {
-  /** A result that is no error. */
+  /** The result of a call that succeeded. */
   ofJson(structured: object): JsonObject;
   /**
    * The result of an operation, done or not.

@@ -17,7 +17,7 @@ export interface Upstream {
 /** How often a poll of one wait may fail in a row. */
 const maxConsecutiveFailures = 3;
 
-export function upstreamOf(transport: Transport, clock: Clock, { headers }: McpCall): Upstream {
+export function upstreamOf(clock: Clock, { transport, headers }: McpCall): Upstream {
   const own = withHeaders(transport, headers);
   return {
     transport: own,

@@ -244,7 +244,7 @@ describe("a task", () => {
       authorizationServers: ["https://login.example"],
       scopes: ["print"],
     };
-    const { call, send, fetch, handler } = createPrintMcp(untilAborted, {
+    const { call, send, fetch } = createPrintMcp(untilAborted, {
       operations: {
         authorize({ context }) {
           if (context.requestHeader.has("authorization")) return { allow: true };
@@ -267,7 +267,6 @@ describe("a task", () => {
       expect(status).toBe(401);
       expect(headers.get("www-authenticate")).toBe(`Bearer resource_metadata="${url}"`);
     }
-    expect(handler.matches(new URL(url).pathname)).toBe(true);
     const document = await (await fetch(new Request(url))).json();
     expect(document).toEqual({
       resource: "https://api.example/mcp",

@@ -94,10 +94,10 @@ describe("the HTTP endpoint", () => {
     expect(answer.headers.get("mcp-session-id")).toBeNull();
   });
 
-  it("answers paths of others and its own", () => {
-    const { handler } = createPrintMcp(untilAborted, { mcp: { path: "/agents" } });
-    expect(handler.matches("/agents")).toBe(true);
-    expect(handler.matches("/mcp")).toBe(false);
+  it("serves its own path alone", async () => {
+    const { post } = createPrintMcp(untilAborted, { mcp: { path: "/agents" } });
+    expect((await post(ping, {}, "http://localhost/agents")).status).toBe(200);
+    expect((await post(ping, {}, "http://localhost/mcp")).status).toBe(404);
   });
 
   it("passes on credentials and no header that could change the call", async () => {

@@ -1,10 +1,6 @@
 import type { JsonObject } from "@bufbuild/protobuf";
-import { type ConnectRouter, createConnectRouter } from "@connectrpc/connect";
-import {
-  createMcpHandler,
-  type McpHandler,
-  type McpHandlerOptions,
-} from "../../../src/mcp/index.js";
+import type { ConnectRouter } from "@connectrpc/connect";
+import { createMcpHandler, type McpHandlerOptions } from "../../../src/mcp/index.js";
 import { Operations } from "../../../src/protos.js";
 import {
   createOperations,
@@ -13,6 +9,7 @@ import {
   type OperationsServer,
 } from "../../../src/server/index.js";
 import { createManualClock, type ManualClock } from "../../../src/testing/index.js";
+import { createWebHandler, type WebHandler } from "../../../src/web/index.js";
 import {
   type PrintRequestSchema,
   type PrintResponseSchema,
@@ -47,7 +44,7 @@ export interface McpAnswer {
 }
 
 /** A client of an MCP endpoint in this process, without an SDK. */
-export function createMcpClient(handler: McpHandler, url = "http://localhost/mcp") {
+export function createMcpClient(handler: Pick<WebHandler, "fetch">, url = "http://localhost/mcp") {
   let ids = 0;
   const request = (method: string, params: JsonObject, options: SendOptions): Request => {
     const { era = "modern", meta = {}, accept = "application/json, text/event-stream" } = options;
@@ -141,12 +138,16 @@ export function createPrintMcp(work: PrintWork, options: PrintMcpOptions = {}) {
     log: () => undefined,
     ...options.operations,
   });
-  const router = createConnectRouter();
-  router.service(Operations, operations.service);
-  router.service(PrintService, { print: operations.handle(Print, work, options.method) });
-  options.routes?.(router);
-  const handler = createMcpHandler(router, { clock, ...options.mcp });
-  return { clock, operations, router, handler, ...createMcpClient(handler) };
+  const handler = createWebHandler({
+    routes(router) {
+      router.service(Operations, operations.service);
+      router.service(PrintService, { print: operations.handle(Print, work, options.method) });
+      options.routes?.(router);
+    },
+    handlers: (router) => [createMcpHandler(router, { clock, operations, ...options.mcp })],
+    log: () => undefined,
+  });
+  return { clock, operations, ...createMcpClient(handler) };
 }
 
 /** Moves a clock on until a promise settles, in steps of a second. */
