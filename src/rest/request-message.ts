@@ -7,14 +7,10 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
-import { isAny } from "../json/fields-with-any.js";
+import type { ConnectError } from "@connectrpc/connect";
+import { findJsonFault } from "../json/json-fault.js";
 import { hasOwnJson, isJsonObject, type MessageJson } from "../json/message-json.js";
-import {
-  type ExactJson,
-  type ExactJsonObject,
-  exactJsonText,
-  parseJson,
-} from "../json/parse-json.js";
+import { type ExactJson, parseJson } from "../json/parse-json.js";
 import { type HttpBody, HttpBodySchema } from "../protos.js";
 import {
   bodyNotJson,
@@ -121,7 +117,7 @@ function readContent(
   try {
     return json.read(desc, whole);
   } catch {
-    throw valueFault(desc, whole, json);
+    throw faultError(desc, whole, json);
   }
 }
 
@@ -194,110 +190,19 @@ function pathValue(variable: BoundVariable, segments: readonly string[]): string
   return value;
 }
 
-/** How deep the search for a fault goes: it reads the faulty part once more per level. */
-const maxFaultDepth = 8;
-
-/**
- * Names the innermost field that cannot be read by itself. The parser's own text is for
- * programmers.
- */
-function valueFault(desc: DescMessage, json: ExactJson, codec: MessageJson) {
-  const path: string[] = [];
-  let type = "";
-  let value = json;
-  let current: DescMessage | undefined = desc;
-  while (current !== undefined && isJsonObject(value) && path.length < maxFaultDepth) {
-    const unknown: string | undefined = unknownNameOf(current, value, codec);
-    if (unknown !== undefined) return unknownMember([...path, unknown].join("."), current.typeName);
-    const fault: FieldFault | undefined = firstFault(current, value, codec);
-    if (fault === undefined) {
-      const conflict = conflictOf(current, value, path);
-      if (conflict !== undefined) return conflict;
-      break;
-    }
-    path.push(fault.name);
-    type = typeOf(fault.field);
-    value = fault.value;
-    current = fault.field.message;
-    if (current !== undefined && isAny(current) && isJsonObject(value)) {
-      current = codec.typeOf(value);
-      if (current !== undefined && !hasOwnJson(current)) {
-        const { "@type": _, ...members } = value;
-        value = members;
-      }
-    }
-    if (current !== undefined && hasOwnJson(current)) break;
+/** The error for JSON that cannot be read. The parser's own text is for programmers. */
+function faultError(desc: DescMessage, json: ExactJson, codec: MessageJson): ConnectError {
+  const fault = findJsonFault(desc, json, codec);
+  switch (fault?.kind) {
+    case "unknown":
+      return unknownMember(fault.path, fault.typeName);
+    case "repeated":
+      return repeatedMember(fault.path);
+    case "oneof":
+      return oneofConflict(fault.path, fault.oneof, fault.other);
+    case "value":
+      return invalidValue(fault.path, typeOf(fault.field), fault.text);
+    default:
+      return bodyNotJson(`is not a ${desc.typeName}`);
   }
-  if (path.length === 0) return bodyNotJson(`is not a ${desc.typeName}`);
-  return invalidValue(
-    path.join("."),
-    type,
-    typeof value === "string" ? value : exactJsonText(value),
-  );
-}
-
-interface FieldFault {
-  readonly field: DescField;
-  /** The field's name, with the index of the item or the key of the entry. */
-  readonly name: string;
-  readonly value: ExactJson;
-}
-
-function fieldNamed(desc: DescMessage, name: string): DescField | undefined {
-  return desc.fields.find((one) => one.jsonName === name || one.name === name);
-}
-
-function unknownNameOf(desc: DescMessage, json: ExactJsonObject, { unknownNames }: MessageJson) {
-  if (unknownNames === "ignore") return undefined;
-  return Object.keys(json).find((name) => fieldNamed(desc, name) === undefined);
-}
-
-function firstFault(
-  desc: DescMessage,
-  json: ExactJsonObject,
-  codec: MessageJson,
-): FieldFault | undefined {
-  const isReadable = (name: string, value: ExactJson) => {
-    try {
-      codec.read(desc, { [name]: value });
-      return true;
-    } catch {
-      return false;
-    }
-  };
-  for (const [name, value] of Object.entries(json)) {
-    const field = fieldNamed(desc, name);
-    if (field === undefined || isReadable(name, value)) continue;
-    if (field.fieldKind === "list" && Array.isArray(value)) {
-      const at = value.findIndex((item) => !isReadable(name, [item]));
-      const item = value[at];
-      if (item !== undefined) return { field, name: `${field.name}[${at}]`, value: item };
-    }
-    if (field.fieldKind === "map" && isJsonObject(value)) {
-      const entry = Object.entries(value).find(([key, one]) => !isReadable(name, { [key]: one }));
-      if (entry !== undefined) {
-        return { field, name: `${field.name}[${JSON.stringify(entry[0])}]`, value: entry[1] };
-      }
-    }
-    return { field, name: field.name, value };
-  }
-  return undefined;
-}
-
-/** What is wrong with members each of which can be read by itself. */
-function conflictOf(desc: DescMessage, json: ExactJsonObject, path: readonly string[]) {
-  const names = new Set<string>();
-  const membersOfOneofs = new Map<string, string>();
-  for (const [name, value] of Object.entries(json)) {
-    const field = fieldNamed(desc, name);
-    if (field === undefined) continue;
-    const at = [...path, field.name].join(".");
-    if (names.has(field.name)) return repeatedMember(at);
-    names.add(field.name);
-    if (field.oneof === undefined || value === null) continue;
-    const other = membersOfOneofs.get(field.oneof.name);
-    if (other !== undefined) return oneofConflict(at, field.oneof.name, other);
-    membersOfOneofs.set(field.oneof.name, field.name);
-  }
-  return undefined;
 }
