@@ -182,9 +182,10 @@ export default {
     },
     {
       name: "no-development-dependencies",
-      comment: "what the package imports must be installed with it",
+      comment:
+        "the package's imports must be installed with it, except those that the command has inside",
       severity: "error",
-      from: { path: "^src/" },
+      from: { path: "^src/", pathNot: "^src/cli/" },
       to: {
         dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown"],
         pathNot: [

@@ -7,15 +7,16 @@ import { build, type Plugin } from "esbuild";
 export const root = fileURLToPath(new URL("..", import.meta.url));
 
 /**
- * Write the package's JavaScript: a file for each module that package.json names in
- * `exports` and `bin`, and in `dist/chunks` what these share, with source maps that
- * name the sources. A program pays about half a millisecond for each file that node
- * opens, and the sources are some hundred.
+ * Writes the package's JavaScript: a file for each module that package.json names in
+ * `exports` and `bin`, and shared code in `dist/chunks`, with source maps that name the
+ * sources. A program pays about half a millisecond for each file that Node opens, and the
+ * package has several hundred sources.
  *
- * Nothing is in two files, so that classes, WeakMaps and descriptors are one wherever
- * they are imported from. Packages are left outside.
+ * No module is in two files, so that classes, WeakMaps and descriptors are the same
+ * wherever they are imported from. Packages stay outside. The command is not among these
+ * files: it shares nothing with a program (bundle-command.ts).
  *
- * @param folder The package's; `dist` is written in it.
+ * @param folder The package's folder; `dist` is written in it.
  */
 export async function bundlePackage(folder: string): Promise<void> {
   const modules = await publicModules();
@@ -73,7 +74,7 @@ async function publicModules(): Promise<string[]> {
   const modules: string[] = [];
   for (const target of new Set(targetsIn([manifest.exports, manifest.bin]))) {
     const [, module] = /^\.\/dist\/(.+)\.js$/.exec(target) ?? [];
-    if (module === undefined) continue;
+    if (module === undefined || module.startsWith("src/cli/")) continue;
     modules.push(...(module.endsWith("/*") ? await modulesIn(module.slice(0, -2)) : [module]));
   }
   return modules;

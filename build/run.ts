@@ -1,3 +1,8 @@
+import { join } from "node:path";
+import { bundleCommand } from "./bundle-command.js";
 import { bundlePackage, root } from "./bundle-package.js";
+import { writeCommonJsDeclarations } from "./commonjs-declarations.js";
 
 await bundlePackage(root);
+await bundleCommand(join(root, "dist/src/cli/longrunning.js"));
+await writeCommonJsDeclarations(join(root, "dist"));

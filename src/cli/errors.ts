@@ -57,12 +57,46 @@ export function badPageTokenKey(from: string, keyBytes: number): CommanderError 
   );
 }
 
+/** An option that needs packages which are not installed, as one line. */
+function packagesMissing(option: keyof typeof packagesOnDemand): CommanderError {
+  const alternative = option === "--data" ? "Node 22.13 or newer, or " : "";
+  const packages = packagesOnDemand[option].join(" ");
+  return new CommanderError(
+    exitCodes.usage,
+    "longrunning.packagesMissing",
+    `${option} needs ${alternative}packages that are not installed: npm install ${packages}`,
+  );
+}
+
+/** Packages that the command loads on demand, in the versions of the peer dependencies. */
+export const packagesOnDemand = {
+  "--data": ["libsql@0.5"],
+  "--database-url": ["pg@8", "pg-boss@12"],
+  "--metrics-port": [
+    "@opentelemetry/api@1.9",
+    "@opentelemetry/sdk-metrics@2",
+    "@opentelemetry/exporter-prometheus@0.223",
+  ],
+} as const;
+
+/** Whether an import failed because a package is not installed, here or in a cause. */
+function isPackageMissing(cause: unknown): boolean {
+  if (codeOf(cause) === "ERR_MODULE_NOT_FOUND") return true;
+  return cause instanceof Error && cause.cause !== undefined && isPackageMissing(cause.cause);
+}
+
 /**
- * A store that cannot be opened or brought to this version; what is an error of the command line
- * already is passed on. Nothing of it shows the database's address, which may hold a password.
+ * A store that cannot be opened or migrated. Errors of the command line are returned unchanged.
+ * The message never shows the database's address, which may hold a password.
+ *
+ * @param option The option that asks for the store.
  */
-export function storeNotOpened(cause: unknown): CommanderError {
+export function storeNotOpened(
+  option: "--data" | "--database-url",
+  cause: unknown,
+): CommanderError {
   if (cause instanceof CommanderError) return cause;
+  if (isPackageMissing(cause)) return packagesMissing(option);
   if (cause instanceof ConnectError && cause.code === Code.Unavailable) {
     return new CommanderError(
       exitCodes.unreachable,
@@ -78,20 +112,13 @@ export function storeNotOpened(cause: unknown): CommanderError {
   );
 }
 
-/** For `storeNotOpened`, which shows its message. */
-export function packageNotInstalled(name: string, cause: unknown): Error {
-  return new Error(`this needs the package "${name}": npm install ${name}`, { cause });
-}
-
-/** `--metrics-port` where what it wants is not installed. */
+/** `--metrics-port` if its packages cannot be loaded. */
 export function metricsNotLoaded(cause: unknown): CommanderError {
-  const isMissing = codeOf(cause) === "ERR_MODULE_NOT_FOUND";
+  if (isPackageMissing(cause)) return packagesMissing("--metrics-port");
   return usageError(
     "metricsNotLoaded",
-    isMissing
-      ? "--metrics-port needs packages that are not installed"
-      : `--metrics-port cannot load its packages: ${messageOf(cause)}`,
-    "npm install @opentelemetry/api@1.9 @opentelemetry/sdk-metrics@2 @opentelemetry/exporter-prometheus@0.223",
+    `--metrics-port cannot load its packages: ${messageOf(cause)}`,
+    `npm install ${packagesOnDemand["--metrics-port"].join(" ")}`,
   );
 }
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env node
-// The `longrunning` command. The program itself is imported below, because
-// @connectrpc/connect-node is an optional peer and may be missing.
+// The `longrunning` command. It is published as one file with its packages inside
+// (build/bundle-command.ts), so that it depends on nothing that a project installs.
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { systemClock } from "../internal/clock.js";
 import type { CommandContext } from "./command-context.js";
-import { exitCodes } from "./exit-codes.js";
+import { runProgram } from "./program.js";
 import { createTerminal } from "./terminal.js";
 
 const context: CommandContext = {
@@ -20,7 +20,7 @@ const context: CommandContext = {
   exitNow: (code) => process.exit(code),
 };
 
-// Whoever reads may have had enough, as `head` does.
+// The reader may close the pipe early, as `head` does.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code !== "EPIPE") throw error;
@@ -28,22 +28,7 @@ for (const stream of [process.stdout, process.stderr]) {
   });
 }
 
-try {
-  const { runProgram } = await import("./program.js");
-  process.exitCode = await runProgram(process.argv.slice(2), context);
-} catch (error) {
-  if (!isMissing(error, "@connectrpc/connect-node")) throw error;
-  context.terminal.err.write(
-    "error: the package @connectrpc/connect-node is not installed\n" +
-      "  npm install @connectrpc/connect-node, in the version of @connectrpc/connect\n",
-  );
-  process.exitCode = exitCodes.fault;
-}
-
-/** Whether an import failed because a package is not installed. */
-function isMissing(error: unknown, packageName: string): boolean {
-  return error instanceof Error && error.message.startsWith(`Cannot find package '${packageName}'`);
-}
+process.exitCode = await runProgram(process.argv.slice(2), context);
 
 async function packageVersion(): Promise<string> {
   const path = createRequire(import.meta.url).resolve("connect-longrunning/package.json");

@@ -2,7 +2,7 @@ import { Command } from "@commander-js/extra-typings";
 import { InvalidArgumentError } from "commander";
 import type { CommandContext } from "./command-context.js";
 import { databaseUrlOption } from "./database-url.js";
-import { noDatabaseUrl, packageNotInstalled, storeNotOpened } from "./errors.js";
+import { noDatabaseUrl, storeNotOpened } from "./errors.js";
 import { exitCodes } from "./exit-codes.js";
 
 /** How long a connection may take, in milliseconds. */
@@ -40,7 +40,7 @@ export function migrateCommand(context: CommandContext, exit: (code: number) => 
           if (steps.length === 0) out.write("the database is up to date\n");
         }
       } catch (cause) {
-        throw storeNotOpened(cause);
+        throw storeNotOpened("--database-url", cause);
       }
       exit(exitCodes.success);
     });
@@ -50,9 +50,7 @@ async function onDatabase<T>(
   connectionString: string,
   work: (pool: import("pg").Pool) => Promise<T>,
 ): Promise<T> {
-  const { default: pg } = await import("pg").catch((cause: unknown) => {
-    throw packageNotInstalled("pg", cause);
-  });
+  const { default: pg } = await import("pg");
   const pool = new pg.Pool({ connectionString, connectionTimeoutMillis, max: 1 });
   // A connection that is cut fails its statement; without a listener it would end the program.
   pool.on("error", () => undefined);

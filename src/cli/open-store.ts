@@ -41,6 +41,7 @@ export async function openStore(
   place: StorePlace,
   observer: PostgresObserver | undefined,
 ): Promise<OpenStore> {
+  const option = place.data === undefined ? "--database-url" : "--data";
   try {
     if (place.data !== undefined) {
       const { createSqliteStore } = await import("../store/sqlite/index.js");
@@ -49,7 +50,7 @@ export async function openStore(
     }
     if (place.databaseUrl !== undefined) return await openPostgres(place.databaseUrl, observer);
   } catch (cause) {
-    throw storeNotOpened(cause);
+    throw storeNotOpened(option, cause);
   }
   return alone(createMemoryStore({ maxOperations }), undefined);
 }

@@ -69,7 +69,9 @@ describe.concurrent("a project that uses the package", { timeout: timeoutMs }, (
 
   it("has the longrunning command", async () => {
     const { version } = JSON.parse(await readFile(join(installed, "package.json"), "utf8"));
-    expect(await run(project, "longrunning", "--version")).toBe(`${version}\n`);
+    for (const name of ["longrunning", "connect-longrunning"]) {
+      expect(await run(project, name, "--version")).toBe(`${version}\n`);
+    }
   });
 
   it("may have a copy of google's types of its own", async () => {
@@ -91,6 +93,49 @@ describe.concurrent("a project that uses the package", { timeout: timeoutMs }, (
       statusOfOwn: 1,
       listed: 4,
     });
+  });
+});
+
+describe("a client's install", { timeout: timeoutMs }, () => {
+  let client: string;
+
+  beforeAll(async () => {
+    client = await mkdtemp(join(directory, "client-"));
+    await run(client, "npm", "install", packed.tarball, "--prefer-offline", "--no-audit");
+  }, timeoutMs);
+
+  it("brings uuid and the peers, and nothing else", async () => {
+    const folders = await run(client, "npm", "ls", "--all", "--parseable");
+    const modules = join(client, "node_modules/");
+    const names = folders.trim().split("\n").slice(1);
+    expect(names.map((folder) => folder.slice(modules.length)).sort()).toEqual([
+      "@bufbuild/protobuf",
+      "@connectrpc/connect",
+      "connect-longrunning",
+      "uuid",
+    ]);
+  });
+
+  it("has a command that works without any other package", async () => {
+    for (const name of ["@bufbuild", "@connectrpc", "uuid"]) {
+      await rm(join(client, "node_modules", name), { recursive: true });
+    }
+    expect(await run(client, "connect-longrunning", "--help")).toContain("Exit codes:");
+    const served = spawn("npx", ["connect-longrunning", "serve", "--port", "0"], { cwd: client });
+    const exit = once(served, "exit");
+    try {
+      const [line] = await once(served.stdout.setEncoding("utf8"), "data");
+      const url = /^listening on (\S+)\n/.exec(String(line))?.[1] ?? "";
+      for (const protocol of ["grpc", "rest"]) {
+        const server = ["--server", url, "--protocol", protocol];
+        expect(await run(client, "longrunning", "list", ...server)).toContain("NAME");
+        const missing = run(client, "connect-longrunning", "get", "operations/none", ...server);
+        await expect(missing).rejects.toMatchObject({ cause: { code: 4 } });
+      }
+    } finally {
+      served.kill("SIGTERM");
+      await exit;
+    }
   });
 });
 
@@ -149,30 +194,39 @@ describe("the tarball", { timeout: timeoutMs }, () => {
     );
   });
 
-  it("has types for every module that can be imported", () => {
-    const modules = packedModules().filter((path) => !path.startsWith("dist/chunks/"));
+  it("has types for every module that can be imported, and for CommonJS once more", () => {
+    const modules = libraryModules().filter((path) => !path.startsWith("dist/chunks/"));
     expect(modules).toContain("dist/src/index.js");
     const declarations = modules.map((path) => path.replace(/\.js$/, ".d.ts"));
     expect(packed.files).toEqual(expect.arrayContaining(declarations));
+    const forCommonJs = declarations
+      .filter((path) => !path.startsWith("dist/src/plugin/"))
+      .map((path) => path.replace(/^dist\//, "dist/cjs/"));
+    expect(packed.files).toEqual(expect.arrayContaining(forCommonJs));
   });
 
-  it("has source maps for all that is compiled, and the sources that they name", async () => {
-    const compiled = packed.files.filter((path) => /\.(js|d\.ts)$/.test(path));
-    const sources = await sourcesOf(...compiled);
+  it("has source maps for all compiled library files, and the sources that they name", async () => {
+    const declarations = packed.files.filter(
+      (path) => path.endsWith(".d.ts") && !path.startsWith("dist/cjs/"),
+    );
+    const sources = await sourcesOf(...libraryModules(), ...declarations);
     expect(sources).toEqual(expect.arrayContaining(["src/index.ts", "src/client/snapshot.ts"]));
     expect(packed.files).toEqual(expect.arrayContaining(sources));
   });
 
   it("has no code twice, so that a class is one wherever it is imported from", async () => {
-    const sources = await sourcesOf(...packedModules());
+    const sources = await sourcesOf(...libraryModules());
     expect(sources).toContain("src/client/operation-error.ts");
     expect(sources).toEqual([...new Set(sources)]);
   });
 
   it("has all generated code in one file, which costs node less to open than twelve", async () => {
-    const generated = packed.files.filter((path) => /^gen\/.*\.ts$/.test(path));
-    const modules = await Promise.all(packedModules().map((path) => sourcesOf(path)));
-    const withGenerated = modules.filter((sources) => sources.some((path) => /^gen\//.test(path)));
+    // The conformance suite's own proto is for that suite alone.
+    const generated = packed.files.filter((path) => /^gen\/(google|grpc)\/.*\.ts$/.test(path));
+    const modules = await Promise.all(libraryModules().map((path) => sourcesOf(path)));
+    const withGenerated = modules.filter((sources) =>
+      sources.some((path) => /^gen\/(google|grpc)\//.test(path)),
+    );
     expect(withGenerated).toHaveLength(1);
     expect(withGenerated[0]).toEqual(expect.arrayContaining(generated));
   });
@@ -222,19 +276,28 @@ describe("the installed package", { timeout: timeoutMs }, () => {
     await expect(failed).rejects.toThrow("npm install libsql");
   });
 
-  it("names the package that the command wants for a database and does not find", async () => {
-    const database = ["--database-url", "postgres://127.0.0.1:1/none"];
-    for (const command of ["serve", "migrate"]) {
-      const failed = run(project, "longrunning", command, ...database);
-      await expect(failed, command).rejects.toThrow("npm install pg");
-    }
-  });
-
-  it("names the packages that the command wants for metrics and does not find", async () => {
-    const failed = run(project, "longrunning", "serve", "--port", "0", "--metrics-port", "0");
-    await expect(failed).rejects.toThrow(
-      /--metrics-port needs packages that are not installed\n {2}npm install @opentelemetry\/api@/,
+  it.each([
+    ["serve", "--database-url", "postgres://127.0.0.1:1/none", "pg@8 pg-boss@12"],
+    ["migrate", "--database-url", "postgres://127.0.0.1:1/none", "pg@8 pg-boss@12"],
+    [
+      "serve",
+      "--metrics-port",
+      "0",
+      "@opentelemetry/api@1.9 @opentelemetry/sdk-metrics@2 @opentelemetry/exporter-prometheus@0.223",
+    ],
+  ])("%s %s exits with 2 and one line if its packages are missing", async (...words) => {
+    const [command, option, value, packages] = words;
+    const failed = run(project, "longrunning", command, option, value);
+    const line = `error: ${option} needs packages that are not installed: npm install ${packages}\n`;
+    await expect(failed).rejects.toThrow(line);
+    await expect(failed).rejects.toMatchObject({ cause: { code: 2, stderr: line } });
+    const { peerDependencies } = await readJson<{ peerDependencies: Versions }>(
+      join(installed, "package.json"),
     );
+    for (const wanted of packages.split(" ")) {
+      const [, name = "", version = ""] = /^(@?[^@]+)@(.+)$/.exec(wanted) ?? [];
+      expect(peerDependencies[name]?.slice(1).startsWith(version), wanted).toBe(true);
+    }
   });
 
   it("bundles for a browser at its root, without the server and without node", async () => {
@@ -320,9 +383,12 @@ async function oldestPeers(): Promise<{ protobuf: string; connect: string }> {
   return { protobuf: lowest("@bufbuild/protobuf"), connect: lowest("@connectrpc/connect") };
 }
 
-/** The JavaScript that the package has. */
-function packedModules(): string[] {
-  return packed.files.filter((path) => path.endsWith(".js"));
+/** The JavaScript of the package except the command, which is one file that stands alone. */
+function libraryModules(): string[] {
+  const command = "dist/src/cli/longrunning.js";
+  const modules = packed.files.filter((path) => path.endsWith(".js"));
+  expect(modules).toContain(command);
+  return modules.filter((path) => path !== command);
 }
 
 /** What the source maps of these files of the package name, file by file, as paths in the package. */
@@ -337,7 +403,7 @@ async function sourcesOf(...paths: string[]): Promise<string[]> {
 /** The modules of the generated code that the package has, by their paths in its `gen`. */
 function generatedModules(): string[] {
   const folder = "dist/gen/";
-  const modules = packedModules().filter((path) => path.startsWith(folder));
+  const modules = libraryModules().filter((path) => path.startsWith(folder));
   expect(modules).not.toEqual([]);
   return modules.map((path) => path.slice(folder.length));
 }

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
+import { bundleCommand } from "../../../build/bundle-command.js";
 import { createWrittenText, type RunningCommand } from "./running-command.js";
 
 const repository = fileURLToPath(new URL("../../..", import.meta.url));
@@ -13,7 +13,7 @@ export interface CommandProcess extends RunningCommand {
   readonly process: ChildProcessWithoutNullStreams;
 }
 
-/** The real command in one file, as it is run by node. */
+/** The command as it is published: one file that Node runs. */
 export interface Command {
   start(...args: string[]): CommandProcess;
   /** Where its program is. */
@@ -22,20 +22,13 @@ export interface Command {
   remove(): Promise<void>;
 }
 
-/** Bundle the command; the package's own name must lead to its package.json from there. */
+/** Bundles the command inside the checkout, where the package's name leads to its package.json. */
 export async function buildCommand(): Promise<Command> {
   const cache = join(repository, ".cache");
   await mkdir(cache, { recursive: true });
   const directory = await mkdtemp(join(cache, "command-"));
   const path = join(directory, "longrunning.mjs");
-  await build({
-    entryPoints: [join(repository, "src/cli/longrunning.ts")],
-    outfile: path,
-    bundle: true,
-    packages: "external",
-    platform: "node",
-    format: "esm",
-  });
+  await bundleCommand(path);
   return {
     path,
     start: (...args) => startProcess(path, args),
