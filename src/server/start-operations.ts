@@ -218,9 +218,7 @@ export function createOperationStarts(deps: StartDeps): OperationStarts {
       const windowMs = Math.max(retentionMs, minRequestIdWindowMs);
       const scope = [principal, parent, methodName];
       const requestId = await requestIdOf(method.input, request, scope, windowMs);
-      if (boolFieldOf(method.input, request, "validate_only")) {
-        return { name: "", metadata: undefined, done: true, result: await init.preview() };
-      }
+      const validatesOnly = boolFieldOf(method.input, request, "validate_only") === true;
       const requestBytes = toBinary(method.input, request);
       const prefix = policy.metadata?.prefixOf({ request: requestBytes, principal });
       const resourceKey = init.resource || undefined;
@@ -237,7 +235,7 @@ export function createOperationStarts(deps: StartDeps): OperationStarts {
             AnySchema,
             create(AnySchema, { typeUrl: typeUrlPrefix + metadata.typeName, value: prefix }),
           ),
-        result: await init.tryNow?.(),
+        result: validatesOnly ? undefined : await init.tryNow?.(),
         retentionMs,
         deadlineMs,
         resourceKey,
@@ -247,6 +245,14 @@ export function createOperationStarts(deps: StartDeps): OperationStarts {
         init.parallel === "preempt"
           ? { kind: "preempt", result: storedError(preempted(resourceKey ?? "")) }
           : { kind: init.parallel };
+      if (validatesOnly) {
+        // Where `tryNow` may answer, the start may not need its resource.
+        const looksAt = init.tryNow === undefined ? resourceKey : undefined;
+        const checked = { ...operation, resourceKey: looksAt };
+        const refused = await store.check(checked, { parallel, transaction });
+        if (refused !== undefined) await started(operation, refused, transaction);
+        return { name: "", metadata: undefined, done: true, result: await init.preview() };
+      }
       if (!external && operation.result === undefined) await dispatcher.prepare?.(methodName);
       const { record, preempted: ended } = await put(operation, parallel, transaction);
       if (

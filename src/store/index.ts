@@ -40,6 +40,7 @@ export type {
   Overdue,
   OverdueResults,
   ParallelPolicy,
+  RefusedInsert,
   Report,
   StoredRequestId,
   StoredResult,

@@ -206,6 +206,9 @@ export type InsertOutcome =
    */
   | { readonly kind: "name-taken" };
 
+/** What became of an insert that wrote nothing. */
+export type RefusedInsert = Exclude<InsertOutcome, { readonly kind: "inserted" }>;
+
 /** One attempt at an operation: what a worker's writes must carry. */
 export interface Claim {
   readonly name: string;
@@ -286,6 +289,11 @@ export interface OperationStore {
    */
   transaction<T>(work: (transaction: Transaction | undefined) => Promise<T>): Promise<T>;
   insert(operation: NewOperation, options?: InsertOptions): Promise<InsertOutcome>;
+  /**
+   * Returns the outcome of an insert that would not write the operation; undefined if it would.
+   * Nothing is written, and the request id is not looked at. Rejects as the insert would.
+   */
+  check(operation: NewOperation, options?: InsertOptions): Promise<RefusedInsert | undefined>;
   /**
    * Inserts an operation that has no resource and is not done. Operations that are inserted at
    * the same time may share a transaction, and one call of `together` if they were given the

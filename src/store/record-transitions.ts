@@ -5,6 +5,7 @@ import type {
   OperationRecord,
   OperationState,
   OverdueResults,
+  RefusedInsert,
   Report,
   StoredRequestId,
   StoredResult,
@@ -88,7 +89,7 @@ export function planInsert(
   operation: NewOperation,
   options: InsertOptions,
   lookups: InsertLookups,
-): InsertPlan | Exclude<InsertOutcome, { kind: "inserted" }> {
+): InsertPlan | RefusedInsert {
   const { name, external, requestId, result, resourceKey } = operation;
   const earlier = requestId && lookups.findStarted(requestId);
   if (earlier !== undefined) return earlier;
@@ -107,6 +108,21 @@ export function planInsert(
   const waits = oldest !== undefined && parallel.kind === "queue";
   const state = external ? "running" : waits ? "blocked" : "queued";
   return { kind: "insert", state: result === undefined ? state : "done", preempts };
+}
+
+/**
+ * The outcome of an insert that would not write its operation, whose request id is not looked at.
+ *
+ * @throws what `refusal` returns.
+ */
+export function checkInsert(
+  operation: NewOperation,
+  options: InsertOptions,
+  lookups: InsertLookups,
+): RefusedInsert | undefined {
+  const plan = planInsert({ ...operation, requestId: undefined }, options, lookups);
+  if (plan.kind !== "insert") return plan;
+  return lookups.isTaken(operation.name) ? { kind: "name-taken" } : undefined;
 }
 
 /** The record of an operation that starts now. */

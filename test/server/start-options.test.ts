@@ -4,6 +4,7 @@ import { assert, describe, expect, it } from "vitest";
 import { longRunning } from "../../src/index.js";
 import type { Operation } from "../../src/protos.js";
 import { createOperations } from "../../src/server/index.js";
+import { standardDetailsOf } from "../../src/status/index.js";
 import { createMemoryStore } from "../../src/store/index.js";
 import { createManualClock } from "../../src/testing/index.js";
 import { BookSchema } from "../gen/binding/v1/binding_pb.js";
@@ -227,6 +228,31 @@ describe("a request with validate_only", () => {
     const shown = await binder.bindBook({ ...request, validateOnly: true });
     expect(bookOf(shown)).toMatchObject({ name: "shelves/1/books/new", pages: 3 });
     expect((await binder.bindBook(request)).done).toBe(false);
+  });
+
+  it("server 16: is refused as the start would be, for a busy resource and a name that is taken", async () => {
+    const { binder, rpc } = createBindServer(never, {
+      method: {
+        parallel: "refuse",
+        resource: ({ parent }) => parent,
+        name: ({ parent, pages }) => `${parent}/operations/book-${pages}`,
+      },
+    });
+    const first = await binder.bindBook({ parent: "shelves/1", pages: 1 });
+    const busy = { parent: "shelves/1", pages: 2 };
+    for (const validateOnly of [true, false]) {
+      const error = await rejectionOf(binder.bindBook({ ...busy, validateOnly }));
+      expect(error.code).toBe(Code.Aborted);
+      expect(standardDetailsOf(error).errorInfo?.reason).toBe("RESOURCE_BUSY");
+      const taken = await rejectionOf(
+        binder.bindBook({ parent: "shelves/1", pages: 1, validateOnly }),
+      );
+      expect(taken.code).toBe(Code.AlreadyExists);
+    }
+    await rpc.cancelOperation({ name: first.name });
+    const other = { parent: "shelves/2", pages: 2, validateOnly: true };
+    expect((await binder.bindBook(other)).done).toBe(true);
+    expect((await binder.bindBook(other)).done).toBe(true);
   });
 
   it("server 16: is no start either where the program makes it", async () => {

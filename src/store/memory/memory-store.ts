@@ -19,11 +19,13 @@ import type {
 } from "../operation-store.js";
 import {
   cancelRequested,
+  checkInsert,
   claimed,
   type EarlierStart,
   endedOverdue,
   finished,
   hidden,
+  type InsertLookups,
   isHeldBy,
   planInsert,
   type RecordChanges,
@@ -190,14 +192,16 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
     };
   };
 
+  const lookupsFor = (operation: NewOperation): InsertLookups => ({
+    findStarted,
+    isTaken,
+    oldestOf: (key) => nameOf(openOfResource(key)()),
+    refusal: () => refusalOf(rows.bytesOf(operation), 1),
+  });
+
   const insert = (operation: NewOperation, given: InsertOptions): InsertOutcome => {
     const { name, requestId, resourceKey } = operation;
-    const plan = planInsert(operation, given, {
-      findStarted,
-      isTaken,
-      oldestOf: (key) => nameOf(openOfResource(key)()),
-      refusal: () => refusalOf(rows.bytesOf(operation), 1),
-    });
+    const plan = planInsert(operation, given, lookupsFor(operation));
     if (plan.kind !== "insert") return plan;
     if (isTaken(name)) return { kind: "name-taken" };
     if (plan.state === "queued") given.beforeQueued?.();
@@ -265,6 +269,10 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
     insert: async (operation, given) => {
       assertUsable(given);
       return insert(operation, given ?? {});
+    },
+    check: async (operation, given) => {
+      assertUsable(given);
+      return checkInsert(operation, given ?? {}, lookupsFor(operation));
     },
     get: async (name, given) => {
       assertUsable(given);

@@ -4,6 +4,7 @@ import type {
   NewOperation,
   OperationRecord,
   OperationState,
+  RefusedInsert,
   StoredRequestId,
   StoredResult,
   StoreOptions,
@@ -72,6 +73,7 @@ export interface OperationInserts {
   /** Resolves with the new records; a row that conflicts with another's name or request id is left out. */
   write(rows: readonly NewRow[], options: StoreOptions): Promise<OperationRecord[]>;
   insert(operation: NewOperation, options: InsertOptions): Promise<InsertOutcome>;
+  check(operation: NewOperation, options: InsertOptions): Promise<RefusedInsert | undefined>;
   /**
    * Have all that start or unblock on this resource wait until the transaction is over. To
    * be called before what they look at is read.
@@ -256,6 +258,13 @@ export function createOperationInserts({
   return {
     write,
     lockResource,
+    async check({ name, resourceKey, result }, options) {
+      if (await isNameTaken(name, options)) return { kind: "name-taken" };
+      const usesResource = resourceKey !== undefined && result === undefined;
+      if (options.parallel?.kind !== "refuse" || !usesResource) return undefined;
+      const [oldest] = await openOf(resourceKey, options);
+      return oldest === undefined ? undefined : { kind: "busy", name: unescapeNul(oldest) };
+    },
     async insert(operation, options) {
       const { resourceKey, result } = operation;
       if (resourceKey === undefined || result !== undefined) return insertAlone(operation, options);

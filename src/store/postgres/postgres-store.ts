@@ -130,6 +130,7 @@ export function createPostgresStore(options: PostgresStoreOptions): CountingStor
   return {
     transaction: (work) => database.transaction(work),
     insert: (operation, insertOptions) => inserts.insert(operation, insertOptions ?? {}),
+    check: (operation, insertOptions) => inserts.check(operation, insertOptions ?? {}),
     insertTogether: createGroupedInsert(database, inserts),
     get,
     async claim(name, callOptions) {

@@ -13,10 +13,12 @@ import type {
 } from "../operation-store.js";
 import {
   cancelRequested,
+  checkInsert,
   claimed,
   endedOverdue,
   finished,
   hidden,
+  type InsertLookups,
   planInsert,
   type RecordChanges,
   released,
@@ -131,13 +133,15 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Co
     return isFull ? storeFull({ maxBytes }) : undefined;
   };
 
+  const lookups: InsertLookups = {
+    findStarted: table.findStarted,
+    isTaken: table.isTaken,
+    oldestOf: (resourceKey) => table.openOfResource(resourceKey, 1)[0]?.name,
+    refusal,
+  };
+
   const insert = (operation: NewOperation, given: InsertOptions): InsertOutcome => {
-    const plan = planInsert(operation, given, {
-      findStarted: table.findStarted,
-      isTaken: table.isTaken,
-      oldestOf: (resourceKey) => table.openOfResource(resourceKey, 1)[0]?.name,
-      refusal,
-    });
+    const plan = planInsert(operation, given, lookups);
     if (plan.kind !== "insert") return plan;
     const { preempts } = plan;
     const { resourceKey } = operation;
@@ -182,6 +186,8 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Co
           ? insert(operation, given)
           : database.atomically(() => insert(operation, given));
       }, callOptions),
+    check: (operation, callOptions) =>
+      group.run(() => checkInsert(operation, callOptions ?? {}, lookups), callOptions),
     get: (name, callOptions) => group.read(() => table.findVisible(name), callOptions),
     claim: (name, callOptions) =>
       group.run(() => {

@@ -158,6 +158,26 @@ export const resourceCases: readonly ContractCase<OperationStore>[] = [
       assertSame((await store.get(first.name))?.state, "running", "state of the first");
     }
   }),
+  storeCase(
+    "server 16: says what an insert would be refused for, and writes nothing",
+    async (store) => {
+      const { resourceKey, first } = await inLine(store, 0);
+      const operation = newOperation({ resourceKey });
+      const busy = await store.check(operation, refuse);
+      assertThat(busy?.kind === "busy", "the resource is busy");
+      assertSame(busy.name, first.name, "the name");
+      assertSame(await store.check(operation), undefined, "what queues");
+      assertSame(await store.check(operation, preempt), undefined, "what preempts");
+      const done = newOperation({ resourceKey, result: response });
+      assertSame(await store.check(done, refuse), undefined, "what is done at once");
+      const taken = newOperation({ resourceKey, name: first.name });
+      assertSame((await store.check(taken))?.kind, "name-taken", "a name that is taken");
+      assertSame((await store.get(first.name))?.state, "running", "state of the first");
+      assertSame(await store.get(operation.name), undefined, "the operation");
+      await store.finish(first, response);
+      assertSame(await store.check(operation, refuse), undefined, "once the resource is free");
+    },
+  ),
   storeCase("refuses all but one of many concurrent inserts", async (store) => {
     const resourceKey = newResourceKey();
     const outcomes = await Promise.all(
