@@ -23,18 +23,28 @@ export interface OperationCalls {
   canWait(): boolean;
   /**
    * Returns how long a WaitOperation call may be held now, in milliseconds; 0 if the client must
-   * poll by GetOperation because its calls have failed or too many are held already.
+   * poll by GetOperation because its calls have failed or too many are held already. A poll loop that
+   * is denied a call is queued for one, until it gets one or leaves.
+   *
+   * @param loop Identifies the poll loop.
    */
-  waitMs(): number;
-  /** Whether another poll was denied a held call since this was called last. */
+  waitMs(loop: object): number;
+  /** Whether a poll loop is queued for a held call. */
   isCrowded(): boolean;
+  /** Removes a poll loop from the queue. */
+  leave(loop: object): void;
   /** Polls by GetOperation. `limitMs` defaults to the client's `pollTimeoutMs`. */
   get(name: string, signal: AbortSignal, limitMs?: number): Promise<Polled>;
   /**
    * Polls by WaitOperation, which a server holds until the operation is done, for at most `heldMs`
    * milliseconds. Resolves with undefined if the server does not have the method.
    */
-  wait(name: string, heldMs: number, signal: AbortSignal): Promise<Polled | undefined>;
+  wait(
+    name: string,
+    heldMs: number,
+    signal: AbortSignal,
+    loop: object,
+  ): Promise<Polled | undefined>;
 }
 
 /** The limits of single calls. */
@@ -57,7 +67,7 @@ export function createOperationCalls(
   let canWait = tryWait;
   let hasWaited = false;
   let held = 0;
-  let isCrowded = false;
+  const queue = new Set<object>();
 
   const poll = async (
     method: "getOperation" | "waitOperation",
@@ -80,23 +90,27 @@ export function createOperationCalls(
     clock,
     waitLength,
     canWait: () => canWait,
-    waitMs() {
+    waitMs(loop) {
       const ms = canWait ? waitLength.nextMs() : 0;
-      if (ms === 0 || held < maxHeldWaits) return ms;
-      isCrowded = true;
+      if (ms === 0) return 0;
+      let taken = held;
+      for (const queued of queue) {
+        if (queued === loop || taken >= maxHeldWaits) break;
+        taken += 1;
+      }
+      if (taken < maxHeldWaits) return ms;
+      queue.add(loop);
       return 0;
     },
-    isCrowded() {
-      const was = isCrowded;
-      isCrowded = false;
-      return was;
-    },
+    isCrowded: () => queue.size > 0,
+    leave: (loop) => queue.delete(loop),
     get: (name, signal, limitMs = pollTimeoutMs) => poll("getOperation", { name }, signal, limitMs),
-    async wait(name, heldMs, signal) {
+    async wait(name, heldMs, signal, loop) {
       // gRPC's timeout header holds whole numbers, and Connect does not round.
       const wholeMs = Math.ceil(heldMs);
       const request = { name, timeout: durationFromMs(wholeMs) };
       held += 1;
+      queue.delete(loop);
       try {
         const polled = await poll("waitOperation", request, signal, wholeMs + pollTimeoutMs);
         hasWaited = true;

@@ -133,8 +133,8 @@ export function createOperationPoller(
   };
 
   /** The pause before a poll that may be by WaitOperation. */
-  const nextPause = (leastMs: number): Pause =>
-    calls.waitMs() > 0 ? { delayMs: leastMs, leastMs } : atInterval(leastMs);
+  const nextPause = (me: LoopRun, leastMs: number): Pause =>
+    calls.waitMs(me) > 0 ? { delayMs: leastMs, leastMs } : atInterval(leastMs);
 
   /** Resolves after the pause, at once if there is none, and when no follower is left. */
   const pause = (me: LoopRun, { delayMs, leastMs }: Pause) => {
@@ -176,7 +176,7 @@ export function createOperationPoller(
     };
     me.stop.signal.addEventListener("abort", abort, { once: true });
     try {
-      return await calls.wait(name, heldMs, controller.signal);
+      return await calls.wait(name, heldMs, controller.signal, me);
     } catch (error) {
       if (controller.signal.aborted) return undefined;
       throw error;
@@ -241,7 +241,7 @@ export function createOperationPoller(
       if (failedWait !== undefined) waitLength.failed(failedWait);
       me.getsNext = false;
       publish(polled.operation);
-      return isOver() ? noPause : nextPause(polled.retryAfterMs);
+      return isOver() ? noPause : nextPause(me, polled.retryAfterMs);
     } catch (thrown) {
       if (isOver()) return noPause;
       const error = ConnectError.from(thrown);
@@ -253,15 +253,16 @@ export function createOperationPoller(
 
   const run = async (me: LoopRun, leastMs: number) => {
     const isOver = () => loop !== me || isDone;
-    let before = nextPause(leastMs);
+    let before = nextPause(me, leastMs);
     while (!isOver()) {
       const paused = pause(me, before);
       // Not awaited without need: pollers that begin together must see each other's held calls.
       if (paused !== undefined) await paused;
       if (isOver()) break;
-      const waitMs = me.getsNext ? 0 : calls.waitMs();
+      const waitMs = me.getsNext ? 0 : calls.waitMs(me);
       before = await (waitMs > 0 ? pollByWait(me, isOver, waitMs) : pollByGet(me, isOver));
     }
+    calls.leave(me);
     if (loop === me) loop = undefined;
   };
 

@@ -5,6 +5,9 @@ import type { Clock } from "../../src/internal/clock.js";
  * what a manual clock does, for tests that live through thousands of hours.
  */
 export interface SteppedClock extends Clock {
+  monotonicMs(): number;
+  /** Sets the date: changes `nowMs`, not the callbacks. */
+  setDate(ms: number): void;
   /**
    * Go to the time of the earliest callback, call it, and let all that follows from it
    * in this process happen. False if there is none.
@@ -19,10 +22,15 @@ export interface SteppedClock extends Clock {
 export function createSteppedClock(startMs = Date.UTC(2026, 0, 1)): SteppedClock {
   const timers = new Set<{ readonly dueMs: number; readonly callback: () => void }>();
   let nowMs = startMs;
+  let dateShiftMs = 0;
   // Promises settle before it comes round to the next task, and nothing here awaits I/O.
   const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
   return {
-    nowMs: () => nowMs,
+    nowMs: () => nowMs + dateShiftMs,
+    monotonicMs: () => nowMs,
+    setDate(ms) {
+      dateShiftMs = ms - nowMs;
+    },
     schedule(delayMs, callback) {
       const timer = { dueMs: nowMs + Math.max(0, delayMs), callback };
       timers.add(timer);
