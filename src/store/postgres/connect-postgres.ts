@@ -50,6 +50,8 @@ export interface ConnectPostgresOptions {
   prepareStatements?: boolean | undefined;
   /** As in `PostgresSignalsOptions`. */
   pollIntervalMs?: number | undefined;
+  /** How often each process looks for operations whose job is gone, in milliseconds, at least 1. Default: 60,000. */
+  reconcileIntervalMs?: number | undefined;
   observer?: PostgresObserver | undefined;
 }
 
@@ -146,6 +148,8 @@ export async function connectPostgres(options: ConnectPostgresOptions): Promise<
       upkeepPool,
       listener,
       schema: queueSchema,
+      operationsSchema: schema,
+      reconcileIntervalMs: options.reconcileIntervalMs,
       migrate: options.migrate,
       maxConcurrent: options.maxConcurrent,
       leaseSeconds: options.leaseSeconds,

@@ -7,7 +7,7 @@ export interface PgBossInstance {
   stop(options: { graceful: boolean; close: boolean }): Promise<void>;
   createQueue(queue: string, options: object): Promise<void>;
   updateQueue(queue: string, options: object): Promise<void>;
-  getQueues(queues: string[]): Promise<PgBossQueueState[]>;
+  supervise(queue: string): Promise<void>;
   insert(queue: string, jobs: object[], options: object): Promise<unknown>;
   fetch(queue: string, options: object): Promise<PgBossJob[]>;
   touch(queue: string, attempts: PgBossAttempt | PgBossAttempt[]): Promise<object>;
@@ -24,13 +24,6 @@ export interface PgBossJob extends PgBossAttempt {
 export interface PgBossAttempt {
   readonly id: string;
   readonly retryCount: number;
-}
-
-/** How much there is in a queue. */
-export interface PgBossQueueState {
-  readonly name: string;
-  readonly queuedCount: number;
-  readonly activeCount: number;
 }
 
 type PgBossConstructor = new (options: object) => PgBossInstance;

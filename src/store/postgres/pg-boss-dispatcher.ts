@@ -2,7 +2,7 @@ import { type Clock, systemClock } from "../../internal/clock.js";
 import { atLeastOne, inRange, longestMs } from "../../internal/option-bounds.js";
 import { sleep } from "../../internal/sleep.js";
 import { tell } from "../../internal/tell.js";
-import type { Delivery, Dispatcher, Settlement } from "../dispatcher.js";
+import type { Delivery, DispatchedOperation, Dispatcher, Settlement } from "../dispatcher.js";
 import type { Transaction } from "../operation-store.js";
 import { createBatcher } from "./batcher.js";
 import { createDatabase } from "./database.js";
@@ -17,8 +17,9 @@ import {
   type QueuedJob,
   startPgBoss,
 } from "./pg-boss-queue.js";
-import type { PostgresObserver } from "./postgres-observer.js";
+import { logToConsole, type PostgresObserver, requeuedLine } from "./postgres-observer.js";
 import type { PostgresPool } from "./postgres-pool.js";
+import { createReconciler } from "./reconcile.js";
 import { schemaName } from "./schema-name.js";
 
 /** How a pg-boss dispatcher reaches its queues, and how much of them it takes. */
@@ -42,13 +43,24 @@ export interface PgBossDispatcherOptions {
    * Default: `longrunning_queue`.
    */
   schema?: string | undefined;
+  /**
+   * Schema of the operations. The dispatcher then requeues operations whose job is gone, and
+   * calls `requeued` of the observer. Default: it does not look for them.
+   */
+  operationsSchema?: string | undefined;
+  /**
+   * How often it looks for operations whose job is gone, in milliseconds, at least 1.
+   * Default: 60,000.
+   */
+  reconcileIntervalMs?: number | undefined;
   /** False: the schema is there, as pg-boss's own command makes it. Default: true. */
   migrate?: boolean | undefined;
   /** How many operations run side by side in this process, at least 1. Default: 100. */
   maxConcurrent?: number | undefined;
   /**
-   * How often each method's queue is looked at without being woken, in milliseconds, at
-   * least 1: also what a lost process left is found by it. Default: 500.
+   * How often the queues of all methods are polled, by one statement, in milliseconds, at least
+   * 1. A notification that was lost costs a start this time, and the operations of a lost process
+   * are found by it. Default: 1000.
    */
   pollIntervalMs?: number | undefined;
   /**
@@ -66,8 +78,8 @@ export interface PgBossDispatcherOptions {
 /** A dispatcher that many processes share. */
 export interface PgBossDispatcher extends Dispatcher {
   /**
-   * How much waits and runs in the queues that this process knows, some seconds ago. Sets
-   * pg-boss up, if nothing has yet.
+   * Counts the operations that wait and run in the queues that this process knows, in a time in
+   * proportion to their number. Starts pg-boss if nothing has yet.
    */
   depths(): Promise<QueueDepth[]>;
 }
@@ -110,7 +122,13 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
   const { pool, observer } = options;
   const schema = schemaName(options.schema ?? "longrunning_queue");
   const maxConcurrent = atLeastOne("maxConcurrent", options.maxConcurrent ?? 100);
-  const pollIntervalMs = inRange("pollIntervalMs", options.pollIntervalMs ?? 500, 1, longestMs);
+  const pollIntervalMs = inRange("pollIntervalMs", options.pollIntervalMs ?? 1000, 1, longestMs);
+  const reconcileIntervalMs = inRange(
+    "reconcileIntervalMs",
+    options.reconcileIntervalMs ?? 60_000,
+    1,
+    longestMs,
+  );
   const heartbeatSeconds = atLeastOne("leaseSeconds", options.leaseSeconds ?? 10);
   inRange("leaseSeconds", heartbeatSeconds, 10, longestMs / 1000);
   const clock = options.clock ?? systemClock;
@@ -122,6 +140,7 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
   const ensured = new Map<string, Promise<void>>();
   const underWay = new Set<Promise<void>>();
   const pollStopped = new AbortController();
+  const delayedWakes = new Set<() => void>();
   let starting: Promise<PgBossQueue> | undefined;
   /** The fetching that is under way. */
   let fetching: Promise<void> | undefined;
@@ -322,6 +341,17 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
     const queue = await queueOf(method);
     await queue.send(method, jobs, transaction ?? poolExecutor);
     if (jobs.some(({ delayMs }) => delayMs === 0)) await notifier?.notify(method, { transaction });
+    for (const { delayMs } of jobs) if (delayMs > 0) wakeLater(method, delayMs);
+  };
+
+  /** A delay that is shorter than the time to the next poll would last until that. */
+  const wakeLater = (method: string, delayMs: number) => {
+    if (delayMs >= pollIntervalMs || pollStopped.signal.aborted) return;
+    const unschedule = clock.schedule(delayMs, () => {
+      delayedWakes.delete(unschedule);
+      wake(method);
+    });
+    delayedWakes.add(unschedule);
   };
 
   const poolExecutor = {
@@ -340,13 +370,77 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
     fetchDue();
   };
 
+  const reconcile =
+    options.operationsSchema === undefined
+      ? undefined
+      : createReconciler({
+          database,
+          operationsSchema: schemaName(options.operationsSchema),
+          queueSchema: schema,
+          dispatch: (operations, transaction) => dispatchAll(operations, transaction),
+        });
+
+  const reconcileOnce = async (by: NonNullable<typeof reconcile>) => {
+    try {
+      await started();
+      for (const { name, method } of await by([...methods.keys()])) {
+        if (observer?.requeued === undefined) logToConsole(requeuedLine(name));
+        tell(observer, (to) => to.requeued?.({ name, method }));
+      }
+    } catch (cause) {
+      failed("reconcile", cause);
+    }
+  };
+
+  const keepReconciling = async () => {
+    while (reconcile !== undefined && !pollStopped.signal.aborted) {
+      await spreadSleep(reconcileIntervalMs);
+      if (!pollStopped.signal.aborted) await reconcileOnce(reconcile);
+    }
+  };
+
+  /** Sleeps about as long, so that replicas do not all send a statement at the same moment. */
+  const spreadSleep = (delayMs: number) =>
+    sleep(clock, delayMs * (0.8 + 0.4 * Math.random()), pollStopped.signal).catch(() => undefined);
+
+  const dispatchAll = async (
+    operations: readonly DispatchedOperation[],
+    transaction: Transaction | undefined,
+  ) => {
+    const jobsOf = new Map<string, NewJob[]>();
+    for (const { name, method, tenant = "" } of operations) {
+      const jobs = jobsOf.get(method) ?? [];
+      jobsOf.set(method, jobs);
+      jobs.push({ name, tenant, delayMs: 0 });
+    }
+    const enqueueAll = async (within: Transaction | undefined) => {
+      for (const [method, jobs] of jobsOf) await enqueue(method, jobs, within);
+    };
+    // Several queues are several statements, which only a transaction makes one.
+    if (transaction !== undefined || jobsOf.size < 2) return enqueueAll(transaction);
+    for (const method of jobsOf.keys()) await queueOf(method);
+    return database.transaction(enqueueAll);
+  };
+
+  const pollOnce = async () => {
+    try {
+      const queue = await started();
+      for (const news of await queue.poll([...methods.keys()], poolExecutor)) {
+        if (news.isLost) await queue.requeueLost(news.queue);
+        wake(news.queue);
+      }
+    } catch (cause) {
+      failed("poll", cause);
+    }
+  };
+
   const poll = async () => {
+    wakeAll();
     await options.listener?.listen(channel, { notified: wake, missed: wakeAll });
+    wakeAll();
     while (!pollStopped.signal.aborted) {
-      wakeAll();
-      // Spread, so that replicas do not all look at the same moment.
-      const delayMs = pollIntervalMs * (0.8 + 0.4 * Math.random());
-      await sleep(clock, delayMs, pollStopped.signal).catch(() => undefined);
+      await pollOnce();
+      await spreadSleep(pollIntervalMs);
     }
   };
 
@@ -360,22 +454,8 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
       }
     },
     async dispatch(operations, { transaction } = {}) {
-      const jobsOf = new Map<string, NewJob[]>();
-      for (const { name, method, tenant = "" } of operations) {
-        const jobs = jobsOf.get(method) ?? [];
-        jobsOf.set(method, jobs);
-        jobs.push({ name, tenant, delayMs: 0 });
-      }
-      const enqueueAll = async (within: Transaction | undefined) => {
-        for (const [method, jobs] of jobsOf) await enqueue(method, jobs, within);
-      };
       try {
-        // Several queues are several statements, which only a transaction makes one.
-        if (transaction !== undefined || jobsOf.size < 2) await enqueueAll(transaction);
-        else {
-          for (const method of jobsOf.keys()) await queueOf(method);
-          await database.transaction(enqueueAll);
-        }
+        await dispatchAll(operations, transaction);
       } catch (cause) {
         throw databaseError(cause);
       }
@@ -389,12 +469,15 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
         servedTenants: new Set(),
       });
       if (isPolling) fetchDue();
-      else void poll();
+      else {
+        void poll();
+        void keepReconciling();
+      }
       isPolling = true;
     },
     async depths() {
       try {
-        return await (await started()).depths();
+        return await (await started()).depths(poolExecutor);
       } catch (cause) {
         throw databaseError(cause);
       }
@@ -402,6 +485,8 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
     stop() {
       stopping ??= (async () => {
         pollStopped.abort();
+        for (const unschedule of delayedWakes) unschedule();
+        delayedWakes.clear();
         // What it brings is handed on.
         await fetching;
         await Promise.all(underWay);

@@ -1,5 +1,5 @@
 import { escapeNul, unescapeNul } from "../sql/nul-escape.js";
-import { isRow } from "../sql/row.js";
+import { booleanOf, isRow, numberOf, textOf } from "../sql/row.js";
 import { loadPgBoss } from "./load-pg-boss.js";
 import { guardPool, type PostgresPool } from "./postgres-pool.js";
 
@@ -46,9 +46,22 @@ export interface PgBossQueue {
     jobs: readonly QueuedJob[],
     executor: Executor,
   ): Promise<readonly QueuedJob[]>;
-  /** How much waits and how much runs, by queue; some seconds old. */
-  depths(): Promise<QueueDepth[]>;
+  /** Reads by one statement which of these queues need attention. */
+  poll(queues: readonly string[], executor: Executor): Promise<QueueNews[]>;
+  /** Requeues the deliveries of a queue whose process did not renew them in time. */
+  requeueLost(queue: string): Promise<void>;
+  /** Counts the jobs that wait and run, by queue. */
+  depths(executor: Executor): Promise<QueueDepth[]>;
   stop(): Promise<void>;
+}
+
+/** The state of one queue that has something to do. */
+export interface QueueNews {
+  readonly queue: string;
+  /** Whether a job can be fetched. */
+  readonly isDue: boolean;
+  /** Whether a delivery was not renewed in time. */
+  readonly isLost: boolean;
 }
 
 /** How much there is in one method's queue. */
@@ -95,10 +108,13 @@ export async function startPgBoss(options: PgBossQueueOptions): Promise<PgBossQu
     schedule: false,
     registerInstance: false,
     openTelemetry: { enabled: false },
-    // What a dead process had is given out again within a second or two of its last heartbeat's end.
-    superviseIntervalSeconds: 1,
+    // Its own passes are for attempts of more than 24 hours: `requeueLost` starts one as soon as a
+    // poll finds a lost delivery, and the monitor's interval is how often that may be.
+    superviseIntervalSeconds: 60,
     monitorIntervalSeconds: 1,
     maintenanceIntervalSeconds: 3600,
+    // Jobs here depend on no other job.
+    flowIntervalSeconds: 3600,
   });
   boss.on("error", options.onError);
   try {
@@ -155,17 +171,53 @@ export async function startPgBoss(options: PgBossQueueOptions): Promise<PgBossQu
       const removed = settled(await boss.deleteJob(queue, jobs.map(attemptOf), options));
       return jobs.filter(({ id }) => !removed.has(id));
     },
-    async depths() {
+    async poll(names, executor) {
+      const { rows } = await executor.executeSql(pollStatement(schema), [names]);
+      return rows.filter(isRow).map((row) => ({
+        queue: textOf(row, "name"),
+        isDue: booleanOf(row, "is_due"),
+        isLost: booleanOf(row, "is_lost"),
+      }));
+    },
+    requeueLost: (queue) => boss.supervise(queue),
+    async depths(executor) {
       if (queues.size === 0) return [];
-      const found = await boss.getQueues([...queues]);
-      return found.map(({ name, queuedCount, activeCount }) => ({
-        method: name,
-        queued: queuedCount,
-        running: activeCount,
+      const { rows } = await executor.executeSql(countStatement(schema), [[...queues]]);
+      return rows.filter(isRow).map((row) => ({
+        method: textOf(row, "name"),
+        queued: numberOf(row, "queued"),
+        running: numberOf(row, "running"),
       }));
     },
     stop: () => boss.stop({ graceful: false, close: false }),
   };
+}
+
+/**
+ * pg-boss fetches from one queue by a statement, and an idle process would send one for each
+ * method. This reads its table: each `exists` is one look into its index `job_i14`.
+ */
+function pollStatement(schema: string): string {
+  return `select queue.name, due.is_due, lost.is_lost
+  from unnest($1::text[]) as queue (name),
+  lateral (select exists (
+    select from ${schema}.job j where j.name = queue.name and j.state in ('created', 'retry')
+      and not j.blocked and j.start_after <= clock_timestamp()
+  ) as is_due) due,
+  lateral (select exists (
+    select from ${schema}.job j where j.name = queue.name and j.state = 'active'
+      and j.heartbeat_on + j.heartbeat_seconds * interval '1 second' < clock_timestamp()
+  ) as is_lost) lost
+  where due.is_due or lost.is_lost`;
+}
+
+function countStatement(schema: string): string {
+  return `select queue.name,
+    count(j.id) filter (where j.state in ('created', 'retry')) as queued,
+    count(j.id) filter (where j.state = 'active') as running
+  from unnest($1::text[]) as queue (name)
+  left join ${schema}.job j on j.name = queue.name and j.state in ('created', 'retry', 'active')
+  group by queue.name`;
 }
 
 function attemptOf({ id, retryCount }: QueuedJob) {

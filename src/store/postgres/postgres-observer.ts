@@ -29,6 +29,11 @@ export interface PostgresObserver {
     readonly count: number;
     readonly cause: unknown;
   }): void;
+  /**
+   * An open operation had no job any more, for example because one of the two schemas was restored
+   * without the other, and has a new one. Without an observer this goes to standard error.
+   */
+  requeued?(event: { readonly name: string; readonly method: string }): void;
   /** The queue could not be reached; it is tried again. */
   queueFailed?(event: { readonly action: string; readonly cause: unknown }): void;
 }
@@ -38,4 +43,14 @@ export interface StaleWrite {
   readonly name: string;
   readonly attempt: number;
   readonly action: "report" | "release" | "finish";
+}
+
+/** The line for an operation whose job was gone. */
+export function requeuedLine(name: string): string {
+  return `${name} was open and had no job in the queue: it was queued again; rows of the queue's schema were removed, or one of the two schemas was restored alone`;
+}
+
+/** Writes a line for operators to standard error, where no observer takes the event. */
+export function logToConsole(line: string): void {
+  console.error(`connect-longrunning: ${line}`);
 }

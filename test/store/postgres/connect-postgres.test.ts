@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Code, ConnectError, createClient, createRouterTransport } from "@connectrpc/connect";
 import { describe, it } from "vitest";
 import { createLongRunningClient } from "../../../src/index.js";
@@ -7,6 +8,7 @@ import { createOperations, type OperationsServer } from "../../../src/server/ind
 import { type ConnectPostgresOptions, connectPostgres } from "../../../src/store/postgres/index.js";
 import { PrintService } from "../../gen/printing/v1/printing_pb.js";
 import { createDeferred } from "../../support/deferred.js";
+import { startSeveringProxy } from "../../support/postgres/severing-proxy.js";
 import { createTestDatabase } from "../../support/postgres/test-database.js";
 import { Print, type PrintWork } from "../../support/print-server.js";
 
@@ -121,6 +123,30 @@ describe("connectPostgres", () => {
     await Promise.all(handles.map((handle) => handle.result()));
     await Promise.all([one.operations.shutdown(), other.operations.shutdown()]);
     assert.deepEqual(runs, [...names]);
+  });
+
+  it("sends at most 120 statements a minute while it is idle, with two methods", async () => {
+    const { url } = await createTestDatabase();
+    const proxy = await startSeveringProxy(url);
+    const parts = await connectPostgres({ connectionString: proxy.url });
+    const delivered = createDeferred();
+    for (const method of ["a.B/C", "a.B/D"]) {
+      parts.dispatcher.serve(method, async () => {
+        delivered.resolve();
+        return { kind: "settled" };
+      });
+    }
+    await parts.dispatcher.dispatch([{ name: "operations/1", method: "a.B/C" }]);
+    await delivered.promise;
+    // The start of pg-boss sends its own.
+    await sleep(2000);
+    const before = proxy.statements();
+    await sleep(6000);
+    const sent = proxy.statements() - before;
+    assert.ok(sent > 0 && sent <= 12, `${sent} statements in 6 s`);
+    await parts.dispatcher.stop();
+    await Promise.all([parts.signals.close(), parts.store.close()]);
+    await proxy.close();
   });
 
   it("tells how much waits and runs", async () => {

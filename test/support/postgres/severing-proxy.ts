@@ -12,6 +12,8 @@ export interface SeveringProxy {
   severNewConnections(): void;
   /** From now on no byte goes to the server or comes back; the sockets stay open. */
   hold(): void;
+  /** How many statements the clients have sent so far. */
+  statements(): number;
   close(): Promise<void>;
 }
 
@@ -26,11 +28,33 @@ function terminated(): Buffer {
   return Buffer.concat([head, Buffer.from(fields)]);
 }
 
+/** Counts the messages Query and Execute in what one client sends (PostgreSQL, 54.7). */
+function createStatementCounter(): (bytes: Buffer) => number {
+  let rest = Buffer.alloc(0);
+  let isStarted = false;
+  return (bytes) => {
+    rest = Buffer.concat([rest, bytes]);
+    let count = 0;
+    for (;;) {
+      // The first message has no type.
+      const head = isStarted ? 1 : 0;
+      if (rest.length < head + 4) return count;
+      const end = head + rest.readInt32BE(head);
+      if (rest.length < end) return count;
+      const type = isStarted ? String.fromCharCode(rest[0] ?? 0) : "";
+      if (type === "Q" || type === "E") count += 1;
+      isStarted = true;
+      rest = rest.subarray(end);
+    }
+  };
+}
+
 export async function startSeveringProxy(databaseUrl: string): Promise<SeveringProxy> {
   const target = new URL(databaseUrl);
   const open = new Set<Socket>();
   let isSevering = false;
   let isHolding = false;
+  let statements = 0;
   const keep = (socket: Socket, other: Socket) => {
     open.add(socket);
     socket.on("error", () => undefined);
@@ -43,7 +67,9 @@ export async function startSeveringProxy(databaseUrl: string): Promise<SeveringP
     const upstream = connect({ port: Number(target.port), host: target.hostname, noDelay: true });
     keep(client, upstream);
     keep(upstream, client);
+    const count = createStatementCounter();
     client.on("data", (bytes: Buffer) => {
+      statements += count(bytes);
       if (!isHolding) upstream.write(bytes);
     });
     upstream.on("data", (bytes: Buffer) => {
@@ -68,6 +94,7 @@ export async function startSeveringProxy(databaseUrl: string): Promise<SeveringP
     hold() {
       isHolding = true;
     },
+    statements: () => statements,
     async close() {
       for (const socket of open) socket.destroy();
       server.close();
