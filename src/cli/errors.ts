@@ -200,6 +200,64 @@ export function incompleteTls(): CommanderError {
   );
 }
 
+/** A subject file that the conformance suite cannot use. */
+export function badSubjectFile(path: string, problem: string): CommanderError {
+  return usageError(
+    "badSubjectFile",
+    `${path}: ${echo(problem)}`,
+    "`longrunning conformance --init` writes a file that works",
+  );
+}
+
+/** A subject file whose members contradict each other. */
+export function contradictorySubject(problem: string): CommanderError {
+  return usageError("contradictorySubject", echo(problem), "correct the subject file");
+}
+
+/** An environment variable of a subject file that is not set. */
+export function missingVariable(path: string, name: string): CommanderError {
+  return usageError(
+    "missingVariable",
+    `${path}: the environment variable ${echo(name)} is not set`,
+    `set it, as ${echo(name)}=… longrunning conformance ${path}`,
+  );
+}
+
+/** A pattern of --case that matches no case. */
+export function noSuchCase(pattern: string): CommanderError {
+  return usageError(
+    "noSuchCase",
+    `no case matches "${echo(pattern)}"`,
+    "`longrunning conformance --list` shows all of them",
+  );
+}
+
+/** A subject that does not start. */
+export function subjectNotReady(program: string, why: string, output: string): CommanderError {
+  return new CommanderError(
+    exitCodes.unreachable,
+    "longrunning.subjectNotReady",
+    `the subject ${printable(program)} did not start: ${printable(why)}\n${lastLines(output)}  check "command" and "ready" in the subject file`,
+  );
+}
+
+/** A subject that answers over no protocol. */
+export function subjectNotReached(path: string, why: string, output: string): CommanderError {
+  return new CommanderError(
+    exitCodes.unreachable,
+    "longrunning.subjectNotReached",
+    `the subject does not answer: ${printable(why)}\n${lastLines(output)}  check that it runs, and the addresses in ${printable(path)}`,
+  );
+}
+
+/** Most lines of a subject's output in an error. */
+const maxLines = 10;
+
+function lastLines(output: string): string {
+  const lines = output.trimEnd().split("\n").slice(-maxLines);
+  return output.trim() === "" ? "" : lines.map((line) => `  | ${printable(line)}\n`).join("");
+}
+
 /** A parent pattern or a version that makes no HTTP rule. */
 export function badRestRule(cause: unknown): CommanderError {
   return usageError(

@@ -3,6 +3,7 @@ import { CommanderError } from "commander";
 import { tellFailure } from "./call-server.js";
 import { cancelCommand } from "./cancel-command.js";
 import type { CommandContext } from "./command-context.js";
+import { conformanceCommand } from "./conformance-command.js";
 import { deleteCommand } from "./delete-command.js";
 import { exitCodeMeanings, exitCodes } from "./exit-codes.js";
 import { failureOf } from "./failure.js";
@@ -57,6 +58,7 @@ export async function runProgram(
     cancelCommand(context, exit),
     deleteCommand(context, exit),
     mcpCommand(context, exit),
+    conformanceCommand(context, exit),
   ];
   for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
   try {

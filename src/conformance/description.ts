@@ -219,6 +219,8 @@ export interface SubjectOptions {
   readonly restart?: (() => Promise<void>) | undefined;
   /** Whether the subject's process has ended. Default: never. */
   readonly hasEnded?: (() => boolean) | undefined;
+  /** Returns the last output of the subject's process, for failures. Default: none. */
+  readonly output?: (() => string) | undefined;
   /** HTTP client of all protocols except gRPC. Default: the global `fetch`. */
   readonly fetch?: typeof globalThis.fetch | undefined;
   /** Options of `node:tls` for gRPC. Default: none. */

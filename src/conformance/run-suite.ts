@@ -139,6 +139,7 @@ async function runCase(
     actual: undefined,
     excused: undefined,
     evidence: [],
+    output: "",
     repeat: [],
     ...parts,
   });
@@ -159,6 +160,7 @@ async function runCase(
         expected: subject.mask.text(error.expected),
         actual: subject.mask.text(error.actual),
         evidence: error.calls,
+        output: subject.mask.text(subject.description.output?.() ?? ""),
         repeat: repeatLines(error.calls.at(-1)),
       });
     }

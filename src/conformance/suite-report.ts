@@ -22,6 +22,8 @@ export interface CaseReport {
   readonly excused: string | undefined;
   /** Calls of a failed case, in order. */
   readonly evidence: readonly CallEvidence[];
+  /** Last output of the subject's process when a case failed. Empty without one. */
+  readonly output: string;
   /** Commands that repeat the last call of a failed case. */
   readonly repeat: readonly string[];
 }
