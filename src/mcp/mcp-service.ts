@@ -100,6 +100,9 @@ export interface McpService {
   answer(request: JsonRpcRequest, call: McpCall): Promise<JsonObject>;
 }
 
+/** Short enough for clients that give up after 30 seconds. */
+const defaultWaitMs = 25_000;
+
 /** How long clients may keep the list of tools, which changes with the program alone. */
 const listTtlMs = 300_000;
 
@@ -114,7 +117,7 @@ const defaultInstructions =
  * @throws TypeError for long-running methods without google.longrunning.Operations beside them.
  */
 export function createMcpService(methods: readonly DescMethod[], options: McpOptions): McpService {
-  const waitMs = inRange("waitMs", options.waitMs ?? 25_000, 0, longestWaitMs);
+  const waitMs = inRange("waitMs", options.waitMs ?? defaultWaitMs, 0, longestWaitMs);
   const callTimeoutMs = inRange("callTimeoutMs", options.callTimeoutMs ?? 50_000, 1, longestMs);
   const maxResultLength = inRange("maxResultLength", options.maxResultLength ?? 100_000, 1000);
   const clock = options.clock ?? systemClock;
@@ -146,7 +149,8 @@ export function createMcpService(methods: readonly DescMethod[], options: McpOpt
           envelopes,
           results,
           clock,
-          waitMs,
+          // `waitMs: 0` means that starts do not wait; a call to wait does.
+          waitMs: waitMs || defaultWaitMs,
           callTimeoutMs,
           listOperations: options.listOperations ?? false,
         })

@@ -1,7 +1,5 @@
 // The tools that follow operations: the same for every service.
 import type { JsonObject } from "@bufbuild/protobuf";
-import type { ConnectError } from "@connectrpc/connect";
-import { printable } from "../display/printable.js";
 import type { Clock } from "../internal/clock.js";
 import type { ExactJsonObject } from "../json/parse-json.js";
 import { createDescriptions } from "./descriptions.js";
@@ -9,7 +7,7 @@ import type { JsonRpcRequest } from "./json-rpc.js";
 import type { ObjectSchema } from "./message-schema.js";
 import { type EnvelopeWriter, operationOutputSchema, waitTool } from "./operation-envelope.js";
 import type { McpCall } from "./protocol.js";
-import { argumentsInvalid } from "./tool-arguments.js";
+import { argumentInvalid } from "./tool-arguments.js";
 import type { ToolResults } from "./tool-results.js";
 import type { ToolDefinition } from "./tools.js";
 import { type Upstream, waitForEnd } from "./upstream.js";
@@ -85,7 +83,7 @@ export function createOperationTools(deps: OperationToolDeps): OperationTool[] {
       const name = operationIn(args, ["operation", "seconds"]);
       const { seconds = waitMs / 1000 } = args;
       if (typeof seconds !== "number" || seconds < 0) {
-        throw argumentFault("seconds", "is not a number of at least 0");
+        throw argumentInvalid("seconds", "is not a number of at least 0");
       }
       const timeoutMs = Math.min(seconds * 1000, longestWaitMs);
       const context = { request, call, clock, envelopes };
@@ -188,21 +186,17 @@ function inputOf(properties: JsonObject): ObjectSchema {
 function operationIn(args: ExactJsonObject, known: readonly string[]): string {
   assertKnown(args, known);
   const name = textIn(args, "operation");
-  if (name === "") throw argumentFault("operation", "is not the name of an operation");
+  if (name === "") throw argumentInvalid("operation", "is not the name of an operation");
   return name;
 }
 
 function textIn(args: ExactJsonObject, field: string): string {
   const { [field]: value = "" } = args;
-  if (typeof value !== "string") throw argumentFault(field, "is not a string");
+  if (typeof value !== "string") throw argumentInvalid(field, "is not a string");
   return value;
 }
 
 function assertKnown(args: ExactJsonObject, known: readonly string[]): void {
   const unknown = Object.keys(args).find((name) => !known.includes(name));
-  if (unknown !== undefined) throw argumentFault(printable(unknown), "is not a field");
-}
-
-function argumentFault(field: string, description: string): ConnectError {
-  return argumentsInvalid([{ field, description }]);
+  if (unknown !== undefined) throw argumentInvalid(unknown, "is not a field");
 }

@@ -1,5 +1,7 @@
 import type { DescField, DescMessage, Message } from "@bufbuild/protobuf";
 import { Code, type ConnectError } from "@connectrpc/connect";
+import { echo } from "../internal/echo.js";
+import { findJsonFault, type JsonFault } from "../json/json-fault.js";
 import { hasOwnJson, isJsonObject, type MessageJson } from "../json/message-json.js";
 import { type ExactJson, type ExactJsonObject, parseJson } from "../json/parse-json.js";
 import { BadRequestSchema } from "../protos.js";
@@ -11,123 +13,53 @@ import { errorWithInfo } from "../status/error-info.js";
  * The JSON of a Struct or a ListValue may be given as a string, because adapters for hosts with strict
  * schemas send it so. A string for a google.protobuf.Value is that string.
  *
- * @throws ConnectError INVALID_ARGUMENT with a BadRequest that names each field at fault.
+ * @throws ConnectError INVALID_ARGUMENT with a BadRequest that names the field at fault.
  */
 export function readArguments(
   desc: DescMessage,
   given: ExactJsonObject,
   json: MessageJson,
 ): Message {
-  const value = hasOwnJson(desc) && !isObjectJson(desc) ? given.value : given;
-  if (value === undefined) throw argumentsInvalid([{ field: "value", description: "is missing" }]);
+  const value = hasOwnJson(desc) && !hasObjectJson(desc) ? given.value : given;
+  if (value === undefined) throw argumentInvalid("value", "is missing");
   const adapted = parseStrings(desc, value);
-  const violations = violationsIn(desc, adapted, "", json);
-  if (violations.length > 0) throw argumentsInvalid(violations);
   try {
     return json.read(desc, adapted);
   } catch {
-    // Each member was accepted by itself, so two members exclude each other.
-    throw argumentsInvalid([{ field: "", description: "has two members of one oneof" }]);
+    const fault = findJsonFault(desc, adapted, json);
+    throw fault === undefined
+      ? argumentInvalid("", `is not the JSON of a ${desc.typeName}`)
+      : argumentInvalid(fault.path, problemOf(fault));
   }
 }
 
-/** A field violation of google.rpc.BadRequest. */
-export interface Violation {
-  readonly field: string;
-  readonly description: string;
-}
-
-/** INVALID_ARGUMENT with a BadRequest that names each field at fault. */
-export function argumentsInvalid(violations: readonly Violation[]): ConnectError {
-  const [first] = violations;
-  const text = violations
-    .map(({ field, description }) => `${field === "" ? "the object" : field} ${description}`)
-    .join("; ");
-  return errorWithInfo(Code.InvalidArgument, `the arguments do not fit the input schema: ${text}`, {
+/** INVALID_ARGUMENT with a BadRequest that names the argument at fault, empty for all of them. */
+export function argumentInvalid(field: string, description: string): ConnectError {
+  const subject = field === "" ? "the object" : echo(field);
+  const message = `the arguments do not fit the input schema: ${subject} ${description}`;
+  return errorWithInfo(Code.InvalidArgument, message, {
     reason: "INVALID_TOOL_ARGUMENTS",
-    metadata: { field: first?.field ?? "" },
-    details: [{ desc: BadRequestSchema, value: { fieldViolations: [...violations] } }],
+    metadata: { field: echo(field) },
+    details: [
+      { desc: BadRequestSchema, value: { fieldViolations: [{ field: echo(field), description }] } },
+    ],
   });
 }
 
-/** Most violations that are reported at once. */
-const maxViolations = 20;
-
-/** Reads each member by itself, down to the deepest member at fault. */
-function violationsIn(
-  desc: DescMessage,
-  value: ExactJson,
-  at: string,
-  json: MessageJson,
-): Violation[] {
-  if (hasOwnJson(desc)) return isReadable(() => json.read(desc, value)) ? [] : [unfit(at, desc)];
-  if (!isJsonObject(value)) return [{ field: at, description: "is not an object" }];
-  const found: Violation[] = [];
-  for (const [name, member] of Object.entries(value)) {
-    if (found.length >= maxViolations) break;
-    const path = at === "" ? name : `${at}.${name}`;
-    const field = desc.fields.find((one) => one.jsonName === name || one.name === name);
-    if (field === undefined) found.push({ field: path, description: "is not a field" });
-    else if (!isReadable(() => json.read(desc, { [name]: member }))) {
-      found.push(...violationsOf(field, member, path, json));
-    }
-  }
-  return found;
-}
-
-function violationsOf(
-  field: DescField,
-  value: ExactJson,
-  path: string,
-  json: MessageJson,
-): Violation[] {
-  const here = [unfit(path, field)];
-  if (field.fieldKind === "message")
-    return orHere(violationsIn(field.message, value, path, json), here);
-  if (field.fieldKind === "list" && field.message !== undefined && Array.isArray(value)) {
-    const { message } = field;
-    return orHere(
-      value.flatMap((item, index) => violationsIn(message, item, `${path}[${index}]`, json)),
-      here,
-    );
-  }
-  return here;
-}
-
-function orHere(deeper: Violation[], here: Violation[]): Violation[] {
-  return deeper.length > 0 ? deeper.slice(0, maxViolations) : here;
-}
-
-function unfit(path: string, expected: DescField | DescMessage): Violation {
-  return { field: path, description: `is not ${expectationOf(expected)}` };
-}
-
-function expectationOf(expected: DescField | DescMessage): string {
-  if (expected.kind === "message") return `the JSON of a ${expected.typeName}`;
-  switch (expected.fieldKind) {
-    case "message":
-      return `the JSON of a ${expected.message.typeName}`;
-    case "enum":
-      return `a name of the enum ${expected.enum.typeName}`;
-    case "list":
-      return "an array of the field's type";
-    case "map":
-      return "an object of the field's type";
-    case "scalar":
-      return "a value of the field's type and range";
+function problemOf(fault: JsonFault): string {
+  switch (fault.kind) {
+    case "unknown":
+      return `is not a field of ${fault.typeName}`;
+    case "repeated":
+      return "is set twice, by both of its names";
+    case "oneof":
+      return `and ${fault.other} are both set, and at most one of them may be`;
+    case "value":
+      return `has a value that its type does not allow: ${echo(fault.text)}`;
   }
 }
 
-function isReadable(read: () => unknown): boolean {
-  try {
-    read();
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function isObjectJson(desc: DescMessage): boolean {
+function hasObjectJson(desc: DescMessage): boolean {
   return desc.typeName === "google.protobuf.Struct" || desc.typeName === "google.protobuf.Any";
 }
 

@@ -13,7 +13,7 @@ import { PrintService } from "../gen/printing/v1/printing_pb.js";
 import { createDeferred } from "../support/deferred.js";
 import { Print } from "../support/print-server.js";
 import { untilAborted } from "../support/print-work.js";
-import { createPrintMcp, settled } from "./support/mcp-client.js";
+import { createPrintMcp, idle, settled } from "./support/mcp-client.js";
 
 const print = "PrintService_Print";
 
@@ -71,7 +71,9 @@ describe("a long-running tool without tasks", () => {
     });
     const answer = call(print, {}, { meta: { progressToken: "p1" } });
     for (const page of pages) {
+      await idle();
       await clock.advance(3000);
+      await idle();
       page.resolve();
     }
     const { messages, headers } = await settled(clock, answer);
@@ -128,12 +130,14 @@ describe("a long-running tool without tasks", () => {
       { mcp: { waitMs: 0 } },
     );
     const { operation } = (await call(print)).result.structuredContent as { operation: string };
-    await clock.advance(0);
+    await idle();
     const cancelled = (await call("operation_cancel", { operation })).result;
     expect(cancelled.isError).toBe(false);
     expect(cancelled.structuredContent).toMatchObject({ done: false, state: "running" });
     stop.resolve();
+    await idle();
     await clock.advance(1000);
+    await idle();
     const after = (await call("operation_get", { operation })).result;
     expect(after.structuredContent).toMatchObject({ done: true, state: "succeeded" });
   });
@@ -149,7 +153,9 @@ describe("a long-running tool without tasks", () => {
     const { call, clock, operations } = createPrintMcp(untilAborted);
     const left = new AbortController();
     const answer = call(print, {}, { signal: left.signal });
+    await idle();
     await clock.advance(2000);
+    await idle();
     left.abort();
     expect((await answer).error.code).toBe(-32603);
     const [running] = (await operationsOf(operations)).operations;
@@ -162,10 +168,14 @@ describe("a long-running tool without tasks", () => {
     });
     const left = new AbortController();
     const answer = call(print, {}, { signal: left.signal });
+    await idle();
     await clock.advance(2000);
+    await idle();
     left.abort();
     await answer;
+    await idle();
     await clock.advance(1000);
+    await idle();
     const [ended] = (await operationsOf(operations)).operations;
     expect(ended?.done).toBe(true);
   });

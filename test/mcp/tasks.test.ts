@@ -1,7 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { untilAborted } from "../support/print-work.js";
-import { answerOf, createPrintMcp, settled } from "./support/mcp-client.js";
+import { answerOf, createPrintMcp, idle, settled } from "./support/mcp-client.js";
 
 const print = "PrintService_Print";
 const withTasks = { tasks: true };
@@ -71,7 +71,9 @@ describe("a task", () => {
   it("mcp 44: holds the result of work that succeeded, with a result type", async () => {
     const { send, call, clock } = createPrintMcp(async () => ({ pages: 2 }));
     const { taskId } = (await call(print, {}, withTasks)).result as unknown as { taskId: string };
+    await idle();
     await clock.advance(1000);
+    await idle();
     const { result } = await send("tasks/get", { taskId }, withTasks);
     expect(result).toMatchObject({
       status: "completed",
@@ -91,7 +93,9 @@ describe("a task", () => {
     });
     const end = async () => {
       const { taskId } = (await call(print, {}, withTasks)).result as unknown as { taskId: string };
+      await idle();
       await clock.advance(1000);
+      await idle();
       return (await send("tasks/get", { taskId }, withTasks)).result;
     };
     expect(await end()).toMatchObject({
@@ -107,11 +111,13 @@ describe("a task", () => {
   it("mcp 46: acknowledges a cancellation, also of a task that has ended", async () => {
     const { send, call, clock } = createPrintMcp(untilAborted);
     const { taskId } = (await call(print, {}, withTasks)).result as unknown as { taskId: string };
-    await clock.advance(0);
+    await idle();
     const cancel = async () => (await send("tasks/cancel", { taskId }, withTasks)).result;
     const empty = { resultType: "complete", _meta: expect.anything() };
     expect(await cancel()).toEqual(empty);
+    await idle();
     await clock.advance(1000);
+    await idle();
     expect((await send("tasks/get", { taskId }, withTasks)).result.status).toBe("cancelled");
     expect(await cancel()).toEqual(empty);
   });
@@ -220,7 +226,7 @@ describe("a task", () => {
   });
 
   it("refuses more than 100 ids, and more than 64 subscriptions at a time", async () => {
-    const { send, fetch, request, clock } = createPrintMcp(untilAborted);
+    const { send, fetch, request } = createPrintMcp(untilAborted);
     const taskIds = Array.from({ length: 101 }, (_, at) => `operations/${at}`);
     const many = await send("subscriptions/listen", { notifications: { taskIds } }, withTasks);
     expect(many.error.code).toBe(-32602);
@@ -232,7 +238,7 @@ describe("a task", () => {
     const refused = await send("subscriptions/listen", { notifications: {} });
     expect([refused.status, refused.error.code]).toEqual([503, -32603]);
     left.abort();
-    await clock.advance(0);
+    await idle();
     const after = await fetch(request("subscriptions/listen", { notifications: {} }, {}));
     expect(after.status).toBe(200);
     await after.body?.cancel();

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { untilAborted } from "../support/print-work.js";
-import { createPrintMcp, modernVersion, settled } from "./support/mcp-client.js";
+import { createPrintMcp, idle, modernVersion, settled } from "./support/mcp-client.js";
 
 const ping = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "ping" });
 
@@ -77,7 +77,9 @@ describe("the HTTP endpoint", () => {
     const reader = response.body?.getReader();
     const read = async () => new TextDecoder().decode((await reader?.read())?.value);
     expect(await read()).toContain("notifications/subscriptions/acknowledged");
+    await idle();
     await clock.advance(15_000);
+    await idle();
     expect(await read()).toBe(":\n\n");
     await reader?.cancel();
     left.abort();
@@ -145,7 +147,9 @@ describe("the HTTP endpoint", () => {
     const params = { name: "PrintService_Print", arguments: {} };
     const meta = { progressToken: 1 };
     const answer = fetch(request("tools/call", params, { meta }));
+    await idle();
     await clock.advance(60_000);
+    await idle();
     // A call of 50 s sends few events: its stream stays within the bound and ends by itself.
     expect((await answer).status).toBe(200);
     expect(await (await answer).text()).toContain('"done":false');
