@@ -58,6 +58,11 @@ export function isMaskPaths(field: DescField): boolean {
   return field.parent.typeName === FieldMaskSchema.typeName;
 }
 
+/** Whether the text of a field is base64. */
+export function isBase64({ scalar, message }: DescField): boolean {
+  return scalar === ScalarType.BYTES || message?.typeName === "google.protobuf.BytesValue";
+}
+
 /** A place in a message to which a text goes. */
 export interface TextTarget {
   /** From the outermost message down to the field of the text. */
@@ -149,16 +154,9 @@ function jsonOfText(field: DescField, text: string): JsonValue | undefined {
     const [wrapped] = isWrapperDesc(field.message) ? field.message.fields : [];
     return wrapped === undefined ? text : jsonOfText(wrapped, text);
   }
-  switch (field.scalar) {
-    case ScalarType.BYTES:
-      // A plus sign without percent encoding has become a space.
-      return text.replaceAll(" ", "+");
-    case ScalarType.BOOL:
-      return text === "true" ? true : text === "false" ? false : undefined;
-    default:
-      // ProtoJSON reads numbers in quotes as it reads numbers.
-      return text;
-  }
+  // ProtoJSON reads numbers in quotes as it reads numbers.
+  if (field.scalar !== ScalarType.BOOL) return text;
+  return text === "true" ? true : text === "false" ? false : undefined;
 }
 
 /** The JSON of a FieldMask from a text that may spell its paths as the .proto does. */

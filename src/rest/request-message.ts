@@ -25,6 +25,7 @@ import {
 import {
   fieldAt,
   holdsWords,
+  isBase64,
   isMaskPaths,
   protoPath,
   setFromText,
@@ -153,7 +154,9 @@ function queryTargetsOf(
       if (seen.has(place)) continue;
       seen.add(place);
     }
-    found.push([target, value]);
+    const leaf = fields.at(-1);
+    // A plus sign without percent encoding has become a space.
+    found.push([target, leaf && isBase64(leaf) ? value.replaceAll(" ", "+") : value]);
   }
   return found;
 }

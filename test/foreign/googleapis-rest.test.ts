@@ -51,6 +51,9 @@ describe.runIf(isInstalled(googleapis, remedy))("npm googleapis", () => {
     );
     const done = await resource.list({ name: parent, filter: "done=true" });
     assert.equal(done.data.operations.length, 1);
+    const filter = `done=true AND NOT name="${"p".repeat(3970)}"`;
+    const long = await resource.list({ name: parent, filter });
+    assert.deepEqual(long.data.operations, done.data.operations);
 
     assert.deepEqual({ ...(await resource.cancel({ name, requestBody: {} })).data }, {});
     assert.deepEqual({ ...(await resource.delete({ name })).data }, {});

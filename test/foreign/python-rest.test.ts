@@ -66,6 +66,12 @@ describe.runIf(isInstalled(python, remedy))("google-api-python-client", () => {
     assert.deepEqual(seen.pages.flat().sort(), names.sort());
     const response = { "@type": "type.googleapis.com/printing.v1.PrintResponse", pages: 7 };
     assert.deepEqual(seen.filtered, { operations: [{ name: last, done: true, response }] });
+    assert.deepEqual(seen.long, seen.filtered);
+    const { missing, long, ...found } = seen.batch;
+    assert.equal(missing, 404);
+    assert.deepEqual(long, seen.filtered);
+    assert.equal(Object.keys(found).length, 48);
+    for (const operation of Object.values(found)) assert.deepEqual(operation, seen.get);
     assert.deepEqual(seen.cancel, {});
     assert.deepEqual(seen.delete, {});
     const message = `operation "${name}" does not exist`;

@@ -33,6 +33,23 @@ def main(base_url, version, parent, name):
 
     seen["filtered"] = operations.list(name=parent, filter="done=true").execute()
 
+    # Longer than 2,048 characters, so that it is sent as a POST.
+    long_filter = 'done=true AND NOT name="' + "p" * 3960 + '"'
+    seen["long"] = operations.list(name=parent, filter=long_filter).execute()
+
+    batched = {}
+
+    def keep(request_id, response, error):
+        batched[request_id] = response if error is None else int(error.resp.status)
+
+    batch = from_document.new_batch_http_request(callback=keep)
+    for at in range(48):
+        batch.add(operations.get(name=name), request_id=str(at))
+    batch.add(operations.get(name=name + "0"), request_id="missing")
+    batch.add(operations.list(name=parent, filter=long_filter), request_id="long")
+    batch.execute(http=http)
+    seen["batch"] = batched
+
     seen["cancel"] = operations.cancel(name=name, body={}).execute()
     seen["delete"] = operations.delete(name=name).execute()
     seen["gone"] = outcome(operations.get(name=name).execute)

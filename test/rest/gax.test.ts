@@ -51,6 +51,13 @@ describe("google-gax in its REST mode", () => {
       listed.push(one.name);
     }
     assert.deepEqual(listed.toSorted(), names.toSorted());
+    const value = "p".repeat(3960);
+    const filter = `done=false AND NOT name="${value}"`;
+    let found = 0;
+    for await (const _ of google.client.listOperationsAsync(request({ name: parent, filter }))) {
+      found += 1;
+    }
+    assert.equal(found, names.length);
     await google.client.cancelOperation(request({ name }));
     await operations.fail(name, new ConnectError("stopped", Code.Canceled));
     const [cancelled] = await google.client.getOperation(request({ name }));
