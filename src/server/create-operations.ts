@@ -58,6 +58,7 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
   const signals = options.signals ?? createInProcessSignals();
   const { observer } = options;
   const maxWaitMs = milliseconds("maxWaitMs", options.maxWaitMs ?? 60_000);
+  const maxPageBytes = atLeastOne("maxPageBytes", options.maxPageBytes ?? 3.5 * 1024 * 1024);
   const reportIntervalMs = milliseconds("reportIntervalMs", options.reportIntervalMs ?? 100);
   const maxLostAttempts = atLeastOne("maxLostAttempts", options.maxLostAttempts ?? 10);
   const log = safely(options.log ?? logToConsole);
@@ -89,6 +90,7 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
   const service = createOperationsService({
     ...{ store, authorize, writer, waiters, pageTokens, methods, toView, maxWaitMs, log },
     boundByCall,
+    maxPageBytes,
   });
 
   // Closing.

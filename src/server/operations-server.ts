@@ -47,6 +47,12 @@ export interface OperationsOptions {
    * state, in milliseconds, at least 0. Default: 60,000.
    */
   maxWaitMs?: number | undefined;
+  /**
+   * How many bytes the operations of one page of a list have at most, at least 1. A page ends early
+   * at this bound and has a page token (AIP-158); an operation that is larger has a page of its own.
+   * Default: 3.5 MiB, because gRPC clients refuse messages above 4 MiB unless told otherwise.
+   */
+  maxPageBytes?: number | undefined;
   /** Minimum time between two writes of one operation's metadata, in milliseconds. Default: 100. */
   reportIntervalMs?: number | undefined;
   /**

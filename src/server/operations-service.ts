@@ -43,6 +43,8 @@ export interface OperationsServiceDeps extends WaitOperationDeps {
   writer: Pick<OperationWriter, "write">;
   pageTokens: PageTokens;
   methods: Methods;
+  /** How many bytes the operations of one page have at most. */
+  maxPageBytes: number;
   /** Bounds how long a caller waits for a store that other processes share. */
   boundByCall: BoundByCall;
 }
@@ -132,6 +134,7 @@ export function createOperationsService(
       filter,
       after,
       limit: pageSize,
+      maxBytes: deps.maxPageBytes,
     });
     return {
       operations: page.records.map(toView),

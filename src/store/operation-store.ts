@@ -245,6 +245,11 @@ export interface ListQuery {
   readonly after: ListCursor | undefined;
   /** At most this many records, at least 1. */
   readonly limit: number;
+  /**
+   * How many bytes the names, metadata and results of a page have at most, as `listedBytesOf`
+   * counts them. A page may have one record that is larger. Absent: no bound.
+   */
+  readonly maxBytes?: number | undefined;
 }
 
 /** Which records of unfinished work to give, oldest first, of all parents. */

@@ -1,4 +1,5 @@
 import { createTimeRange, requiredDone } from "../filter-bounds.js";
+import { listedBytesOf } from "../listed-bytes.js";
 import { matchesFilter } from "../operation-filter.js";
 import type { ListCursor, ListPage, ListQuery, OperationRecord } from "../operation-store.js";
 import type { OrderedIds, Probe, Walk } from "./ordered-ids.js";
@@ -82,7 +83,7 @@ export function createRecordList(parts: RecordListParts): (query: ListQuery) => 
   };
 
   return (query) => {
-    const { parent, principal, filter, limit } = query;
+    const { parent, principal, filter, limit, maxBytes = Number.POSITIVE_INFINITY } = query;
     const { least, most } = filter ? createTimeRange(filter) : anyTime;
     const sources = sourcesOf(query, earlier(query.after, most));
     const isWanted = wantedParents(parent);
@@ -90,6 +91,7 @@ export function createRecordList(parts: RecordListParts): (query: ListQuery) => 
     const copies = createPayloadCopies(copiedChunkWords);
     const timeMicros = nowMicros();
     let last: ListCursor | undefined;
+    let bytes = 0;
     for (let scanned = 0; ; scanned += 1) {
       const source = newest(sources);
       const row = source?.row;
@@ -98,12 +100,16 @@ export function createRecordList(parts: RecordListParts): (query: ListQuery) => 
       if (found.length === limit || scanned === maxScannedPerPage) {
         return { records: found, next: last };
       }
+      const before = last;
       last = { createTimeMicros: rows.createTimeOf(row), name: rows.nameOf(row) };
       source.next();
       if (!rows.isVisibleAt(row, timeMicros) || !isWanted(rows.parentOf(row))) continue;
       const record = rows.read(row, copies);
       if (principal !== undefined && record.principal !== principal) continue;
-      if (filter === undefined || matchesFilter(filter, record)) found.push(record);
+      if (filter !== undefined && !matchesFilter(filter, record)) continue;
+      bytes += listedBytesOf(record);
+      if (found.length > 0 && bytes > maxBytes) return { records: found, next: before };
+      found.push(record);
     }
   };
 

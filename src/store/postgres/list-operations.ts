@@ -1,7 +1,7 @@
 import { createTimeRange, requiredDone } from "../filter-bounds.js";
 import type { ListCursor, ListPage, ListQuery, StoreOptions } from "../operation-store.js";
 import { type FilterDialect, filterSql, isDecidedBySql } from "../sql/filter-sql.js";
-import { maxWalkedRows, readPage, type Stretch } from "../sql/list-page.js";
+import { hasReadEnough, maxWalkedRows, readPage, type Stretch } from "../sql/list-page.js";
 import { escapeNul, unescapeNul } from "../sql/nul-escape.js";
 import { recordFromRow } from "../sql/record-from-row.js";
 import { numberOf, optionalTextOf, type Row, textOf } from "../sql/row.js";
@@ -63,12 +63,19 @@ async function readStretch(
   const walked = parameters.add(maxWalkedRows);
   const wanted = parameters.add(query.limit);
   const rows = await database.rows(
-    `with page as (
-      select ${columns} from (select o.* ${walk} limit ${walked}) o
+    `with found as (
+      select o.*, coalesce(octet_length(o.metadata), 0) + coalesce(octet_length(o.result), 0) as bytes
+      from (select o.* ${walk} limit ${walked}) o
       where ${matching} order by o.create_time desc, o.name desc limit ${wanted}
+    ), page as (
+      select ${columns} from (
+        select o.*, sum(o.bytes) over (
+          order by o.create_time desc, o.name desc rows unbounded preceding
+        ) - o.bytes as bytes_before from found o
+      ) o where o.bytes_before < ${parameters.add(query.maxBytes ?? Number.MAX_SAFE_INTEGER)}::float8
     ), rest as (
       select ${schema}.micros(o.create_time) as rest_time, o.name as rest_name ${walk}
-      offset ${walked}::bigint - 1 limit (select (count(*) < ${wanted}::bigint)::integer from page)
+      offset ${walked}::bigint - 1 limit (select (count(*) < ${wanted}::bigint)::integer from found)
     )
     select rest.*, page.* from (values (1)) as one left join rest on true left join page on true
     order by page.create_time desc, page.name desc`,
@@ -78,7 +85,7 @@ async function readStretch(
   const records = rows
     .filter((row) => optionalTextOf(row, "name") !== undefined)
     .map(recordFromRow);
-  if (records.length === query.limit) return { records, next: records.at(-1) };
+  if (hasReadEnough(records, query)) return { records, next: records.at(-1) };
   const [row] = rows;
   return { records, next: row && endOfWalk(row) };
 }

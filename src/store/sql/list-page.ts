@@ -1,3 +1,4 @@
+import { listedBytesOf } from "../listed-bytes.js";
 import { matchesFilter } from "../operation-filter.js";
 import type { ListCursor, ListPage, ListQuery, OperationRecord } from "../operation-store.js";
 
@@ -10,13 +11,23 @@ const maxReadPerPage = 1000;
 /** How many records one statement reads where most of them may not match. */
 const readAtATime = 200;
 
+/**
+ * Whether a statement stopped because its records are as large as a page may be. Statements count
+ * their metadata and results alone, which is less than `listedBytesOf` does.
+ */
+export function hasReadEnough(records: readonly OperationRecord[], query: ListQuery): boolean {
+  if (records.length === query.limit) return true;
+  const { maxBytes = Number.POSITIVE_INFINITY } = query;
+  return records.reduce((bytes, record) => bytes + listedBytesOf(record), 0) >= maxBytes;
+}
+
 /** What one statement found. */
 export interface Stretch {
   /** At most as many as were asked for: the first ones after the cursor that may match. */
   readonly records: readonly OperationRecord[];
   /**
-   * Where the list goes on: behind the last record, or where there are fewer than were asked
-   * for, behind the last row that was walked. Undefined at the end of the list.
+   * Where the list goes on: after the last record if the statement `hasReadEnough`, otherwise after
+   * the last row that it walked. Undefined at the end of the list.
    */
   readonly next: ListCursor | undefined;
 }
@@ -33,19 +44,22 @@ export interface PageReading {
 
 /** @param isDecided Whether the statements find nothing but matches. */
 export function readPage(query: ListQuery, isDecided: boolean): PageReading {
-  const { filter, limit } = query;
+  const { filter, limit, maxBytes = Number.POSITIVE_INFINITY } = query;
   // One more than the page holds tells that there is more to come.
   const readLimit = isDecided ? limit + 1 : Math.max(limit + 1, readAtATime);
   const found: OperationRecord[] = [];
   let { after } = query;
   let read = 0;
+  let bytes = 0;
   return {
     readLimit,
     after: () => after,
     add({ records, next }) {
       for (const record of records) {
         if (filter !== undefined && !isDecided && !matchesFilter(filter, record)) continue;
-        if (found.length === limit) return { records: found, next: found.at(-1) };
+        bytes += listedBytesOf(record);
+        const isFull = found.length === limit || (found.length > 0 && bytes > maxBytes);
+        if (isFull) return { records: found, next: found.at(-1) };
         found.push(record);
       }
       read += records.length;

@@ -1,7 +1,7 @@
 import { createTimeRange, requiredDone } from "../filter-bounds.js";
 import type { ListCursor, ListPage, ListQuery } from "../operation-store.js";
 import { type FilterDialect, filterSql, isDecidedBySql } from "../sql/filter-sql.js";
-import { maxWalkedRows, readPage, type Stretch } from "../sql/list-page.js";
+import { hasReadEnough, maxWalkedRows, readPage, type Stretch } from "../sql/list-page.js";
 import { escapeNul, unescapeNul } from "../sql/nul-escape.js";
 import { recordFromRow } from "../sql/record-from-row.js";
 import { numberOf, textOf } from "../sql/row.js";
@@ -50,15 +50,19 @@ function readStretch(database: SqliteDatabase, query: ListQuery, nowMicros: numb
   const parameters = createParameters();
   const { add } = parameters;
   // The payloads are read of the matches alone: the index and the start of a row tell the rest.
-  const text = `select ${operationColumns} from operations where create_time in (
-      select create_time from (
+  const found = `select create_time,
+        coalesce(length(metadata), 0) + coalesce(length(result), 0) as bytes from (
         select * from operations
         where ${walkCondition(query, parameters)} order by create_time desc limit ${add(maxWalkedRows)}
       ) where ${matchCondition(query, nowMicros, parameters)}
-      order by create_time desc limit ${add(query.limit)}
+      order by create_time desc limit ${add(query.limit)}`;
+  const bytesBefore = "sum(bytes) over (order by create_time desc) - bytes";
+  const text = `select ${operationColumns} from operations where create_time in (
+      select create_time from (select create_time, ${bytesBefore} as bytes_before from (${found}))
+      where bytes_before < ${add(query.maxBytes ?? Number.MAX_SAFE_INTEGER)}
     ) order by create_time desc`;
   const records = database.rows(text, ...parameters.values).map(recordFromRow);
-  if (records.length === query.limit) return { records, next: records.at(-1) };
+  if (hasReadEnough(records, query)) return { records, next: records.at(-1) };
   return { records, next: endOfWalk(database, query) };
 }
 

@@ -1,5 +1,6 @@
-import type { OperationStore } from "../../store/operation-store.js";
-import { assertSame, type ContractCase } from "../contract.js";
+import type { OperationFilter } from "../../store/operation-filter.js";
+import type { ListCursor, OperationStore } from "../../store/operation-store.js";
+import { assertSame, assertThat, type ContractCase } from "../contract.js";
 import {
   claimed,
   dayMs,
@@ -80,6 +81,46 @@ export const listCases: readonly ContractCase<OperationStore>[] = [
     });
     const met = walk.filter((name) => lasting.includes(name));
     assertSame(met.join(), lasting.join(), "the lasting ones in the walk");
+  }),
+  storeCase("server 35: ends a page before it has more bytes than it may have", async (store) => {
+    const parent = newParent();
+    const names: string[] = [];
+    for (const [metadataBytes, resultBytes] of [
+      [1000, 0],
+      [0, 1000],
+      [500, 500],
+      [5000, 5000],
+      [10, 10],
+      [10, 10],
+      [1000, 1000],
+    ] as const) {
+      const result = { kind: "response" as const, value: new Uint8Array(resultBytes) };
+      const metadata = new Uint8Array(metadataBytes);
+      const operation = newOperation({ parent, metadata, ...(resultBytes > 0 && { result }) });
+      names.unshift((await inserted(store, operation)).name);
+    }
+    const maxBytes = 3000;
+    const filters: (OperationFilter | undefined)[] = [
+      undefined,
+      { kind: "done", value: true },
+      { kind: "not", operand: { kind: "error-code", operator: "=", value: 3 } },
+    ];
+    for (const filter of filters) {
+      const met: string[] = [];
+      let after: ListCursor | undefined;
+      do {
+        const query = { parent, principal: undefined, filter, after, limit: 100, maxBytes };
+        const { records, next } = await store.list(query);
+        const bytes = records.reduce((sum, { metadata, result }) => {
+          return sum + (metadata?.length ?? 0) + (result?.value.length ?? 0);
+        }, 0);
+        assertThat(records.length <= 1 || bytes <= maxBytes, "a page of several is no larger");
+        met.push(...records.map(({ name }) => name));
+        after = next;
+      } while (after !== undefined);
+      const expected = filter?.kind === "done" ? names.slice(0, -1) : names;
+      assertSame(met.join(), expected.join(), "the operations of all pages");
+    }
   }),
   storeCase("gives no cursor at the end of a list", async (store) => {
     const parent = newParent();
