@@ -42,8 +42,8 @@ export function serveCommand(context: CommandContext, exit: (code: number) => vo
     .description(
       "Serve google.longrunning.Operations by gRPC, gRPC-Web, Connect and REST on one port, with " +
         "health and reflection. Operations that are not done stay so until they are cancelled. " +
-        "SIGTERM or SIGINT ends it when the calls under way are answered, or after 10 s; a " +
-        "second one at once. Nothing is kept on disk without --data (which wants Node 22.13 or " +
+        "SIGTERM or SIGINT ends it when the calls under way are answered, or after 11 s; a " +
+        "second one within a second, a third one at once. Nothing is kept on disk without --data (which wants Node 22.13 or " +
         "the package libsql) or --database-url (pg and pg-boss).",
     )
     .option("--host <host>", "the address to listen on; 0.0.0.0 for all", "127.0.0.1")
@@ -230,22 +230,28 @@ async function listenForMetrics(
   }
 }
 
-/** Close the server on the first signal, and end at once on the second. */
+/**
+ * Closes the server on the first signal. The second one ends the grace: the work is handed over, and
+ * the process ends within a second. The third one ends the process at once.
+ */
 function closeOnSignal(
   context: CommandContext,
   server: Server,
   onClosing: () => void = () => undefined,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
-    let isClosing = false;
+    let signals = 0;
     const off = context.onSignal(() => {
-      if (isClosing) {
+      signals += 1;
+      if (signals === 1) {
+        onClosing();
+        server.close({ graceMs }).then(resolve, reject).finally(off);
+      } else if (signals === 2) {
+        const exit = () => context.exitNow(exitCodes.interrupted);
+        server.close({ graceMs: 0 }).then(exit, exit);
+      } else {
         context.exitNow(exitCodes.interrupted);
-        return;
       }
-      isClosing = true;
-      onClosing();
-      server.close({ graceMs }).then(resolve, reject).finally(off);
     });
   });
 }

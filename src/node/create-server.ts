@@ -8,8 +8,13 @@ import {
 } from "node:http2";
 import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
 import { systemClock } from "../internal/clock.js";
+import {
+  afterGraceMs,
+  type CloseOptions,
+  type ClosingSteps,
+  createClosing,
+} from "../internal/closing.js";
 import { inRange, longestMs } from "../internal/option-bounds.js";
-import { settlesWithin } from "../internal/settles-within.js";
 import { tell } from "../internal/tell.js";
 import { createRoutes } from "../web/routes.js";
 import { createDispatch } from "./dispatch.js";
@@ -25,8 +30,8 @@ import type { ListenOptions, Server, ServerAddress, ServerOptions } from "./serv
 /** What Node says of a new stream besides its headers: the types leave the second out. */
 type StreamRest = [flags: number, rawHeaders?: readonly string[]];
 
-/** How long calls have, in milliseconds, to end once their signals have aborted. */
-const afterAbortMs = 500;
+/** The longest time from the end of the grace until connections are cut, in milliseconds. */
+const handOverMs = afterGraceMs - 100;
 
 /**
  * Make a server that answers gRPC, gRPC-Web, Connect and whatever `fetch` serves on one port,
@@ -46,8 +51,10 @@ export function createServer(options: ServerOptions): Server {
   const dispatch = createDispatch(options, limits, routes, log);
   const sessions = createHttp2Sessions(limits);
   const http1Responses = new Set<ServerResponse>();
+  /** Whether connections that are open now should end with their last call. */
+  let isDraining = false;
+  /** Whether no connection is accepted any more. */
   let isClosing = false;
-  let closed: Promise<void> | undefined;
 
   const { onRequest } = options;
   const serve = (exchange: Exchange) => {
@@ -74,9 +81,9 @@ export function createServer(options: ServerOptions): Server {
       http1Responses.add(response);
       response.once("close", () => {
         http1Responses.delete(response);
-        if (isClosing) http1.closeIdleConnections();
+        if (isDraining) http1.closeIdleConnections();
       });
-      if (isClosing) response.shouldKeepAlive = false;
+      if (isDraining) response.shouldKeepAlive = false;
       serve({ version: 1, request, response });
     },
   );
@@ -120,32 +127,67 @@ export function createServer(options: ServerOptions): Server {
     log,
   );
 
-  const close = async (graceMs: number) => {
-    health?.drain();
+  options.operations?.draining?.addEventListener("abort", () => health?.drain());
+  const shutDownOperations = async (closeOptions: CloseOptions) => {
     try {
-      await options.operations?.shutdown({ graceMs });
+      await options.operations?.shutdown(closeOptions);
     } catch (cause) {
       log({ kind: "shutdown-failed", cause });
     }
-    health?.close();
-    isClosing = true;
-    const allClosed = new Promise<void>((resolve) => {
-      // Also called, with an error, where it never listened.
-      port.server.close(() => resolve());
+  };
+  let closeOptions: Required<CloseOptions>;
+  let operationsClosed = Promise.resolve();
+  let portClosed: Promise<void> | undefined;
+  let isClosed = false;
+  const closePort = () => {
+    portClosed ??= new Promise<void>((resolve) => {
+      health?.close();
+      isClosing = true;
+      // Also called, with an error, if it never listened.
+      port.server.close(() => {
+        isClosed = true;
+        resolve();
+      });
+      port.dropUndecided();
+      http1.close();
+      endConnections();
     });
-    port.dropUndecided();
-    http1.close();
+    return portClosed;
+  };
+  /** Has every connection end with its last call, so that the client connects to another replica. */
+  const endConnections = () => {
+    isDraining = true;
     for (const response of http1Responses) {
       if (!response.headersSent) response.shouldKeepAlive = false;
     }
     sessions.goAway();
-    if (await settlesWithin(allClosed, systemClock, graceMs)) return;
-    shutdown.abort(portClosing());
-    if (await settlesWithin(allClosed, systemClock, afterAbortMs)) return;
-    log({ kind: "connections-cut", connections: port.sockets.size });
-    for (const socket of port.sockets) socket.destroy();
-    await allClosed;
   };
+  const steps: ClosingSteps = {
+    notReady() {
+      health?.drain();
+      operationsClosed = shutDownOperations(closeOptions);
+    },
+    async drain() {
+      endConnections();
+      await operationsClosed;
+      await closePort();
+    },
+    async handOver() {
+      await operationsClosed;
+      const closed = closePort();
+      if (!isClosed) shutdown.abort(portClosing());
+      await closed;
+    },
+    async close() {
+      const closed = closePort();
+      if (!isClosed) {
+        log({ kind: "connections-cut", connections: port.sockets.size });
+        for (const socket of port.sockets) socket.destroy();
+      }
+      await closed;
+    },
+  };
+  const closing = createClosing(systemClock, steps, handOverMs);
 
   return {
     health,
@@ -156,10 +198,14 @@ export function createServer(options: ServerOptions): Server {
       await once(port.server, "listening");
       return addressOf(port.server.address(), host, options.tls !== undefined);
     },
-    async close({ graceMs = 10_000 } = {}) {
-      inRange("graceMs", graceMs, 0, longestMs);
-      closed ??= close(graceMs);
-      await closed;
+    async close({ graceMs = 10_000, drainDelayMs = 0 } = {}) {
+      closeOptions = {
+        graceMs: inRange("graceMs", graceMs, 0, longestMs),
+        drainDelayMs: inRange("drainDelayMs", drainDelayMs, 0, graceMs),
+      };
+      // A later call may shorten the grace of the operations, too.
+      if (closing.state !== "serving") void shutDownOperations(closeOptions);
+      await closing.close(closeOptions);
     },
   };
 }

@@ -1,6 +1,7 @@
 import type { TlsOptions } from "node:tls";
 import type { ContextValues } from "@connectrpc/connect";
 import type { Health } from "../health/create-health.js";
+import type { CloseOptions } from "../internal/closing.js";
 import type { CorsOptions } from "../web/cors.js";
 import type { RouteOptions } from "../web/routes.js";
 import type { Exchange } from "./exchange.js";
@@ -31,9 +32,12 @@ export interface ServerOptions extends RouteOptions {
   onRequest?: ((record: RequestRecord) => void) | undefined;
 }
 
-/** What finishes its work within a time, in milliseconds. */
+/** A server whose work `close` lets end before it closes the port. An `OperationsServer` is one. */
 export interface Drainable {
-  shutdown(options?: { graceMs?: number | undefined }): Promise<void>;
+  /** Aborts when its shutdown begins: health is NOT_SERVING from then on. Default: `close` decides. */
+  readonly draining?: AbortSignal | undefined;
+  /** Shuts it down. May be called again, to shorten the grace. */
+  shutdown(options?: CloseOptions): Promise<void>;
 }
 
 /** Where a server listens. Every field may be left out. */
@@ -64,12 +68,19 @@ export interface Server {
    */
   listen(options?: ListenOptions): Promise<ServerAddress>;
   /**
-   * Close in order: health shows NOT_SERVING; the operations finish, while the port still
-   * answers; then nothing new is accepted, and calls under way have `graceMs` milliseconds (default: 10,000) to end. Then
-   * their signals abort with UNAVAILABLE, and half a second later what is still open is cut.
-   * Calling it again joins the first call.
+   * Closes the server in order:
    *
-   * @throws RangeError for a grace out of its bounds.
+   * 1. Health shows NOT_SERVING. For `drainDelayMs` all calls are still answered.
+   * 2. The operations shut down while the port still answers: starts are refused, waits are held
+   *    until their operation ends. Connections end with their last call (GOAWAY,
+   *    `Connection: close`), so clients connect to another replica.
+   * 3. When the operations have shut down, no connection is accepted any more. The calls under way
+   *    have the rest of the grace. Then their signals abort with UNAVAILABLE.
+   * 4. Open connections are cut at the latest one second after the grace.
+   *
+   * Calling it again joins the first call, and shortens its grace if the new one is over earlier.
+   *
+   * @throws RangeError for a time out of its bounds.
    */
-  close(options?: { graceMs?: number | undefined }): Promise<void>;
+  close(options?: CloseOptions): Promise<void>;
 }

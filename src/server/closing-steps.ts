@@ -24,6 +24,8 @@ export interface ClosingDeps {
   runLoop: RunLoop;
   housekeeping: Housekeeping;
   startsUnderWay: ReadonlySet<Promise<unknown>>;
+  /** Whether this program has created, reported on or ended external operations. */
+  drivesExternal: () => boolean;
   /** Aborted as soon as the server is not ready. */
   notReady: AbortController;
   /** Aborted as soon as starts are refused. */
@@ -49,7 +51,8 @@ export const handOverLimitMs = afterGraceMs - 200;
  * With a durable store the remaining waits are answered with the latest state: another replica, or
  * the next process, runs the operation. A store that is not durable ends with the process. So the
  * queue of this process runs dry within the grace, too, and an operation that a call still waits for
- * ends ABORTED, reason `SERVER_CLOSED`.
+ * ends ABORTED, reason `SERVER_CLOSED`. Waits for external operations are held if this program drives
+ * them, and get the latest state.
  */
 export function createClosingSteps(deps: ClosingDeps): ClosingSteps {
   const { store, dispatcher, signals, clock, log, writer, waiters, runLoop, housekeeping } = deps;
@@ -58,7 +61,7 @@ export function createClosingSteps(deps: ClosingDeps): ClosingSteps {
   /** Ends an operation that this process has not finished and no other process will. */
   const endUnfinished = async (name: string) => {
     const found = await store.get(name);
-    if (found === undefined || found.state === "done") return;
+    if (found === undefined || found.state === "done" || found.external) return;
     const result = storedError(serverClosed());
     const claimed =
       found.state === "queued" ? await store.claim(name, { restartLost: false }) : found;
@@ -79,7 +82,8 @@ export function createClosingSteps(deps: ClosingDeps): ClosingSteps {
       // A start that hangs is bounded by the grace.
       await Promise.allSettled(deps.startsUnderWay);
       await dispatcher.stop({ finishQueued: isLostWithProcess });
-      if (isLostWithProcess) await waiters.idle();
+      // This program may end external operations until the grace is over.
+      if (isLostWithProcess && deps.drivesExternal()) await waiters.idle();
     },
     async handOver() {
       const stopped = dispatcher.stop();

@@ -95,11 +95,13 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
 
   // Closing.
   const startsUnderWay = new Set<Promise<unknown>>();
+  let hasCreated = false;
   const notReady = new AbortController();
   const stopRecovery = new AbortController();
   const steps = createClosingSteps({
     ...{ ...deps, writer, waiters, runLoop, housekeeping },
     ...{ startsUnderWay, notReady, stopRecovery },
+    drivesExternal: () => hasCreated || external.isUsed,
   });
   const closing = createClosing(clock, steps, handOverLimitMs);
 
@@ -177,8 +179,10 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
     },
     start: async (method, request, given = {}) =>
       operationMessage(await start(method, request, startInit(method, false, given))),
-    create: async (method, request, given = {}) =>
-      operationMessage(await start(method, request, startInit(method, true, given))),
+    create: async (method, request, given = {}) => {
+      hasCreated = true;
+      return operationMessage(await start(method, request, startInit(method, true, given)));
+    },
     report: async (method, name, metadata) => {
       const policy = methods.use(method);
       return external.report(name, method, (record) => {

@@ -13,6 +13,8 @@ import type { OperationWriter } from "./operation-writer.js";
 
 /** Reports on and ends external operations, whose work runs outside this server. */
 export interface ExternalOperations {
+  /** Whether `report` or `end` was called. */
+  readonly isUsed: boolean;
   /** @param metadataFor Makes the metadata, a serialized Any. */
   report(
     name: string,
@@ -32,10 +34,12 @@ export function createExternalOperations(
   writer: Pick<OperationWriter, "write">,
   toView: ToView,
 ): ExternalOperations {
+  let isUsed = false;
   const find = async (
     name: string,
     method: LongRunningMethod | undefined,
   ): Promise<OperationRecord> => {
+    isUsed = true;
     const record = await store.get(name);
     if (record === undefined) throw operationNotFound(name);
     if (!record.external) throw operationNotExternal(name);
@@ -45,6 +49,9 @@ export function createExternalOperations(
     return record;
   };
   return {
+    get isUsed() {
+      return isUsed;
+    },
     async report(name, method, metadataFor) {
       const record = await find(name, method);
       const written = await store.report(record, { metadata: metadataFor(record) });

@@ -122,7 +122,7 @@ describe("close", () => {
       routes,
       operations: {
         async shutdown(options) {
-          assert.deepEqual(options, { graceMs: 50 });
+          assert.deepEqual(options, { graceMs: 50, drainDelayMs: 0 });
           draining.resolve();
           await drained.promise;
         },

@@ -208,6 +208,17 @@ describe("a server that drains", () => {
     expect((await waiting).result.case).toBe("response");
     await stopped;
   });
+
+  it("answers waits for an external operation with the latest state after the grace", async () => {
+    const { operations, client, clock } = createPrintServer(never);
+    const { name } = await operations.create(Print, {});
+    const waiting = client.wait(name, 50_000);
+    await clock.advance(0);
+    const stopped = operations.shutdown({ graceMs: 1000 });
+    await clock.advance(1000);
+    expect((await waiting).done).toBe(false);
+    await stopped;
+  });
 });
 
 describe("a server that hands over", () => {

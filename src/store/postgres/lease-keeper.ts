@@ -31,6 +31,8 @@ export interface LeaseKeeper<Key> {
    * counts from a later one.
    */
   keep(key: Key, sentAtMs: number): Lease<Key>;
+  /** Gives up all leases, and aborts their signals: none is renewed any more. */
+  abandon(): void;
 }
 
 interface Held<Key> {
@@ -100,6 +102,10 @@ export function createLeaseKeeper<Key>(options: LeaseKeeperOptions<Key>): LeaseK
         clock.schedule(tickMs, tick);
       }
       return { key, signal: lease.controller.signal, end: () => held.delete(lease) };
+    },
+    abandon() {
+      for (const { controller } of held) controller.abort(leaseLost());
+      held.clear();
     },
   };
 }

@@ -482,6 +482,7 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
         throw databaseError(cause);
       }
     },
+    abandon: () => leases.abandon(),
     stop() {
       stopping ??= (async () => {
         pollStopped.abort();

@@ -99,6 +99,18 @@ describe("createLeaseKeeper", () => {
     assert.deepEqual(lost, ["b"]);
   });
 
+  it("renews nothing after it has abandoned its leases, and aborts their signals", async () => {
+    const { keeper, clock, renewals, lost } = aKeeper(async () => []);
+    const lease = keeper.keep("a", 0);
+    await clock.advance(5000);
+    const before = renewals.length;
+    keeper.abandon();
+    assert.equal(lease.signal.aborted, true);
+    await clock.advance(60_000);
+    assert.equal(renewals.length, before);
+    assert.deepEqual([lost, clock.scheduled()], [[], 0]);
+  });
+
   it("leaves no timer behind once the last lease has ended", async () => {
     const { keeper, clock, renewals } = aKeeper(async () => []);
     const lease = keeper.keep("a", 0);
