@@ -40,7 +40,12 @@ export async function callServer(
     const protoSet =
       options.protoSet === undefined ? undefined : await readProtoSet(options.protoSet);
     const connection = await openConnection(
-      { ...options, ca: options.ca, insecure: options.insecure === true },
+      {
+        ...options,
+        ca: options.ca,
+        headerCommand: options.headerCommand,
+        insecure: options.insecure === true,
+      },
       name,
       protoSet,
     );

@@ -12,6 +12,7 @@ import { createGrpcTransport } from "../node/grpc-transport.js";
 import { parseListName, parseOperationName } from "../operation/name.js";
 import { createRestTransport, operationsHttpRules } from "../rest/index.js";
 import { tlsForPlaintext } from "./errors.js";
+import { withHeaderCommand } from "./header-command.js";
 import { readBoundedFile } from "./read-bounded-file.js";
 import { createTlsFetch } from "./tls-fetch.js";
 
@@ -26,6 +27,8 @@ export interface ConnectionOptions {
   readonly protocol: Protocol;
   /** Sent with every call. */
   readonly header: readonly (readonly [name: string, value: string])[];
+  /** A program that prints further headers, with its arguments; undefined for none. */
+  readonly headerCommand: readonly string[] | undefined;
   /** A file of certificates in PEM that are trusted in place of the system's. */
   readonly ca: string | undefined;
   /** Trust whatever certificate the server shows. */
@@ -64,6 +67,9 @@ export async function openConnection(
   const trust = await trustOf(options);
   const baseUrl = server.href.replace(/\/+$/, "");
   const interceptors = [withHeader(options.header)];
+  if (options.headerCommand !== undefined) {
+    interceptors.push(await withHeaderCommand(options.headerCommand));
+  }
   if (protocol === "grpc") {
     const sessionManager = new Http2SessionManager(baseUrl, withPingDefaults({}), trust);
     return {

@@ -267,6 +267,15 @@ export function badRestRule(cause: unknown): CommanderError {
   );
 }
 
+/** The program of --header-command has failed. */
+export function headerCommandFailed(program: string, why: string): CommanderError {
+  return usageError(
+    "headerCommandFailed",
+    `--header-command ${program}: ${why}`,
+    "give a program that prints `name: value` lines and exits with 0 within 10 s",
+  );
+}
+
 export function tlsForPlaintext(option: string): CommanderError {
   return usageError(
     "tlsForPlaintext",

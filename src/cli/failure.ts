@@ -25,7 +25,8 @@ export function failureOf(error: unknown, name: string): Failure {
   if (error instanceof CommanderError) {
     return { exitCode: error.exitCode, message: error.message, remedy: "" };
   }
-  const exitCode = exitCodeOfError(error);
+  const isPlaintext = error instanceof ConnectError && isPlaintextServer(error);
+  const exitCode = isPlaintext ? exitCodes.unreachable : exitCodeOfError(error);
   if (!(error instanceof ConnectError)) {
     const message = error instanceof Error ? error.message : String(error);
     return { exitCode, message: `unexpected fault: ${printable(message)}`, remedy: "" };
@@ -54,6 +55,9 @@ function messageOf(error: ConnectError): string {
 }
 
 function remedyOf(error: ConnectError, exitCode: number, name: string): string {
+  if (isPlaintextServer(error)) {
+    return "the server responded without TLS: begin its address with http:// instead of https://";
+  }
   if (isAboutCertificate(error)) {
     return "give the authority that signed it with --ca FILE, or trust it blindly with --insecure";
   }
@@ -83,17 +87,32 @@ function remedyOf(error: ConnectError, exitCode: number, name: string): string {
   }
 }
 
+/** Whether the server spoke plaintext on a TLS connection, by OpenSSL's error code. */
+function isPlaintextServer(error: ConnectError): boolean {
+  return causesOf(error).some(({ message, code }) =>
+    /WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|wrong version number|packet length too long/i.test(
+      `${String(code)} ${message}`,
+    ),
+  );
+}
+
 /** How deep the cause of an error is looked for; `fetch` wraps what TLS says. */
 const maxCauses = 4;
 
 /** Whether TLS refused the server, by OpenSSL's words for a certificate that nobody vouches for. */
 function isAboutCertificate(error: ConnectError): boolean {
-  const messages = [error.rawMessage];
+  // The error of a server has no cause, and may be about certificates of its own.
+  const causes = causesOf(error);
+  const messages = [error.rawMessage, ...causes.map(({ message }) => message)];
+  return causes.length > 0 && messages.some((text) => /certificate|altnames/i.test(text));
+}
+
+function causesOf(error: ConnectError): (Error & { code?: unknown })[] {
+  const causes: Error[] = [];
   let { cause } = error;
   for (let depth = 0; depth < maxCauses && cause instanceof Error; depth += 1) {
-    messages.push(cause.message);
+    causes.push(cause);
     ({ cause } = cause);
   }
-  // An error that a server sent has no cause, and may speak of certificates of its own.
-  return messages.length > 1 && messages.some((text) => /certificate|altnames/i.test(text));
+  return causes;
 }

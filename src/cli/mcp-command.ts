@@ -34,7 +34,12 @@ export function mcpCommand(context: CommandContext, exit: (code: number) => void
         const protoSet =
           options.protoSet === undefined ? undefined : await readProtoSet(options.protoSet);
         const connection = await openConnection(
-          { ...options, ca: options.ca, insecure: options.insecure === true },
+          {
+            ...options,
+            ca: options.ca,
+            headerCommand: options.headerCommand,
+            insecure: options.insecure === true,
+          },
           "",
           protoSet,
         );

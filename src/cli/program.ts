@@ -65,8 +65,14 @@ export async function runProgram(
     await program.parseAsync(args, { from: "user" });
     return exitCode;
   } catch (error) {
-    // Help, the version, and words that make no command: Commander has said so itself.
+    // Commander has printed help, the version, or the error of an invalid command line.
     if (error instanceof CommanderError && error.code.startsWith("commander.")) {
+      if (
+        error.code === "commander.missingMandatoryOptionValue" &&
+        /--server/.test(error.message)
+      ) {
+        err.write("  give --server, or set the environment variable LONGRUNNING_SERVER\n");
+      }
       return error.exitCode === 0 ? exitCodes.success : exitCodes.usage;
     }
     const failure = failureOf(error, "");

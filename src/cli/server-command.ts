@@ -2,6 +2,7 @@ import { Command, Option } from "@commander-js/extra-typings";
 import { InvalidArgumentError } from "commander";
 import { protocols } from "./connection.js";
 import { parseDuration } from "./duration.js";
+import { splitWords } from "./header-command.js";
 
 /** Longest that a call takes where --timeout does not say, in milliseconds. */
 export const defaultCallTimeoutMs = 30_000;
@@ -28,6 +29,13 @@ export function serverCommand(name: string, timeout: string) {
       new Option("--header <header>", "send this, as 'Name: value', with every call; repeatable")
         .argParser(addHeader)
         .default([]),
+    )
+    .addOption(
+      new Option(
+        "--header-command <command>",
+        "run this program, without a shell, and send the 'name: value' lines that it prints with " +
+          "every call; it is run again when the server says UNAUTHENTICATED",
+      ).argParser(parseCommand),
     )
     .addOption(new Option("--timeout <duration>", timeout).argParser(parseDuration))
     .option("--json", "print JSON for machines")
@@ -60,6 +68,12 @@ function parseServer(text: string): URL {
     );
   }
   return url;
+}
+
+function parseCommand(text: string): readonly string[] {
+  const words = splitWords(text);
+  if (words.length === 0) throw new InvalidArgumentError("It must name a program.");
+  return words;
 }
 
 type HeaderField = readonly [name: string, value: string];

@@ -1,16 +1,23 @@
 import { AnySchema } from "@bufbuild/protobuf/wkt";
-import type { Clock } from "../internal/clock.js";
+import { ConnectError } from "@connectrpc/connect";
+import { type Clock, monotonicMs } from "../internal/clock.js";
+import { sleep } from "../internal/sleep.js";
 import type { LongRunningMethod } from "../operation/long-running.js";
 import { type Operation, Operations } from "../protos.js";
 import type { OperationsClient } from "./operations-client.js";
+import { createBackoff } from "./poll-policy.js";
+import { retryDelayMs } from "./retry-delay.js";
 
-/** How often a server that cannot hold a call is asked. */
+/** Delays between the polls of a server without WaitOperation. */
 const poll = { initialDelayMs: 500, maxDelayMs: 5000 };
 
-/**
- * A method whose payloads are of whatever type: this side knows none of them, so it reads the
- * operation of each snapshot and nothing else.
- */
+/** Time limit of the first poll, in milliseconds. */
+const firstPollTimeoutMs = 30_000;
+
+/** Most tries of the first poll, as many as a wait's later polls have. */
+const maxFirstPolls = 10;
+
+/** A method with payloads of any type. Callers read the operation of each snapshot and nothing else. */
 const anyMethod: LongRunningMethod = {
   method: Operations.method.getOperation,
   response: AnySchema,
@@ -20,35 +27,51 @@ const anyMethod: LongRunningMethod = {
 /** Limits of following one operation. */
 export interface StatesOptions {
   readonly clock: Clock;
-  /** Aborts the following; the operation goes on. */
+  /** Ends the iteration; the operation goes on. */
   readonly signal: AbortSignal;
-  /** In milliseconds. Undefined: without end. */
+  /** In milliseconds. Undefined: no limit. */
   readonly timeoutMs: number | undefined;
 }
 
 /**
- * The states of an operation as they change, the present one first and the final one last.
+ * Iterates over the states of an operation as they change, the current one first and the final one
+ * last. A transient error of the server at the first poll is tolerated like one of a later poll.
  *
- * @throws ConnectError where the first look fails; then OperationError of kind `gone`, `poll`,
- *   `timeout` or `aborted`.
+ * @throws ConnectError of the first poll.
+ * @throws OperationError of kind `gone`, `poll`, `timeout` or `aborted`.
  */
 export async function* operationStates(
   client: OperationsClient,
   name: string,
   { clock, signal, timeoutMs }: StatesOptions,
 ): AsyncGenerator<Operation, void> {
-  const startMs = clock.nowMs();
-  const handle = await client.resume(anyMethod, name, {
-    signal,
-    timeoutMs:
-      timeoutMs === undefined ? firstLookTimeoutMs : Math.min(timeoutMs, firstLookTimeoutMs),
-  });
-  const leftMs =
-    timeoutMs === undefined ? undefined : Math.max(0, timeoutMs - (clock.nowMs() - startMs));
-  for await (const { operation } of handle.watch({ signal, timeoutMs: leftMs, poll })) {
+  const startMs = monotonicMs(clock);
+  const leftMs = () =>
+    timeoutMs === undefined ? undefined : Math.max(0, timeoutMs - (monotonicMs(clock) - startMs));
+  const backoff = createBackoff(poll);
+  const resume = () =>
+    client.resume(anyMethod, name, {
+      signal,
+      timeoutMs: Math.max(
+        1,
+        Math.ceil(Math.min(leftMs() ?? firstPollTimeoutMs, firstPollTimeoutMs)),
+      ),
+    });
+  let handle: Awaited<ReturnType<typeof resume>> | undefined;
+  for (let tried = 1; handle === undefined; tried += 1) {
+    try {
+      handle = await resume();
+    } catch (thrown) {
+      const error = ConnectError.from(thrown);
+      const delayMs = Math.max(backoff.delayMs(tried), retryDelayMs(error, clock.nowMs()));
+      const isLast = tried === maxFirstPolls || (leftMs() ?? delayMs) < delayMs;
+      // An error with a cause was made in this process: there is no connection.
+      const isFinal = error.cause !== undefined || !backoff.isTransient(error);
+      if (signal.aborted || isLast || isFinal) throw thrown;
+      await sleep(clock, delayMs, signal);
+    }
+  }
+  for await (const { operation } of handle.watch({ signal, timeoutMs: leftMs(), poll })) {
     yield operation;
   }
 }
-
-/** How long the first look takes at most, in milliseconds. */
-const firstLookTimeoutMs = 30_000;

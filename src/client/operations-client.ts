@@ -11,8 +11,6 @@ import { createOperationHandle, type OperationHandle } from "./operation-handle.
 import { createOperationList, type ListRequest, type OperationList } from "./operation-list.js";
 import { readResumeToken } from "./read-resume-token.js";
 import { createResumeToken, type ResumeToken } from "./resume-token.js";
-import { withRetries } from "./retries.js";
-import { retryAfterMs } from "./retry-delay.js";
 import { type ClientCore, deleteOperation } from "./tracked-operation.js";
 
 /**
@@ -40,8 +38,7 @@ export interface OperationsClient {
    */
   delete(name: string, options?: CallOptions): Promise<void>;
   /**
-   * Resumes an operation by its name, or by the resume token of a handle or an error. Polls it once;
-   * a poll that fails with a transient error is sent up to three times.
+   * Resumes an operation by its name, or by the resume token of a handle or an error. Polls it once.
    *
    * @throws OperationError of kind `invalid-token` before any call; of kind `gone` if the server does
    *   not have the operation.
@@ -103,42 +100,20 @@ export async function resumeOperation<R extends DescMessage, M extends DescMessa
   core: ClientCore,
   method: LongRunningMethod<DescMessage, R, M>,
   from: string | ResumeToken,
-  options: CallOptions = {},
+  options: CallOptions | undefined,
 ): Promise<OperationHandle<MessageShape<R>, MessageShape<M>>> {
   const token =
     typeof from === "string"
       ? createResumeToken(method, from, undefined)
       : readResumeToken(from, method);
   const { name, requestId } = token;
-  const { calls, settings } = core;
-  const { timeoutMs = 0, signal } = options;
-  let delayMs = 0;
-  const retries = {
-    maxTries: 3,
-    isRetryable: settings.poll.isTransient,
-    // Connect takes 0 and less for no limit.
-    timeoutMs: timeoutMs > 0 ? timeoutMs : undefined,
-    signal,
-  };
   try {
-    const first = await withRetries(core, retries, (leftMs) =>
-      calls.rpc.getOperation(
-        { name },
-        {
-          ...options,
-          timeoutMs: leftMs ?? options.timeoutMs,
-          onHeader(header) {
-            delayMs = retryAfterMs(header, calls.clock.nowMs());
-            options.onHeader?.(header);
-          },
-        },
-      ),
-    );
+    const first = await core.calls.rpc.getOperation({ name }, options);
     return createOperationHandle(core, method, first, {
       startedHere: false,
       requestId,
       link: undefined,
-      retryAfterMs: delayMs,
+      retryAfterMs: 0,
     });
   } catch (thrown) {
     const error = ConnectError.from(thrown);

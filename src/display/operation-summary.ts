@@ -1,9 +1,10 @@
-import { isMessage } from "@bufbuild/protobuf";
+import { isMessage, type JsonObject, toJson } from "@bufbuild/protobuf";
 import type { ReflectMessage } from "@bufbuild/protobuf/reflect";
-import { TimestampSchema, timestampMs } from "@bufbuild/protobuf/wkt";
+import { StructSchema, TimestampSchema, timestampMs } from "@bufbuild/protobuf/wkt";
 import { Code } from "@connectrpc/connect";
 import { validate, version } from "uuid";
-import { typeNameOf } from "../any/any.js";
+import { typeNameFromUrl } from "../internal/type-url.js";
+import { isJsonObject } from "../json/message-json.js";
 import type { Operation } from "../protos.js";
 import { codeFromNumber, codeName } from "../status/code.js";
 import type { PayloadTypes } from "./payload-types.js";
@@ -35,12 +36,14 @@ export async function summarize(
 ): Promise<OperationSummary> {
   const { name, metadata: packed, result } = operation;
   const metadata = packed && (await types.unpack(packed));
-  const typeName = packed === undefined ? "" : typeNameOf(packed);
+  const wrapped = metadata && wrappedJsonOf(metadata);
+  const typeUrl = wrapped?.["@type"] ?? packed?.typeUrl ?? "";
+  const typeName = typeNameFromUrl(String(typeUrl));
   const method = typeName === "" ? undefined : types.methodOf(typeName);
   return {
     name,
     status: statusOf(operation),
-    progress: metadata === undefined ? noProgress : progressOf(metadata),
+    progress: metadata === undefined ? noProgress : progressOf(wrapped ?? metadata),
     createTimeMs: createTimeMsOf(name, metadata),
     kind: method ?? typeName,
     error:
@@ -48,6 +51,17 @@ export async function summarize(
         ? `${codeName(codeFromNumber(result.value.code) ?? Code.Unknown)}: ${result.value.message}`
         : "",
   };
+}
+
+/**
+ * Returns the JSON of an Any of unknown type, which a REST transport keeps as a google.protobuf.Struct;
+ * undefined for other messages.
+ */
+function wrappedJsonOf(metadata: ReflectMessage): JsonObject | undefined {
+  const { message } = metadata;
+  if (!isMessage(message, StructSchema)) return undefined;
+  const json = toJson(StructSchema, message);
+  return isJsonObject(json) && typeof json["@type"] === "string" ? json : undefined;
 }
 
 /**

@@ -33,7 +33,7 @@ export function operationText(operation: Operation, json: JsonValue, output: Sty
   ];
   for (const part of ["metadata", "response"]) {
     const value = members[part];
-    if (value !== undefined) lines.push(...member(part, value, 1, output));
+    if (value !== undefined) lines.push(...member(part, unwrapped(value), 1, output));
   }
   if (operation.result.case === "error") {
     const { code, message } = operation.result.value;
@@ -44,6 +44,13 @@ export function operationText(operation: Operation, json: JsonValue, output: Sty
   }
   if (operation.done && operation.result.case === undefined) lines.push("  result: none");
   return `${lines.join("\n")}\n`;
+}
+
+/** Returns the JSON of an Any of unknown type, which a REST transport keeps as a Struct. */
+function unwrapped(value: JsonValue): JsonValue {
+  if (!isJsonObject(value) || !isJsonObject(value.value)) return value;
+  const isStruct = typeNameFromUrl(String(value["@type"])) === "google.protobuf.Struct";
+  return isStruct && typeof value.value["@type"] === "string" ? value.value : value;
 }
 
 function member(name: string, value: JsonValue, depth: number, output: StyledOutput): string[] {

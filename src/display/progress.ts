@@ -1,6 +1,7 @@
-import { type DescField, ScalarType } from "@bufbuild/protobuf";
-import type { ReflectMessage } from "@bufbuild/protobuf/reflect";
+import { type DescField, type JsonObject, ScalarType } from "@bufbuild/protobuf";
+import { isReflectMessage, type ReflectMessage } from "@bufbuild/protobuf/reflect";
 import { FeatureSet_FieldPresence } from "@bufbuild/protobuf/wkt";
+import { isJsonObject } from "../json/message-json.js";
 
 /** The progress of the work, as read from the metadata of an operation. */
 export interface Progress {
@@ -46,10 +47,14 @@ const statusNames = [
  *   the current step.
  *
  * The fields of the message come first, then those of singular messages in it whose name
- * begins with `progress` or ends in it.
+ * begins with `progress` or ends in it. Proto3 JSON is read like a message of its members.
  */
-export function progressOf(metadata: ReflectMessage): Progress {
-  const places = [metadata, ...nestedProgress(metadata)];
+export function progressOf(metadata: ReflectMessage | JsonObject): Progress {
+  const all = isReflectMessage(metadata) ? fieldsOf(metadata) : membersOf(metadata);
+  const nested = all.flatMap(({ name, fields }) =>
+    fields !== undefined && /^progress(?:_|$)|_progress$/.test(name) ? [fields()] : [],
+  );
+  const places = [all, ...nested];
   const counted = firstOf(places, countedIn);
   return {
     fraction: firstOf(places, percentIn) ?? counted?.fraction,
@@ -58,9 +63,47 @@ export function progressOf(metadata: ReflectMessage): Progress {
   };
 }
 
+/** A field of metadata, of a message or of JSON. */
+interface Field {
+  /** In snake_case. */
+  readonly name: string;
+  /** The value of a singular number that is set, or has no presence. */
+  readonly number?: number | undefined;
+  /** The value of a string, or the name of an enum's value. */
+  readonly text?: string | undefined;
+  /** The fields of a singular message. */
+  readonly fields?: (() => readonly Field[]) | undefined;
+}
+
+function fieldsOf(message: ReflectMessage): readonly Field[] {
+  return message.fields.map((field) => ({
+    name: field.name,
+    number: numberIn(message, field),
+    text: textIn(message, field),
+    fields:
+      field.fieldKind === "message" && message.isSet(field)
+        ? () => fieldsOf(message.get(field))
+        : undefined,
+  }));
+}
+
+/** Reads the members of proto3 JSON, whose type is unknown here. */
+function membersOf(json: JsonObject): readonly Field[] {
+  return Object.entries(json).map(([name, value]) => {
+    // 64-bit integers are strings in JSON.
+    const isNumber = typeof value === "number" || /^-?\d+$/.test(String(value));
+    return {
+      name: name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+      number: isNumber ? Number(value) : undefined,
+      text: typeof value === "string" ? value : undefined,
+      fields: isJsonObject(value) ? () => membersOf(value) : undefined,
+    };
+  });
+}
+
 function firstOf<T>(
-  places: readonly ReflectMessage[],
-  read: (place: ReflectMessage) => T | undefined,
+  places: readonly (readonly Field[])[],
+  read: (place: readonly Field[]) => T | undefined,
 ): T | undefined {
   for (const place of places) {
     const found = read(place);
@@ -69,37 +112,25 @@ function firstOf<T>(
   return undefined;
 }
 
-function nestedProgress(metadata: ReflectMessage): ReflectMessage[] {
-  return metadata.fields.flatMap((field) =>
-    field.fieldKind === "message" &&
-    /^progress(?:_|$)|_progress$/.test(field.name) &&
-    metadata.isSet(field)
-      ? [metadata.get(field)]
-      : [],
-  );
-}
-
-function percentIn(place: ReflectMessage): number | undefined {
-  for (const field of place.fields) {
-    const percent = percentName.test(field.name) ? numberIn(place, field) : undefined;
-    if (percent !== undefined) return clamped(percent / 100);
+function percentIn(place: readonly Field[]): number | undefined {
+  for (const { name, number } of place) {
+    if (number !== undefined && percentName.test(name)) return clamped(number / 100);
   }
   return undefined;
 }
 
-function countedIn(place: ReflectMessage): { fraction: number; text: string } | undefined {
-  for (const totalField of place.fields) {
+function countedIn(place: readonly Field[]): { fraction: number; text: string } | undefined {
+  for (const totalField of place) {
     const name = totalName.exec(totalField.name);
-    const total = name === null ? undefined : numberIn(place, totalField);
+    const total = totalField.number;
     if (name === null || total === undefined || total <= 0) continue;
     const noun = name.groups?.after ?? name.groups?.before;
     const doneName =
       noun === undefined
         ? new RegExp(`^${doneWord}$`)
         : new RegExp(`^(?:${doneWord}_${noun}|${noun}_${doneWord})$`);
-    for (const field of place.fields) {
-      const done =
-        field === totalField || !doneName.test(field.name) ? undefined : numberIn(place, field);
+    for (const field of place) {
+      const done = field === totalField || !doneName.test(field.name) ? undefined : field.number;
       if (done === undefined) continue;
       return { fraction: clamped(done / total), text: `${done} of ${total}` };
     }
@@ -107,19 +138,22 @@ function countedIn(place: ReflectMessage): { fraction: number; text: string } | 
   return undefined;
 }
 
-function statusIn(place: ReflectMessage): string | undefined {
+function statusIn(place: readonly Field[]): string | undefined {
   for (const name of statusNames) {
-    const field = place.fields.find((one) => one.name === name);
-    if (field === undefined || !place.isSet(field)) continue;
-    if (field.fieldKind === "scalar" && field.scalar === ScalarType.STRING) {
-      return String(place.get(field));
-    }
-    if (field.fieldKind === "enum") {
-      const value = place.get(field);
-      return field.enum.value[value]?.name ?? String(value);
-    }
+    const text = place.find((one) => one.name === name)?.text;
+    if (text !== undefined) return text;
   }
   return undefined;
+}
+
+function textIn(place: ReflectMessage, field: DescField): string | undefined {
+  if (!place.isSet(field)) return undefined;
+  if (field.fieldKind === "scalar" && field.scalar === ScalarType.STRING) {
+    return String(place.get(field));
+  }
+  if (field.fieldKind !== "enum") return undefined;
+  const value = place.get(field);
+  return field.enum.value[value]?.name ?? String(value);
 }
 
 /** A singular number; undefined for other fields, and for one that has presence and is not set. */
