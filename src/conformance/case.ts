@@ -82,6 +82,8 @@ export interface ConformanceCase {
   readonly protocols: readonly Protocol[];
   /** Whether it runs on each protocol. Otherwise it runs on the first one. */
   readonly each: boolean;
+  /** Whether no other case may run at the same time. */
+  readonly alone: boolean;
   /**
    * Runs the case once.
    *
@@ -98,6 +100,8 @@ export interface CaseInit extends Pick<ConformanceCase, "id" | "level" | "title"
   readonly protocols?: readonly Protocol[];
   /** Marked × in the specification. Default: false. */
   readonly each?: boolean;
+  /** Default: false. */
+  readonly alone?: boolean;
   /** Judges the server by `run`'s methods. Resolves for pass. */
   readonly body: (run: CaseRun) => Promise<void>;
 }

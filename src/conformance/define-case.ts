@@ -17,7 +17,7 @@ const maxRuns = 3;
 
 /** Returns the case with the checks that all cases share. */
 export function defineCase(init: CaseInit): ConformanceCase {
-  const { needs = [], claims = [], each = false } = init;
+  const { needs = [], claims = [], each = false, alone = false } = init;
   const definition = {
     id: init.id,
     level: init.level,
@@ -26,6 +26,7 @@ export function defineCase(init: CaseInit): ConformanceCase {
     needs,
     claims,
     each,
+    alone,
     follows: init.follows,
     protocols: init.protocols ?? protocols,
   };

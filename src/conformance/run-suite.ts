@@ -82,12 +82,13 @@ export async function runSuite(subject: Subject, options: SuiteOptions = {}): Pr
   let stopped: SuiteReport["stopped"];
   let at = 0;
 
-  const next = async (): Promise<void> => {
+  /** Runs the next cases one after the other; cases that run alone only if `alone` is true. */
+  const next = async (alone: boolean): Promise<void> => {
     for (;;) {
       const index = at;
-      at += 1;
       const one = selected[index];
-      if (one === undefined) return;
+      if (one === undefined || (one.definition.alone && !alone)) return;
+      at += 1;
       if (signal?.aborted) stopped = "interrupted";
       else if (performance.now() - startMs > totalMs) stopped ??= "total-time";
       options.onStart?.(one, index, selected.length);
@@ -96,7 +97,8 @@ export async function runSuite(subject: Subject, options: SuiteOptions = {}): Pr
       options.onEnd?.(report);
     }
   };
-  await Promise.all(Array.from({ length: jobs }, next));
+  await Promise.all(Array.from({ length: jobs }, () => next(false)));
+  await next(true);
 
   const known = new Set(allCases.map(({ id }) => id));
   const { cases, stale } = excuse(reports, options.expectedFailures ?? [], known);

@@ -6,7 +6,7 @@
 import { createRegistry } from "@bufbuild/protobuf";
 import type { ConnectRouter } from "@connectrpc/connect";
 import { createServer } from "connect-longrunning/node";
-import { Operations } from "connect-longrunning/protos";
+import { file_google_rpc_error_details, Operations } from "connect-longrunning/protos";
 import { createRestHandler, operationsHttpRules } from "connect-longrunning/rest";
 import {
   type Authorize,
@@ -33,7 +33,8 @@ const routes = (router: ConnectRouter) => {
   router.service(Operations, operations.service);
   router.service(Driver, driver);
 };
-const registry = createRegistry(Driver.file);
+// JSON of a failed operation contains the details of google.rpc.
+const registry = createRegistry(Driver.file, file_google_rpc_error_details);
 const rest = { rules: operationsHttpRules({ parent: "printers/*" }), registry };
 const server = createServer({
   routes,

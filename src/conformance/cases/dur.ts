@@ -27,6 +27,7 @@ async function restart(run: CaseRun): Promise<void> {
 export const durCases: readonly ConformanceCase[] = [
   defineCase({
     id: "dur.done",
+    alone: true,
     level: "must",
     title: "finished operations survive a restart, and deleted ones remain deleted",
     sources: ["the subject's claim"],
@@ -53,6 +54,7 @@ export const durCases: readonly ConformanceCase[] = [
   }),
   defineCase({
     id: "dur.running",
+    alone: true,
     level: "must",
     title: "running operations survive a restart and come to an end",
     sources: ["AIP-151 Expiration", "the subject's claim"],

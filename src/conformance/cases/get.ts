@@ -122,6 +122,7 @@ export const getCases: readonly ConformanceCase[] = [
   }),
   defineCase({
     id: "get.long",
+    alone: true,
     level: "inferred",
     title: "a name of 8 KiB is an error, and the next call works",
     sources: ["gRPC PROTOCOL-HTTP2: trailers of 8 KiB"],

@@ -15,9 +15,6 @@ import { metaCases, statusCases } from "./status.js";
 import { waitCases } from "./wait.js";
 import { wireCases } from "./wire.js";
 
-/** Cases that can break a server, which therefore run after the others. */
-const last = ["status.opaque", "list.huge", "get.long"];
-
 const ordered: readonly ConformanceCase[] = [
   ...startCases,
   ...getCases,
@@ -37,12 +34,13 @@ const ordered: readonly ConformanceCase[] = [
 ];
 
 /**
- * All cases in the order in which they run: by group, then the cases that can break a server, the
- * restarts, and the invariants, which judge the answers of all other cases.
+ * All cases in the order in which they run: by group, then the cases that run alone, because they
+ * can break a server or count its work, then the restarts. The invariants are last, because they
+ * judge the answers of all other cases.
  */
 export const allCases: readonly ConformanceCase[] = [
-  ...ordered.filter(({ id }) => !last.includes(id)),
-  ...ordered.filter(({ id }) => last.includes(id)),
+  ...ordered.filter(({ alone }) => !alone),
+  ...ordered.filter(({ alone }) => alone),
   ...durCases,
   ...invCases,
 ];

@@ -36,6 +36,7 @@ async function exercise(run: CaseRun): Promise<void> {
 export const invCases: readonly ConformanceCase[] = [
   defineCase({
     id: "inv.result",
+    alone: true,
     level: "must",
     title: "an operation has no result while it runs, and never both error and response",
     sources: ["operations.proto Operation.result"],
@@ -44,6 +45,7 @@ export const invCases: readonly ConformanceCase[] = [
   }),
   defineCase({
     id: "inv.code",
+    alone: true,
     level: "must",
     title: "the code of a failed operation is from 1 to 16",
     sources: ["AIP-193 Status.code", "code.proto OK"],
@@ -52,6 +54,7 @@ export const invCases: readonly ConformanceCase[] = [
   }),
   defineCase({
     id: "inv.any",
+    alone: true,
     level: "must",
     title: "each type_url has a slash, then the full name of a message",
     sources: ["any.proto type_url"],
@@ -60,6 +63,7 @@ export const invCases: readonly ConformanceCase[] = [
   }),
   defineCase({
     id: "inv.final",
+    alone: true,
     level: "must",
     title: "an operation that was done remains done with the same result",
     sources: ["operations.proto Operation.done, GetOperation, WaitOperation"],
@@ -68,6 +72,7 @@ export const invCases: readonly ConformanceCase[] = [
   }),
   defineCase({
     id: "inv.name",
+    alone: true,
     level: "must",
     title: "GetOperation and WaitOperation answer with the requested name",
     sources: ["operations.proto Operation.name", "AIP-122 name field"],

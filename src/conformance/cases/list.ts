@@ -100,6 +100,7 @@ export const listCases: readonly ConformanceCase[] = [
   }),
   defineCase({
     id: "list.huge",
+    alone: true,
     level: "should",
     title: "a page_size above the server's maximum is reduced",
     sources: ["AIP-158 page_size: coerce"],

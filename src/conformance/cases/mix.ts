@@ -25,6 +25,7 @@ interface Model {
 export const mixCases: readonly ConformanceCase[] = [
   defineCase({
     id: "mix.model",
+    alone: true,
     level: "must",
     title: "300 calls in five lanes over ten operations keep the statements of single cases",
     sources: ["the sources of inv, delete.gone, cancel.ends and cancel.only"],

@@ -116,6 +116,7 @@ export const validateCases: readonly ConformanceCase[] = [
   }),
   defineCase({
     id: "validate.inert",
+    alone: true,
     level: "must",
     title: "validate_only begins no work",
     sources: ["AIP-163: not actually execute"],

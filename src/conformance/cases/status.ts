@@ -72,6 +72,7 @@ export const statusCases: readonly ConformanceCase[] = [
   }),
   defineCase({
     id: "status.opaque",
+    alone: true,
     level: "inferred",
     title: "a detail of a type that the server does not know keeps its bytes",
     sources: ["any.proto"],

@@ -43,11 +43,13 @@ export async function openHttp2Exchange(tls: object = {}): Promise<OpenExchange>
   if (!isHttp2Module(loaded)) throw new Error("gRPC needs node:http2, which this runtime lacks");
   const http2 = loaded;
   const shared = new Map<string, Http2Session>();
+  /** Why sessions failed, which their streams do not always say. */
+  const failures = new WeakMap<Http2Session, Error>();
 
   const open = (origin: string): Http2Session => {
     const session = http2.connect(origin, tls);
-    // Every stream reports the error too; without a listener Node would end the process.
-    session.on("error", () => undefined);
+    // Without a listener Node would end the process.
+    session.on("error", (error) => failures.set(session, error));
     return session;
   };
   const sessionOf = (origin: string): Http2Session => {
@@ -75,6 +77,7 @@ export async function openHttp2Exchange(tls: object = {}): Promise<OpenExchange>
           },
           body,
           signal,
+          sessionError: () => failures.get(session),
         });
       } finally {
         if (isolated) session.close();
@@ -89,9 +92,14 @@ export async function openHttp2Exchange(tls: object = {}): Promise<OpenExchange>
 
 function requestOn(
   session: Http2Session,
-  request: { headers: NodeHeaders; body: Uint8Array | undefined; signal: AbortSignal },
+  request: {
+    readonly headers: NodeHeaders;
+    readonly body: Uint8Array | undefined;
+    readonly signal: AbortSignal;
+    readonly sessionError: () => Error | undefined;
+  },
 ): Promise<RawResponse> {
-  const { headers, body, signal } = request;
+  const { headers, body, signal, sessionError } = request;
   return new Promise((resolve, reject) => {
     const stream = session.request(headers);
     const chunks: Uint8Array[] = [];
@@ -103,9 +111,6 @@ function requestOn(
       reject(signal.reason);
       stream.close(cancelCode);
     };
-    session.on("error", (error) => {
-      failure ??= error;
-    });
     stream
       .on("response", (received) => {
         response = received;
@@ -126,6 +131,7 @@ function requestOn(
       .on("close", () => {
         signal.removeEventListener("abort", onAbort);
         const { rstCode = 0 } = stream;
+        failure ??= response === undefined ? sessionError() : undefined;
         if (failure !== undefined) reject(failure);
         else if (response === undefined) {
           reject(new Error(`the stream closed without a response, HTTP/2 error code ${rstCode}`));
