@@ -144,6 +144,15 @@ describe.skipIf(chromiumPath === undefined)("a page in Chromium", () => {
       assert.deepEqual(await complaintsAtEnd(), ["WaitOperation: net::ERR_ABORTED"]);
     });
 
+    it("cancels one of 20 awaited operations within a second, over HTTP/1.1", async () => {
+      await openPage(wire);
+      const { kind, cancelMs, settledMs } = await page.evaluate(() => window.printPage.crowd(20));
+      assert.equal(kind, "cancelled");
+      assert.ok(cancelMs < 1000, `CancelOperation took ${cancelMs} ms`);
+      assert.ok(settledMs < 1000, `the result took ${settledMs} ms`);
+      await page.goto("about:blank");
+    });
+
     it("reads the code and the details of an operation's error", async () => {
       await openPage(wire);
       assert.deepEqual(masked(await page.evaluate(() => window.printPage.fail())), {

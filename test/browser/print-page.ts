@@ -67,6 +67,8 @@ export interface PrintPage {
   resume(token: string): Promise<JsonValue>;
   /** Start one, wait for it, stop waiting, and wait again. */
   abort(): Promise<JsonValue>;
+  /** Waits for the results of many operations, and cancels the last one. */
+  crowd(operations: number): Promise<{ kind: string; cancelMs: number; settledMs: number }>;
   /** Start one that fails. */
   fail(): Promise<JsonValue>;
   /** Ask for one that does not exist. */
@@ -123,6 +125,24 @@ window.printPage = {
     const { done } = await client.get(handle.name);
     await window.goOn();
     return { error, done, result: toJson(PrintResponseSchema, await handle.result()) };
+  },
+  async crowd(operations) {
+    const handles = await Promise.all(Array.from({ length: operations }, () => print(1)));
+    const leaving = new AbortController();
+    const outcomes = handles.map((handle) => handle.outcome({ signal: leaving.signal }));
+    const [last] = handles.slice(-1);
+    const [ending] = outcomes.slice(-1);
+    if (last === undefined || ending === undefined) throw new RangeError("no operation");
+    for (const outcome of outcomes) outcome.catch(() => undefined);
+    // The client has sent all polls that it may send at once.
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const startMs = performance.now();
+    await last.cancel();
+    const cancelMs = performance.now() - startMs;
+    const { kind } = await ending;
+    const settledMs = performance.now() - startMs;
+    leaving.abort();
+    return { kind, cancelMs, settledMs };
   },
   fail: async () => plainError(await errorOf((await print(0)).result())),
   miss: async () => plainError(await errorOf(client.get("printers/p/operations/nobody"))),
