@@ -20,7 +20,7 @@ export const exitCodes = {
 export const exitCodeMeanings: readonly (readonly [code: number, meaning: string])[] = [
   [exitCodes.success, "done; for wait and watch: the operation succeeded"],
   [exitCodes.failed, "wait, watch: the operation failed"],
-  [exitCodes.usage, "the command line, or a file or address that it names, is no good"],
+  [exitCodes.usage, "the command line, or a file or address that it names, is not valid"],
   [exitCodes.cancelled, "wait, watch: the operation was cancelled"],
   [exitCodes.notFound, "the server does not know the operation"],
   [exitCodes.timeout, "the time given by --timeout was up; the operation goes on"],

@@ -1,11 +1,9 @@
 import type { DescField, DescMessage, Message } from "@bufbuild/protobuf";
-import { Code, type ConnectError } from "@connectrpc/connect";
 import { echo } from "../internal/echo.js";
 import { findJsonFault, type JsonFault } from "../json/json-fault.js";
 import { hasOwnJson, isJsonObject, type MessageJson } from "../json/message-json.js";
 import { type ExactJson, type ExactJsonObject, parseJson } from "../json/parse-json.js";
-import { BadRequestSchema } from "../protos.js";
-import { errorWithInfo } from "../status/error-info.js";
+import { argumentInvalid } from "./errors.js";
 
 /**
  * Reads the arguments of a tool as the request of its method.
@@ -31,19 +29,6 @@ export function readArguments(
       ? argumentInvalid("", `is not the JSON of a ${desc.typeName}`)
       : argumentInvalid(fault.path, problemOf(fault));
   }
-}
-
-/** INVALID_ARGUMENT with a BadRequest that names the argument at fault, empty for all of them. */
-export function argumentInvalid(field: string, description: string): ConnectError {
-  const subject = field === "" ? "the object" : echo(field);
-  const message = `the arguments do not fit the input schema: ${subject} ${description}`;
-  return errorWithInfo(Code.InvalidArgument, message, {
-    reason: "INVALID_TOOL_ARGUMENTS",
-    metadata: { field: echo(field) },
-    details: [
-      { desc: BadRequestSchema, value: { fieldViolations: [{ field: echo(field), description }] } },
-    ],
-  });
 }
 
 function problemOf(fault: JsonFault): string {

@@ -5,6 +5,7 @@ import { ConnectError } from "@connectrpc/connect";
 import { assert, describe, expect, it } from "vitest";
 import { pack, unpackAs } from "../../src/any/index.js";
 import * as healthErrors from "../../src/health/errors.js";
+import * as mcpErrors from "../../src/mcp/errors.js";
 import * as nodeErrors from "../../src/node/errors.js";
 import { outcomeOf } from "../../src/operation/outcome.js";
 import * as restErrors from "../../src/rest/errors.js";
@@ -100,6 +101,10 @@ const ofWeb: ErrorsOf<typeof webErrors> = {
   internalError: webErrors.internalError(cause),
 };
 
+const ofMcp: ErrorsOf<typeof mcpErrors> = {
+  argumentInvalid: mcpErrors.argumentInvalid("pages", "is not a number"),
+};
+
 const ofHealth: ErrorsOf<typeof healthErrors> = {
   serviceUnknown: healthErrors.serviceUnknown("a.B777"),
   serviceNameTooLong: healthErrors.serviceNameTooLong("a".repeat(777), 256),
@@ -161,6 +166,7 @@ const errors: [of: string, error: ConnectError][] = Object.entries({
   port: ofPort,
   web: ofWeb,
   health: ofHealth,
+  mcp: ofMcp,
   rest: ofRest,
   reading: ofReading,
 }).flatMap(([part, made]) =>

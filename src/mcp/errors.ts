@@ -1,0 +1,17 @@
+import { Code, type ConnectError } from "@connectrpc/connect";
+import { echo } from "../internal/echo.js";
+import { BadRequestSchema } from "../protos.js";
+import { errorWithInfo } from "../status/error-info.js";
+
+/** INVALID_ARGUMENT with a BadRequest that names the argument at fault, empty for all of them. */
+export function argumentInvalid(field: string, description: string): ConnectError {
+  const subject = field === "" ? "the object" : echo(field);
+  const message = `the arguments do not fit the input schema: ${subject} ${description}`;
+  return errorWithInfo(Code.InvalidArgument, message, {
+    reason: "INVALID_TOOL_ARGUMENTS",
+    metadata: { field: echo(field) },
+    details: [
+      { desc: BadRequestSchema, value: { fieldViolations: [{ field: echo(field), description }] } },
+    ],
+  });
+}
