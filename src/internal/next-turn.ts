@@ -6,5 +6,6 @@ import { turnEnd } from "./turn-end.js";
  */
 export async function nextTurn(): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 0));
-  await turnEnd();
+  // Callbacks of `setImmediate` may schedule further ones.
+  for (let turn = 0; turn < 5; turn += 1) await turnEnd();
 }

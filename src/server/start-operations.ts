@@ -88,10 +88,20 @@ export interface OperationStarts {
     init: StartInit,
   ): Promise<OperationView>;
   /**
-   * Returns a promise that resolves when the responses to the starts of this event-loop iteration
-   * are sent; undefined if there were none. Work waits for it, because it may block the event loop.
+   * Returns a promise that resolves when the responses to the latest starts are sent; undefined if
+   * there are none. Work waits for it, because it may block the event loop.
    */
   responsesSent(): Promise<void> | undefined;
+}
+
+/**
+ * How many event-loop iterations the response to a start takes: over HTTP/2 its trailers follow in
+ * one after the body.
+ */
+const responseTurns = 4;
+
+async function turnsEnd(turns: number): Promise<void> {
+  for (let turn = 0; turn < turns; turn += 1) await turnEnd();
 }
 
 /** The minimum retention of a request id after its start, in milliseconds. */
@@ -144,7 +154,7 @@ export function createOperationStarts(deps: StartDeps): OperationStarts {
 
   /** Called before the operation is dispatched, so that it precedes the first run. */
   const observeStart = ({ name, method }: OperationRecord) => {
-    responsesSent ??= turnEnd().then(() => {
+    responsesSent ??= turnsEnd(responseTurns).then(() => {
       responsesSent = undefined;
     });
     tell(observer, (to) => to.started?.({ name, method }));
