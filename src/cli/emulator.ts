@@ -26,6 +26,8 @@ export interface EmulatorOptions {
   readonly rest: OperationsHttpRulesOptions;
   /** Undefined: plaintext. */
   readonly tls: ServerOptions["tls"];
+  /** Undefined: only loopback names if it listens on a loopback address, any name otherwise. */
+  readonly allowedHosts: ServerOptions["allowedHosts"];
   /** Undefined: nobody hears of what it does. */
   readonly observer: OperationsObserver | undefined;
   /** Hears, on one line, of what went wrong on this side. */
@@ -72,6 +74,7 @@ export function createEmulator(options: EmulatorOptions): Server {
     reflection: { files },
     operations,
     tls,
+    allowedHosts: options.allowedHosts,
     log,
     handlers: (router) => [createRestHandler(router, restOptions)],
   });

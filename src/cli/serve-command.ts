@@ -73,6 +73,10 @@ export function serveCommand(context: CommandContext, exit: (code: number) => vo
     )
     .option("--tls-cert <file>", "serve TLS with this certificate (PEM)")
     .option("--tls-key <file>", "the certificate's key (PEM)")
+    .option(
+      "--allowed-host <names...>",
+      "further host names that requests may be for; '*' for all (default: on a loopback address, only its names)",
+    )
     .addOption(
       new Option(
         "--metrics-port <number>",
@@ -104,6 +108,7 @@ export function serveCommand(context: CommandContext, exit: (code: number) => vo
           protoSet,
           rest: { version: options.restVersion, parent: options.restParent },
           tls,
+          allowedHosts: options.allowedHost?.includes("*") ? "*" : options.allowedHost,
           observer: metrics?.observer,
           log: warn,
         });

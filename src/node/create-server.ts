@@ -17,12 +17,15 @@ import {
 import { inRange, longestMs } from "../internal/option-bounds.js";
 import { tell } from "../internal/tell.js";
 import { createRoutes } from "../web/routes.js";
+import { createAllowedHosts } from "./allowed-hosts.js";
 import { createDispatch } from "./dispatch.js";
 import { portClosing } from "./errors.js";
 import { cutOff, type Exchange, pathOf, wasCutOff } from "./exchange.js";
 import { createHttp2Sessions } from "./http2-sessions.js";
 import { createLeanGrpcServer } from "./lean-grpc-server.js";
+import { createPipelining } from "./pipelining.js";
 import { createPort } from "./port.js";
+import { createReceivedBytes } from "./received-bytes.js";
 import { logToConsole, type RequestRecord, type ServerEvent } from "./server-events.js";
 import { resolveLimits } from "./server-limits.js";
 import type { ListenOptions, Server, ServerAddress, ServerOptions } from "./server-options.js";
@@ -48,7 +51,10 @@ export function createServer(options: ServerOptions): Server {
   const acceptCompression = options.acceptCompression ?? [compressionGzip, compressionBrotli];
   const routes = createRoutes({ ...options, acceptCompression }, shutdown.signal);
   const { health } = routes;
-  const dispatch = createDispatch(options, limits, routes, log);
+  const received = createReceivedBytes(limits);
+  const hosts = createAllowedHosts(options.allowedHosts);
+  const dispatch = createDispatch(options, limits, routes, received, hosts, log);
+  const pipelined = createPipelining(limits.maxPipelined);
   const sessions = createHttp2Sessions(limits);
   const http1Responses = new Set<ServerResponse>();
   /** Whether connections that are open now should end with their last call. */
@@ -84,7 +90,7 @@ export function createServer(options: ServerOptions): Server {
         if (isDraining) http1.closeIdleConnections();
       });
       if (isDraining) response.shouldKeepAlive = false;
-      serve({ version: 1, request, response });
+      pipelined(request, response, () => serve({ version: 1, request, response }));
     },
   );
   // Node starts the clock of the headers' timeout when a server begins to listen.
@@ -103,9 +109,16 @@ export function createServer(options: ServerOptions): Server {
     serve({ version: 2, request, response }),
   );
   const fastPath =
-    options.fastPath === false ? () => false : createLeanGrpcServer(options, limits, routes, log);
+    options.fastPath === false
+      ? () => false
+      : createLeanGrpcServer(options, limits, routes, received, hosts, log);
   http2.on("stream", (stream, headers, ...rest: StreamRest) => {
-    if (!fastPath(stream, headers, rest[1])) {
+    // Node counts the bytes of headers only once the client has acknowledged the server's settings.
+    const isUnbounded = stream.session?.pendingSettingsAck === true;
+    if (isUnbounded && headerBytes(rest[1] ?? []) > limits.maxHeaderBytes) {
+      stream.respond({ ":status": 431 }, { endStream: true });
+      stream.close(constants.NGHTTP2_NO_ERROR);
+    } else if (!fastPath(stream, headers, rest[1])) {
       http2Requests.emit("stream", stream, headers, ...rest);
     } else if (onRequest !== undefined) {
       recordStream(stream, headers, (record) => tell(onRequest, (to) => to(record)));
@@ -196,7 +209,9 @@ export function createServer(options: ServerOptions): Server {
       port.server.listen(portNumber, host);
       // Rejects with the error, where that comes first.
       await once(port.server, "listening");
-      return addressOf(port.server.address(), host, options.tls !== undefined);
+      const address = port.server.address();
+      if (typeof address === "object" && address !== null) hosts.listening(address.address);
+      return addressOf(address, host, options.tls !== undefined);
     },
     async close({ graceMs = 10_000, drainDelayMs = 0 } = {}) {
       closeOptions = {
@@ -248,6 +263,11 @@ function recordStream(
       remoteAddress,
     });
   });
+}
+
+/** The size of a header list (RFC 9113, section 6.5.2). */
+function headerBytes(rawHeaders: readonly string[]): number {
+  return rawHeaders.reduce((bytes, text) => bytes + Buffer.byteLength(text) + 16, 0);
 }
 
 function addressOf(address: unknown, host: string, isTls: boolean): ServerAddress {

@@ -1,11 +1,14 @@
 import { ConnectError } from "@connectrpc/connect";
 import { httpStatusFromCode } from "../status/http-status.js";
 import { createCors } from "../web/cors.js";
+import { isCrossSite } from "../web/cross-site.js";
 import { errorResponse } from "../web/error-response.js";
-import { internalError, notServed } from "../web/errors.js";
+import { crossSite, internalError, notServed } from "../web/errors.js";
 import type { Routes } from "../web/routes.js";
-import { badTarget } from "./errors.js";
+import { type AllowedHosts, hostOf } from "./allowed-hosts.js";
+import { badTarget, hostNotAllowed } from "./errors.js";
 import { cutOff, type Exchange, hasBody, isOver, pathOf, urlOf } from "./exchange.js";
+import type { ReceivedBytes } from "./received-bytes.js";
 import { readBody } from "./request-body.js";
 import { createRpcHandler, type RpcHandler } from "./rpc-handler.js";
 import { createSendResponse } from "./send-response.js";
@@ -22,16 +25,22 @@ export function createDispatch(
   options: ServerOptions,
   limits: ResolvedLimits,
   routes: Routes,
+  received: ReceivedBytes,
+  hosts: AllowedHosts,
   log: (event: ServerEvent) => void,
 ): Dispatch {
   const { contextValues } = options;
   const rpcs = new Map<string, RpcHandler>();
   for (const rpc of routes.rpcs) {
-    rpcs.set(rpc.requestPath, createRpcHandler(rpc, limits, contextValues));
+    rpcs.set(rpc.requestPath, createRpcHandler(rpc, options, limits, received));
   }
   const cors = options.cors && createCors(options.cors);
   const send = createSendResponse(limits.sendTimeoutMs);
-  const bodyBounds = { timeoutMs: limits.bodyTimeoutMs, isStreaming: false };
+  const bodyBounds = {
+    timeoutMs: limits.bodyTimeoutMs,
+    isStreaming: false,
+    maxKeptBytes: Number.POSITIVE_INFINITY,
+  };
 
   const sendError = (exchange: Exchange, error: ConnectError, httpStatus: number) => {
     const { method = "", headers } = exchange.request;
@@ -39,23 +48,26 @@ export function createDispatch(
     return send(exchange, errorResponse(request, error, httpStatus));
   };
 
-  /** Sets the headers of CORS, and returns whether that is all that the request asks for. */
-  const answersCors = ({ request, response }: Exchange): boolean => {
-    const granted = cors?.(request.method, (name) => textOf(request.headers[name]));
-    if (granted === undefined) return false;
-    for (const [name, value] of Object.entries(granted.headers)) response.setHeader(name, value);
-    return granted.isPreflight;
-  };
-
   const answer = async (exchange: Exchange): Promise<void> => {
-    if (answersCors(exchange)) return send(exchange, { status: 204, headers: {} });
+    const { request } = exchange;
+    const headerOf = (name: string) => textOf(request.headers[name]);
+    const granted = cors?.(request.method, headerOf);
+    if (granted !== undefined) {
+      for (const [name, value] of Object.entries(granted.headers)) {
+        exchange.response.setHeader(name, value);
+      }
+    }
     const url = urlOf(exchange);
     if (url === undefined) return sendError(exchange, badTarget(), 400);
+    if (!hosts.allows(url)) return sendError(exchange, hostNotAllowed(hostOf(url)), 403);
+    if (granted?.isPreflight) return send(exchange, { status: 204, headers: {} });
+    if (granted?.isGranted !== true && isCrossSite(request.method, url, headerOf)) {
+      return sendError(exchange, crossSite(headerOf("origin") ?? ""), 403);
+    }
     const path = pathOf(exchange);
     const rpc = rpcs.get(path);
     if (rpc !== undefined) return rpc(exchange);
-    const body = hasBody(exchange) ? readBody(exchange, bodyBounds) : null;
-    const { request } = exchange;
+    const body = hasBody(exchange) ? readBody(exchange, bodyBounds, received) : null;
     const values = contextValues?.(request);
     const called = callHandlers(routes.handlers, exchange, request, url, body, values);
     const response = await called.response;

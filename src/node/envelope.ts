@@ -11,6 +11,8 @@ export interface Envelope<Data extends Uint8Array | WireMessage = Uint8Array> {
 const headLength = 5;
 const compressedFlag = 1;
 const noBytes = Buffer.alloc(0);
+/** No Buffer, as the bytes of a message are not. */
+const noData = new Uint8Array();
 
 /** The bytes of one message, enveloped. */
 export function encodeEnvelope({ isCompressed, data }: Envelope<Uint8Array | WireMessage>): Buffer {
@@ -45,6 +47,9 @@ class ChunkReader implements EnvelopeReader {
   /** The first bytes of a head that came in pieces. Mostly it comes whole, and is read in place. */
   #head: Buffer = noBytes;
   #isCompressed = false;
+  /** The length of the message that is being received. */
+  #length = 0;
+  /** Undefined between messages. */
   #data: Uint8Array | undefined;
   #dataBytes = 0;
 
@@ -59,13 +64,13 @@ class ChunkReader implements EnvelopeReader {
         if (bodyAt === undefined) return envelopes;
         at = bodyAt;
       }
-      const data = this.#data ?? noBytes;
-      const taken = Math.min(data.byteLength - this.#dataBytes, chunk.byteLength - at);
+      const taken = Math.min(this.#length - this.#dataBytes, chunk.byteLength - at);
+      const data = this.#roomFor(this.#dataBytes + taken);
       data.set(chunk.subarray(at, at + taken), this.#dataBytes);
       this.#dataBytes += taken;
       at += taken;
-      if (this.#dataBytes < data.byteLength) return envelopes;
-      envelopes.push({ isCompressed: this.#isCompressed, data });
+      if (this.#dataBytes < this.#length) return envelopes;
+      envelopes.push({ isCompressed: this.#isCompressed, data: data.subarray(0, this.#length) });
       this.#data = undefined;
     }
   }
@@ -85,9 +90,20 @@ class ChunkReader implements EnvelopeReader {
     const length = ((b3 << 24) | (b2 << 16) | (b1 << 8) | b0) >>> 0;
     if (length > this.readMaxBytes) throw tooLarge(length, { readMaxBytes: this.readMaxBytes });
     this.#isCompressed = (flags & compressedFlag) !== 0;
-    this.#data = pooledBytes(length);
+    this.#length = length;
+    this.#data = noData;
     this.#dataBytes = 0;
     return at + missing;
+  }
+
+  /** The message's bytes so far, with room for `bytes`: a head alone reserves none. */
+  #roomFor(bytes: number): Uint8Array {
+    const before = this.#data ?? noData;
+    if (before.byteLength >= bytes) return before;
+    const room = pooledBytes(Math.min(this.#length, Math.max(bytes, 2 * before.byteLength)));
+    room.set(before.subarray(0, this.#dataBytes));
+    this.#data = room;
+    return room;
   }
 
   isIncomplete(): boolean {

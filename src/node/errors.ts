@@ -1,10 +1,22 @@
 import { Code, type ConnectError } from "@connectrpc/connect";
+import { echo } from "../internal/echo.js";
 import { errorWithInfo, retryDetail } from "../status/error-info.js";
 
 /** INVALID_ARGUMENT for a request whose target or Host make no URL. */
 export function badTarget(): ConnectError {
   return errorWithInfo(Code.InvalidArgument, "the request's target and host make no URL", {
     reason: "BAD_TARGET",
+  });
+}
+
+/** PERMISSION_DENIED for a host that the server does not answer to: DNS rebinding, or a missing option. */
+export function hostNotAllowed(host: string): ConnectError {
+  const message =
+    `this server does not answer to the host "${echo(host)}"; ` +
+    "add it to `allowedHosts` (--allowed-host) if it is one of the server's names";
+  return errorWithInfo(Code.PermissionDenied, message, {
+    reason: "HOST_NOT_ALLOWED",
+    metadata: { host: echo(host) },
   });
 }
 
@@ -24,6 +36,16 @@ export function requestTimedOut(timeoutMs: number): ConnectError {
   return errorWithInfo(Code.DeadlineExceeded, `the request did not arrive within ${timeoutMs} ms`, {
     reason: "REQUEST_TIMED_OUT",
     metadata: { timeoutMs: String(timeoutMs) },
+  });
+}
+
+/** RESOURCE_EXHAUSTED for a request that came when too many bytes of others were incomplete. */
+export function requestsTooLarge(of: "connection" | "server", maxBytes: number): ConnectError {
+  const message = `the requests that this ${of} is receiving are larger than ${maxBytes} bytes together`;
+  return errorWithInfo(Code.ResourceExhausted, message, {
+    reason: "REQUESTS_TOO_LARGE",
+    metadata: { of, maxBytes: String(maxBytes) },
+    details: [retryDetail(1000)],
   });
 }
 

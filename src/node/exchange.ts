@@ -29,14 +29,30 @@ export function pathOf(exchange: Exchange): string {
  */
 export function urlOf(exchange: Exchange): string | undefined {
   const { request } = exchange;
+  if (exchange.version === 1 && hasTwoHosts(exchange.request)) return undefined;
   const { url: target = "" } = request;
   if (hostInTarget(exchange) !== undefined) return URL.canParse(target) ? target : undefined;
-  const authority = "authority" in request ? request.authority : request.headers.host;
+  const authority = "authority" in request ? request.authority : hostHeaderOf(request);
   if (authority === undefined || !isAuthority.test(authority)) return undefined;
   if (!target.startsWith("/")) return undefined;
   const scheme = "encrypted" in request.socket ? "https" : "http";
   const url = `${scheme}://${authority}${target}`;
   return URL.canParse(url) ? url : undefined;
+}
+
+/** The Host field. HTTP/1.0 needs none, and health checks of load balancers have none. */
+function hostHeaderOf({ headers, httpVersion }: IncomingMessage): string | undefined {
+  return headers.host ?? (httpVersion === "1.0" ? "localhost" : undefined);
+}
+
+/** Node keeps the first one; a proxy before it may have gone by the last (RFC 9112, section 3.2). */
+function hasTwoHosts({ rawHeaders }: IncomingMessage): boolean {
+  let hosts = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] ?? "";
+    if (name.length === 4 && name.toLowerCase() === "host") hosts += 1;
+  }
+  return hosts > 1;
 }
 
 /** Anything else in a Host field would end the host, and so begin another path than the target's. */

@@ -23,6 +23,7 @@ import {
 } from "./envelope.js";
 import { requestTimedOut } from "./errors.js";
 import type { Exchange } from "./exchange.js";
+import { createInflationQueue, type InflationQueue } from "./inflation-queue.js";
 import type { LeanFormat, LeanMethod } from "./lean-method.js";
 import { answerHeaders, compactHeaders, type ReceivedHeaders, webHeaders } from "./node-headers.js";
 import {
@@ -32,6 +33,7 @@ import {
   noCompression,
   tooLarge,
 } from "./protocol-errors.js";
+import type { ReceivedBytes } from "./received-bytes.js";
 import { errorFromReset } from "./reset-error.js";
 import type { ServerEvent } from "./server-events.js";
 import type { ResolvedLimits } from "./server-limits.js";
@@ -42,6 +44,9 @@ export interface LeanServer {
   /** Calls whose request is still to come, and calls whose answer is still to be taken. */
   readonly receiving: DueQueue<LeanCall>;
   readonly sending: DueQueue<LeanCall>;
+  /** The bytes of all requests that are being received. */
+  readonly received: ReceivedBytes;
+  readonly inflations: InflationQueue;
   readonly contextValues: ((request: Exchange["request"]) => ContextValues) | undefined;
   /** Headers of every answer, besides its own. */
   readonly extraHeaders: OutgoingHttpHeaders;
@@ -69,12 +74,15 @@ const okTrailers: OutgoingHttpHeaders = { "grpc-status": grpcStatusOk };
 const withTrailers = { waitForTrailers: true };
 const noTimeout = () => undefined;
 
-export function createLeanServer(server: Omit<LeanServer, "receiving" | "sending">): LeanServer {
+export function createLeanServer(
+  server: Omit<LeanServer, "receiving" | "sending" | "inflations">,
+): LeanServer {
   const { bodyTimeoutMs, sendTimeoutMs } = server.limits;
   return {
     ...server,
     receiving: createDueQueue(bodyTimeoutMs, (call) => call.receiveOverdue()),
     sending: createDueQueue(sendTimeoutMs, (call) => call.sendOverdue()),
+    inflations: createInflationQueue(),
   };
 }
 
@@ -106,8 +114,14 @@ export class LeanCall implements LazyParts, WireReply {
   /** Undefined once the request is there. */
   #reader: EnvelopeReader | undefined;
   #message: MessageShape<DescMessage> | undefined;
-  #isDecompressing = false;
+  /** The first one; it is taken once the chunk that completes it has no other. */
+  #envelope: Envelope | undefined;
+  #hasEnvelope = false;
+  #isInflating = false;
   #hasEnded = false;
+  /** The bytes that count as being received. */
+  #received = 0;
+  #connection: object | undefined;
   #trailers: OutgoingHttpHeaders = okTrailers;
   #values: ContextValues | undefined;
   #requestHeader: Headers | undefined;
@@ -179,63 +193,72 @@ export class LeanCall implements LazyParts, WireReply {
 
   receive(chunk: Uint8Array): void {
     if (this.#phase !== "receiving" || this.#reader === undefined) return;
-    let envelopes: readonly Envelope[];
     try {
-      envelopes = this.#reader.read(chunk);
+      // Kept, as a stream that is closed has none.
+      this.#connection ??= this.#stream.session;
+      this.#received += chunk.byteLength;
+      this.#server.received.add(this.#connection, chunk.byteLength);
+      for (const envelope of this.#reader.read(chunk)) {
+        // Refused before its content is looked at: a thousand of them must cost no more than one.
+        if (this.#hasEnvelope) throw extraMessage("input");
+        this.#hasEnvelope = true;
+        this.#envelope = envelope;
+      }
     } catch (error) {
       this.fail(error);
       return;
     }
-    if (envelopes.some(({ isCompressed }) => isCompressed)) void this.#decompress(envelopes);
-    else for (const { data } of envelopes) this.#parse(data);
+    const envelope = this.#envelope;
+    if (envelope === undefined) return;
+    this.#envelope = undefined;
+    if (envelope.isCompressed) this.#inflate(envelope.data);
+    else this.#parse(envelope.data);
   }
 
   receivedAll(): void {
     this.#hasEnded = true;
-    if (!this.#isDecompressing) this.#received();
+    if (!this.#isInflating) this.#receivedWhole();
   }
 
-  async #decompress(envelopes: readonly Envelope[]): Promise<void> {
+  #inflate(data: Uint8Array): void {
     const { request: compression } = this.#compression;
-    this.#isDecompressing = true;
-    this.#stream.pause();
-    try {
-      for (const { data, isCompressed } of envelopes) {
-        if (isCompressed && compression === null) throw noCompression();
-        const { readMaxBytes } = this.#method.route.options;
-        this.#parse(
-          isCompressed && compression !== null
-            ? await compression.decompress(asArrayBuffer(data), readMaxBytes)
-            : data,
-        );
-      }
-    } catch (error) {
-      this.fail(error);
+    if (compression === null) {
+      this.fail(noCompression());
+      return;
     }
-    this.#isDecompressing = false;
-    this.#stream.resume();
-    if (this.#hasEnded) this.#received();
+    const { readMaxBytes } = this.#method.route.options;
+    this.#isInflating = true;
+    this.#server.inflations.run(
+      () => this.#phase === "receiving",
+      async () => {
+        try {
+          this.#parse(await compression.decompress(asArrayBuffer(data), readMaxBytes));
+        } catch (error) {
+          this.fail(error);
+        }
+        this.#isInflating = false;
+        if (this.#hasEnded) this.#receivedWhole();
+      },
+    );
   }
 
   #parse(data: Uint8Array): void {
     if (this.#phase !== "receiving") return;
     try {
-      const message = this.#format().input.parse(data);
-      if (this.#message !== undefined) throw extraMessage("input");
-      this.#message = message;
+      this.#message = this.#format().input.parse(data);
     } catch (error) {
       this.fail(error);
     }
   }
 
-  #received(): void {
+  #receivedWhole(): void {
     if (this.#phase !== "receiving") return;
     const message = this.#message;
     const isIncomplete = this.#reader?.isIncomplete() === true;
     // Nothing of the request is kept that the handler does not keep.
     this.#message = undefined;
     this.#reader = undefined;
-    this.#server.receiving.delete(this);
+    this.#stopReceiving();
     if (isIncomplete) this.fail(incompleteMessage());
     else if (message === undefined) this.fail(missingMessage("input"));
     else this.#run(message);
@@ -261,6 +284,14 @@ export class LeanCall implements LazyParts, WireReply {
     } catch (error) {
       this.fail(error);
     }
+  }
+
+  #stopReceiving(): void {
+    const server = this.#server;
+    server.receiving.delete(this);
+    server.received.remove(this.#connection, this.#received);
+    this.#received = 0;
+    this.#connection = undefined;
   }
 
   #serialize(message: MessageShape<DescMessage>): void {
@@ -305,7 +336,7 @@ export class LeanCall implements LazyParts, WireReply {
   #answer(answer: Buffer | undefined, error: ConnectError | undefined): void {
     const isGone = this.#phase === "closed";
     if (this.#phase === "answered") return;
-    if (this.#phase === "receiving") this.#server.receiving.delete(this);
+    if (this.#phase === "receiving") this.#stopReceiving();
     this.#phase = isGone ? "closed" : "answered";
     this.end.end(error ?? callEnded);
     const stream = this.#stream;
@@ -336,6 +367,7 @@ export class LeanCall implements LazyParts, WireReply {
   /** Answer with nothing but an error, where the headers of the call itself cannot be sent. */
   #refuse(cause: unknown): void {
     const stream = this.#stream;
+    this.#stopReceiving();
     this.#phase = "answered";
     this.end.end(cause);
     if (!(cause instanceof ConnectError)) {
@@ -343,6 +375,7 @@ export class LeanCall implements LazyParts, WireReply {
     }
     if (stream.destroyed || stream.closed) return;
     const error = cause instanceof ConnectError ? cause : internalError(cause);
+    this.#server.sending.add(this);
     stream.respond(this.#refusalHeaders(error), { endStream: true });
     if (!this.#hasReceivedAll()) this.#closeSoon();
   }
@@ -388,7 +421,7 @@ export class LeanCall implements LazyParts, WireReply {
       this.#server.sending.delete(this);
       return;
     }
-    this.#server.receiving.delete(this);
+    this.#stopReceiving();
     this.#phase = "closed";
     this.end.end(errorFromReset(this.#stream.rstCode ?? 0) ?? callEnded);
   }

@@ -2,8 +2,10 @@ import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from
 import { parseContentType } from "@connectrpc/connect/protocol-grpc";
 import { unaryRouteOf } from "../direct/recording-router.js";
 import type { Routes } from "../web/routes.js";
+import type { AllowedHosts } from "./allowed-hosts.js";
 import { answerLeanCall, createLeanServer } from "./lean-call.js";
 import { createLeanMethod, type LeanMethod } from "./lean-method.js";
+import type { ReceivedBytes } from "./received-bytes.js";
 import type { ServerEvent } from "./server-events.js";
 import type { ResolvedLimits } from "./server-limits.js";
 import type { ServerOptions } from "./server-options.js";
@@ -23,6 +25,8 @@ export function createLeanGrpcServer(
   options: ServerOptions,
   limits: ResolvedLimits,
   routes: Routes,
+  received: ReceivedBytes,
+  hosts: AllowedHosts,
   log: (event: ServerEvent) => void,
 ): LeanGrpcServer {
   const { cors, contextValues } = options;
@@ -35,7 +39,7 @@ export function createLeanGrpcServer(
   }
   const extraHeaders: OutgoingHttpHeaders =
     cors === undefined || cors.origins === "*" ? {} : { vary: "origin" };
-  const server = createLeanServer({ limits, contextValues, extraHeaders, log });
+  const server = createLeanServer({ limits, contextValues, extraHeaders, received, log });
   const originOf = rememberLast(originUrl);
   const isBinary = rememberLast((contentType) => parseContentType(contentType)?.binary);
 
@@ -48,7 +52,7 @@ export function createLeanGrpcServer(
     if (cors !== undefined && headers.origin !== undefined) return false;
     const scheme = stream.session?.encrypted === true ? "https" : "http";
     const origin = originOf(`${scheme}://${headers[":authority"] ?? ""}`);
-    if (origin === undefined) return false;
+    if (origin === undefined || !hosts.allows(origin)) return false;
     const request = { stream, headers, rawHeaders, path, isBinary: binary, url: origin + path };
     answerLeanCall(server, method, request);
     return true;

@@ -4,8 +4,9 @@ import { ConnectError, type ContextValues } from "@connectrpc/connect";
 import { oneChunk } from "../internal/one-chunk.js";
 import { tell } from "../internal/tell.js";
 import { httpStatusFromCode } from "../status/http-status.js";
+import { isCrossSite } from "../web/cross-site.js";
 import { errorResponse, printFailure } from "../web/error-response.js";
-import { internalError, notServed } from "../web/errors.js";
+import { crossSite, internalError, notServed } from "../web/errors.js";
 import type { Handler, HandlerFailure } from "../web/handler.js";
 import { badTarget, bodyAlreadyRead } from "./errors.js";
 import { cutOff, type Exchange, hasBody, isOver, pathOf, urlOf } from "./exchange.js";
@@ -62,6 +63,11 @@ export function createNodeListener(
     const { request } = exchange;
     const url = urlOf(exchange);
     if (url === undefined) return sendError(exchange, badTarget(), 400);
+    const { origin, "content-type": contentType } = request.headers;
+    const headers: Record<string, string | undefined> = { origin, "content-type": contentType };
+    if (isCrossSite(request.method, url, (name) => headers[name])) {
+      return sendError(exchange, crossSite(origin ?? ""), 403);
+    }
     const { head, body } = contentOf(exchange);
     const values = contextValues?.(request);
     const response = await callHandlers([handler], exchange, head, url, body, values).response;

@@ -1,25 +1,44 @@
 import type { ConnectError } from "@connectrpc/connect";
 import { requestTimedOut } from "./errors.js";
 import type { Exchange } from "./exchange.js";
+import type { ReceivedBytes } from "./received-bytes.js";
 
 /** What a request's body is held to. */
 export interface BodyBounds {
   /** Time in milliseconds for the whole body, or for each piece of one that streams. */
   readonly timeoutMs: number;
   readonly isStreaming: boolean;
+  /** Most bytes that count as being received: a handler keeps no more of them. */
+  readonly maxKeptBytes: number;
 }
 
 /**
  * The bytes of a request's body, once. To stop reading leaves the connection as it is, so
  * that an answer can still be sent. The time runs while somebody waits for bytes.
  *
- * The iteration throws a ConnectError `DeadlineExceeded` for a client that is too slow, and
+ * The iteration throws a ConnectError: `DeadlineExceeded` for a client that is too slow,
+ * `ResourceExhausted` if too many bytes are being received. It throws
  * Node's own error if the client goes away.
  */
 export function readBody(
-  { request }: Exchange,
+  { request, response }: Exchange,
   bounds: BodyBounds,
+  received: ReceivedBytes,
 ): AsyncIterableIterator<Uint8Array> {
+  const connection = "stream" in request ? request.stream.session : request.socket;
+  let counted = 0;
+  /** Counts what came. A stream's handler keeps one message of it at most. */
+  const count = (bytes: number) => {
+    const counts = Math.min(bytes, bounds.maxKeptBytes - counted);
+    if (counts <= 0) return;
+    counted += counts;
+    received.add(connection, counts);
+  };
+  const uncount = () => {
+    received.remove(connection, counted);
+    counted = 0;
+  };
+  response.once("close", uncount);
   const source: AsyncIterator<Uint8Array> = request.iterator({ destroyOnReturn: false });
   const { timeoutMs, isStreaming } = bounds;
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -45,7 +64,14 @@ export function readBody(
       source.next().then(
         (result) => {
           if (isStreaming || result.done === true) stop();
-          resolve(result);
+          try {
+            if (result.done !== true) count(result.value.byteLength);
+            else uncount();
+            resolve(result);
+          } catch (error) {
+            stop();
+            reject(error);
+          }
         },
         (error: unknown) => {
           stop();

@@ -1,13 +1,16 @@
 import type { DescMethod } from "@bufbuild/protobuf";
-import type { ConnectRouter, ContextValues } from "@connectrpc/connect";
+import type { ConnectRouter } from "@connectrpc/connect";
 import {
   universalRequestFromNodeRequest,
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
+import { defaultReadMaxBytes } from "../web/routes.js";
 import { withSendTimeout } from "./answer-guard.js";
 import { type Exchange, stopReceivingAfterAnswer } from "./exchange.js";
+import type { ReceivedBytes } from "./received-bytes.js";
 import { readBody } from "./request-body.js";
 import type { ResolvedLimits } from "./server-limits.js";
+import type { ServerOptions } from "./server-options.js";
 
 /** One of Connect's handlers: it answers one method in all of the router's protocols. */
 type UniversalHandler = ConnectRouter["handlers"][number];
@@ -21,17 +24,20 @@ export type RpcHandler = (exchange: Exchange) => Promise<void>;
 /** Has one of Connect's handlers answer, under the limits of the server. */
 export function createRpcHandler(
   handler: UniversalHandler,
+  { contextValues, readMaxBytes = defaultReadMaxBytes }: ServerOptions,
   limits: ResolvedLimits,
-  contextValues: ((request: Exchange["request"]) => ContextValues) | undefined,
+  received: ReceivedBytes,
 ): RpcHandler {
   const isStreaming = streamsRequests(handler.method);
   const timeoutMs = isStreaming ? limits.pauseTimeoutMs : limits.bodyTimeoutMs;
+  const maxKeptBytes = isStreaming ? readMaxBytes : Number.POSITIVE_INFINITY;
+  const bounds = { timeoutMs, isStreaming, maxKeptBytes };
   return async (exchange) => {
     const { request, response } = exchange;
     const values = contextValues?.(request);
     const answer = await handler({
       ...universalRequestFromNodeRequest(request, response, undefined, values),
-      body: readBody(exchange, { timeoutMs, isStreaming }),
+      body: readBody(exchange, bounds, received),
     });
     // A stream that goes both ways sends its answer while it still receives.
     if (!isStreaming) stopReceivingAfterAnswer(exchange);

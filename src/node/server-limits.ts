@@ -14,6 +14,18 @@ export interface ServerLimits {
    */
   maxSessionBytes?: number | undefined;
   /**
+   * Bytes of requests that are being received on one connection, at least 1. A request beyond
+   * them is refused with RESOURCE_EXHAUSTED. Default: 67,108,864 (64 MiB).
+   */
+  maxConnectionRequestBytes?: number | undefined;
+  /** The limit of `maxConnectionRequestBytes` for all connections together. Default: 268,435,456 (256 MiB). */
+  maxRequestBytes?: number | undefined;
+  /**
+   * HTTP/1.1 requests of one connection that are being answered, at least 1; pipelined requests
+   * beyond them wait. Default: 8.
+   */
+  maxPipelined?: number | undefined;
+  /**
    * How long a client may take, in milliseconds, for a TLS handshake, for the first bytes of a
    * connection, and for the headers of an HTTP/1.1 request. Default: 15,000.
    */
@@ -48,6 +60,13 @@ export function resolveLimits(limits: ServerLimits): ResolvedLimits {
     maxStreams: whole("maxStreams", limits.maxStreams ?? 1000, 1, 2 ** 31 - 1),
     maxHeaderBytes: whole("maxHeaderBytes", limits.maxHeaderBytes ?? 16_384, 1024, 2 ** 24),
     maxSessionBytes: whole("maxSessionBytes", limits.maxSessionBytes ?? 64_000_000, 1_000_000),
+    maxConnectionRequestBytes: whole(
+      "maxConnectionRequestBytes",
+      limits.maxConnectionRequestBytes ?? 64 * 1024 * 1024,
+      1,
+    ),
+    maxRequestBytes: whole("maxRequestBytes", limits.maxRequestBytes ?? 256 * 1024 * 1024, 1),
+    maxPipelined: whole("maxPipelined", limits.maxPipelined ?? 8, 1),
     headersTimeoutMs: timeout("headersTimeoutMs", limits.headersTimeoutMs ?? 15_000),
     bodyTimeoutMs: timeout("bodyTimeoutMs", limits.bodyTimeoutMs ?? 60_000),
     pauseTimeoutMs: timeout("pauseTimeoutMs", limits.pauseTimeoutMs ?? 600_000),

@@ -22,6 +22,13 @@ export interface ServerOptions extends RouteOptions {
   tls?: Omit<TlsOptions, "ALPNProtocols" | "ALPNCallback"> | undefined;
   /** Default: pages of other origins may not call. */
   cors?: CorsOptions | undefined;
+  /**
+   * Host names that requests may be for, in addition to the loopback ones ("localhost",
+   * "127.0.0.1", "[::1]"), without a port; "*" for all. Any other host is PERMISSION_DENIED, which
+   * protects a server on a loopback address from web pages by DNS rebinding. Default: none if the
+   * server listens on a loopback address, "*" otherwise.
+   */
+  allowedHosts?: readonly string[] | "*" | undefined;
   /** What one client may cost the server. */
   limits?: ServerLimits | undefined;
   /** Values for the handlers' and interceptors' contexts, per request. Default: none. */

@@ -85,6 +85,11 @@ export interface RestHandlerOptions extends HttpRuleOptions {
    * which are answered one after another. Default: true.
    */
   batch?: boolean | undefined;
+  /**
+   * Whether `callback=f` makes a response a script that calls `f` (JSONP). Any page on the web can
+   * read such responses, with the user's cookies and from the user's own network. Default: false.
+   */
+  jsonp?: boolean | undefined;
   /** Told what a 500 of this code comes from, such as a message that no JSON can hold. */
   onInternalError?: ((error: unknown) => void) | undefined;
 }
@@ -107,7 +112,7 @@ export function createRestHandler(
   const readMaxBytes = atLeastOne("readMaxBytes", options.readMaxBytes ?? 4 * 1024 * 1024);
   const compressMinBytes = inRange("compressMinBytes", options.compressMinBytes ?? 1024, 0);
   const compressions = options.acceptCompression ?? [gzip];
-  const systemParameters = options.systemParameters ?? "all";
+  const { jsonp = false, systemParameters = "all" } = options;
   const limits = { readMaxBytes, compressions };
   const routes = restRoutesOf(handlers, options);
   const files = new Set(handlers.map(({ method }) => method.parent.file));
@@ -224,7 +229,7 @@ export function createRestHandler(
       const errorFormat = errorFormatOf(split);
       // The error format also holds for errors in the other system parameters.
       presentation = { ...presentation, errorFormat };
-      presentation = presentationOf(split, request, errorFormat);
+      presentation = presentationOf(split, request, errorFormat, jsonp);
       answered = await answer({ request, url, split, presentation }, found);
     } catch (caught) {
       answered = errorAnswer(caught, presentation);

@@ -50,12 +50,13 @@ export async function assertNoBody(request: HandlerRequest): Promise<void> {
 }
 
 /**
- * Make sure that a body is JSON, as far as its Content-Type says; one without is taken for it.
+ * Makes sure that the Content-Type of a body is JSON. A web page of any origin can send a body
+ * without one.
  *
  * @throws ConnectError 415 for another type, or another charset than UTF-8.
  */
 export function assertJsonType(contentType: string | null): void {
-  if (contentType === null) return;
+  if (contentType === null) throw unsupportedMediaType("");
   const [type = "", ...parameters] = contentType.toLowerCase().split(";");
   const isJson = type.trim() === "application/json";
   const charset = parameters.map((one) => one.trim()).find((one) => one.startsWith("charset="));

@@ -109,9 +109,9 @@ function readContent(
     });
     return bound === "all" ? httpBody : withField(desc, bound, httpBody);
   }
+  if (contentType !== null || body.length > 0) assertJsonType(contentType);
   // api_core cancels so: with a JSON content type and nothing in it.
   if (body.length === 0) return create(desc);
-  assertJsonType(contentType);
   const parsed = parseJson(body, bodyNotJson);
   if (bound === "all" && !isJsonObject(parsed)) throw bodyNotJson("is not a JSON object");
   const whole = bound === "all" ? parsed : { [bound.jsonName]: parsed };

@@ -103,12 +103,13 @@ export function presentationOf(
   { system }: SplitQuery,
   request: HandlerRequest,
   errorFormat: 1 | 2,
+  hasJsonp: boolean,
 ): Presentation {
   return {
     errorFormat,
     ...alternativeOf(system.get("alt")),
     pretty: prettyOf(system.get("prettyPrint")),
-    callback: callbackOf(system.get("callback"), request.method),
+    callback: callbackOf(system.get("callback"), request.method, hasJsonp),
     fields: fieldsOf(system.get("fields"), request.headerOf("x-goog-fieldmask")),
   };
 }
@@ -163,8 +164,9 @@ function prettyOf(value: string | undefined): boolean {
   }
 }
 
-function callbackOf(value: string | undefined, method: string): string | undefined {
+function callbackOf(value: string | undefined, method: string, isOn: boolean): string | undefined {
   if (value === undefined || value === "") return undefined;
+  if (!isOn) throw invalidParameter("callback", value, "needs the server's option `jsonp`");
   if (method !== "GET" && method !== "HEAD")
     throw invalidParameter("callback", value, "is for GET");
   if (/^[A-Za-z0-9_$.[\]]{1,128}$/.test(value)) return value;

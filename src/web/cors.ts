@@ -21,6 +21,8 @@ export interface CorsOptions {
 /** The response headers that CORS adds to the response of one request. */
 export interface CorsHeaders {
   readonly headers: Readonly<Record<string, string>>;
+  /** Whether the request has an origin that may call. */
+  readonly isGranted: boolean;
   /** Whether the request is a preflight, to which these headers and 204 are the response. */
   readonly isPreflight: boolean;
 }
@@ -52,7 +54,7 @@ export function createCors(options: CorsOptions): Cors {
   return (method, headerOf) => {
     const origin = headerOf("origin") ?? undefined;
     if (origin === undefined || (origins !== "*" && !origins.includes(origin))) {
-      return { headers: vary, isPreflight: false };
+      return { headers: vary, isGranted: false, isPreflight: false };
     }
     const granted = {
       ...vary,
@@ -64,7 +66,7 @@ export function createCors(options: CorsOptions): Cors {
       (headerOf("access-control-request-method") ?? undefined) !== undefined;
     if (!isPreflight) {
       const headers = { ...granted, "access-control-expose-headers": exposedHeaders };
-      return { headers, isPreflight };
+      return { headers, isGranted: true, isPreflight };
     }
     const headers = {
       ...granted,
@@ -72,6 +74,6 @@ export function createCors(options: CorsOptions): Cors {
       "access-control-allow-headers": allowedHeaders.join(", "),
       "access-control-max-age": maxAge,
     };
-    return { headers, isPreflight };
+    return { headers, isGranted: true, isPreflight };
   };
 }

@@ -1,8 +1,9 @@
 import type { ContextValues } from "@connectrpc/connect";
 import type { Health } from "../health/create-health.js";
 import { type CorsOptions, createCors } from "./cors.js";
+import { isCrossSite } from "./cross-site.js";
 import { failureResponse, printFailure, refusal } from "./error-response.js";
-import { noTrailers, notServed } from "./errors.js";
+import { crossSite, noTrailers, notServed } from "./errors.js";
 import { gzip } from "./gzip.js";
 import {
   firstResponse,
@@ -77,8 +78,17 @@ export function createWebHandler(options: WebHandlerOptions): WebHandler {
   };
   const all = [ofRpcs, ...routes.handlers];
 
-  const answer = async (request: Request, platform: unknown[]): Promise<Response> => {
+  const answer = async (
+    request: Request,
+    isGranted: boolean,
+    platform: unknown[],
+  ): Promise<Response> => {
     const asked = new WebRequest(request, options.contextValues?.(request, ...platform));
+    const { method, url } = request;
+    if (!isGranted && isCrossSite(method, url, (name) => asked.headerOf(name))) {
+      const error = crossSite(asked.headerOf("origin") ?? "");
+      return responseOf(asked, refusal(asked, error, 403));
+    }
     if (isGrpc(asked)) return responseOf(asked, refusal(asked, noTrailers(), 501));
     const response = await firstResponse(all, asked);
     if (response !== undefined) return responseOf(asked, response);
@@ -95,7 +105,7 @@ export function createWebHandler(options: WebHandlerOptions): WebHandler {
         return new Response(null, { status: 204, headers: granted.headers });
       let response: Response;
       try {
-        response = await answer(request, platform);
+        response = await answer(request, granted?.isGranted === true, platform);
       } catch (cause) {
         const asked = new WebRequest(request, undefined);
         response = responseOf(asked, failureResponse(asked, cause, log));

@@ -18,6 +18,17 @@ export function requestTooLarge(maxBytes: number): ConnectError {
   });
 }
 
+/** PERMISSION_DENIED for a request that a web page of another origin can have sent. */
+export function crossSite(origin: string): ConnectError {
+  const message =
+    `a page of "${echo(origin)}" may not call: send Content-Type: application/json, ` +
+    "and have `cors` allow the origin";
+  return errorWithInfo(Code.PermissionDenied, message, {
+    reason: "CROSS_SITE",
+    metadata: { origin: echo(origin) },
+  });
+}
+
 /** UNIMPLEMENTED for gRPC on a platform whose responses have no trailers. */
 export function noTrailers(): ConnectError {
   const message =

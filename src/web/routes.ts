@@ -10,7 +10,8 @@ import { Health as HealthService, ServerReflection } from "../protos.js";
 import { createReflection, type ReflectionOptions } from "../reflection/create-reflection.js";
 import type { Handler } from "./handler.js";
 
-const defaultReadMaxBytes = 4 * 1024 * 1024;
+/** Bytes of one message, as in most gRPC servers. */
+export const defaultReadMaxBytes = 4 * 1024 * 1024;
 
 /**
  * The services and handlers of a server. Connect's own options apply to all routes, with another

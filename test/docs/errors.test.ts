@@ -92,12 +92,15 @@ const ofPort: ErrorsOf<typeof nodeErrors> = {
   connectionLost: nodeErrors.connectionLost("h777", cause),
   notConnected: nodeErrors.notConnected("h777", cause),
   bodyAlreadyRead: nodeErrors.bodyAlreadyRead("lost 777"),
+  hostNotAllowed: nodeErrors.hostNotAllowed("h777"),
+  requestsTooLarge: nodeErrors.requestsTooLarge("server", 777),
 };
 
 const ofWeb: ErrorsOf<typeof webErrors> = {
   notServed: webErrors.notServed("/777"),
   requestTooLarge: webErrors.requestTooLarge(777),
   noTrailers: webErrors.noTrailers(),
+  crossSite: webErrors.crossSite("https://h777"),
   internalError: webErrors.internalError(cause),
 };
 

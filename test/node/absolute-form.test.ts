@@ -20,6 +20,7 @@ beforeEach(async () => {
   seen = [];
   server = createServer({
     health: {},
+    allowedHosts: "*",
     routes: (router) =>
       router.rpc(LibraryService.method.getById, ({ id }, context) => {
         seen.push(context.url);

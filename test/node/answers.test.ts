@@ -96,9 +96,9 @@ describe("a path that nobody serves", () => {
   it("leaves the connection open for the next request", async () => {
     const { port } = await serve();
     const connection = await openRawConnection(port);
-    await connection.send("GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
+    await connection.send("GET /a HTTP/1.1\r\nHost: localhost\r\n\r\n");
     await connection.receives((received) => received.endsWith("}}"));
-    await connection.send("HEAD /b HTTP/1.1\r\nHost: x\r\n\r\n");
+    await connection.send("HEAD /b HTTP/1.1\r\nHost: localhost\r\n\r\n");
     const both = await connection.receives((received) => received.endsWith("\r\n\r\n"));
     assert.equal(both.match(/HTTP\/1.1 404 Not Found/g)?.length, 2);
     connection.socket.destroy();
@@ -166,7 +166,7 @@ describe("handlerFromFetch", () => {
       }),
     });
     const connection = await openRawConnection(port);
-    await connection.send("GET /v1/x HTTP/1.1\r\nHost: x\r\n\r\n");
+    await connection.send("GET /v1/x HTTP/1.1\r\nHost: localhost\r\n\r\n");
     await arrived.promise;
     connection.socket.destroy();
     await aborted.promise;
@@ -187,7 +187,7 @@ describe("handlerFromFetch", () => {
     });
     const connection = await openRawConnection(port);
     connection.socket.pause();
-    await connection.send("GET /v1/x HTTP/1.1\r\nHost: x\r\n\r\n");
+    await connection.send("GET /v1/x HTTP/1.1\r\nHost: localhost\r\n\r\n");
     await once(connection.socket, "readable");
     connection.socket.destroy();
     await cancelled.promise;
@@ -210,15 +210,15 @@ describe("handlerFromFetch", () => {
     const { port } = await serve({ handlers: byFetch(({ url }) => new Response(url)) });
     const connection = await openRawConnection(port);
     await connection.send(
-      "GET //other.example/x HTTP/1.1\r\nHost: me\r\nConnection: close\r\n\r\n",
+      "GET //other.example/x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     );
-    assert.match(await connection.ended, /\r\nhttp:\/\/me\/\/other\.example\/x\r\n/);
+    assert.match(await connection.ended, /\r\nhttp:\/\/localhost\/\/other\.example\/x\r\n/);
   });
 
   it("is not asked for methods that the web's Request refuses", async () => {
     const { port } = await serve({ handlers: byFetch(() => new Response("asked")) });
     const connection = await openRawConnection(port);
-    await connection.send("TRACE /v1/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    await connection.send("TRACE /v1/x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     assert.match(await connection.ended, /^HTTP\/1.1 405 /);
   });
 });

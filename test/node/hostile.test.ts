@@ -85,7 +85,7 @@ const wires: readonly {
           : body === undefined
             ? {}
             : { "transfer-encoding": "chunked" };
-      const headers = { host: "h", connection: "close", ...framing, ...header };
+      const headers = { host: "localhost", connection: "close", ...framing, ...header };
       const head = [
         `${method} ${path} HTTP/1.1`,
         ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
@@ -242,7 +242,12 @@ describe("a hostile client of the REST face on the one port, of HTTP/1.1's own k
     ["very many headers", Array.from({ length: 5000 }, () => "X: y"), 431],
   ])("is refused for %s", async (_, lines, status) => {
     const connection = await openRawConnection(port);
-    const head = [`POST /v1/${name}:cancel HTTP/1.1`, "Host: h", "Connection: close", ...lines];
+    const head = [
+      `POST /v1/${name}:cancel HTTP/1.1`,
+      "Host: localhost",
+      "Connection: close",
+      ...lines,
+    ];
     await connection.send(`${head.join("\r\n")}\r\n\r\n{}`);
     assert.match(await connection.ended, new RegExp(`^HTTP/1\\.1 ${status} `));
   });
@@ -261,7 +266,7 @@ describe("a hostile client of the REST face on the one port, once it is gone", (
     const connections = await Promise.all(
       Array.from({ length: 50 }, () => openRawConnection(port)),
     );
-    const head = `POST /v1/${name}:cancel HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n`;
+    const head = `POST /v1/${name}:cancel HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n`;
     // Half are too slow, half go away.
     for (const { send } of connections) await send(head).then(() => send(body));
     for (const { socket } of connections.slice(25)) socket.destroy();

@@ -160,6 +160,7 @@ async function openSide(fastPath: boolean): Promise<Side> {
   const seen: string[] = [];
   const server = createServer({
     fastPath,
+    allowedHosts: "*",
     readMaxBytes,
     writeMaxBytes,
     maxTimeoutMs,

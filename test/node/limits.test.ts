@@ -83,13 +83,15 @@ describe("a client of HTTP/1.1", () => {
 
   it("is closed with 408 when its headers come too slowly", async () => {
     const connection = await openRawConnection(address.port);
-    await connection.send("GET / HTTP/1.1\r\nHost: x\r\nX-Slow:");
+    await connection.send("GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow:");
     assert.match(await connection.ended, /^HTTP\/1.1 408 /);
   });
 
   it("is closed with 431 when its headers are too large", async () => {
     const connection = await openRawConnection(address.port);
-    await connection.send(`GET / HTTP/1.1\r\nHost: x\r\nX-Large: ${"x".repeat(9000)}\r\n\r\n`);
+    await connection.send(
+      `GET / HTTP/1.1\r\nHost: localhost\r\nX-Large: ${"x".repeat(9000)}\r\n\r\n`,
+    );
     assert.match(await connection.ended, /^HTTP\/1.1 431 /);
   });
 
@@ -159,7 +161,7 @@ describe("a client of HTTP/1.1", () => {
   it("is cut off when it does not read its answer", async () => {
     const connection = await openRawConnection(address.port);
     connection.socket.pause();
-    await connection.send("GET /endless HTTP/1.1\r\nHost: x\r\n\r\n");
+    await connection.send("GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n");
     const { path, aborted } = await nextRequest.promise;
     assert.deepEqual({ path, aborted }, { path: "/endless", aborted: true });
     connection.socket.resume();
@@ -306,7 +308,7 @@ describe("a client of HTTP/2", () => {
       ":method": "POST",
       ":scheme": "http",
       ":path": "/grpc.health.v1.Health/Watch",
-      ":authority": "x",
+      ":authority": "localhost",
       "content-type": "application/grpc",
     });
     const data = "\0\0\x05\0\x01\0\0\0\x01\0\0\0\0\0";
@@ -360,7 +362,7 @@ describe("createServer", () => {
 /** A unary call of Connect over HTTP/1.1. */
 function post(path: string, framing: string, body: string): string {
   const type = "content-type: application/json";
-  return `POST ${path} HTTP/1.1\r\nHost: x\r\n${type}\r\n${framing}\r\n\r\n${body}`;
+  return `POST ${path} HTTP/1.1\r\nHost: localhost\r\n${type}\r\n${framing}\r\n\r\n${body}`;
 }
 
 function endless(): ReadableStream<Uint8Array<ArrayBuffer>> {

@@ -146,10 +146,10 @@ describe("the preface", () => {
   });
 
   it.each([
-    ["a request", "GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 404 "],
+    ["a request", "GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n", "HTTP/1.1 404 "],
     [
       "a request that begins like the preface",
-      "PRI / HTTP/1.1\r\nHost: x\r\n\r\n",
+      "PRI / HTTP/1.1\r\nHost: localhost\r\n\r\n",
       "HTTP/1.1 400 ",
     ],
     ["a client of TLS", "\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03", "HTTP/1.1 400 "],

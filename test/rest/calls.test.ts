@@ -189,7 +189,11 @@ describe.each([
       });
     const query = "prettyPrint=0";
     assert.equal(await send({ ":path": `/v1/byId/a%2Fb?${query}` }), '{"id":"a/b"}');
-    const put = { ":method": "PUT", ":path": `/v1/byId/i?${query}` };
+    const put = {
+      ":method": "PUT",
+      ":path": `/v1/byId/i?${query}`,
+      "content-type": "application/json",
+    };
     assert.equal(await send(put, '{"lent":true}'), '{"id":"i","lent":true}');
     const tooMuch = { ":method": "GET", ":path": `/v1/byId/i?${query}` };
     assert.match(await send(tooMuch, "x"), /UNEXPECTED_BODY/);

@@ -13,7 +13,7 @@ describe("system parameters", () => {
     return next(request);
   };
   beforeAll(async () => {
-    library = await startLibraryServer({ router: { interceptors: [keep] } });
+    library = await startLibraryServer({ router: { interceptors: [keep] }, jsonp: true });
   });
   afterAll(() => library.close());
   beforeEach(() => {
@@ -59,6 +59,14 @@ describe("system parameters", () => {
     const failed = await get("callback=f&nope=1&prettyPrint=0");
     assert.equal(failed.status, 200);
     assert.match(failed.text, /^\/\/ API callback\nf\(\{"error":\{"code":400,/);
+  });
+
+  it("refuses JSONP unless `jsonp` is true, as any page could read the response", async () => {
+    const plain = await startLibraryServer();
+    const { status, text } = await plain.send("GET", "/v1/byId/i?callback=f");
+    assert.equal(status, 400);
+    assert.match(text, /parameter callback needs the server's option `jsonp`/);
+    await plain.close();
   });
 
   it.each(["a;b", "a(b", "<x>", "a b"])("refuses the callback %j", async (callback) => {

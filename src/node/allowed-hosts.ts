@@ -1,0 +1,43 @@
+/** The hosts that a server answers to; a name's case and a port do not matter. */
+export interface AllowedHosts {
+  /** Says whether the server listens on an address that only its own machine can reach. */
+  listening(address: string): void;
+  /** Whether a request for this URL may be answered. */
+  allows(url: string): boolean;
+}
+
+/** 127.0.0.0/8, ::1 and localhost with its subdomains (RFC 6761, section 6.3). */
+const loopback = /^(localhost|(.+\.)?localhost|127(\.\d{1,3}){3}|\[::1\])$/;
+const loopbackAddress = /^(127\.|::1$|::ffff:127\.)/;
+
+/**
+ * Protects against DNS rebinding: a page whose own name leads to this machine shares the origin of
+ * a server that listens on a loopback address. Only the Host field tells it apart.
+ *
+ * @param given Host names in addition to the loopback ones, or "*" for all. Undefined: none for a server
+ *   on a loopback address, and all for any other.
+ */
+export function createAllowedHosts(given: readonly string[] | "*" | undefined): AllowedHosts {
+  const names = new Set(given === "*" ? [] : given?.map((name) => name.toLowerCase()));
+  let isOpen = given === "*" || given === undefined;
+  let last = "";
+  return {
+    listening(address) {
+      if (given === undefined) isOpen = !loopbackAddress.test(address);
+    },
+    allows(url) {
+      if (isOpen) return true;
+      const host = hostOf(url);
+      // The requests of one client mostly have the same host.
+      if (host === last) return true;
+      if (!loopback.test(host) && !names.has(host)) return false;
+      last = host;
+      return true;
+    },
+  };
+}
+
+/** The host name in a URL, without its port and the dot of a full name. */
+export function hostOf(url: string): string {
+  return new URL(url).hostname.toLowerCase().replace(/\.$/, "");
+}
