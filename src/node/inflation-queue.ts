@@ -9,7 +9,7 @@ export interface InflationQueue {
   run(isWanted: () => boolean, inflate: () => Promise<void>): void;
 }
 
-/** Node inflates in its thread pool, which has 4 threads; what it was given it runs to its end. */
+/** Node inflates in its thread pool of 4 threads, and cannot stop an inflation. */
 const most = 4;
 
 export function createInflationQueue(): InflationQueue {

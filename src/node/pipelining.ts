@@ -11,7 +11,7 @@ export type ServePipelined = (
 /**
  * Limits the requests of one connection that are answered at a time (RFC 9112, section 9.3.2),
  * and ends all of them with their connection. Node does neither: it hands over all requests of a
- * chunk at once, and its 'close' event reaches only the response whose turn it is to be sent.
+ * chunk at once, and its 'close' event reaches only the response that is being sent.
  */
 export function createPipelining(maxPipelined: number): ServePipelined {
   const connections = new WeakMap<Socket, Connection>();
@@ -30,7 +30,7 @@ export function createPipelining(maxPipelined: number): ServePipelined {
 const probeMs = 250;
 /** How long it is read then, unless a request comes before. */
 const probeReadMs = 10;
-/** With so many waiting requests it is not read any more until calls have ended. */
+/** The socket is no longer read at this number of waiting requests, until calls have ended. */
 const maxWaiting = 2000;
 
 /** One HTTP/1.1 connection, with the requests that its client has pipelined. */

@@ -3,7 +3,7 @@ import type { ResolvedLimits } from "./server-limits.js";
 
 /**
  * Counts the bytes of requests that are not whole yet, per connection and of the whole server:
- * what handlers collect before they can begin.
+ * handlers collect them before they begin.
  */
 export interface ReceivedBytes {
   /**
