@@ -117,7 +117,7 @@ export function createOperationsService(
       context,
     });
     const { parent, pageSize } = readListRequest(request);
-    const filter = parseFilter(request.filter, methods.all());
+    const filter = parseFilter(request.filter, methods.all(), visiblePrincipal === undefined);
     const list = { parent, filter: request.filter, principal };
     const after =
       request.pageToken === "" ? undefined : await pageTokens.open(request.pageToken, list);

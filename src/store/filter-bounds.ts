@@ -55,6 +55,14 @@ function boundsOf(filter: OperationFilter): Bounds {
       return filter.value ? anywhere : nowhere;
     case "done":
       return { ...anywhere, canBeDone: filter.value, canBeUndone: !filter.value };
+    case "state-in": {
+      const canBeDone = filter.states.includes("done");
+      return {
+        ...anywhere,
+        canBeDone,
+        canBeUndone: filter.states.some((state) => state !== "done"),
+      };
+    }
     case "time":
       return timeBounds(filter.column, filter.operator, filter.micros);
     case "error-code":
@@ -67,6 +75,7 @@ function boundsOf(filter: OperationFilter): Bounds {
     case "cancel-requested":
     case "text":
     case "wildcard":
+    case "attempt":
     case "method-in":
       return anywhere;
   }

@@ -1,4 +1,5 @@
 import { matchesWildcard, type WildcardPieces } from "../internal/wildcard.js";
+import type { OperationState } from "./operation-state.js";
 import {
   createPayloadReader,
   type PayloadCondition,
@@ -41,6 +42,10 @@ export type ColumnCondition =
     }
   /** Text that has these pieces in this order, and anything between them; case-sensitive. */
   | { readonly kind: "wildcard"; readonly column: TextColumn; readonly pieces: WildcardPieces }
+  /** It is in one of these states. */
+  | { readonly kind: "state-in"; readonly states: readonly OperationState[] }
+  /** How often it was claimed. */
+  | { readonly kind: "attempt"; readonly operator: Comparator; readonly value: number }
   /** One of these methods started it. */
   | { readonly kind: "method-in"; readonly methods: readonly string[] }
   /** The google.rpc.Code of its error; false for a record without one. */
@@ -55,14 +60,16 @@ export type ColumnCondition =
   /** Whether the record has it. */
   | { readonly kind: "present"; readonly column: "end_time" | "metadata" | "response" | "error" };
 
-export type TextColumn = "name" | "method";
+export type TextColumn = "name" | "method" | "principal";
 export type TimeColumn = "create_time" | "update_time" | "end_time";
 
 /** What a filter looks at: every `OperationRecord` has it. */
 export interface FilterableRecord extends SerializedPayloads {
   readonly name: string;
   readonly method: string;
-  readonly state: string;
+  readonly principal: string;
+  readonly state: OperationState;
+  readonly attempt: number;
   readonly createTimeMicros: number;
   readonly updateTimeMicros: number;
   readonly cancelRequestTimeMicros: number | undefined;
@@ -83,6 +90,7 @@ export function negated(filter: OperationFilter): OperationFilter {
     case "cancel-requested":
       return { ...filter, value: !filter.value };
     case "text":
+    case "attempt":
       return { ...filter, operator: negatedComparator[filter.operator] };
     case "time":
       // Every record has the others.
@@ -90,6 +98,7 @@ export function negated(filter: OperationFilter): OperationFilter {
         ? { kind: "not", operand: filter }
         : { ...filter, operator: negatedComparator[filter.operator] };
     case "wildcard":
+    case "state-in":
     case "method-in":
     case "error-code":
     case "present":
@@ -142,6 +151,10 @@ function matches(
       return compares(filter.operator, record[filter.column], filter.value);
     case "wildcard":
       return matchesWildcard(filter.pieces, record[filter.column]);
+    case "state-in":
+      return filter.states.includes(record.state);
+    case "attempt":
+      return compares(filter.operator, record.attempt, filter.value);
     case "method-in":
       return filter.methods.includes(record.method);
     case "error-code": {

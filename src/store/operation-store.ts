@@ -1,4 +1,5 @@
 import type { OperationFilter } from "./operation-filter.js";
+import type { OperationState } from "./operation-state.js";
 
 /**
  * A transaction that the caller has open, in the smallest form that database
@@ -27,12 +28,7 @@ export interface StoreOptions {
   transaction?: Transaction | undefined;
 }
 
-/**
- * `blocked`: it waits for earlier operations of its resource, and is not dispatched.
- * `queued`: nobody runs it yet, or it waits for its next attempt. `running`: an
- * attempt has it, or it is driven from outside. `done`: it has its result, for ever.
- */
-export type OperationState = "blocked" | "queued" | "running" | "done";
+export type { OperationState };
 
 /** The end of an operation: one of the two members of `Operation.result`. */
 export interface StoredResult {

@@ -33,7 +33,9 @@ export function aRecord(init: Partial<FilterableRecord> = {}): FilterableRecord 
   return {
     name: "bakeries/7/operations/0190-abc",
     method: "filters.v1.FilterService/Bake",
+    principal: "",
     state: "running",
+    attempt: 1,
     createTimeMicros,
     updateTimeMicros: createTimeMicros,
     cancelRequestTimeMicros: undefined,

@@ -1,6 +1,12 @@
 import { wildcardPieces } from "../../internal/wildcard.js";
 import { CodeSchema } from "../../protos.js";
-import type { OperationFilter, TextColumn, TimeColumn } from "../../store/operation-filter.js";
+import {
+  negated,
+  type OperationFilter,
+  type TextColumn,
+  type TimeColumn,
+} from "../../store/operation-filter.js";
+import type { OperationState } from "../../store/operation-store.js";
 import type { Comparator } from "../../store/value-test.js";
 import {
   type Checked,
@@ -27,9 +33,44 @@ export function booleanCondition(
   );
 }
 
-/** A condition on `name` or `method`, which every record has. */
-export function textCondition(column: TextColumn, condition: Condition): OperationFilter {
+/** What a filter calls the states of an operation. */
+const stateByName: ReadonlyMap<string, OperationState> = new Map([
+  ["BLOCKED", "blocked"],
+  ["QUEUED", "queued"],
+  ["RUNNING", "running"],
+  ["DONE", "done"],
+]);
+
+/** A condition on the state, which every record has. */
+export function stateCondition(condition: Condition): Checked<OperationFilter> {
   if (isPresence(condition)) return { kind: "constant", value: true };
+  const state = stateByName.get(condition.literal.text);
+  if (state === undefined) {
+    return literalMismatch(condition, `one of ${[...stateByName.keys()].join(", ")}`);
+  }
+  const filter = { kind: "state-in" as const, states: [state] };
+  return (
+    orderFault(condition, "a state") ?? (condition.operator === "!=" ? negated(filter) : filter)
+  );
+}
+
+/** A condition on the attempt, which every record has. */
+export function attemptCondition(condition: Condition): Checked<OperationFilter> {
+  // Present is what is not the default (AIP-160).
+  if (isPresence(condition)) return { kind: "attempt", operator: "!=", value: 0 };
+  const value = int32Of(condition.literal);
+  if (value === undefined) return literalMismatch(condition, "a whole number");
+  return { kind: "attempt", operator: comparatorOf(condition), value };
+}
+
+/** A condition on text that every record has. */
+export function textCondition(column: TextColumn, condition: Condition): OperationFilter {
+  if (isPresence(condition)) {
+    // Present is what is not the default (AIP-160), and every record has a name and a method.
+    return column === "principal"
+      ? { kind: "text", column, operator: "!=", value: "" }
+      : { kind: "constant", value: true };
+  }
   const operator = comparatorOf(condition);
   const { text } = condition.literal;
   if (!text.includes("*") || !["=", "!="].includes(operator)) {

@@ -8,9 +8,11 @@ import type { PayloadTest } from "../../store/payload-condition.js";
 import { type FilterFault, invalidFilter } from "../errors.js";
 import { standardFieldsOf } from "../standard-metadata.js";
 import {
+  attemptCondition,
   booleanCondition,
   errorCodeCondition,
   presentCondition,
+  stateCondition,
   textCondition,
   timeCondition,
 } from "./column-conditions.js";
@@ -33,24 +35,26 @@ import { parseFilterSyntax } from "./parse-filter-syntax.js";
 import { noSuchField, payloadTests, rightReadings } from "./payload-tests.js";
 
 /**
- * Read the filter of a list (AIP-160); undefined for one that is empty. docs/reference/filters.md
- * says what is understood.
+ * Reads the filter of a list (AIP-160); undefined if it is empty. docs/reference/filters.md lists
+ * the fields and operators.
  *
- * @param methods Those whose metadata and response types the filter can look into. A
+ * @param methods The methods whose metadata and response types the filter can look into. A
  *   field that only some of the types have makes the condition false for the others.
+ * @param seesAll Whether the caller sees the operations of others, and so may ask for `principal`.
  *
- * @throws ConnectError `Code.InvalidArgument` with the column of the fault; reason
- *   `INVALID_FILTER` where it does not follow the grammar or is over a bound,
- *   `UNKNOWN_FILTER_FIELD`, or `FILTER_TYPE_MISMATCH` where the value or the operator is
- *   none for the field.
+ * @throws ConnectError INVALID_ARGUMENT with the column of the fault. The reason is
+ *   `INVALID_FILTER` if the text does not follow the grammar or exceeds a bound,
+ *   `UNKNOWN_FILTER_FIELD`, or `FILTER_TYPE_MISMATCH` if the field does not take the value or the
+ *   operator.
  */
 export function parseFilter(
   text: string,
   methods: readonly LongRunningMethod[],
+  seesAll = true,
 ): OperationFilter | undefined {
   const syntax = parseFilterSyntax(text);
   if (syntax === undefined) return undefined;
-  const filter = compileFilter(syntax, methods);
+  const filter = compileFilter(syntax, methods, seesAll);
   if (isFault(filter)) throw invalidFilter(text, filter);
   return filter;
 }
@@ -60,6 +64,9 @@ const roots = [
   "name",
   "done",
   "method",
+  "state",
+  "attempt",
+  "principal",
   "create_time",
   "update_time",
   "end_time",
@@ -76,12 +83,14 @@ const roots = [
 function compileFilter(
   syntax: FilterSyntax,
   methods: readonly LongRunningMethod[],
+  seesAll: boolean,
 ): Checked<OperationFilter> {
-  const types = {
+  const scope = {
+    seesAll,
     metadata: payloadTypes(methods, "metadata"),
     response: payloadTypes(methods, "response"),
   };
-  return compileExpression(syntax, (restriction) => compileRestriction(restriction, types));
+  return compileExpression(syntax, (restriction) => compileRestriction(restriction, scope));
 }
 
 /** One type of metadata or response, and the methods that have it. */
@@ -90,7 +99,9 @@ interface PayloadType {
   readonly methods: readonly string[];
 }
 
-interface PayloadTypes {
+/** What a filter can ask for. */
+interface FilterScope {
+  readonly seesAll: boolean;
   readonly metadata: readonly PayloadType[];
   readonly response: readonly PayloadType[];
 }
@@ -136,7 +147,7 @@ function compileExpression<Leaf>(
 
 function compileRestriction(
   { path, comparison }: Restriction,
-  types: PayloadTypes,
+  scope: FilterScope,
 ): Checked<OperationFilter> {
   if (comparison === undefined) return anywhere(path);
   const { operator, position, argument } = comparison;
@@ -145,7 +156,7 @@ function compileRestriction(
     return { reason: "INVALID_FILTER", position, problem };
   }
   return compileExpression(argument, (literal) =>
-    compileCondition({ path, operator, position, literal }, types),
+    compileCondition({ path, operator, position, literal }, scope),
   );
 }
 
@@ -167,14 +178,14 @@ function anywhere(path: readonly Part[]): Checked<OperationFilter> {
   return { kind: "or", operands };
 }
 
-function compileCondition(condition: Condition, types: PayloadTypes): Checked<OperationFilter> {
+function compileCondition(condition: Condition, scope: FilterScope): Checked<OperationFilter> {
   const [root, member] = condition.path;
-  if (root === undefined || !isRoot(root.text)) return unknownRoot(root);
+  if (root === undefined || !isRootIn(scope, root.text)) return unknownRoot(root, scope);
   switch (root.text) {
     case "metadata":
     case "response":
     case "error":
-      return inPayload(root.text, condition, types);
+      return inPayload(root.text, condition, scope);
     default:
       if (member !== undefined) {
         return unknownField(member, `"${root.text}" has no fields, so no "${member.text}"`);
@@ -187,7 +198,12 @@ function onColumn(column: Column, condition: Condition): Checked<OperationFilter
   switch (column) {
     case "name":
     case "method":
+    case "principal":
       return textCondition(column, condition);
+    case "state":
+      return stateCondition(condition);
+    case "attempt":
+      return attemptCondition(condition);
     case "done":
       return booleanCondition("done", condition);
     case "cancel_requested":
@@ -202,15 +218,15 @@ function onColumn(column: Column, condition: Condition): Checked<OperationFilter
 function inPayload(
   payload: Payload,
   condition: Condition,
-  types: PayloadTypes,
+  scope: FilterScope,
 ): Checked<OperationFilter> {
   const [, member, more] = condition.path;
   if (member === undefined) {
     return condition.operator === ":" && !isPresence(condition)
-      ? inPayload(payload, presenceOfMember(condition), types)
+      ? inPayload(payload, presenceOfMember(condition), scope)
       : presentCondition(payload, condition);
   }
-  if (payload !== "error") return inTypedPayload(payload, member, condition, types[payload]);
+  if (payload !== "error") return inTypedPayload(payload, member, condition, scope[payload]);
   if (member.text !== "code") return asStatus(condition);
   if (more !== undefined) return unknownField(more, `"code" has no fields, so no "${more.text}"`);
   return errorCodeCondition(condition);
@@ -277,11 +293,16 @@ function isRoot(text: string): text is Root {
   return roots.some((root) => root === text);
 }
 
-function unknownRoot(part: Part | undefined): FilterFault {
+function isRootIn({ seesAll }: FilterScope, text: string): text is Root {
+  return isRoot(text) && (seesAll || text !== "principal");
+}
+
+function unknownRoot(part: Part | undefined, scope: FilterScope): FilterFault {
   const text = part?.text ?? "";
-  const meant = roots.find((root) => protoCamelCase(root) === text);
+  const known = roots.filter((root) => isRootIn(scope, root));
+  const meant = known.find((root) => protoCamelCase(root) === text);
   const hint =
-    meant === undefined ? `the fields are ${roots.join(", ")}` : `it is written ${meant}`;
+    meant === undefined ? `the fields are ${known.join(", ")}` : `it is written ${meant}`;
   const problem = `there is no field "${text}"; ${hint}`;
   return { reason: "UNKNOWN_FILTER_FIELD", position: part?.position ?? 1, problem };
 }

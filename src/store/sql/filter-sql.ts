@@ -65,6 +65,8 @@ function isDecidedLeaf(
   switch (leaf.kind) {
     case "done":
     case "cancel-requested":
+    case "state-in":
+    case "attempt":
     case "method-in":
     case "time":
     case "present":
@@ -94,6 +96,12 @@ function leafSql(leaf: FilterLeaf, dialect: FilterDialect): string {
         : "true";
     case "wildcard":
       return dialect.wildcard(prefix + leaf.column, leaf.pieces);
+    case "state-in": {
+      const states = leaf.states.map((state) => `'${state}'`);
+      return states.length === 0 ? "false" : `(${prefix}state in (${states.join(", ")}))`;
+    }
+    case "attempt":
+      return `(${prefix}attempt ${leaf.operator} ${add(leaf.value)})`;
     case "method-in": {
       const methods = leaf.methods.map((method) => add(escapeNul(method)));
       return methods.length === 0 ? "false" : `(${prefix}method in (${methods.join(", ")}))`;

@@ -49,7 +49,7 @@ async function fill(store: OperationStore, parent: string): Promise<void> {
     await store.claim(name);
     await store.finish({ name, attempt: 1 }, result);
   };
-  await insert({ metadata: text("page 1") });
+  await insert({ metadata: text("page 1"), principal: "users/ann" });
   await insert({ metadata: text("page 2"), method: "printing.v1.PrintService/Clean" });
   // Bytes that are no message of any type.
   await insert({ metadata: Uint8Array.of(0xff, 0x00, 0xfe, 0x80) });
@@ -57,6 +57,11 @@ async function fill(store: OperationStore, parent: string): Promise<void> {
   await finish(await insert({}), failure(Code.NotFound, "no paper"));
   await finish(await insert({}), failure(Code.Aborted, "jam_1%"));
   await insert({ result: response, method: "printing.v1.PrintService/Clean" });
+  const resourceKey = `printers/${crypto.randomUUID()}`;
+  const tried = await insert({ resourceKey });
+  await insert({ resourceKey, principal: "users/bob" });
+  await store.claim(tried);
+  await store.claim(tried);
   const running = await insert({ external: true });
   await store.requestCancel(running, failure(Code.Canceled, "cancelled"));
 }
@@ -76,6 +81,8 @@ function filtersAbout(records: readonly OperationRecord[]): OperationFilter[] {
     ...operators.flatMap((operator): OperationFilter[] => [
       { kind: "text", column: "name", operator, value: middle?.name ?? "" },
       { kind: "text", column: "method", operator, value: "printing.v1.PrintService/Clean" },
+      { kind: "text", column: "principal", operator, value: "users/ann" },
+      { kind: "attempt", operator, value: 1 },
       { kind: "error-code", operator, value: Code.NotFound },
       { kind: "time", column: "create_time", operator, micros: middle?.createTimeMicros ?? 0 },
       { kind: "time", column: "update_time", operator, micros: middle?.updateTimeMicros ?? 0 },
@@ -89,6 +96,11 @@ function filtersAbout(records: readonly OperationRecord[]): OperationFilter[] {
     { kind: "wildcard", column: "method", pieces: ["printing.", "/", "n"] },
     { kind: "method-in", methods: ["printing.v1.PrintService/Clean", "x"] },
     { kind: "method-in", methods: [] },
+    { kind: "wildcard", column: "principal", pieces: ["users/", ""] },
+    { kind: "state-in", states: ["blocked"] },
+    { kind: "state-in", states: ["queued", "done"] },
+    { kind: "state-in", states: ["running"] },
+    { kind: "state-in", states: [] },
     { kind: "present", column: "end_time" },
     { kind: "present", column: "metadata" },
     { kind: "present", column: "response" },
@@ -157,7 +169,7 @@ export const filterCases: readonly ContractCase<OperationStore>[] = [
       const parent = `projects/${crypto.randomUUID()}`;
       await fill(store, parent);
       const all = await walk(store, parent, undefined);
-      assertSame(all.length, 8, "records in the list");
+      assertSame(all.length, 10, "records in the list");
       for (const filter of filtersAbout(all)) {
         const expected = all.filter((record) => matchesFilter(filter, record));
         const found = await walk(store, parent, filter);
@@ -180,7 +192,7 @@ export const filterCases: readonly ContractCase<OperationStore>[] = [
         { kind: "text", column: "name", operator: "=", value: hidden.name },
       ],
     };
-    assertSame((await walk(store, parent, filter)).length, 7, "records that are left");
+    assertSame((await walk(store, parent, filter)).length, 9, "records that are left");
     const elsewhere = `${parent}/shelves/1`;
     assertSame((await walk(store, elsewhere, filter)).length, 0, "records of another parent");
   }),

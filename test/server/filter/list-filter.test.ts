@@ -1,10 +1,12 @@
 import { Code, createClient, createRouterTransport } from "@connectrpc/connect";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { filter } from "../../../src/index.js";
 import { Operations } from "../../../src/protos.js";
 import { createOperations } from "../../../src/server/index.js";
 import { standardDetailsOf } from "../../../src/status/index.js";
+import { createInProcessDispatcher } from "../../../src/store/index.js";
 import { createManualClock } from "../../../src/testing/index.js";
+import { createDeferred } from "../../support/deferred.js";
 import { Bake, Ship } from "../../support/filter-record.js";
 import { rejectionOf } from "../../support/rejection.js";
 
@@ -39,6 +41,84 @@ async function createBakery() {
   };
   return { list, faultOf, hotName: hot.name };
 }
+
+describe("ListOperations with a filter on what operators ask for", () => {
+  async function createQueue(sees: "own" | "all") {
+    const clock = createManualClock();
+    const operations = createOperations({
+      clock,
+      dispatcher: createInProcessDispatcher({ clock, maxConcurrent: 1 }),
+      authorize: () => ({ allow: true, principal: "users/ann", sees }),
+    });
+    const release = createDeferred<void>();
+    operations.handle(Bake, async () => {
+      await release.promise;
+      return {};
+    });
+    const names = new Map<string, string>();
+    for (const [title, principal] of [
+      ["first", "users/ann"],
+      ["second", "users/bob"],
+    ] as const) {
+      names.set((await operations.start(Bake, {}, { principal })).name, title);
+      await clock.advance(0);
+    }
+    onTestFinished(async () => {
+      release.resolve();
+      await operations.shutdown();
+    });
+    const rpc = createClient(
+      Operations,
+      createRouterTransport((router) => {
+        router.service(Operations, operations.service);
+      }),
+    );
+    return {
+      list: async (text: string) => {
+        const { operations: found } = await rpc.listOperations({ filter: text });
+        return found.map(({ name }) => names.get(name));
+      },
+    };
+  }
+
+  it.each<[string, string[]]>([
+    ["state = RUNNING", ["first"]],
+    ["state = QUEUED", ["second"]],
+    ["state != RUNNING", ["second"]],
+    ["state = (BLOCKED OR QUEUED)", ["second"]],
+    ["state:DONE", []],
+    ["NOT state:*", []],
+    ["attempt >= 1", ["first"]],
+    ["attempt:*", ["first"]],
+    ["-attempt:*", ["second"]],
+    ['principal = "users/bob"', ["second"]],
+    ['principal = "users/*"', ["second", "first"]],
+    ["principal:*", ["second", "first"]],
+  ])("server 48: %s", async (text, expected) => {
+    const { list } = await createQueue("all");
+    expect(await list(text)).toEqual(expected);
+  });
+
+  it.each<[string, string, string]>([
+    ["state = PENDING", "FILTER_TYPE_MISMATCH", "one of BLOCKED, QUEUED, RUNNING, DONE"],
+    ["state < DONE", "FILTER_TYPE_MISMATCH", "is a state and has no order"],
+    ["attempt = many", "FILTER_TYPE_MISMATCH", "a whole number"],
+    ["state.name = x", "UNKNOWN_FILTER_FIELD", "has no fields"],
+  ])("server 47: refuses %s", async (text, reason, message) => {
+    const { list } = await createQueue("all");
+    const error = await rejectionOf(list(text));
+    expect(standardDetailsOf(error).errorInfo?.reason).toBe(reason);
+    expect(error.rawMessage).toContain(message);
+  });
+
+  it("server 53: does not know principal for a caller that sees its own operations alone", async () => {
+    const { list } = await createQueue("own");
+    expect(await list("state = RUNNING")).toEqual(["first"]);
+    const error = await rejectionOf(list('principal = "users/bob"'));
+    expect(standardDetailsOf(error).errorInfo?.reason).toBe("UNKNOWN_FILTER_FIELD");
+    expect(error.rawMessage).not.toContain("principal,");
+  });
+});
 
 describe("ListOperations with a filter", () => {
   it("server 45: refuses what does not follow the grammar, and says where", async () => {

@@ -389,7 +389,7 @@ describe("a filter with a fault in its types", () => {
   it.each([
     // server 46
     ["colour = red", 1, 'there is no field "colour"; the fields are name, done'],
-    ["principal = me", 1, 'there is no field "principal"'],
+    ["owner = me", 1, 'there is no field "owner"'],
     ["createTime > 2026-01-02T03:04:05Z", 1, "it is written create_time"],
     [
       "done = true AND metadata.colour = 1",
