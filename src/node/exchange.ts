@@ -99,9 +99,53 @@ export function cutOff(exchange: Exchange): void {
  */
 export function stopReceivingAfterAnswer(exchange: Exchange): void {
   const { request } = exchange;
-  if (request.complete || !hasBody(exchange)) return;
+  if (!isReceiving(exchange)) return;
   if (exchange.version === 1) exchange.response.shouldKeepAlive = false;
   else resetOnceAnswered(request, exchange.response.stream);
+}
+
+/** Whether a part of the request's body has not arrived. */
+export function isReceiving(exchange: Exchange): boolean {
+  return !exchange.request.complete && hasBody(exchange);
+}
+
+/** Most bytes of an unread HTTP/1.1 body that are dropped before its connection is closed. */
+const maxDroppedBytes = 32 * 1024 * 1024;
+
+/** Longest time that dropping them takes, in milliseconds. */
+const maxDroppingMs = 10_000;
+
+/** Longest time to wait for the next of them, in milliseconds. */
+const maxDropIdleMs = 1000;
+
+/**
+ * Reads and drops the rest of an HTTP/1.1 body. Closing a connection with unread bytes resets it, and
+ * a client that has not read the response by then loses it.
+ *
+ * Resolves when the body has ended, the client is gone, 32 MiB were dropped, no byte came for a
+ * second, or ten seconds are over.
+ */
+export function dropBody(request: IncomingMessage): Promise<void> {
+  return new Promise((resolve) => {
+    let dropped = 0;
+    const endMs = performance.now() + maxDroppingMs;
+    const drop = () => {
+      timer.refresh();
+      for (let chunk = request.read(); chunk !== null; chunk = request.read()) {
+        dropped += chunk.length;
+      }
+      if (dropped > maxDroppedBytes || performance.now() > endMs) finish();
+    };
+    const finish = () => {
+      clearTimeout(timer);
+      request.off("readable", drop).off("end", finish).off("close", finish).off("error", finish);
+      resolve();
+    };
+    const timer = setTimeout(finish, maxDropIdleMs);
+    // Another reader may have stopped in the middle, so that the stream is not flowing.
+    request.on("readable", drop).once("end", finish).once("close", finish).once("error", finish);
+    drop();
+  });
 }
 
 /** Whether the request announced a body; for HTTP/2, whether its headers did not end it. */

@@ -3,7 +3,14 @@ import type { HandlerResponse } from "../web/handler.js";
 import { headersOfRecord } from "../web/header-record.js";
 import { withSendTimeout } from "./answer-guard.js";
 import { createDueQueue } from "./due-queue.js";
-import { cutOff, type Exchange, isOver, stopReceivingAfterAnswer } from "./exchange.js";
+import {
+  cutOff,
+  dropBody,
+  type Exchange,
+  isOver,
+  isReceiving,
+  stopReceivingAfterAnswer,
+} from "./exchange.js";
 import { nodeResponseOf } from "./node-request.js";
 
 /** Sends the response of an exchange, once. */
@@ -49,9 +56,19 @@ export function createSendResponse(timeoutMs: number | undefined): SendResponse 
     const length = sent["content-length"] ?? (body === undefined ? undefined : lengthOf(body));
     const head = length === undefined ? sent : { ...sent, "content-length": length };
     const text = request.method === "HEAD" ? "" : (body ?? "");
-    // The compiler knows no method that two types have in common.
-    if (exchange.version === 1) exchange.response.writeHead(status, head).end(text);
-    else exchange.response.writeHead(status, head).end(text);
+    if (exchange.version === 2) {
+      exchange.response.writeHead(status, head).end(text);
+      return;
+    }
+    exchange.response.writeHead(status, head);
+    if (!isReceiving(exchange)) {
+      exchange.response.end(text);
+      return;
+    }
+    // The end closes the connection, which loses the response for a client that still sends.
+    exchange.response.write(text);
+    await dropBody(exchange.request);
+    exchange.response.end();
   };
 }
 

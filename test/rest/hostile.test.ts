@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { constants } from "node:http2";
 import { connect } from "node:net";
 import { gzipSync } from "node:zlib";
@@ -218,5 +219,44 @@ describe("what a hostile client sends over HTTP/1.1 alone", () => {
       const { status } = await library.send("GET", target);
       assert.equal(status, target.startsWith("http") ? 200 : 400, target);
     }
+  });
+});
+
+describe("a body five times as large as the limit", () => {
+  it("is answered to a client that reads nothing before it has sent everything", async () => {
+    const server = await startLibraryServer();
+    const body = `{"name":"${"x".repeat(20 << 20)}"}`;
+    const socket = connect(server.port, "127.0.0.1");
+    socket.pause();
+    const head = [
+      "PUT /v1/byId/i HTTP/1.1",
+      "Host: h",
+      "Content-Type: application/json",
+      `Content-Length: ${body.length}`,
+    ];
+    await new Promise<void>((resolve, reject) => {
+      socket.once("error", reject);
+      socket.write(`${head.join("\r\n")}\r\n\r\n${body}`, () => resolve());
+    });
+    let answer = "";
+    socket.setEncoding("utf8").on("data", (text) => {
+      answer += text;
+    });
+    socket.resume();
+    await once(socket, "close");
+    assert.match(answer, /^HTTP\/1\.1 413 /);
+    assert.match(answer, /BODY_TOO_LARGE/);
+    await server.close();
+  });
+
+  it("does not hold a connection whose client stops sending", async () => {
+    const server = await startLibraryServer();
+    const socket = connect(server.port, "127.0.0.1");
+    socket.write("PUT /v1/byId/i HTTP/1.1\r\nHost: h\r\nContent-Length: 20000000\r\n\r\n{");
+    const startMs = performance.now();
+    socket.resume();
+    await once(socket, "close");
+    assert.ok(performance.now() - startMs < 5000);
+    await server.close();
   });
 });
