@@ -65,6 +65,7 @@ const ofStores: ErrorsOf<typeof storeErrors & typeof postgresErrors> = {
   databaseUnavailable: postgresErrors.databaseUnavailable(),
   databaseFailed: postgresErrors.databaseFailed("22008", cause),
   schemaMissing: postgresErrors.schemaMissing("42P01", cause),
+  connectionRefused: postgresErrors.connectionRefused("28P01", cause),
   schemaTooOld: postgresErrors.schemaTooOld("longrunning777", 7, 8),
   databaseTooNew: postgresErrors.databaseTooNew("longrunning777", 8, 7),
   startContended: postgresErrors.startContended(),

@@ -1,6 +1,8 @@
+import type { PoolClient } from "pg";
 import { atLeastOne } from "../../internal/option-bounds.js";
 import type { CountingStore } from "../operation-counts.js";
 import type { Signals } from "../signals.js";
+import { closedInTime, destroyConnection } from "./close-limit.js";
 import { assertMigrated, migrate } from "./migrate.js";
 import { createNotificationListener } from "./notification-listener.js";
 import { createPgBossDispatcher, type PgBossDispatcher } from "./pg-boss-dispatcher.js";
@@ -66,6 +68,11 @@ export interface PostgresParts {
 const connectionTimeoutMillis = 5000;
 const statementTimeoutMs = 60_000;
 
+/** Sets the limit of statements on a new connection. */
+function limitStatements(client: PoolClient, done: (cause?: Error) => void): void {
+  client.query(`set statement_timeout = ${statementTimeoutMs}`).then(() => done(), done);
+}
+
 /**
  * How many of the connections are for leases and queues alone, which whoever has one of the
  * others may wait for. Two, so that no lease waits for a long statement.
@@ -97,7 +104,17 @@ export async function connectPostgres(options: ConnectPostgresOptions): Promise<
   const { default: pg } = await import("pg").catch((cause: unknown) => {
     throw packageMissing("pg", cause);
   });
+  const open = new Set<object>();
+  /** Knows all connections, including those that are not ready yet: `close` destroys the last ones. */
+  class TrackedClient extends pg.Client {
+    constructor(config?: string | import("pg").ClientConfig) {
+      super(config);
+      open.add(this);
+      this.once("end", () => open.delete(this));
+    }
+  }
   const common = {
+    Client: TrackedClient,
     connectionString,
     connectionTimeoutMillis,
     keepAlive: true,
@@ -114,20 +131,23 @@ export async function connectPostgres(options: ConnectPostgresOptions): Promise<
     }
   }
 
+  const isPooled = !notify || options.listenConnectionString !== undefined;
   const poolOf = (connections: number) =>
     new pg.Pool({
       ...common,
       max: connections,
-      statement_timeout: statementTimeoutMs,
       query_timeout: statementTimeoutMs + connectionTimeoutMillis,
+      // Not as a parameter of the start-up, which PgBouncer refuses. Behind a pooler the session
+      // belongs to others, too: there only transactions have the limit.
+      verify: isPooled ? undefined : limitStatements,
     });
   const statementPool = poolOf(max - upkeepConnections);
-  const isPrepared =
-    options.prepareStatements ?? (notify && options.listenConnectionString === undefined);
+  const isPrepared = options.prepareStatements ?? !isPooled;
   const pool = isPrepared ? preparing(statementPool) : statementPool;
   const upkeepPool = poolOf(upkeepConnections);
   const endPools = async () => {
-    await Promise.all([statementPool.end(), upkeepPool.end()]);
+    await closedInTime([statementPool.end(), upkeepPool.end()]);
+    for (const client of open) destroyConnection(client);
   };
   const undo: (() => Promise<void>)[] = [endPools];
   try {
@@ -135,7 +155,7 @@ export async function connectPostgres(options: ConnectPostgresOptions): Promise<
     const listener = notify
       ? createNotificationListener({
           newClient: () =>
-            new pg.Client({
+            new TrackedClient({
               ...common,
               connectionString: options.listenConnectionString ?? connectionString,
               application_name: "connect-longrunning-listen",
@@ -166,7 +186,7 @@ export async function connectPostgres(options: ConnectPostgresOptions): Promise<
       observer,
     });
     const onClose = async () => {
-      // It has notifications to send still.
+      // The signals may have notifications to send.
       await signals.close();
       await endPools();
     };

@@ -1,5 +1,10 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { databaseFailed, databaseUnavailable, schemaMissing } from "./postgres-errors.js";
+import {
+  connectionRefused,
+  databaseFailed,
+  databaseUnavailable,
+  schemaMissing,
+} from "./postgres-errors.js";
 
 /**
  * Classes of SQLSTATE codes that may pass by themselves (PostgreSQL, appendix A):
@@ -7,6 +12,9 @@ import { databaseFailed, databaseUnavailable, schemaMissing } from "./postgres-e
  * prerequisite state (a lock timeout), operator intervention, system error.
  */
 const passingClasses: ReadonlySet<string> = new Set(["08", "40", "53", "55", "57", "58"]);
+
+/** Classes of refused connections: invalid authorization specification, invalid catalog name. */
+const refusedClasses: ReadonlySet<string> = new Set(["28", "3D"]);
 
 /** Single codes that may pass: a server that became a standby, and one that is full. */
 const passingStates: ReadonlySet<string> = new Set(["25006", "25P03", "25P04"]);
@@ -23,6 +31,7 @@ export function databaseError(cause: unknown): ConnectError {
   const state = sqlState(cause);
   // Without a SQLSTATE it is the connection that failed, not the statement.
   if (state === undefined) return databaseUnavailable(cause);
+  if (refusedClasses.has(state.slice(0, 2))) return connectionRefused(state, cause);
   if (passingClasses.has(state.slice(0, 2)) || passingStates.has(state)) {
     return databaseUnavailable(cause);
   }

@@ -108,7 +108,7 @@ function inSequence(client: PostgresClient): Run {
 
 /** One statement, or two that are sent as one. */
 function beginning(lockTimeoutMs: number | undefined): string {
-  // What waits for a lock reads afterwards, and must see what the other has committed.
+  // A statement that waited for a lock must see the rows that the other transaction committed.
   const begin = "begin isolation level read committed";
   return lockTimeoutMs === undefined
     ? begin

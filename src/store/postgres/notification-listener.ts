@@ -2,6 +2,7 @@ import { callWithin } from "../../internal/call-within.js";
 import { type Clock, systemClock } from "../../internal/clock.js";
 import { inRange, longestMs } from "../../internal/option-bounds.js";
 import { tell } from "../../internal/tell.js";
+import { closedInTime, destroyConnection } from "./close-limit.js";
 import type { PostgresObserver } from "./postgres-observer.js";
 import type { PostgresListenClient } from "./postgres-pool.js";
 
@@ -143,7 +144,9 @@ export function createNotificationListener(
       const target = client;
       client = undefined;
       listeners.clear();
-      await target?.end().catch(() => undefined);
+      if (target === undefined) return;
+      await closedInTime([target.end()]);
+      destroyConnection(target);
     },
   };
 }

@@ -333,6 +333,11 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
     },
   });
 
+  const closeQueue = async () => {
+    const queue = await starting?.catch(() => undefined);
+    await Promise.allSettled([queue?.stop(), notifier?.close()]);
+  };
+
   const enqueue = async (
     method: string,
     jobs: readonly NewJob[],
@@ -482,7 +487,6 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
         throw databaseError(cause);
       }
     },
-    abandon: () => leases.abandon(),
     stop() {
       stopping ??= (async () => {
         pollStopped.abort();
@@ -491,11 +495,14 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
         // What it brings is handed on.
         await fetching;
         await Promise.all(underWay);
-        const queue = await starting?.catch(() => undefined);
-        await queue?.stop();
-        await notifier?.close();
+        await closeQueue();
       })();
       return stopping;
+    },
+    abandon() {
+      pollStopped.abort();
+      leases.abandon();
+      void closeQueue();
     },
   };
 }

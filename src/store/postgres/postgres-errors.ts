@@ -30,6 +30,16 @@ export function databaseFailed(state: string, cause: unknown): ConnectError {
   });
 }
 
+/** INTERNAL for a connection that the database refuses, whenever it is tried: an error for the operator. */
+export function connectionRefused(state: string, cause: unknown): ConnectError {
+  return errorWithInfo(
+    Code.Internal,
+    `the database refused the connection (SQLSTATE ${state}): check the user, the password and ` +
+      "the database of the connection string",
+    { reason: "DATABASE_REFUSED", metadata: { sqlState: state }, cause },
+  );
+}
+
 /** INTERNAL for a database that lacks a table: it was not migrated. */
 export function schemaMissing(state: string, cause: unknown): ConnectError {
   return errorWithInfo(Code.Internal, "the database is not migrated to this version", {

@@ -2,6 +2,7 @@ import { inRange, longestMs } from "../../internal/option-bounds.js";
 import { afterCommit } from "../memory/after-commit.js";
 import type { SignalKind, Signals } from "../signals.js";
 import { escapeNul, unescapeNul } from "../sql/nul-escape.js";
+import { closedInTime } from "./close-limit.js";
 import { createDatabase } from "./database.js";
 import type { NotificationListener } from "./notification-listener.js";
 import { createNotifier } from "./notifier.js";
@@ -94,7 +95,7 @@ export function createPostgresSignals(options: PostgresSignalsOptions): Signals 
       closing ??= (async () => {
         isClosed = true;
         subscribers.clear();
-        await notifier?.close();
+        await closedInTime([notifier?.close() ?? Promise.resolve()]);
         database.close();
         await listener?.close();
       })();

@@ -186,6 +186,26 @@ describe("connectPostgres", () => {
     await assert.rejects(rejected, { message: "[unavailable] the database cannot be reached now" });
   });
 
+  it("bounds statements on the server and names a connection that it refuses", async () => {
+    const { url, pool } = await createTestDatabase();
+    const parts = await connectPostgres({ connectionString: url });
+    const timeout = await parts.store.transaction(
+      async (transaction) => (await transaction?.executeSql("show statement_timeout", []))?.rows,
+    );
+    assert.deepEqual(timeout, [{ statement_timeout: "1min" }]);
+    await parts.dispatcher.stop();
+    await Promise.all([parts.signals.close(), parts.store.close()]);
+    await pool.query("select 1");
+    const missing = new URL(url);
+    missing.pathname = "/no_such_database";
+    await assert.rejects(connectPostgres({ connectionString: missing.href }), {
+      code: Code.Internal,
+      rawMessage:
+        "the database refused the connection (SQLSTATE 3D000): check the user, the password and " +
+        "the database of the connection string",
+    });
+  });
+
   it("refuses fewer connections than it needs", async () => {
     const rejected = connectPostgres({ connectionString: "", maxConnections: 2 });
     await assert.rejects(rejected, {

@@ -12,6 +12,8 @@ export interface SeveringProxy {
   severNewConnections(): void;
   /** From now on no byte goes to the server or comes back; the sockets stay open. */
   hold(): void;
+  /** How many connections of clients are open. */
+  connections(): number;
   /** How many statements the clients have sent so far. */
   statements(): number;
   close(): Promise<void>;
@@ -55,6 +57,7 @@ export async function startSeveringProxy(databaseUrl: string): Promise<SeveringP
   let isSevering = false;
   let isHolding = false;
   let statements = 0;
+  const clients = new Set<Socket>();
   const keep = (socket: Socket, other: Socket) => {
     open.add(socket);
     socket.on("error", () => undefined);
@@ -65,6 +68,8 @@ export async function startSeveringProxy(databaseUrl: string): Promise<SeveringP
   };
   const server = createServer((client) => {
     const upstream = connect({ port: Number(target.port), host: target.hostname, noDelay: true });
+    clients.add(client);
+    client.once("close", () => clients.delete(client));
     keep(client, upstream);
     keep(upstream, client);
     const count = createStatementCounter();
@@ -94,6 +99,7 @@ export async function startSeveringProxy(databaseUrl: string): Promise<SeveringP
     hold() {
       isHolding = true;
     },
+    connections: () => clients.size,
     statements: () => statements,
     async close() {
       for (const socket of open) socket.destroy();
