@@ -76,7 +76,7 @@ const ofStores: ErrorsOf<typeof storeErrors & typeof postgresErrors> = {
 const ofSqlite: ErrorsOf<typeof sqliteErrors> = {
   databaseError: sqliteErrors.databaseError(cause),
   databaseUnavailable: sqliteErrors.databaseUnavailable(),
-  diskFull: sqliteErrors.diskFull(cause),
+  diskFull: sqliteErrors.diskFull(cause, "/data/777"),
   transactionTimedOut: sqliteErrors.transactionTimedOut(777),
   databaseCorrupt: sqliteErrors.databaseCorrupt(cause),
   databaseInUse: sqliteErrors.databaseInUse("/data/777"),
