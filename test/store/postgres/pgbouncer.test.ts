@@ -85,21 +85,24 @@ async function assertWorks(options: ConnectPostgresOptions): Promise<void> {
   await operations.shutdown();
 }
 
-describe.skipIf(!isInstalled && mayBeSkipped)("PgBouncer in transaction mode (skipped if not installed)", () => {
-  it("serves operations if the listening connection goes past it", async () => {
-    const { url } = await createTestDatabase();
-    const connectionString = await startPgBouncer(url);
-    await assertWorks({ connectionString, listenConnectionString: url });
-  });
+describe.skipIf(!isInstalled && mayBeSkipped)(
+  "PgBouncer in transaction mode (skipped if not installed)",
+  () => {
+    it("serves operations if the listening connection goes past it", async () => {
+      const { url } = await createTestDatabase();
+      const connectionString = await startPgBouncer(url);
+      await assertWorks({ connectionString, listenConnectionString: url });
+    });
 
-  it("serves operations without LISTEN and NOTIFY, and keeps other sessions as they were", async () => {
-    const { url } = await createTestDatabase();
-    const connectionString = await startPgBouncer(url);
-    await assertWorks({ connectionString, notify: false, pollIntervalMs: 50 });
-    const client = new pg.Client({ connectionString });
-    await client.connect();
-    const { rows } = await client.query("show statement_timeout");
-    assert.deepEqual(rows, [{ statement_timeout: "0" }]);
-    await client.end();
-  });
-});
+    it("serves operations without LISTEN and NOTIFY, and keeps other sessions as they were", async () => {
+      const { url } = await createTestDatabase();
+      const connectionString = await startPgBouncer(url);
+      await assertWorks({ connectionString, notify: false, pollIntervalMs: 50 });
+      const client = new pg.Client({ connectionString });
+      await client.connect();
+      const { rows } = await client.query("show statement_timeout");
+      assert.deepEqual(rows, [{ statement_timeout: "0" }]);
+      await client.end();
+    });
+  },
+);
