@@ -1,4 +1,3 @@
-import type { PoolClient } from "pg";
 import { atLeastOne } from "../../internal/option-bounds.js";
 import type { CountingStore } from "../operation-counts.js";
 import type { Signals } from "../signals.js";
@@ -8,6 +7,7 @@ import { createNotificationListener } from "./notification-listener.js";
 import { createPgBossDispatcher, type PgBossDispatcher } from "./pg-boss-dispatcher.js";
 import { packageMissing } from "./postgres-errors.js";
 import type { PostgresObserver } from "./postgres-observer.js";
+import type { PostgresClient } from "./postgres-pool.js";
 import { createPostgresSignals } from "./postgres-signals.js";
 import { createPostgresStore } from "./postgres-store.js";
 import { preparing } from "./prepared-statements.js";
@@ -69,8 +69,8 @@ const connectionTimeoutMillis = 5000;
 const statementTimeoutMs = 60_000;
 
 /** Sets the limit of statements on a new connection. */
-function limitStatements(client: PoolClient, done: (cause?: Error) => void): void {
-  client.query(`set statement_timeout = ${statementTimeoutMs}`).then(() => done(), done);
+function limitStatements(client: PostgresClient, done: (cause?: Error) => void): void {
+  client.query(`set statement_timeout = ${statementTimeoutMs}`, []).then(() => done(), done);
 }
 
 /**
