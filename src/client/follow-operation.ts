@@ -3,16 +3,18 @@ import { callWithin } from "../internal/call-within.js";
 import { onAbort } from "../internal/on-abort.js";
 import { tell } from "../internal/tell.js";
 import { fullName } from "../operation/long-running.js";
+import type { Operation } from "../protos.js";
 import { ErrorInfoSchema } from "../protos.js";
 import { deletedHere, waitAborted, waitTimedOut } from "./errors.js";
 import { notNeeded } from "./not-needed.js";
+import type { WaitObservation } from "./observer.js";
 import { OperationError, type WaitReport } from "./operation-error.js";
-import type { OperationPoller } from "./operation-poller.js";
-import { createPollStats } from "./poll-stats.js";
+import type { OperationPoller, PollFollower } from "./operation-poller.js";
+import { PollStats } from "./poll-stats.js";
 import { withRetries } from "./retries.js";
 import type { FinalSnapshot, Snapshot } from "./snapshot.js";
 import { type ClientCore, lastCallMs, type TrackedOperation } from "./tracked-operation.js";
-import { type WaitOptions, waitLimits } from "./wait-options.js";
+import { type WaitLimits, type WaitOptions, waitLimits } from "./wait-options.js";
 
 /** The events of a wait. No event comes after `done` or `gaveUp`. */
 export interface FollowEvents<Response, Metadata> {
@@ -22,19 +24,6 @@ export interface FollowEvents<Response, Metadata> {
   done(snapshot: FinalSnapshot<Response, Metadata>, report: WaitReport): void;
   /** Called when the wait has failed. The operation may still be running. */
   gaveUp(error: unknown): void;
-}
-
-/** A wait in progress. */
-export interface Following {
-  /** Ends the wait without an event. */
-  stop(): void;
-  /**
-   * Polls at once, for at most `limitMs` milliseconds, which may end the wait. Resolves with whether
-   * the poll succeeded.
-   */
-  pollNow(limitMs: number): Promise<boolean>;
-  /** Aborts when the wait has ended. */
-  readonly ended: AbortSignal;
 }
 
 /**
@@ -49,165 +38,238 @@ export function followOperation<Response, Metadata>(
   options: WaitOptions<Response, Metadata>,
   wantsProgress: boolean,
   events: FollowEvents<Response, Metadata>,
-): Following {
-  const { calls, settings } = tracked.core;
-  const { clock } = calls;
-  const { signal } = options;
-  const { policy, timeoutMs, stallMs } = waitLimits(options, settings);
-  const stats = createPollStats(tracked, policy);
-  const ended = new AbortController();
-  let poller: OperationPoller | undefined;
-  let pausedBeforeMs = 0;
-  let latest = tracked.snapshot();
-  /** Removes the poll loop's follower, the timers and the signal's listener. */
-  const cleanUps: (() => void)[] = [];
+): Wait<Response, Metadata> {
+  const wait = new Wait(tracked, options, wantsProgress, events);
+  wait.begin();
+  return wait;
+}
 
-  const end = (error: ConnectError | undefined, then: () => void) => {
-    if (ended.signal.aborted) return;
-    ended.abort(notNeeded);
-    for (const cleanUp of cleanUps) cleanUp();
-    endStall();
-    const snapshot = tracked.snapshot() as Snapshot;
-    const done = snapshot.kind !== "running";
-    const elapsedMs = stats.elapsedMs();
-    const cost = {
-      polls: stats.polls(),
-      elapsedMs,
-      pausedMs: (poller?.pausedMs() ?? 0) - pausedBeforeMs,
-      overshootMs: done ? Math.min(poller?.lastPauseMs() ?? 0, elapsedMs) : 0,
-    };
-    tell(observation, (to) => to.ended?.({ done, snapshot, error, ...cost }));
-    then();
-  };
-  const giveUp = (error: OperationError) => end(error, () => events.gaveUp(error));
-  /** Ends the wait with an exception of the caller's poll policy. */
-  const giveUpBy = (thrown: unknown) => end(ConnectError.from(thrown), () => events.gaveUp(thrown));
-  const finish = (snapshot: FinalSnapshot<Response, Metadata>) => {
-    const error = snapshot.kind === "succeeded" ? undefined : snapshot.error;
-    end(error, () => events.done(snapshot, stats.report()));
-  };
-  const aborted = () => {
-    const error = waitAborted(`operation "${tracked.name}"`, signal?.reason);
-    giveUp(stats.fault("aborted", error));
-  };
-  const onDeleted = () => giveUp(stats.fault("gone", deletedHere(tracked.name)));
-  const onFailed = (error: ConnectError) => {
-    tell(observation, (to) => to.polled?.({ error }));
+/** One wait. A class, because its functions would be created anew for each of thousands of waits. */
+export class Wait<Response, Metadata> implements PollFollower {
+  readonly wantsProgress: boolean;
+  readonly #tracked: TrackedOperation<Response, Metadata>;
+  readonly #options: WaitOptions<Response, Metadata>;
+  readonly #events: FollowEvents<Response, Metadata>;
+  readonly #limits: WaitLimits;
+  readonly #stats: PollStats;
+  readonly #observation: WaitObservation | undefined;
+  #latest: Snapshot<Response, Metadata>;
+  #isOver = false;
+  /** Aborts the calls of this wait alone when it ends. Most waits make none. */
+  #calls: AbortController | undefined;
+  #poller: OperationPoller | undefined;
+  #pausedBeforeMs = 0;
+  #isStalled = false;
+  #listenerHasThrown = false;
+  #leave: (() => void) | undefined;
+  #forgetSignal: (() => void) | undefined;
+  #endTimeout: (() => void) | undefined;
+  #endStall: (() => void) | undefined;
+
+  constructor(
+    tracked: TrackedOperation<Response, Metadata>,
+    options: WaitOptions<Response, Metadata>,
+    wantsProgress: boolean,
+    events: FollowEvents<Response, Metadata>,
+  ) {
+    const { settings } = tracked.core;
+    this.wantsProgress = wantsProgress || options.onProgress !== undefined;
+    this.#tracked = tracked;
+    this.#options = options;
+    this.#events = events;
+    this.#limits = waitLimits(options, settings);
+    this.#stats = new PollStats(tracked, this.#limits.policy);
+    this.#latest = tracked.snapshot();
+    this.#observation = tell(settings.observer, (to) =>
+      to.waitStarted?.({
+        operationName: tracked.name,
+        method: fullName(tracked.method.method),
+        link: tracked.link,
+      }),
+    );
+  }
+
+  begin(): void {
+    const { signal } = this.#options;
+    const { timeoutMs } = this.#limits;
+    const latest = this.#latest;
+    if (signal?.aborted) queueMicrotask(() => this.#aborted());
+    else if (latest.kind !== "running") {
+      queueMicrotask(() => {
+        this.#listen(latest);
+        this.#finish(latest);
+      });
+    } else if (this.#tracked.isDeleted()) queueMicrotask(() => this.onDeleted());
+    else {
+      this.#forgetSignal = signal && onAbort(signal, () => this.#aborted());
+      this.#endTimeout = this.#schedule("timeoutMs", timeoutMs);
+      this.#watchStall();
+      this.#poller = this.#tracked.poller();
+      this.#pausedBeforeMs = this.#poller.pausedMs();
+      this.#leave = this.#poller.join(this);
+    }
+  }
+
+  /** Ends the wait without an event. */
+  stop(): void {
+    this.#end(undefined, () => undefined);
+  }
+
+  isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Returns a signal that aborts when the wait ends. */
+  signal(): AbortSignal {
+    this.#calls ??= new AbortController();
+    return this.#calls.signal;
+  }
+
+  /**
+   * Polls at once, for at most `limitMs` milliseconds, which may end the wait. Resolves with whether
+   * the poll succeeded.
+   */
+  async pollNow(limitMs: number): Promise<boolean> {
+    const error = await this.#poller?.pollNow(this.signal(), limitMs);
+    if (error !== undefined) this.onFailed(error);
+    return error === undefined;
+  }
+
+  get notBeforeMs(): number {
+    return this.#tracked.notBeforeMs;
+  }
+
+  delayMs(): number {
+    try {
+      return Math.max(this.#limits.policy.delayMs(this.#stats.polls + 1), 1) || 1;
+    } catch (error) {
+      queueMicrotask(() => this.#giveUpBy(error));
+      return this.#tracked.core.settings.pollTimeoutMs;
+    }
+  }
+
+  onPolled(operation: Operation): void {
+    this.#stats.recordSuccess();
+    const snapshot = this.#tracked.onPolled(operation);
+    tell(this.#observation, (to) => to.polled?.({ operation }));
+    if (snapshot !== this.#latest) {
+      this.#latest = snapshot;
+      this.#watchStall();
+      this.#listen(snapshot);
+    }
+    if (snapshot.kind === "running") this.#events.polled(snapshot);
+    else this.#finish(snapshot);
+  }
+
+  onFailedWait(error: ConnectError): void {
+    tell(this.#observation, (to) => to.polled?.({ error }));
+    this.#stats.recordFailedWait(error);
+  }
+
+  onFailed(error: ConnectError): void {
+    tell(this.#observation, (to) => to.polled?.({ error }));
     let fault: OperationError | undefined;
     try {
-      fault = stats.recordFailure(error);
+      fault = this.#stats.recordFailure(error);
     } catch (thrown) {
-      giveUpBy(thrown);
+      this.#giveUpBy(thrown);
       return;
     }
-    const known = tracked.snapshot();
+    const known = this.#tracked.snapshot();
     // Another poll may have seen the final state in the meantime.
-    if (known.kind !== "running") finish(known);
-    else if (fault !== undefined) giveUp(fault);
-  };
-  const pollNow = async (limitMs: number) => {
-    const error = await poller?.pollNow(ended.signal, limitMs);
-    if (error !== undefined) onFailed(error);
-    return error === undefined;
-  };
+    if (known.kind !== "running") this.#finish(known);
+    else if (fault !== undefined) this.#giveUp(fault);
+  }
 
-  const outOfTime = async (limit: "timeoutMs" | "stallMs", limitMs: number) => {
-    await pollNow(lastCallMs(tracked.core));
-    if (ended.signal.aborted) return;
+  onDeleted(): void {
+    this.#giveUp(this.#stats.fault("gone", deletedHere(this.#tracked.name)));
+  }
+
+  #aborted(): void {
+    const error = waitAborted(`operation "${this.#tracked.name}"`, this.#options.signal?.reason);
+    this.#giveUp(this.#stats.fault("aborted", error));
+  }
+
+  #end(error: ConnectError | undefined, then: () => void): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#calls?.abort(notNeeded);
+    this.#leave?.();
+    this.#forgetSignal?.();
+    this.#endTimeout?.();
+    this.#endStall?.();
+    const snapshot = this.#tracked.snapshot() as Snapshot;
+    const done = snapshot.kind !== "running";
+    const elapsedMs = this.#stats.elapsedMs();
+    const cost = {
+      polls: this.#stats.polls,
+      elapsedMs,
+      pausedMs: (this.#poller?.pausedMs() ?? 0) - this.#pausedBeforeMs,
+      overshootMs: done ? Math.min(this.#poller?.lastPauseMs() ?? 0, elapsedMs) : 0,
+    };
+    tell(this.#observation, (to) => to.ended?.({ done, snapshot, error, ...cost }));
+    then();
+  }
+
+  #giveUp(error: OperationError): void {
+    this.#end(error, () => this.#events.gaveUp(error));
+  }
+
+  /** Ends the wait with an exception of the caller's poll policy. */
+  #giveUpBy(thrown: unknown): void {
+    this.#end(ConnectError.from(thrown), () => this.#events.gaveUp(thrown));
+  }
+
+  #finish(snapshot: FinalSnapshot<Response, Metadata>): void {
+    const error = snapshot.kind === "succeeded" ? undefined : snapshot.error;
+    this.#end(error, () => this.#events.done(snapshot, this.#stats.report()));
+  }
+
+  #watchStall(): void {
+    this.#endStall?.();
+    this.#isStalled = false;
+    this.#endStall = this.#schedule("stallMs", this.#limits.stallMs);
+  }
+
+  #schedule(limit: "timeoutMs" | "stallMs", limitMs: number | undefined) {
+    if (limitMs === undefined) return undefined;
+    return this.#tracked.core.calls.clock.schedule(limitMs, () => {
+      if (limit === "stallMs") this.#isStalled = true;
+      void this.#outOfTime(limit, limitMs);
+    });
+  }
+
+  async #outOfTime(limit: "timeoutMs" | "stallMs", limitMs: number): Promise<void> {
+    const { core, name } = this.#tracked;
+    await this.pollNow(lastCallMs(core));
     // A change in the last poll has restarted the time of stallMs.
-    if (limit === "stallMs" && !stalled) return;
-    const { core, name } = tracked;
-    if (options.onTimeout === "cancel") {
-      const cancelling = requestCancellation(core, name, ended.signal, 1, lastCallMs(core));
+    if (this.#isOver || (limit === "stallMs" && !this.#isStalled)) return;
+    if (this.#options.onTimeout === "cancel") {
+      const cancelling = requestCancellation(core, name, this.signal(), 1, lastCallMs(core));
       await cancelling.catch(() => undefined);
     }
-    const polls = stats.polls();
+    const { polls } = this.#stats;
     const what = limit === "stallMs" ? "has not changed for" : "is not done after";
     const message = `operation "${name}" ${what} ${limitMs} ms (${polls} polls)`;
     const metadata = { name, limit, limitMs: String(limitMs), polls: String(polls) };
-    giveUp(stats.fault("timeout", waitTimedOut(message, metadata)));
-  };
-  let stalled = false;
-  let endStall: () => void = () => undefined;
-  const watchStall = () => {
-    endStall();
-    stalled = false;
-    if (stallMs === undefined) return;
-    endStall = clock.schedule(stallMs, () => {
-      stalled = true;
-      void outOfTime("stallMs", stallMs);
-    });
-  };
+    this.#giveUp(this.#stats.fault("timeout", waitTimedOut(message, metadata)));
+  }
 
-  const observation = tell(settings.observer, (to) =>
-    to.waitStarted?.({
-      operationName: tracked.name,
-      method: fullName(tracked.method.method),
-      link: tracked.link,
-    }),
-  );
-  const listener = createListener(options);
-  const following = {
-    stop: () => end(undefined, () => undefined),
-    pollNow,
-    ended: ended.signal,
-  };
+  /** Calls `onProgress`, and reports its first exception. */
+  #listen(snapshot: Snapshot<Response, Metadata>): void {
+    const { onProgress, onListenerError = printError } = this.#options;
+    try {
+      onProgress?.(snapshot);
+    } catch (error) {
+      if (this.#listenerHasThrown) return;
+      this.#listenerHasThrown = true;
+      tell(onListenerError, (to) => to(error));
+    }
+  }
+}
 
-  if (signal?.aborted) {
-    queueMicrotask(aborted);
-    return following;
-  }
-  if (latest.kind !== "running") {
-    const snapshot = latest;
-    queueMicrotask(() => {
-      listener(snapshot);
-      finish(snapshot);
-    });
-    return following;
-  }
-  if (tracked.isDeleted()) {
-    queueMicrotask(onDeleted);
-    return following;
-  }
-  if (signal !== undefined) cleanUps.push(onAbort(signal, aborted));
-  if (timeoutMs !== undefined) {
-    cleanUps.push(clock.schedule(timeoutMs, () => void outOfTime("timeoutMs", timeoutMs)));
-  }
-  watchStall();
-  poller = tracked.poller();
-  pausedBeforeMs = poller.pausedMs();
-  const leave = poller.join({
-    wantsProgress: wantsProgress || options.onProgress !== undefined,
-    notBeforeMs: tracked.notBeforeMs,
-    delayMs() {
-      try {
-        return Math.max(policy.delayMs(stats.polls() + 1), 1) || 1;
-      } catch (error) {
-        queueMicrotask(() => giveUpBy(error));
-        return settings.pollTimeoutMs;
-      }
-    },
-    onPolled(operation) {
-      stats.recordSuccess();
-      const snapshot = tracked.onPolled(operation);
-      tell(observation, (to) => to.polled?.({ operation }));
-      if (snapshot !== latest) {
-        latest = snapshot;
-        watchStall();
-        listener(snapshot);
-      }
-      if (snapshot.kind === "running") events.polled(snapshot);
-      else finish(snapshot);
-    },
-    onFailedWait(error) {
-      tell(observation, (to) => to.polled?.({ error }));
-      stats.recordFailedWait(error);
-    },
-    onFailed,
-    onDeleted,
-  });
-  cleanUps.push(leave);
-  return following;
+function printError(error: unknown): void {
+  console.error("connect-longrunning: onProgress threw", error);
 }
 
 /** Returns the error that stands for a final state other than success. */
@@ -247,21 +309,4 @@ export function requestCancellation(
         calls.rpc.cancelOperation({ name }, { signal, timeoutMs: limitMs }),
       ),
   );
-}
-
-/** Returns a function that calls `onProgress` and reports its first exception. */
-function createListener<Response, Metadata>({
-  onProgress,
-  onListenerError = (error) => console.error("connect-longrunning: onProgress threw", error),
-}: WaitOptions<Response, Metadata>): (snapshot: Snapshot<Response, Metadata>) => void {
-  let hasThrown = false;
-  return (snapshot) => {
-    try {
-      onProgress?.(snapshot);
-    } catch (error) {
-      if (hasThrown) return;
-      hasThrown = true;
-      tell(onListenerError, (to) => to(error));
-    }
-  };
 }

@@ -152,11 +152,11 @@ export function createOperationHandle<R extends DescMessage, M extends DescMessa
           gaveUp: reject,
         });
         if (options.signal?.aborted || tracked.snapshot().kind !== "running") return;
-        requestCancellation(core, name, wait.ended, maxCancelTries).catch(async (error) => {
-          if (wait.ended.aborted) return;
+        requestCancellation(core, name, wait.signal(), maxCancelTries).catch(async (error) => {
+          if (wait.isOver()) return;
           // The operation may have ended before the request came: its state decides.
           const isKnown = await wait.pollNow(core.settings.pollTimeoutMs);
-          if (wait.ended.aborted) return;
+          if (wait.isOver()) return;
           if (isKnown) refuse(error);
           else refusal = error;
         });
@@ -203,7 +203,7 @@ async function* statesOf<Response, Metadata>(
     if (options.everyPoll || snapshot !== yielded) pending = snapshot;
     wake();
   };
-  const { stop } = followOperation(tracked, options, true, {
+  const wait = followOperation(tracked, options, true, {
     polled: put,
     done(snapshot) {
       isOver = true;
@@ -217,7 +217,7 @@ async function* statesOf<Response, Metadata>(
     },
   });
   left.addEventListener("abort", () => {
-    stop();
+    wait.stop();
     wake();
   });
   try {
@@ -237,6 +237,6 @@ async function* statesOf<Response, Metadata>(
       }
     }
   } finally {
-    stop();
+    wait.stop();
   }
 }

@@ -10,7 +10,7 @@ import type { BatchMember } from "./operation-batch.js";
 import type { OperationError } from "./operation-error.js";
 import type { OperationHandle } from "./operation-handle.js";
 import type { BackoffOptions, PollPolicy } from "./poll-policy.js";
-import { createPollStats, type PollStats } from "./poll-stats.js";
+import { PollStats } from "./poll-stats.js";
 import type { Snapshot } from "./snapshot.js";
 import { type ClientCore, type TrackedOperation, trackedOf } from "./tracked-operation.js";
 import { waitLimits } from "./wait-options.js";
@@ -213,7 +213,7 @@ function follow<H extends OperationHandle<unknown, unknown>>(
   client: ClientRounds,
   changed: () => void,
 ): Followed<H> {
-  const stats = createPollStats(tracked, client.policy);
+  const stats = new PollStats(tracked, client.policy);
   const { observer } = tracked.core.settings;
   let latest = tracked.snapshot();
   let pending: OperationUpdate<H>[] = [{ handle, snapshot: latest }];
@@ -235,10 +235,10 @@ function follow<H extends OperationHandle<unknown, unknown>>(
         done,
         snapshot: latest as Snapshot,
         error: error === undefined ? undefined : ConnectError.from(error),
-        polls: stats.polls(),
+        polls: stats.polls,
         elapsedMs: stats.elapsedMs(),
         pausedMs: client.pausedMs(),
-        overshootMs: done && stats.polls() > 0 ? client.lastPauseMs() : 0,
+        overshootMs: done && stats.polls > 0 ? client.lastPauseMs() : 0,
       }),
     );
   };
