@@ -1,5 +1,4 @@
 import { type Clock, systemClock } from "../internal/clock.js";
-import { withOneTimer } from "../internal/one-timer-clock.js";
 import { inRange, longestMs } from "../internal/option-bounds.js";
 import type { OutcomeOptions } from "../operation/outcome.js";
 import type { WaitObserver } from "./observer.js";
@@ -70,7 +69,7 @@ export interface ClientSettings {
 /** @throws RangeError if an option is out of bounds, with its name. */
 export function clientSettings(options: ClientOptions): ClientSettings {
   return {
-    clock: withOneTimer(options.clock ?? systemClock),
+    clock: options.clock ?? systemClock,
     poll: pollPolicyOf(options.poll),
     tryWait: (options.mode ?? "auto") === "auto",
     maxWaitCallMs: inRange("maxWaitCallMs", options.maxWaitCallMs ?? 25_000, 1, longestMs),

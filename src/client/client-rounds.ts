@@ -69,7 +69,7 @@ export function createClientRounds(
         // The server asked for no poll before that time.
         let leastMs = Math.max(0, ...members.map(({ notBeforeMs }) => notBeforeMs - nowMs()));
         for (let round = 1; isOpen(); round += 1) {
-          await pause(Math.max(policy.delayMs(round) || 1, leastMs, 1), polling.signal);
+          await pause(Math.max(Math.ceil(policy.delayMs(round)) || 1, leastMs, 1), polling.signal);
           leastMs = await batch.poll(polling.signal);
         }
       } catch (error) {

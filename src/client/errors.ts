@@ -1,6 +1,5 @@
 // Every error that the client makes. A wait's error becomes an OperationError of a kind.
 import { Code, ConnectError } from "@connectrpc/connect";
-import { echo } from "../internal/echo.js";
 import { errorWithInfo } from "../status/error-info.js";
 
 /** NOT_FOUND: this client has deleted the operation, so that its waits end as `gone`. */
@@ -12,22 +11,19 @@ export function deletedHere(name: string): ConnectError {
 }
 
 /** INVALID_ARGUMENT: the name cannot be encoded in UTF-8. */
-export function malformedName(name: string): ConnectError {
-  const shown = echo(name);
-  return errorWithInfo(
-    Code.InvalidArgument,
-    `the name "${shown}" has a lone surrogate, which UTF-8 cannot encode`,
-    { reason: "MALFORMED_NAME", metadata: { name: shown } },
-  );
+export function malformedName(): ConnectError {
+  // The name itself cannot be serialized.
+  return errorWithInfo(Code.InvalidArgument, "the operation's name has a lone surrogate", {
+    reason: "MALFORMED_NAME",
+  });
 }
 
 /** INTERNAL: a start returned a running operation that no later call can name. */
 export function namelessOperation(method: string): ConnectError {
-  return errorWithInfo(
-    Code.Internal,
-    `${method} returned an operation that is running and has no name`,
-    { reason: "MISSING_NAME", metadata: { method } },
-  );
+  return errorWithInfo(Code.Internal, `${method} returned a running operation without a name`, {
+    reason: "MISSING_NAME",
+    metadata: { method },
+  });
 }
 
 /** The error of the last poll, with a message about the wait, and with itself as the cause. */
@@ -72,11 +68,10 @@ export const repeatedTokenReason = "REPEATED_PAGE_TOKEN";
 
 /** INTERNAL: a list returned a page token twice, so that it has no end. */
 export function repeatedPageToken(pageToken: string): ConnectError {
-  return errorWithInfo(
-    Code.Internal,
-    `the server returned the page token "${pageToken}" twice, so that its list has no end`,
-    { reason: repeatedTokenReason, metadata: { pageToken } },
-  );
+  return errorWithInfo(Code.Internal, `the server returned the page token "${pageToken}" twice`, {
+    reason: repeatedTokenReason,
+    metadata: { pageToken },
+  });
 }
 
 /**

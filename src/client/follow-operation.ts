@@ -141,7 +141,8 @@ export class Wait<Response, Metadata> implements PollFollower {
 
   delayMs(): number {
     try {
-      return Math.max(this.#limits.policy.delayMs(this.#stats.polls + 1), 1) || 1;
+      // Timers hold whole milliseconds.
+      return Math.max(Math.ceil(this.#limits.policy.delayMs(this.#stats.polls + 1)), 1) || 1;
     } catch (error) {
       queueMicrotask(() => this.#giveUpBy(error));
       return this.#tracked.core.settings.pollTimeoutMs;

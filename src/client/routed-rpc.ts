@@ -45,6 +45,6 @@ function encoded(name: string): string {
   try {
     return encodeURIComponent(name);
   } catch {
-    throw malformedName(name);
+    throw malformedName();
   }
 }

@@ -70,7 +70,7 @@ export function longRunning(
   const fault = (what: string) => new TypeError(`${fullName(method)}${what}`);
   const names = operationInfoOf(method);
   if (names === undefined) {
-    throw fault(" has no google.longrunning.operation_info option, which it must have (AIP-151)");
+    throw fault(" has no google.longrunning.operation_info option (AIP-151)");
   }
   const resolve = (field: "response" | "metadata"): DescMessage => {
     const name = names[field];
@@ -83,9 +83,8 @@ export function longRunning(
       given ?? findMessage(method.parent.file, name) ?? options.registry?.getMessage(name);
     if (found !== undefined) return found;
     throw fault(
-      `: "${name}", the ${field}_type of its operation_info, is neither in ` +
-        `${method.parent.file.proto.name} nor in a file that it imports (AIP-4210); ` +
-        `import it there, or give its schema or a registry`,
+      `: its ${field}_type "${name}" is unknown; import it in ${method.parent.file.proto.name} ` +
+        `(AIP-4210), or pass its schema or a registry`,
     );
   };
   return { method, response: resolve("response"), metadata: resolve("metadata") };

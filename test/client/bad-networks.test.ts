@@ -200,8 +200,8 @@ describe("the retry delay of a server", () => {
     scripted.add(Print, { name: "operations/1", states: [{}, { afterMs: 5000, response: {} }] });
     const client = createOperationsClient(polite, { clock, mode: "poll", poll: { jitter: 0 } });
     const handle = await client.resume(Print, "operations/1");
-    expect(await settledAt(handle.result(), served)).toBe(7);
-    expect(served.times("GetOperation")).toEqual([0, 7]);
+    expect(await settledAt(handle.result(), served)).toBe(8);
+    expect(served.times("GetOperation")).toEqual([0, 1, 8]);
   });
 
   it("does not make a start longer than its timeoutMs", async () => {

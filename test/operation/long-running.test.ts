@@ -56,8 +56,7 @@ describe("longRunning", () => {
 
   it("refuses a type that is found nowhere, and takes it from a registry", () => {
     expect(() => longRunning(FaultyService.method.unknown)).toThrow(
-      '"elsewhere.v1.Thing", the response_type of its operation_info, is neither in ' +
-        "printing/v1/printing.proto nor in a file that it imports",
+      'its response_type "elsewhere.v1.Thing" is unknown; import it in printing/v1/printing.proto',
     );
     const file = create(FileDescriptorProtoSchema, {
       name: "elsewhere/v1/thing.proto",
