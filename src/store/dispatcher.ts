@@ -6,9 +6,9 @@ export interface DispatchedOperation {
   /** `package.Service/Method`. */
   readonly method: string;
   /**
-   * For whom it is run: where many wait, those of different tenants take turns, so that
-   * one who starts many does not keep the others waiting. Absent or empty: nobody's in
-   * particular. A hint: a dispatcher may order otherwise.
+   * The caller for which it runs. Waiting operations of different tenants take turns, so that a
+   * tenant with many of them does not delay the others. A dispatcher may choose another order.
+   * Absent or empty: no particular tenant.
    */
   readonly tenant?: string | undefined;
 }
@@ -16,59 +16,57 @@ export interface DispatchedOperation {
 /** An operation that was handed to this process to run. */
 export interface Delivery extends DispatchedOperation {
   /**
-   * Aborted when the delivery is lost: this process could not show in time that
-   * it lives, and another may have the operation by now. Undefined where nobody else can
-   * ever have it.
+   * Aborts when the delivery is lost: this process did not renew its lease in time, so that another
+   * one may run the operation. Undefined if no other process can run it.
    */
   readonly signal: AbortSignal | undefined;
 }
 
 /** How a delivery ended. */
 export type Settlement =
-  /** Nothing is left to do: the operation is done, or it is another's. */
+  /** No work is left: the operation is done, or another process has it. */
   | { readonly kind: "settled" }
-  /** Deliver it again after this delay in milliseconds; that uses up an attempt. */
+  /** The operation is delivered again after this delay in milliseconds, which uses up an attempt. */
   | { readonly kind: "retry"; readonly delayMs: number }
-  /** Deliver it to another process as soon as possible; that uses up none. */
+  /** The operation is delivered to another process as soon as possible, which uses up no attempt. */
   | { readonly kind: "handover" }
   /**
-   * Deliver it again after this delay in milliseconds, as one that is new: its work
-   * goes on later, and that uses up no attempt.
+   * The operation is delivered again after this delay in milliseconds, like a new one: its work
+   * continues later, which uses up no attempt.
    */
   | { readonly kind: "continue"; readonly delayMs: number };
 
 /** Options of serving a method. */
 export interface ServeOptions {
-  /** How many of its operations run side by side in this process, at least 1. Absent: no bound of its own. */
+  /** How many operations of the method run at the same time in this process, at least 1. Absent: no bound. */
   maxConcurrent?: number | undefined;
 }
 
 /** Options of `stop`. */
 export interface StopOptions {
   /**
-   * Also run what is queued in this process, because it would be lost: the store is not durable.
-   * A dispatcher with a durable queue ignores it. Default: false.
+   * Whether the operations that are queued in this process run too, because the store is not durable
+   * and would lose them. A dispatcher with a durable queue ignores it. Default: false.
    */
   finishQueued?: boolean | undefined;
 }
 
 /**
- * Who runs what: hands each dispatched operation to one process at a time, at
- * least once. It knows names; the records are the store's.
+ * Delivers each dispatched operation to one process at a time, at least once. It has the names of
+ * operations; the store has their records.
  *
- * What it rejects with should be a ConnectError, UNAVAILABLE where it cannot be
- * reached now.
+ * Its methods should reject with a ConnectError, UNAVAILABLE if the queue cannot be reached.
  */
 export interface Dispatcher {
   /**
-   * Whether what was dispatched outlives this process. Where it does not, the server
-   * dispatches what the store has unfinished when it starts.
+   * Whether the queue outlives this process. If not, the server dispatches the unfinished operations
+   * of the store when it starts.
    */
   readonly isDurable: boolean;
   /**
-   * Set up what dispatching a method's operations takes. Called before a transaction in
-   * which one is dispatched: whoever needs a connection of its own for that must not wait
-   * for one while the transaction holds another. Absent where there is nothing to set up.
+   * Prepares the queue of a method. The server calls it before a transaction that dispatches an
+   * operation of the method, because a dispatcher must not wait for a connection while the
+   * transaction has another one. Absent if there is nothing to prepare.
    */
   prepare?(method: string): Promise<void>;
   /**
@@ -78,10 +76,10 @@ export interface Dispatcher {
    */
   dispatch(operations: readonly DispatchedOperation[], options?: StoreOptions): Promise<void>;
   /**
-   * Run this method's operations in this process. `run` must not reject; one that
-   * does has its operation delivered again.
+   * Runs the operations of this method in this process. `run` must not reject; if it does, the
+   * operation is delivered again.
    *
-   * Returns at once; a failure to set it up is what `dispatch` rejects with.
+   * Returns at once. If the queue cannot be prepared, `dispatch` rejects with the error.
    */
   serve(
     method: string,
@@ -95,7 +93,7 @@ export interface Dispatcher {
    * @throws ConnectError RESOURCE_EXHAUSTED if there is no place.
    */
   reserve?(operation: Pick<DispatchedOperation, "name" | "method">): void;
-  /** How many wait for their turn in this process's own queue; absent where there is none. */
+  /** Returns how many operations wait in the queue of this process. Absent if it has no such queue. */
   queued?(): number;
   /**
    * Takes no more deliveries. Resolves when the deliveries under way are settled. May be called
@@ -103,8 +101,8 @@ export interface Dispatcher {
    */
   stop(options?: StopOptions): Promise<void>;
   /**
-   * Gives up the deliveries under way, so that another process gets them: no lease is renewed any
-   * more. Called after `stop`, if the work did not end in time. Absent if no other process can.
+   * Gives up the deliveries under way by renewing no lease, so that another process gets them.
+   * Called after `stop` if the work did not end in time. Absent if no other process can get them.
    */
   abandon?(): void;
 }

@@ -1,7 +1,7 @@
 import { Code, type ConnectError } from "@connectrpc/connect";
 import { errorWithInfo, retryDetail } from "../status/error-info.js";
 
-/** FAILED_PRECONDITION for a transaction handed to who cannot take part in it. */
+/** Returns FAILED_PRECONDITION for a transaction that the store, queue or signals cannot take part in. */
 export function transactionUnsupported(who: string): ConnectError {
   return errorWithInfo(Code.FailedPrecondition, `the ${who} cannot take part in this transaction`, {
     reason: "TRANSACTION_UNSUPPORTED",

@@ -1,15 +1,15 @@
 import type { OperationFilter, TimeColumn } from "./operation-filter.js";
 import type { Comparator } from "./value-test.js";
 
-/** Create times, both ends included, in microseconds since the epoch; infinite where open. */
+/** A range of create times, both ends included, in microseconds since the epoch. An open end is infinite. */
 export interface CreateTimeRange {
   readonly least: number;
   readonly most: number;
 }
 
 /**
- * The value of `done` that every match must have, so that a store can go by an index;
- * undefined where the filter does not fix it.
+ * Returns the value of `done` that every match must have, so that a store can use an index;
+ * undefined if the filter matches both.
  */
 export function requiredDone(filter: OperationFilter): boolean | undefined {
   const { canBeDone, canBeUndone } = boundsOf(filter);
@@ -17,7 +17,7 @@ export function requiredDone(filter: OperationFilter): boolean | undefined {
 }
 
 /**
- * The range in which the create time of every match lies. It is empty (`least` above
+ * Returns the range in which the create time of every match lies. It is empty (`least` above
  * `most`) where nothing can match.
  */
 export function createTimeRange(filter: OperationFilter): CreateTimeRange {

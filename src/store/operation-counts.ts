@@ -2,7 +2,7 @@ import type { OperationState, OperationStore } from "./operation-store.js";
 
 /** How many operations there are of each kind that an operator looks at, in all processes. */
 export interface OperationCounts {
-  /** Those that are not done, but for deleted ones; each pair of method and state once. */
+  /** Numbers of operations that are not done and not deleted, one for each pair of method and state. */
   readonly open: readonly OpenOperations[];
   /** Attempts that were lost, of all operations that have not expired; each method once. */
   readonly lost: readonly LostAttempts[];

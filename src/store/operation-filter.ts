@@ -12,9 +12,9 @@ import { type Comparator, compares } from "./value-test.js";
  * A restriction of a list, as data, so that a store can translate it. `kind` tells the members
  * apart.
  *
- * Every condition is true or false, never unknown: one on what a record does not have
- * is false, also with `!=`, and NOT of it is true. In SQL that is
- * `COALESCE(end_time <> $1, FALSE)`. NOT stands before single conditions alone.
+ * Every condition is true or false, never unknown. A condition on a field that a record does not
+ * have is false, even with `!=`, and NOT of it is true. In SQL that is
+ * `COALESCE(end_time <> $1, FALSE)`. NOT negates single conditions only.
  */
 export type OperationFilter =
   /** All of them; true for none. */
@@ -28,10 +28,10 @@ export type OperationFilter =
 /** One condition. */
 export type FilterLeaf = ColumnCondition | PayloadCondition;
 
-/** A condition on what every store has at hand without reading a payload. */
+/** A condition that a store evaluates without reading a payload. */
 export type ColumnCondition =
   | { readonly kind: "done"; readonly value: boolean }
-  /** Whether somebody asked for a cancellation. */
+  /** Whether a caller asked to cancel it. */
   | { readonly kind: "cancel-requested"; readonly value: boolean }
   /** Text in the order of its code points, which is that of its UTF-8 bytes (`COLLATE "C"`). */
   | {
@@ -63,7 +63,7 @@ export type ColumnCondition =
 export type TextColumn = "name" | "method" | "principal";
 export type TimeColumn = "create_time" | "update_time" | "end_time";
 
-/** What a filter looks at: every `OperationRecord` has it. */
+/** The fields that a filter reads. Every `OperationRecord` has them. */
 export interface FilterableRecord extends SerializedPayloads {
   readonly name: string;
   readonly method: string;
@@ -76,7 +76,7 @@ export interface FilterableRecord extends SerializedPayloads {
   readonly endTimeMicros: number | undefined;
 }
 
-/** The filter that takes what this one does not, and nothing else: exact, as no condition is unknown. */
+/** Returns the filter that matches exactly the records that this one does not, because no condition is unknown. */
 export function negated(filter: OperationFilter): OperationFilter {
   switch (filter.kind) {
     case "and":

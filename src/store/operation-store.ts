@@ -2,28 +2,27 @@ import type { OperationFilter } from "./operation-filter.js";
 import type { OperationState } from "./operation-state.js";
 
 /**
- * A transaction that the caller has open, in the smallest form that database
- * drivers and query builders can be brought to; what pg-boss's adapters for those make is
- * one. Whatever is done under it
- * becomes visible when the caller commits, or never.
+ * A transaction that the caller has begun. Its changes become visible when the caller commits.
+ *
+ * The interface is small, so that an adapter for any database driver or query builder fits; the
+ * adapters of pg-boss do.
  */
 export interface Transaction {
   executeSql(text: string, values: unknown[]): Promise<{ rows: unknown[] }>;
   /**
-   * Call back once it has committed, and never if it has not. What is no database
-   * and lives in this process, a queue or a listener, needs it to take part; absent,
-   * such a one refuses the transaction.
+   * Calls back once the transaction has committed, and never otherwise. A queue and signals in
+   * this process need it; if it is absent, they refuse the transaction.
    */
   afterCommit?: ((callback: () => void) => void) | undefined;
-  /** Calls back once it was rolled back, and never if it has committed. */
+  /** Calls back once the transaction was rolled back, and never otherwise. */
   afterRollback?: ((callback: () => void) => void) | undefined;
 }
 
 /** Options of every call to a store, a dispatcher or the signals. */
 export interface StoreOptions {
   /**
-   * Take part in this transaction. Absent: the call is a transaction of its own.
-   * Who cannot refuses it with FAILED_PRECONDITION, reason `TRANSACTION_UNSUPPORTED`.
+   * The transaction that the call takes part in. An implementation that cannot do so rejects with
+   * FAILED_PRECONDITION, reason `TRANSACTION_UNSUPPORTED`. Absent: the call has its own transaction.
    */
   transaction?: Transaction | undefined;
 }
@@ -39,16 +38,19 @@ export interface StoredResult {
 
 /** The AIP-155 request id that an operation was started with. */
 export interface StoredRequestId {
-  /** Ids are compared within a scope only: caller, parent and method. */
+  /** Two ids are the same only within one scope: caller, parent and method. */
   readonly scope: string;
   readonly id: string;
-  /** Tells one request from another. A store keeps it and does not read it. */
+  /** A digest of the request. A store keeps it and does not read it. */
   readonly fingerprint: Uint8Array;
-  /** How long the id is remembered after the start, in milliseconds, if not longer for the record's sake. */
+  /**
+   * How long the store remembers the id after the start, in milliseconds. It is remembered at least
+   * as long as the record exists.
+   */
   readonly windowMs: number;
 }
 
-/** What is known of an operation when it starts. */
+/** An operation that starts. */
 export interface NewOperation {
   /** `{parent/}operations/{id}`. */
   readonly name: string;
@@ -56,188 +58,175 @@ export interface NewOperation {
   readonly parent: string;
   /** The method that started it, `package.Service/Method`. */
   readonly method: string;
-  /** Who started it; empty where callers are not told apart. */
+  /** The caller that started it; empty if the server does not distinguish callers. */
   readonly principal: string;
-  /** Driven from outside: it starts out `running`, with attempt 0, and is never claimed. */
+  /** Whether other programs do the work: it starts as `running` with attempt 0 and is never claimed. */
   readonly external: boolean;
   /** The method's input message, serialized. */
   readonly request: Uint8Array;
-  /** A serialized google.protobuf.Any; undefined where there is none yet. */
+  /** A serialized google.protobuf.Any; undefined if the operation has no metadata yet. */
   readonly metadata: Uint8Array | undefined;
-  /** The end, where the work was done at once. Such a record is `done` from the first. */
+  /** The result, if the work was done at once: the record is `done` from the start. */
   readonly result: StoredResult | undefined;
   /** How long the record is kept after its end, in milliseconds. */
   readonly retentionMs: number;
-  /** How long after its start it is ended if it is not done, in milliseconds. Undefined: no limit. */
+  /** How long after its start an operation that is not done is ended, in milliseconds. Undefined: never. */
   readonly deadlineMs: number | undefined;
   /**
-   * What it works on: of several operations with one key, `ParallelPolicy` says which
-   * may run. Undefined: it is independent of all others.
+   * The resource that it works on: `ParallelPolicy` decides which of several operations with one
+   * key may run. Undefined: it is independent of all others.
    */
   readonly resourceKey: string | undefined;
   readonly requestId: StoredRequestId | undefined;
 }
 
 /**
- * What an insert does where its resource key has operations that are not done, hidden ones
- * among them, but for those that are driven from outside: nobody can end them any more.
+ * Decides what an insert does if its resource key has operations that are not done. Hidden ones
+ * count, except those with external work, because no program can end them.
  */
 export type ParallelPolicy =
-  /** The new one is `blocked` until `unblock` finds it the oldest that is not done. */
+  /** The new operation is `blocked` until `unblock` finds that it is the oldest that is not done. */
   | { readonly kind: "queue" }
-  /** Nothing is written. */
+  /** The insert writes nothing. */
   | { readonly kind: "refuse" }
-  /** The earlier ones are `done` with this result, and what ran for them can write no more. */
+  /** The earlier operations are ended with this result, and their attempts cannot write any longer. */
   | { readonly kind: "preempt"; readonly result: StoredResult };
 
 /** Options of an insert. */
 export interface InsertOptions extends StoreOptions {
-  /** Matters only with a resource key. Default: queue. */
+  /** Used only with a resource key. Default: queue. */
   parallel?: ParallelPolicy | undefined;
   /**
-   * Called before a new record that will be `queued` is written, which then is. What it throws
-   * rejects the insert, and nothing is written. A store with transactions need not call it,
-   * because there a dispatch that fails undoes the insert.
+   * Called immediately before a `queued` record is written. If it throws, the insert rejects with
+   * that error and writes nothing. A store with transactions need not call it, because there a
+   * dispatch that fails undoes the insert.
    */
   beforeQueued?: (() => void) | undefined;
 }
 
 /** Options of a claim. */
 export interface ClaimOptions extends StoreOptions {
-  /** Drop the checkpoint, if the attempt before this one was lost. Default: false, it is kept. */
+  /** Whether the checkpoint of a lost attempt is deleted. Default: false. */
   restartLost?: boolean | undefined;
 }
 
 /** Options of a request to cancel. */
 export interface CancelOptions extends StoreOptions {
   /**
-   * End the operation this long after the first request, in milliseconds, whatever its
-   * work does: the deadline moves there, if it is not before. Absent: it does not move.
+   * How long after the first request to cancel the operation is ended although its work goes on, in
+   * milliseconds. The deadline moves there unless it is earlier. Absent: it does not move.
    */
   graceMs?: number | undefined;
 }
 
 /** Options of hiding an operation. */
 export interface HideOptions extends StoreOptions {
-  /** Leave an operation that is not done as it is. Default: false. */
+  /** Whether an operation that is not done stays as it is. Default: false. */
   onlyDone?: boolean | undefined;
 }
 
-/** How operations end whose deadline has passed. */
+/** The results of operations whose deadline has passed. */
 export interface OverdueResults {
   readonly deadlineExceeded: StoredResult;
-  /** Where a cancellation was asked for. */
+  /** The result of an operation that a caller has asked to cancel. */
   readonly cancelled: StoredResult;
 }
 
-/** What became of the operations whose deadline has passed. */
+/** The operations that a call of `endOverdue` ended. */
 export interface Overdue {
-  /** Those that were ended, hidden ones too. */
+  /** The ended operations, including hidden ones. */
   readonly ended: readonly OperationRecord[];
-  /** The earliest deadline of those that are left; undefined where none has one. */
+  /** The earliest deadline of an open operation; undefined if no open operation has a deadline. */
   readonly nextDeadlineMicros: number | undefined;
 }
 
 /**
- * One operation as a store keeps it. Payloads are bytes, so that what nobody
- * here knows the type of passes through unharmed. A record is a snapshot: it
- * does not change, and nobody writes to it.
+ * One operation as a store keeps it. Payloads are bytes, so that messages of unknown types stay
+ * unchanged. A record is a snapshot, which never changes.
  *
  * Times are whole microseconds since the Unix epoch, by the store's clock.
  */
 export interface OperationRecord extends NewOperation {
   readonly state: OperationState;
-  /**
-   * How often it was claimed: the fencing token. It only ever grows, and each
-   * write of a worker must carry it.
-   */
+  /** How often it was claimed: the fencing token. It never decreases, and each write of a worker has it. */
   readonly attempt: number;
-  /** How many of the attempts were handed back by an orderly shutdown; those count against no bound. */
+  /** How many attempts an orderly shutdown returned to the queue. They count against no bound. */
   readonly handovers: number;
-  /**
-   * How many of the attempts were lost: another claim came before they ended the operation
-   * or gave it back.
-   */
+  /** How many attempts were lost: the next claim came before they ended or released the operation. */
   readonly losses: number;
-  /** What the work left for its next attempt; undefined where it left nothing. */
+  /** State that the work saved for its next attempt; undefined if it saved none. */
   readonly checkpoint: Uint8Array | undefined;
   readonly createTimeMicros: number;
-  /** Never goes back, and stands still once the operation is done. */
+  /** Never decreases, and does not change once the operation is done. */
   readonly updateTimeMicros: number;
-  /** When it is ended if it is not done by then: by `deadlineMs` or the grace of a cancellation. */
+  /** When the operation is ended unless it is done: by `deadlineMs` or the grace of a cancellation. */
   readonly deadlineTimeMicros: number | undefined;
-  /** Undefined until somebody asked for a cancellation. */
+  /** When a caller first asked to cancel; undefined before. */
   readonly cancelRequestTimeMicros: number | undefined;
-  /** Undefined until it is done. */
+  /** When the operation ended; undefined before. */
   readonly endTimeMicros: number | undefined;
-  /** When the record goes: its end plus its retention; undefined until it is done. */
+  /** When the record expires: its end plus its retention; undefined until it is done. */
   readonly expireTimeMicros: number | undefined;
-  /** Undefined until it was deleted. A deleted record is kept, hidden, until its work has ended. */
+  /** When it was deleted; undefined before. A deleted record stays, hidden, until its work has ended. */
   readonly deleteTimeMicros: number | undefined;
 }
 
-/** Writes what belongs to new records in the transaction of their insert. */
+/** Writes more, such as the dispatch, in the transaction that inserts new records. */
 export type Together = (
   records: readonly OperationRecord[],
   transaction: Transaction,
 ) => Promise<void>;
 
-/** What became of an insert. */
+/** The outcome of an insert. Only `inserted` has written something. */
 export type InsertOutcome =
-  /** The record is new. `preempted`: the records that were ended for it. */
+  /** The record is new. `preempted` are the records that were ended for it. */
   | {
       readonly kind: "inserted";
       readonly record: OperationRecord;
       readonly preempted: readonly OperationRecord[];
     }
-  /** The resource has an operation that is not done, and nothing was written: the oldest such one. */
+  /** The resource has operations that are not done; the name is that of the oldest. */
   | { readonly kind: "busy"; readonly name: string }
-  /** The scope has this request id already, and nothing was written: the record that it led to. */
+  /** The scope has this request id already; the record is that of its operation. */
   | { readonly kind: "duplicate"; readonly record: OperationRecord }
-  /** The same, but the operation that it led to was deleted or has expired. */
+  /** The scope has this request id already, but its operation was deleted or has expired. */
   | { readonly kind: "spent"; readonly name: string }
-  /**
-   * Another operation has the name, or one had it whose request id is still remembered, and nothing
-   * was written.
-   */
+  /** Another operation has the name, or the store still remembers the request id of one that had it. */
   | { readonly kind: "name-taken" };
 
-/** What became of an insert that wrote nothing. */
+/** The outcome of an insert that wrote nothing. */
 export type RefusedInsert = Exclude<InsertOutcome, { readonly kind: "inserted" }>;
 
-/** One attempt at an operation: what a worker's writes must carry. */
+/** One attempt at an operation, which every write of a worker names. */
 export interface Claim {
   readonly name: string;
-  /** The attempt that the claim returned; 0 for an operation that is driven from outside. */
+  /** The attempt that the claim returned; 0 for an operation with external work. */
   readonly attempt: number;
 }
 
-/** What a worker reports on the way. A member that is undefined leaves what is stored as it is. */
+/** A worker's report while it runs. A member that is undefined leaves the stored value as it is. */
 export interface Report {
   /** A serialized google.protobuf.Any. */
   readonly metadata?: Uint8Array | undefined;
-  /** For the next attempt. */
+  /** State for the next attempt. */
   readonly checkpoint?: Uint8Array | undefined;
 }
 
-/** Where a page ends: the key of its last record. Both parts never change. */
+/** The key of the last record of a page. Both parts never change. */
 export interface ListCursor {
   readonly createTimeMicros: number;
   readonly name: string;
 }
 
-/** Which records to list, newest first: by create time and then name, descending. */
+/** Selects records of a list, newest first: by create time and then name, descending. */
 export interface ListQuery {
-  /**
-   * The parent; empty for operations that have none. A segment `-` stands for any one
-   * segment (AIP-159).
-   */
+  /** The parent; empty for operations without a parent. A segment `-` matches any one segment (AIP-159). */
   readonly parent: string;
-  /** Only operations that this principal started. Undefined: everybody's. */
+  /** Lists only the operations that this principal started. Undefined: all operations. */
   readonly principal: string | undefined;
-  /** Undefined: all of them. */
+  /** The filter. Undefined: all operations match. */
   readonly filter: OperationFilter | undefined;
-  /** Go on after this key. Undefined: from the newest. */
+  /** Continues after this key. Undefined: begins with the newest. */
   readonly after: ListCursor | undefined;
   /** At most this many records, at least 1. */
   readonly limit: number;
@@ -248,9 +237,9 @@ export interface ListQuery {
   readonly maxBytes?: number | undefined;
 }
 
-/** Which records of unfinished work to give, oldest first, of all parents. */
+/** Selects records of unfinished work, oldest first, of all parents. */
 export interface UnfinishedQuery {
-  /** Go on after this key. Undefined: from the oldest. */
+  /** Continues after this key. Undefined: begins with the oldest. */
   readonly after: ListCursor | undefined;
   /** At most this many records, at least 1. */
   readonly limit: number;
@@ -258,41 +247,39 @@ export interface UnfinishedQuery {
 
 /** One page of records. */
 export interface ListPage {
-  /** May be fewer than the limit, even none, without this being the end. */
+  /** May be fewer than the limit, even none, although the list goes on. */
   readonly records: readonly OperationRecord[];
-  /** Where to go on; undefined only at the end. */
+  /** The key to continue after; undefined only at the end of the list. */
   readonly next: ListCursor | undefined;
 }
 
 /**
- * Where the records of operations live: the truth about each of them.
+ * The store of the operations' records.
  *
- * - A write that has resolved is seen by every later read, on every replica.
- * - `done` is final: no call changes the result, the metadata or the end time of
- *   a record that has it.
- * - Writes of a worker carry a `Claim`; one whose attempt is not the record's
- *   present one changes nothing.
- * - Records that are hidden or expired are not found by `get` and `list`.
+ * - Every read that begins after a write has resolved sees it, on every replica.
+ * - `done` is final: no call changes the result, the metadata or the end time of a `done` record.
+ * - Writes of a worker name a `Claim`. If its attempt is not the record's present one, the write
+ *   changes nothing.
+ * - `get` and `list` do not find records that are hidden or expired.
  *
- * All methods reject with a ConnectError: RESOURCE_EXHAUSTED where a bound is
- * reached, UNAVAILABLE where the store cannot be reached now.
+ * All methods reject with a ConnectError: RESOURCE_EXHAUSTED if a bound is reached, UNAVAILABLE if
+ * the store cannot be reached.
  */
 export interface OperationStore {
   /**
-   * False if the records are lost when this process ends: a server that shuts down then finishes
-   * what is queued, and ends what it cannot finish. Absent: true.
+   * Whether the records outlive this process. If not, a server that shuts down finishes the queued
+   * operations, and ends those that it cannot finish. Absent: true.
    */
   readonly isDurable?: boolean | undefined;
   /**
-   * Run `work` in one transaction: what it does with the transaction that it is
-   * handed happens wholly or not at all. A store without transactions hands it
-   * undefined, and then each of its calls stands for itself.
+   * Runs `work` in one transaction: either all of its changes are made or none. A store without
+   * transactions passes undefined, and each call of `work` is then independent of the others.
    */
   transaction<T>(work: (transaction: Transaction | undefined) => Promise<T>): Promise<T>;
   insert(operation: NewOperation, options?: InsertOptions): Promise<InsertOutcome>;
   /**
-   * Returns the outcome of an insert that would not write the operation; undefined if it would.
-   * Nothing is written, and the request id is not looked at. Rejects as the insert would.
+   * Resolves with the reason why an insert would not write the operation, or with undefined if it
+   * would. Writes nothing, ignores the request id, and rejects as the insert would.
    */
   check(operation: NewOperation, options?: InsertOptions): Promise<RefusedInsert | undefined>;
   /**
@@ -304,30 +291,29 @@ export interface OperationStore {
    * and `insert`.
    */
   insertTogether?(operation: NewOperation, together: Together): Promise<InsertOutcome>;
-  /** Undefined for an unknown, a hidden and an expired operation. */
+  /** Returns undefined if the operation is unknown, hidden or expired. */
   get(name: string, options?: StoreOptions): Promise<OperationRecord | undefined>;
   /**
-   * Take an operation to run it: `running`, with its attempt raised by one, so
-   * that whoever had it before can write no more; one that was `running` already counts
-   * a loss. A hidden one too: a deletion does not stop the work. Undefined where there is nothing to run: unknown, blocked,
-   * done, or driven from outside.
+   * Claims an operation in order to run it: it is `running`, and its attempt is one higher, so that
+   * the attempt before can no longer write. If it was `running` already, that attempt counts as
+   * lost. A hidden operation can be claimed, because a deletion does not stop the work.
+   *
+   * Returns undefined if there is nothing to run: the operation is unknown, blocked or done, or its
+   * work is external.
    */
   claim(name: string, options?: ClaimOptions): Promise<OperationRecord | undefined>;
-  /** Keep what an attempt reports; undefined where the claim no longer holds. */
+  /** Stores a report of an attempt. Returns undefined if the claim no longer holds. */
   report(
     claim: Claim,
     report: Report,
     options?: StoreOptions,
   ): Promise<OperationRecord | undefined>;
-  /**
-   * The record as its worker sees it, a hidden one too; undefined where the claim no
-   * longer holds.
-   */
+  /** Returns the record for its worker, even if it is hidden; undefined if the claim no longer holds. */
   look(claim: Claim, options?: StoreOptions): Promise<OperationRecord | undefined>;
   /**
-   * Give an attempt back: `queued` again; or `done` with `whenCancelled`, where a
-   * cancellation was asked for. `handover` is true for an orderly shutdown, which uses
-   * up no attempt. Undefined where the claim no longer holds.
+   * Releases an attempt: the operation is `queued` again, or `done` with `whenCancelled` if a caller
+   * asked to cancel it. `handover` is true for an orderly shutdown, which uses up no attempt.
+   * Returns undefined if the claim no longer holds.
    */
   release(
     claim: Claim,
@@ -336,8 +322,8 @@ export interface OperationStore {
     options?: StoreOptions,
   ): Promise<OperationRecord | undefined>;
   /**
-   * The one terminal write: `done`, with the result and the last report, and
-   * with its expire time. Undefined where the claim no longer holds.
+   * Makes the terminal write: the operation is `done`, with the result, the last report and its
+   * expire time. Returns undefined if the claim no longer holds.
    */
   finish(
     claim: Claim,
@@ -346,9 +332,9 @@ export interface OperationStore {
     options?: StoreOptions,
   ): Promise<OperationRecord | undefined>;
   /**
-   * Note that a cancellation was asked for; the first request's time stands. A
-   * queued or blocked operation is `done` at once with `whenQueued` as its result; a
-   * done one stays as it is. Undefined for an unknown, a hidden and an expired operation.
+   * Stores the time of the first request to cancel. A queued or blocked operation is `done` at once
+   * with `whenQueued` as its result; an operation that is done does not change. Returns undefined if
+   * the operation is unknown, hidden or expired.
    */
   requestCancel(
     name: string,
@@ -356,37 +342,35 @@ export interface OperationStore {
     options?: CancelOptions,
   ): Promise<OperationRecord | undefined>;
   /**
-   * Delete for all readers; the work, if it runs, runs on, and its result is
-   * dropped. Work that is driven from outside finds the operation gone. Undefined for an
-   * unknown, a hidden and an expired operation; one that `onlyDone` kept comes back
-   * without a delete time.
+   * Hides an operation from all readers. Work that runs goes on, and its result is dropped; external
+   * work no longer finds the operation. If `onlyDone` keeps the operation, the record has no delete
+   * time. Returns undefined if the operation is unknown, hidden or expired.
    */
   hide(name: string, options?: HideOptions): Promise<OperationRecord | undefined>;
   /**
-   * Have the oldest operation of a resource that is not done `queued`, if it is blocked,
-   * and return it then: it has to be dispatched. One that is hidden and driven from outside
-   * does not count. Undefined where nothing changed.
+   * Makes the oldest open operation of a resource `queued` if it is blocked, and returns it for its
+   * dispatch. Hidden operations with external work do not count. Returns undefined if nothing
+   * changed.
    */
   unblock(resourceKey: string, options?: StoreOptions): Promise<OperationRecord | undefined>;
   /**
-   * End at most `limit` operations whose deadline has passed, in whatever state they are,
-   * also those that are driven from outside: what ran for them can write no more.
+   * Ends at most `limit` operations whose deadline has passed, whatever their state, including those
+   * with external work. Their attempts can no longer write.
    */
   endOverdue(results: OverdueResults, limit: number, options?: StoreOptions): Promise<Overdue>;
   list(query: ListQuery, options?: StoreOptions): Promise<ListPage>;
   /**
-   * The operations whose work is not done, hidden ones too, without those that are blocked
-   * or driven from outside: what a server that starts has to dispatch again where its
-   * queue did not outlive the last process.
+   * Lists the operations whose work is not done, including hidden ones, except those that are
+   * blocked or have external work. A server whose queue did not outlive the last process dispatches
+   * them again when it starts.
    */
   unfinished(query: UnfinishedQuery, options?: StoreOptions): Promise<ListPage>;
   /**
-   * Remove at most `limit` records that nobody can find any more, and return how
-   * many went: those past their expire time, and the hidden ones, unless their work
-   * still runs. The request id of a record stays known for its window, also after
-   * that; what a store keeps for it may count as a record.
+   * Removes at most `limit` records that have expired or are hidden, unless their work still runs,
+   * and returns their number. The store remembers the request id of a removed record for its window,
+   * and may count it as a record.
    */
   expire(limit: number, options?: StoreOptions): Promise<number>;
-  /** Let go of what the store holds open. Nothing may be called afterwards. */
+  /** Closes files and connections. No method may be called afterwards. */
   close(): Promise<void>;
 }

@@ -27,8 +27,8 @@ import {
 } from "./value-test.js";
 
 /**
- * A condition on what is in a payload, which a store evaluates record by record. It is
- * true where one of the alternatives is: the types that the payload may have.
+ * A condition on the content of a payload, which a store evaluates record by record. It is true if
+ * one of the alternatives is, one for each type of the payload.
  */
 export interface PayloadCondition {
   readonly kind: "payload";
@@ -36,7 +36,7 @@ export interface PayloadCondition {
   readonly alternatives: readonly PayloadTest[];
 }
 
-/** What a payload of one type must hold. A payload of another type does not match. */
+/** A test of a payload of one type. A payload of another type does not match. */
 export interface PayloadTest {
   /** google.rpc.Status for `error`. */
   readonly type: DescMessage;
@@ -98,7 +98,7 @@ export function createPayloadReader({ metadata, result }: SerializedPayloads): P
   };
 }
 
-/** Decodes bytes as a message; undefined for those that are none. */
+/** Decodes bytes as a message; undefined if they are not one. */
 type Decode = (type: DescMessage, bytes: Uint8Array) => Message | undefined;
 
 /** Remembers what it has decoded. */
@@ -192,7 +192,7 @@ function nanosOf({ message }: ReflectMessage): bigint | undefined {
   return message.seconds * 1_000_000_000n + BigInt(message.nanos);
 }
 
-/** A Struct, Value or ListValue as JSON; undefined for what JSON cannot hold, such as NaN. */
+/** Returns a Struct, Value or ListValue as JSON; undefined if JSON has no such value, such as NaN. */
 function jsonOf({ desc, message }: ReflectMessage): JsonValue | undefined {
   try {
     return toJson(desc, message);

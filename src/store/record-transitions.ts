@@ -13,12 +13,12 @@ import type {
 import { later } from "./store-time.js";
 
 /*
- * How a record of an operation may change, for every store that decides it in code. What a store
- * in a database decides in its statements is tested against these functions. Each of them takes
- * what a record is now and the time of the change, and writes nothing.
+ * The rules by which a record of an operation changes, for every store that decides in code. The
+ * statements of PostgreSQL are tested against the same rules. Each function takes the present
+ * record and the time of the change, and writes nothing.
  */
 
-/** What the rules read of a record: everything but its payloads and texts. */
+/** The fields of a record that the rules read. */
 export type RecordHead = Pick<
   OperationRecord,
   | "state"
@@ -31,7 +31,7 @@ export type RecordHead = Pick<
   | "cancelRequestTimeMicros"
 >;
 
-/** What of a record changes. A member that is absent stays as it is; an undefined one is cleared. */
+/** Changes to a record. A member that is absent stays as it is; an undefined one is cleared. */
 export type RecordChanges = Partial<
   Pick<
     OperationRecord,
@@ -54,19 +54,19 @@ export type RecordChanges = Partial<
 /** The changes of a call that finds nothing to change, but is answered with the record. */
 export const unchanged: RecordChanges = {};
 
-/** What an earlier start with the same request id left. */
+/** The outcome of a start whose request id was used before. */
 export type EarlierStart = Extract<InsertOutcome, { kind: "duplicate" | "spent" }>;
 
-/** What an insert has to know of the other records. */
+/** Queries about other records that an insert depends on. */
 export interface InsertLookups {
   findStarted(requestId: StoredRequestId): EarlierStart | undefined;
   isTaken(name: string): boolean;
   /**
-   * The name of the oldest operation of a resource that is not done. One that is hidden and
-   * driven from outside does not count, as nobody can end it any more.
+   * Returns the name of the oldest operation of a resource that is not done. Hidden operations with
+   * external work do not count, because no program can end them.
    */
   oldestOf(resourceKey: string): string | undefined;
-  /** The error of a store that has no room for one more operation; undefined where there is room. */
+  /** Returns the error of a store that has no room for the operation; undefined if there is room. */
   refusal(): Error | undefined;
 }
 
@@ -74,14 +74,14 @@ export interface InsertLookups {
 export interface InsertPlan {
   readonly kind: "insert";
   readonly state: OperationState;
-  /** How the open operations of the resource are ended first; undefined where none is. */
+  /** The result with which open operations of the resource are ended first; undefined if they are not. */
   readonly preempts: StoredResult | undefined;
 }
 
 /**
- * What becomes of an insert. Of several things that stop it, the caller hears of the first of
- * these: its request id was used, its name is taken, its resource is busy (AIP-151 asks for
- * ABORTED there, also where a store is full), the store is full.
+ * Decides the outcome of an insert. If several obstacles exist, the first one in this order counts:
+ * its request id was used, its name is taken, its resource is busy, the store is full. AIP-151 asks
+ * for ABORTED if a resource is busy, which is why a full store comes last.
  *
  * @throws what `refusal` returns.
  */
@@ -94,7 +94,7 @@ export function planInsert(
   const earlier = requestId && lookups.findStarted(requestId);
   if (earlier !== undefined) return earlier;
   const parallel = options.parallel ?? { kind: "queue" };
-  // What is done at once uses no resource.
+  // An operation that is done at once does not use its resource.
   const oldest =
     resourceKey === undefined || result !== undefined ? undefined : lookups.oldestOf(resourceKey);
   const isBusy = oldest !== undefined && parallel.kind === "refuse";
@@ -111,7 +111,8 @@ export function planInsert(
 }
 
 /**
- * The outcome of an insert that would not write its operation, whose request id is not looked at.
+ * Returns the outcome of an insert that would not write its operation; undefined if it would. The
+ * request id is ignored.
  *
  * @throws what `refusal` returns.
  */
@@ -155,7 +156,7 @@ export function isHeldBy(head: RecordHead, attempt: number): boolean {
   return head.state === "running" && head.attempt === attempt;
 }
 
-/** A claim. Undefined where there is nothing to run. */
+/** Returns the changes of a claim; undefined if there is nothing to run. */
 export function claimed(
   head: RecordHead,
   nowMicros: number,
@@ -169,12 +170,12 @@ export function claimed(
   return restartLost ? { ...lost, checkpoint: undefined } : lost;
 }
 
-/** A report of the attempt that holds the record. */
+/** Returns the changes of a report. */
 export function reported(report: Report, nowMicros: number): RecordChanges {
   return { ...contentOf(report), updateTimeMicros: nowMicros };
 }
 
-/** An attempt that is given back. Undefined for an operation that is driven from outside. */
+/** Returns the changes of a released attempt; undefined for an operation with external work. */
 export function released(
   head: RecordHead,
   nowMicros: number,
@@ -187,7 +188,7 @@ export function released(
   return { state: "queued", handovers, updateTimeMicros: nowMicros };
 }
 
-/** The end. */
+/** Returns the changes of the terminal write. */
 export function finished(
   head: RecordHead,
   nowMicros: number,
@@ -205,7 +206,7 @@ export function finished(
   };
 }
 
-/** The end of an operation whose deadline has passed. */
+/** Returns the changes that end an operation whose deadline has passed. */
 export function endedOverdue(
   head: RecordHead,
   nowMicros: number,
@@ -215,7 +216,7 @@ export function endedOverdue(
   return finished(head, nowMicros, isCancelled ? results.cancelled : results.deadlineExceeded);
 }
 
-/** A request to cancel: it ends what no attempt has. */
+/** Returns the changes of a request to cancel, which ends an operation that no attempt runs. */
 export function cancelRequested(
   head: RecordHead,
   nowMicros: number,
@@ -233,17 +234,17 @@ export function cancelRequested(
   return head.state === "running" ? asked : { ...asked, ...finished(head, nowMicros, whenQueued) };
 }
 
-/** A deletion, which leaves the update time as it is. */
+/** Returns the changes of a deletion, which does not change the update time. */
 export function hidden(head: RecordHead, nowMicros: number, onlyDone: boolean): RecordChanges {
   return onlyDone && head.state !== "done" ? unchanged : { deleteTimeMicros: nowMicros };
 }
 
-/** The turn of the oldest operation of a resource. Undefined where it did not wait for it. */
+/** Returns the changes of a blocked operation whose turn it is; undefined if it is not blocked. */
 export function unblocked(head: RecordHead, nowMicros: number): RecordChanges | undefined {
   return head.state === "blocked" ? { state: "queued", updateTimeMicros: nowMicros } : undefined;
 }
 
-/** Whether readers find a record with these times. */
+/** Returns whether readers find a record with these times. */
 export function isVisible(
   deleteTimeMicros: number | undefined,
   expireTimeMicros: number | undefined,
@@ -253,14 +254,14 @@ export function isVisible(
   return expireTimeMicros === undefined || expireTimeMicros > nowMicros;
 }
 
-/** When a record goes; undefined while there is no such time. */
+/** Returns the time at which a record may be removed; undefined while it stays. */
 export function removalTime(
   isDone: boolean,
   isExternal: boolean,
   deleteTimeMicros: number | undefined,
   expireTimeMicros: number | undefined,
 ): number | undefined {
-  // The work of one that is driven from outside finds it gone, whether it has ended or not.
+  // External work no longer finds a hidden operation, whether it has ended or not.
   return isDone || isExternal ? earlier(deleteTimeMicros, expireTimeMicros) : undefined;
 }
 

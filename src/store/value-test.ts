@@ -9,7 +9,7 @@ export type Comparator = "=" | "!=" | "<" | "<=" | ">" | ">=";
 /** A plain value; both sides of a comparison have the same type. */
 export type PlainValue = string | number | bigint | boolean;
 
-/** What a single value of a payload must be, as data. Told apart by `kind`. */
+/** A test of a single value of a payload, as data. `kind` distinguishes the members. */
 export type ValueTest =
   /**
    * Scalars and enum numbers; bigint for 64-bit integers. Strings go by code points,
@@ -33,7 +33,7 @@ export interface JsonTest {
   readonly keys: readonly string[];
   /** `has`: an array that contains the literal, an object that has it as a key, or a value equal to it. */
   readonly operator: Comparator | "has" | "present";
-  /** What the value is compared with, by the value's own type. */
+  /** The literal, which is compared by the type of the value. */
   readonly literal: JsonLiteral;
 }
 
@@ -42,7 +42,7 @@ export interface JsonLiteral {
   readonly text: string;
   /** The pieces of its text between wildcards. */
   readonly pieces: WildcardPieces;
-  /** The number, boolean or null that it spells; undefined for anything else, also what is quoted. */
+  /** The number, boolean or null of the literal; undefined for other text, and for quoted text. */
   readonly value: number | boolean | null | undefined;
 }
 

@@ -17,8 +17,8 @@ import { unfinishedCases } from "./store-contract/unfinished-cases.js";
 import { wildcardListCases } from "./store-contract/wildcard-list-cases.js";
 
 /**
- * What every `OperationStore` must do. Each case wants a store of its own, which it
- * may close; the stores may share one database, as each case uses its own parents.
+ * The contract of every `OperationStore`. Each case needs a separate store, which it may close. The
+ * stores may share one database, because each case uses its own parents.
  */
 export const storeContract: readonly ContractCase<OperationStore>[] = [
   ...insertCases,

@@ -33,7 +33,7 @@ export function booleanCondition(
   );
 }
 
-/** What a filter calls the states of an operation. */
+/** The states of an operation by their names in a filter. */
 const stateByName: ReadonlyMap<string, OperationState> = new Map([
   ["BLOCKED", "blocked"],
   ["QUEUED", "queued"],
@@ -114,8 +114,8 @@ export function presentCondition(
 }
 
 /**
- * A time to the nanosecond, compared with whole microseconds: one between two of them is
- * equal to none, and below all that are above the lower one.
+ * Compares a time in nanoseconds with whole microseconds. A time between two microseconds equals
+ * neither, and is less than every microsecond after it.
  */
 function microsCondition(column: TimeColumn, operator: Comparator, nanos: bigint): OperationFilter {
   const rest = ((nanos % 1000n) + 1000n) % 1000n;

@@ -7,12 +7,12 @@ import { printPath } from "./filter-syntax.js";
 export interface Condition {
   readonly path: readonly Part[];
   readonly operator: Comparison["operator"];
-  /** Of the operator. */
+  /** The column of the operator. */
   readonly position: number;
   readonly literal: Literal;
 }
 
-/** Something, or why it is none: most faults are of one payload type and not of the next. */
+/** A value, or the fault that prevents it: a condition may be a fault for one payload type and not for the next. */
 export type Checked<T extends object> = T | FilterFault;
 
 export function isFault<T extends object>(checked: Checked<T>): checked is FilterFault {
@@ -43,14 +43,14 @@ export function unknownField({ position }: Part, problem: string): FilterFault {
   return { reason: "UNKNOWN_FILTER_FIELD", position, problem };
 }
 
-/** The literal is no value of the field's type. */
+/** Returns the fault of a literal that is not a value of the field's type. */
 export function literalMismatch(condition: Condition, expected: string): FilterFault {
   const { path, literal } = condition;
   const problem = `${printPath(path)} is compared with ${expected}, and "${literal.text}" is none`;
   return { reason: "FILTER_TYPE_MISMATCH", position: literal.position, problem };
 }
 
-/** The operator is none for the field's type. */
+/** Returns the fault of an operator that the field's type does not have. */
 export function operatorMismatch(
   { path, operator, position }: Condition,
   why: string,

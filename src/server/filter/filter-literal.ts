@@ -6,8 +6,8 @@ import type { JsonLiteral } from "../../store/value-test.js";
 import type { Literal } from "./filter-syntax.js";
 
 /*
- * What a literal stands for, by the type of the field that it is compared with (AIP-160).
- * Quotes make no difference: undefined is a literal that the type does not have.
+ * Reads a literal by the type of the field that it is compared with (AIP-160). Quotes make no
+ * difference. A literal that is not a value of the type reads as undefined.
  */
 
 /** `true` and `false`. */
@@ -20,13 +20,13 @@ const decimal = /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 
 /** An integer within these bounds. */
 export function integerOf({ text }: Literal, least: bigint, most: bigint): bigint | undefined {
-  // No number of ours has more digits, and longer ones take time that is not linear.
+  // No scalar type has more digits, and the time for a longer number is not linear.
   if (!integer.test(text) || text.length > 40) return undefined;
   const value = BigInt(text);
   return value >= least && value <= most ? value : undefined;
 }
 
-/** A number, also with a fraction and an exponent. */
+/** Reads a number, which may have a fraction and an exponent. */
 export function numberOf({ text }: Literal): number | undefined {
   if (text === "Infinity") return Number.POSITIVE_INFINITY;
   if (text === "-Infinity") return Number.NEGATIVE_INFINITY;

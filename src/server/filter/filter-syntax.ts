@@ -2,25 +2,25 @@ import type { Comparator } from "../../store/value-test.js";
 
 /** AND, OR and NOT over leaves. Parentheses that change nothing leave no trace. */
 export type Expression<Leaf> =
-  /** Also of what only white space separates (AIP-160's sequence). At least two operands. */
+  /** All operands hold; white space between conditions means the same (sequences in AIP-160). At least two operands. */
   | { readonly kind: "and"; readonly operands: readonly Expression<Leaf>[] }
   /** At least two operands. */
   | { readonly kind: "or"; readonly operands: readonly Expression<Leaf>[] }
   | { readonly kind: "not"; readonly operand: Expression<Leaf> }
   | { readonly kind: "leaf"; readonly leaf: Leaf };
 
-/** A filter as it was written, before anybody asks what its fields are. */
+/** A parsed filter, whose fields are not resolved yet. */
 export type FilterSyntax = Expression<Restriction>;
 
 /** One condition: a path, compared with something or alone. */
 export interface Restriction {
   /** At least one part. */
   readonly path: readonly Part[];
-  /** Undefined for a path alone, which is a literal to look for: a global restriction. */
+  /** The comparison; undefined if the path is alone, which is a literal to search for (a global restriction). */
   readonly comparison: Comparison | undefined;
 }
 
-/** What stands to the right of a path. `:` is "has". */
+/** The operator and the right side of a condition. `:` means "has". */
 export interface Comparison {
   readonly operator: Comparator | ":";
   readonly position: number;
@@ -42,8 +42,8 @@ export interface Part {
 export type Literal = Part;
 
 /**
- * The canonical text of a filter: one space wherever one may stand, AND written out, and
- * no parentheses but those that are needed. Parsing it gives the same filter again.
+ * Returns the canonical text of a filter: one space wherever a space is allowed, AND written out,
+ * and only the parentheses that are needed. The parser reads the same filter from it.
  */
 export function printFilter(filter: FilterSyntax): string {
   return printed(filter, printRestriction);

@@ -3,11 +3,11 @@ import { type FilterFault, invalidFilter } from "../errors.js";
 /** One token of a filter. */
 export interface Token {
   readonly kind: "text" | "string" | "comparator" | "minus" | "." | "," | "(" | ")" | "end";
-  /** As it was written; of a string, what it stands for. */
+  /** The text as it was written; for a string, its value. */
   readonly text: string;
   /** 1-based column of its first character, in UTF-16 units. */
   readonly position: number;
-  /** Whether white space stands before it. */
+  /** Whether white space is before it. */
   readonly spaced: boolean;
 }
 

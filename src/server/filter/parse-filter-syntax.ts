@@ -12,7 +12,7 @@ import type {
 import { filterTokens, type Token } from "./filter-tokens.js";
 
 /*
- * The grammar of AIP-160 (ebnf-filtering.txt), and what is settled here where it is open:
+ * The grammar of AIP-160 (ebnf-filtering.txt), and the rules where it leaves a choice:
  *
  *   filter      : [expression]
  *   expression  : sequence {WS AND WS sequence}
@@ -33,16 +33,16 @@ import { filterTokens, type Token } from "./filter-tokens.js";
  *   arg         : comparable | composite
  *   keyword     : NOT | AND | OR
  *
- * - AND, OR and NOT are keywords where they stand alone without quotes, and never a
- *   value; after a DOT they are a field (aip#1008). In other letters they are text.
- * - White space may stand around comparators and within parentheses, also before the
- *   closing one; not around a DOT, nor between MINUS and what it negates.
- * - MINUS negates the simple expression behind it: -(42) is NOT 42, whatever it holds.
+ * - AND, OR and NOT alone and without quotes are keywords, and never a value; after a DOT they
+ *   are a field (aip#1008). In lower case they are text.
+ * - White space is allowed around comparators and within parentheses, including before the
+ *   closing one; not around a DOT, nor between MINUS and the expression that it negates.
+ * - MINUS negates the simple expression after it: -(42) is NOT 42, whatever the expression is.
  *   Only in an arg, right before a digit, it is a number's sign (aip#992): x = -3.
  * - An arg that is a value takes the DOTs in it as its own: 2.5, com.google. An
- *   RFC 3339 timestamp is one TEXT, colons and all, but behind a DOT.
+ *   RFC 3339 timestamp is one TEXT, including its colons, except after a DOT.
  * - An arg that is a composite holds values only: x = (1 OR 2) is (x = 1 OR x = 2).
- * - Functions are refused: there are none.
+ * - Functions are refused, because this package defines no function.
  */
 
 /** The longest filter that is read, in UTF-16 units. */
@@ -76,13 +76,13 @@ export function parseFilterSyntax(filter: string): FilterSyntax | undefined {
 
 /** Walks over the tokens of one filter. */
 interface TokenReader {
-  /** The token that is to be read, or one further on. */
+  /** Returns the next token, or one further on. */
   next(ahead?: number): Token;
   take(): Token;
   /** Count a term, within the bound. */
   countTerm(): void;
   fault(token: Token, problem: string): ConnectError;
-  /** The fault of a token that stands where something else should. */
+  /** Returns the fault of an unexpected token. */
   unexpected(expected: string): ConnectError;
 }
 
@@ -126,7 +126,7 @@ interface LeafRule<Leaf> {
 const conditions: LeafRule<Restriction> = { hasSigns: false, read: restriction };
 const values: LeafRule<Literal> = { hasSigns: true, read: literal };
 
-/** What ends an expression, rightly or not. */
+/** The tokens that end an expression, including unexpected ones. */
 const ends: ReadonlySet<Token["kind"]> = new Set(["end", ")", "comparator", ",", "."]);
 
 /** Sequences and their factors are all operands of one AND. */
@@ -271,7 +271,7 @@ function assertNoCall(tokens: TokenReader, name: Token): void {
   throw tokens.fault(name, `"${shortened(name.text)}…(" calls a function, and there are none`);
 }
 
-/** A token as it stands in a message; an error has little room. */
+/** Returns a token for an error message, shortened. */
 function shortened(text: string): string {
   return text.length <= 40 ? text : `${text.slice(0, 40).replace(/[\ud800-\udbff]$/, "")}…`;
 }

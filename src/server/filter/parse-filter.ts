@@ -59,7 +59,7 @@ export function parseFilter(
   return filter;
 }
 
-/** What stands at the beginning of a path. */
+/** The fields at the beginning of a path. */
 const roots = [
   "name",
   "done",
@@ -99,7 +99,7 @@ interface PayloadType {
   readonly methods: readonly string[];
 }
 
-/** What a filter can ask for. */
+/** The types and fields that a filter may name. */
 interface FilterScope {
   readonly seesAll: boolean;
   readonly metadata: readonly PayloadType[];
@@ -264,7 +264,7 @@ function inTypedPayload(
   return only !== undefined && filters.length === 1 ? only : { kind: "or", operands: filters };
 }
 
-/** What a condition is for one type: a test of the payload, or one of the record's columns. */
+/** A condition for one type: a test of the payload, or a condition on one of the record's columns. */
 interface Alternative {
   readonly test?: PayloadTest;
   readonly filter?: OperationFilter;

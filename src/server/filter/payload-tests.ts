@@ -41,15 +41,15 @@ import {
 } from "./filter-literal.js";
 import type { Part } from "./filter-syntax.js";
 
-/** The way to a value of a message and what the value must be. */
+/** The path to a value of a message, and a test of the value. */
 export interface ReachedTest {
   readonly path: readonly PayloadStep[];
   readonly test: ValueTest;
 }
 
 /**
- * What a google.protobuf.Any within a payload is looked into as. None of them holds an Any
- * itself, so that the ways into one do not multiply.
+ * The types as which a google.protobuf.Any within a payload is read. None of them has an Any, so
+ * that the number of paths stays small.
  */
 const detailTypes: readonly DescMessage[] = [
   ErrorInfoSchema,
@@ -78,9 +78,9 @@ export function payloadTests(
 }
 
 /**
- * Of several readings of a condition, by the types that a payload may have, those that are
- * right. If none is: a value of the wrong type first, then the fault that is furthest to the
- * right, where a type had most of the path; `nowhere` where none has even its first part.
+ * Returns the readings of a condition, one for each type of a payload, that have no fault. If all
+ * of them have one, it returns the first value of a wrong type; else the fault that is furthest to
+ * the right; and `nowhere` if no type has even the first part of the path.
  */
 export function rightReadings<T>(
   readings: readonly Checked<readonly T[]>[],
@@ -115,7 +115,7 @@ interface Way {
   readonly steps: readonly PayloadStep[];
 }
 
-/** What stands in a field, a list or a map. */
+/** The type of a value in a field, a list or a map. */
 type ValueType =
   | { readonly kind: "scalar"; readonly scalar: ScalarType }
   | { readonly kind: "enum"; readonly enum: DescEnum }
@@ -271,7 +271,7 @@ function mapValueOf(field: DescField & { fieldKind: "map" }): ValueType {
   }
 }
 
-/** What a condition asks of a scalar. */
+/** Returns the test of a scalar. */
 function scalarTest(scalar: ScalarType, condition: Condition): Checked<ValueTest> {
   const { literal } = condition;
   switch (scalar) {
@@ -304,7 +304,7 @@ function scalarTest(scalar: ScalarType, condition: Condition): Checked<ValueTest
   }
 }
 
-/** What a condition asks of an enum, by the name or the number of a value. */
+/** Returns the test of an enum, by the name or the number of a value. */
 function enumTest(desc: DescEnum, condition: Condition): Checked<ValueTest> {
   return (
     orderFault(condition, "an enum") ??
@@ -312,7 +312,7 @@ function enumTest(desc: DescEnum, condition: Condition): Checked<ValueTest> {
   );
 }
 
-/** What a condition asks of a google.protobuf.Timestamp or Duration. */
+/** Returns the test of a google.protobuf.Timestamp or Duration. */
 function nanosTest({ typeName }: DescMessage, condition: Condition): Checked<ValueTest> {
   const isTime = typeName === "google.protobuf.Timestamp";
   const value = isTime ? timestampNanosOf(condition.literal) : durationNanosOf(condition.literal);
@@ -325,7 +325,7 @@ function nanosTest({ typeName }: DescMessage, condition: Condition): Checked<Val
   return { kind: "nanos", operator: comparatorOf(condition), value };
 }
 
-/** What a condition asks of a google.protobuf.Struct, Value or ListValue. */
+/** Returns the test of a google.protobuf.Struct, Value or ListValue. */
 function jsonTest(condition: Condition, depth: number): JsonTest {
   const { operator, path, literal } = condition;
   const has = isPresence(condition) ? "present" : "has";

@@ -1,9 +1,9 @@
-/** Values in line, each for somebody: who has any gets one in turn. */
+/** A queue of values of several tenants, which take turns. */
 export interface FairQueue<T> {
   /** How many are in line. */
   size(): number;
   put(tenant: string, value: T): void;
-  /** The first value of the tenant whose turn it is; undefined where none is in line. */
+  /** Removes the first value of the tenant whose turn it is; undefined if the queue is empty. */
   take(): T | undefined;
 }
 

@@ -6,7 +6,7 @@ import type { Transaction } from "../operation-store.js";
 import { afterCommit } from "./after-commit.js";
 import { createFairQueue, type FairQueue } from "./fair-queue.js";
 
-/** How an in-process dispatcher is bounded and what time it goes by. */
+/** Bounds and clock of an in-process dispatcher. */
 export interface InProcessDispatcherOptions {
   /** How many operations run side by side at most, at least 1. Default: 100. */
   maxConcurrent?: number | undefined;
@@ -20,20 +20,20 @@ export interface InProcessDispatcherOptions {
   clock?: Clock | undefined;
 }
 
-/** What this process knows of one method. */
+/** The queue and the runs of one method. */
 interface Served {
   readonly queue: FairQueue<DispatchedOperation>;
-  /** Undefined until somebody serves it. */
+  /** Runs an operation; undefined until `serve` was called. */
   run: ((delivery: Delivery) => Promise<Settlement>) | undefined;
   maxConcurrent: number;
   running: number;
 }
 
 /**
- * A queue in this process. Methods take turns, and so do the tenants of each; for one
- * tenant and method, first come is first served.
+ * Creates a queue in this process. Methods take turns, and so do the tenants of each method. The
+ * operations of one tenant and method run in the order of their dispatch.
  *
- * @throws RangeError for a bound that is no whole number of at least 1.
+ * @throws RangeError if a bound is not a whole number of at least 1.
  */
 export function createInProcessDispatcher(options: InProcessDispatcherOptions = {}): Dispatcher {
   const maxConcurrent = atLeastOne("maxConcurrent", options.maxConcurrent ?? 100);
@@ -47,7 +47,7 @@ export function createInProcessDispatcher(options: InProcessDispatcherOptions = 
   /** The names of operations that will be dispatched. */
   const reserved = new Set<string>();
   let queued = 0;
-  /** `draining`: what is queued still runs. `stopped`: nothing more begins. */
+  /** `draining`: queued operations still run. `stopped`: no further operation begins. */
   let state: "running" | "draining" | "stopped" = "running";
   let onIdle: (() => void)[] = [];
 
@@ -104,7 +104,7 @@ export function createInProcessDispatcher(options: InProcessDispatcherOptions = 
   };
 
   const deliver = async ({ run }: Served, operation: DispatchedOperation): Promise<void> => {
-    // Nobody can take an operation away from the one process there is.
+    // There is no other process that could take the operation.
     const settlement = (await run?.({ ...operation, signal: undefined })) ?? failedRun;
     if (settlement.kind === "retry" || settlement.kind === "continue") {
       later(operation, settlement.delayMs);
@@ -191,5 +191,5 @@ export function createInProcessDispatcher(options: InProcessDispatcherOptions = 
   };
 }
 
-/** What becomes of an operation whose run rejected, against its contract. */
+/** The settlement of a run that rejected, which its contract forbids. */
 const failedRun: Settlement = { kind: "retry", delayMs: 1000 };

@@ -35,7 +35,7 @@ export function createInProcessSignals(): Signals {
   };
 }
 
-/** Take one out of a chain behind its first. It still leads on, for whoever is called from it. */
+/** Removes a link after the first one. It keeps its own `next`, because a call in progress may follow it. */
 function unlink(first: Subscription | undefined, gone: Subscription): void {
   for (let each = first; each !== undefined; each = each.next) {
     if (each.next === gone) each.next = gone.next;

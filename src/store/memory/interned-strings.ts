@@ -1,4 +1,4 @@
-/** Strings that many share, each kept once and known by a number while somebody uses it. */
+/** Strings with many users, each kept once under a number while it has a user. */
 export interface InternedStrings {
   /** The number of a string, which has one user more from now on. */
   retain(text: string): number;
@@ -6,7 +6,7 @@ export interface InternedStrings {
   release(id: number): void;
   /** How many users it has. */
   users(id: number): number;
-  /** Undefined for a string that nobody uses. */
+  /** Returns the number of a string; undefined if it has no user. */
   idOf(text: string): number | undefined;
   /** The string of a number that is in use. */
   textOf(id: number): string;

@@ -42,20 +42,18 @@ import { createRecordList } from "./record-list.js";
 import { createRecordRows, requestKeyOf } from "./record-rows.js";
 import { createShardedMap } from "./sharded-map.js";
 
-/** How a memory store is bounded and what time it goes by. */
+/** Bounds and clock of a memory store. */
 export interface MemoryStoreOptions {
   /**
-   * How many operations it keeps at most, at least 1, deleted ones whose request
-   * id is still remembered among them; a start beyond that is refused with
-   * RESOURCE_EXHAUSTED. Default: 100,000.
+   * Maximum number of operations, at least 1, including removed ones whose request id is still
+   * remembered. A start beyond it is refused with RESOURCE_EXHAUSTED. Default: 100,000.
    */
   maxOperations?: number | undefined;
   /**
-   * How many bytes it keeps at most, at least 1: requests, metadata, checkpoints, results,
-   * names and request ids, rounded up to what they take, and 256 for each operation. A
-   * start or a report beyond that is refused with RESOURCE_EXHAUSTED. What ends an
-   * operation never is, with the last report, so that it may be exceeded by as much as
-   * the operations under way still bring. Default: 512 MiB.
+   * Maximum number of bytes, at least 1: requests, metadata, checkpoints, results, names and
+   * request ids, rounded up to their cells, and 256 for each operation. A start or a report beyond
+   * it is refused with RESOURCE_EXHAUSTED. The end of an operation and its last report are always
+   * stored, so that the store may exceed the bound by them. Default: 512 MiB.
    */
   maxBytes?: number | undefined;
   /** Default: the machine's clock. */
@@ -77,16 +75,16 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
   const parents = createParentNames();
   const rows = createRecordRows(parents);
   const indexes = createRecordIndexes(rows);
-  /** Of all records and tombstones. */
+  /** The rows of all records and tombstones. */
   const rowByName = createShardedMap<number>();
-  /** What each request id led to, for its record's and its window's time. */
+  /** The row of each request id, while its record exists or its window lasts. */
   const rowByRequestKey = createShardedMap<number>();
   const time = createStoreTime(clock);
   let closed = false;
 
   const isVisible = (row: number) => rows.isVisibleAt(row, time.now());
 
-  /** The row of a record, also of a hidden one. */
+  /** Returns the row of a record, including hidden ones. */
   const recordRow = (name: string) => {
     const row = rowByName.get(name);
     return row !== undefined && !rows.isTombstone(row) ? row : undefined;
@@ -103,7 +101,7 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
     return row !== undefined && isHeldBy(rows.headOf(row), claim.attempt) ? row : undefined;
   };
 
-  /** Change a row by one of the rules; undefined where there is no row, or the rule has nothing. */
+  /** Changes a row by a rule; returns undefined if there is no row or the rule refuses. */
   const change = (
     row: number | undefined,
     rule: (head: RecordHead, nowMicros: number) => RecordChanges | undefined,
@@ -115,7 +113,7 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
     return rows.read(row);
   };
 
-  /** The same by a rule that always has something. */
+  /** Changes a row by a rule that never refuses. */
   const end = (row: number, rule: (head: RecordHead, nowMicros: number) => RecordChanges) => {
     indexes.change(row, rule(rows.headOf(row), time.next()));
     return rows.read(row);
@@ -171,7 +169,7 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
     return undefined;
   };
 
-  /** The error where so many bytes and rows more are too many. */
+  /** Returns the error if this number of bytes and rows does not fit. */
   const refusalOf = (bytes: number, more: number) => {
     const isTooMany = () => rows.count() + more > maxOperations;
     const isTooMuch = () => bytes > 0 && rows.heldBytes() + bytes > maxBytes;

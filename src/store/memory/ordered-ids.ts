@@ -1,21 +1,21 @@
-/** Where something lies: negative for what comes before it, positive for what comes after. */
+/** Compares an id with a place: negative if the id comes before the place, positive if it comes after. */
 export type Probe = (id: number) => number;
 
 /** Gives one id after another, and undefined at the end. The ids must not change meanwhile. */
 export type Walk = () => number | undefined;
 
 /**
- * Numbers in an order of their own, by what they stand for. Every call costs about the
- * same for a million of them as for a thousand.
+ * Numbers of rows in an order that a comparison of the rows defines. Each call costs about the same
+ * with a million numbers as with a thousand.
  */
 export interface OrderedIds {
   add(id: number): void;
   /** Its place must be the one that it had when it was added. */
   remove(id: number): void;
   first(): number | undefined;
-  /** From the first that does not come before the place, upwards. */
+  /** Walks upwards from the first id that does not come before the place. */
   ascendFrom(place: Probe): Walk;
-  /** From the last that comes before the place, downwards. */
+  /** Walks downwards from the last id that comes before the place. */
   descendBefore(place: Probe): Walk;
 }
 
@@ -58,7 +58,7 @@ export function createOrderedIds(compare: (one: number, other: number) => number
   };
 
   const addToFull = (at: number, leaf: Leaf, index: number, id: number) => {
-    // What always comes last leaves full leaves behind, not half full ones.
+    // Ids that are appended in order leave full leaves, not half full ones.
     const from = index === leafSize ? leafSize : leafSize / 2;
     const right = createLeaf(leaf.ids.subarray(from));
     leaf.size = from;

@@ -1,6 +1,6 @@
-/** Numbered cells in pages that come with the first cell of theirs and go with the last. */
+/** Numbered cells in pages. A page is created with its first cell and released with its last one. */
 export interface PagedCells<Page> {
-  /** A cell that nobody has. What it holds is left over from whoever had it before. */
+  /** Takes a free cell, which still has the content of its last user. */
   take(): number;
   /** Give a cell back. */
   free(cell: number): void;

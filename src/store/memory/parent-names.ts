@@ -4,13 +4,13 @@ import { createOrderedIds } from "./ordered-ids.js";
 /** The parents of all records, which can be found by a pattern. */
 export interface ParentNames extends InternedStrings {
   /**
-   * The parents that a pattern matches, some of whose segments are `-` for any one
-   * (AIP-159). Undefined where finding them all would take too long.
+   * Returns the parents that match a pattern, whose segments `-` match any one segment (AIP-159).
+   * Undefined if the search for all of them would take too long.
    */
   matching(pattern: string): readonly number[] | undefined;
 }
 
-/** How many parents are looked at for one pattern, and how many may match it. */
+/** Maximum numbers of parents that are compared with one pattern, and that match it. */
 const maxLookedAt = 1000;
 const maxMatching = 64;
 

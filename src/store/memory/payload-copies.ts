@@ -3,7 +3,7 @@
  * for each takes longer than to copy what is in it.
  */
 export interface PayloadCopies {
-  /** A copy of so many bytes from this word on. Words, as most payloads are some dozen of them. */
+  /** Copies a number of bytes from this word on. Words, because most payloads are a few dozen of them. */
   copy(source: Uint32Array, firstWord: number, byteLength: number): Uint8Array;
 }
 
@@ -29,7 +29,7 @@ export function createPayloadCopies(chunkWords: number): PayloadCopies {
   };
 }
 
-/** In how many words so many bytes are. */
+/** Returns the number of words for a number of bytes. */
 export function wordsOf(byteLength: number): number {
   return Math.ceil(byteLength / bytesPerWord);
 }

@@ -2,25 +2,25 @@ import { createPagedCells, type PagedCells } from "./paged-cells.js";
 import { bytesPerWord, type PayloadCopies } from "./payload-copies.js";
 
 /**
- * Many byte strings, most of them short. A Uint8Array of its own costs some 200 bytes
- * besides its content; here short ones lie in pages of cells of equal size.
+ * Many byte strings, most of them short. A separate Uint8Array costs about 200 bytes in addition to
+ * its content, so short strings share pages of cells of equal size.
  */
 export interface PayloadSlabs {
   /** Keep a copy, and return the number to get it back by: 0 for undefined. */
   put(bytes: Uint8Array | undefined): number;
-  /** The bytes, which nobody may write to, taken by `copies`; undefined for 0. */
+  /** Returns the bytes, copied by `copies`; undefined for 0. The caller must not change them. */
   get(handle: number, copies: PayloadCopies): Uint8Array | undefined;
   /** How many bytes `get` copies: none of those that have an array of their own. */
   copiedLengthOf(handle: number): number;
   /** Forget the bytes; nothing for 0. */
   free(handle: number): void;
-  /** What these bytes take, with what is left empty in their cell. */
+  /** Returns the size of the cell of these bytes, including its unused end. */
   bytesOf(handle: number): number;
-  /** What all of them take, with what is left empty in their cells. */
+  /** Returns the size of all cells in use, including their unused ends. */
   heldBytes(): number;
 }
 
-/** What bytes take that `put` is given, with what is left empty in their cell. */
+/** Returns the size of the cell that `put` would use, including its unused end. */
 export function slabBytes(bytes: Uint8Array | undefined): number {
   if (bytes === undefined || bytes.length === 0) return 0;
   return cellSizes[sizeClassOf(bytes.length)] ?? bytes.length + ownArrayBytes;
@@ -32,18 +32,18 @@ const headerBytes = bytesPerWord;
 /** Four sizes per doubling, so that a fifth of a cell is empty at most, but for the smallest. */
 const cellSizes: readonly number[] = sizesFrom(16, 2048);
 
-/** The class of the smallest cell of at least eight times so many bytes. */
+/** The class of the smallest cell of at least eight times this number of bytes. */
 const classByEighth = Uint8Array.from({ length: 2048 / 8 + 1 }, (_, eighth) =>
   cellSizes.findIndex((size) => size >= eighth * 8),
 );
 
-/** What an array of its own takes besides its content. */
+/** The size of a separate array without its content. */
 const ownArrayBytes = 200;
 
-/** A page of cells holds about so many bytes. */
+/** The approximate size of a page of cells, in bytes. */
 const pageBytes = 32 * 1024;
 
-/** What an empty payload is read as. */
+/** The value of an empty payload. */
 export const noContent = new Uint8Array(0);
 
 const noBytes = 0;
@@ -55,7 +55,7 @@ const ownArray = sizeClasses - 1;
 
 interface SlabPage {
   readonly bytes: Uint8Array;
-  /** The same memory, for the headers and for copies. */
+  /** The memory of `bytes` as words, for the headers and for copies. */
   readonly words: Uint32Array;
 }
 
@@ -157,7 +157,7 @@ function partsOf(handle: number): [sizeClass: number, number: number] {
   return [whole % sizeClasses, Math.floor(whole / sizeClasses)];
 }
 
-/** The class of the smallest cell that so many bytes fit in, or the one of arrays of their own. */
+/** Returns the class of the smallest cell for a number of bytes, or the class of separate arrays. */
 function sizeClassOf(length: number): number {
   return classByEighth[Math.ceil((length + headerBytes) / 8)] ?? ownArray;
 }

@@ -10,13 +10,13 @@ import type { RecordRows } from "./record-rows.js";
 export interface ListedRows {
   readonly byTime: OrderedIds;
   readonly byParent: OrderedIds;
-  /** By principal. */
+  /** Ordered by principal. */
   readonly byPrincipal: OrderedIds;
-  /** By principal and then parent. */
+  /** Ordered by principal and then parent. */
   readonly byPrincipalAndParent: OrderedIds;
 }
 
-/** Where records are found by what a store is asked for, each at the same cost at every size. */
+/** The indexes of a store: each query of the contract costs the same at every size. */
 export interface RecordIndexes {
   /** Not done. */
   readonly open: ListedRows;
@@ -30,7 +30,7 @@ export interface RecordIndexes {
   readonly byResource: OrderedIds;
   /** Not done and with a deadline; by deadline. */
   readonly byDeadline: OrderedIds;
-  /** What goes at some time: done ones, hidden ones, tombstones; by that time. */
+  /** Records with a removal time (done, hidden, tombstones), ordered by it. */
   readonly byRemoval: OrderedIds;
   /** Take a new row up. */
   add(row: number): void;

@@ -17,7 +17,7 @@ const copiedChunkWords = 4096;
 /** The create times that can match where there is no filter. */
 const anyTime = { least: Number.NEGATIVE_INFINITY, most: Number.POSITIVE_INFINITY };
 
-/** What a list reads. */
+/** Dependencies of lists. */
 export interface RecordListParts {
   rows: RecordRows;
   indexes: RecordIndexes;

@@ -18,18 +18,17 @@ import { createPayloadCopies, type PayloadCopies, wordsOf } from "./payload-copi
 import { createPayloadSlabs, noContent, slabBytes } from "./payload-slabs.js";
 
 /**
- * The records of a store, packed: some 120 bytes for each besides its name and its
- * payloads, in typed arrays, which the collector does not walk. Who reads one gets an
- * object made for it.
+ * The records of a store, packed in typed arrays, which the garbage collector does not walk: about
+ * 120 bytes for each in addition to its name and its payloads. A read creates an object.
  *
- * What of a record went but for its name and its request id is a tombstone.
+ * A tombstone is a removed record of which only the name and the request id remain.
  */
 export interface RecordRows {
   add(operation: NewOperation, state: OperationState, createTimeMicros: number): number;
   change(row: number, changes: RecordChanges): void;
   /** Make it a tombstone. */
   bury(row: number): void;
-  /** Let go of all of it. The number is another's from then on. */
+  /** Releases the row. Its number may be used for another record. */
   free(row: number): void;
   /** @param copies Default: an array for this record alone. */
   read(row: number, copies?: PayloadCopies): OperationRecord;
@@ -41,31 +40,31 @@ export interface RecordRows {
   isTombstone(row: number): boolean;
   /** Whether readers see it at this time: it was not deleted, and its retention is not over. */
   isVisibleAt(row: number, timeMicros: number): boolean;
-  /** What the rules of its changes read. */
+  /** Returns the fields that the rules of its changes read. */
   headOf(row: number): RecordHead;
   createTimeOf(row: number): number;
   updateTimeOf(row: number): number;
   deadlineTimeOf(row: number): number | undefined;
   /** When it goes, or its tombstone does; undefined while there is no such time. */
   removalTimeOf(row: number): number | undefined;
-  /** Key of its request id, as `requestKeyOf` makes it; undefined where it has none. */
+  /** Returns the key of its request id, made by `requestKeyOf`; undefined if it has no request id. */
   requestKeyOf(row: number): string | undefined;
   /** When the window of its request id is over. */
   requestIdEndOf(row: number): number;
   /** Numbers of strings in the tables below. */
   parentOf(row: number): number;
   principalOf(row: number): number;
-  /** Undefined where it has no resource key. */
+  /** Returns the number of its resource key; undefined if it has no resource key. */
   resourceOf(row: number): number | undefined;
   readonly principals: InternedStrings;
   readonly resources: InternedStrings;
 
   count(): number;
-  /** What all rows take. */
+  /** Returns the size of all rows in bytes. */
   heldBytes(): number;
   /** How much `heldBytes` would grow by this operation. */
   bytesOf(operation: NewOperation): number;
-  /** How much `heldBytes` would grow by these changes; less than 0 where it would shrink. */
+  /** Returns by how much `heldBytes` would grow by these changes; negative if it would shrink. */
   growthOf(row: number, changes: RecordChanges): number;
 }
 
@@ -91,7 +90,7 @@ const numbers = {
   parent: 3,
   method: 4,
   principal: 5,
-  /** Its number plus 1; 0 where there is none. */
+  /** The number of the resource key plus 1; 0 if the record has no resource key. */
   resource: 6,
   /** Handles of payloads. */
   request: 7,
@@ -123,8 +122,8 @@ const pageBits = 10;
 const pageRows = 2 ** pageBits;
 
 /**
- * What a row counts for besides its texts and payloads: its columns, its places in the
- * indexes, and what the tables of names hold for it.
+ * The size of a row in bytes without its texts and payloads: its columns, its places in the
+ * indexes, and its part of the tables of names.
  */
 const rowBytes = 256;
 
@@ -206,7 +205,7 @@ export function createRecordRows(parents: InternedStrings): RecordRows {
     return { ...partsOfKey(key), fingerprint, windowMs: timeOf(row, times.windowMs) };
   };
 
-  /** Of all that a tombstone does not need. */
+  /** Releases the fields that a tombstone does not need. */
   const releaseContent = (row: number) => {
     for (const column of payloads) setPayload(row, column, undefined);
     parents.release(numberOf(row, numbers.parent));
@@ -419,7 +418,7 @@ function expireTimeAt(page: RowPage, time: number, flags: number): number | unde
   );
 }
 
-/** A time of a row; undefined where it is absent. */
+/** Returns a time of a row; undefined if it is absent. */
 function presentTime(time: number | undefined): number | undefined {
   return Number.isNaN(time) ? undefined : time;
 }

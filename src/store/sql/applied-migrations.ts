@@ -1,4 +1,4 @@
-/** What a database notes of a step of its schema that was taken. */
+/** A step of the schema that a database has recorded. */
 export interface AppliedMigration {
   /** 1 for the first step; each step has the number after that of the step before it. */
   readonly version: number;

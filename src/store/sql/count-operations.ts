@@ -3,7 +3,7 @@ import { unescapeNul } from "./nul-escape.js";
 import { stateOf } from "./record-from-row.js";
 import { numberOf, type Row, textOf } from "./row.js";
 
-/** The statements that count, in any SQL; each reads one index, of what it counts alone. */
+/** Returns the statements that count, in any SQL. Each reads one partial index. */
 export function countStatements(table: string) {
   return {
     open: `select method, state, count(*) as operations from ${table}

@@ -10,7 +10,7 @@ export interface FilterDialect {
   readonly prefix: string;
   /** An expression for a time in microseconds, as the columns of times hold it. */
   time(micros: number): string;
-  /** Whether `wildcard` holds for nothing but what fits the pieces. */
+  /** Whether the condition of `wildcard` is exact, and not only necessary. */
   readonly decidesWildcards: boolean;
   /** A condition that holds for all text of a column that has these pieces in this order. */
   wildcard(column: string, pieces: WildcardPieces): string;
@@ -31,7 +31,7 @@ export function filterSql(filter: OperationFilter, dialect: FilterDialect): stri
     case "constant":
       return String(filter.value);
     case "not":
-      // What a condition may hold for says nothing of what it does not hold for.
+      // The negation of a necessary condition is neither necessary nor sufficient.
       return isDecidedLeaf(filter.operand, dialect)
         ? `not ${leafSql(filter.operand, dialect)}`
         : "true";
@@ -81,7 +81,7 @@ function isDecidedLeaf(
   }
 }
 
-/** In parentheses, and false where the row does not have what it is about. */
+/** Returns a condition in parentheses, which is false if the row does not have the field. */
 function leafSql(leaf: FilterLeaf, dialect: FilterDialect): string {
   const { add, prefix } = dialect;
   switch (leaf.kind) {

@@ -5,7 +5,7 @@ import type { ListCursor, ListPage, ListQuery, OperationRecord } from "../operat
 /** Most rows that one statement of a list walks along an index. */
 export const maxWalkedRows = 10_000;
 
-/** Most records that a page reads, besides as many as it may give, where a filter has to look at them. */
+/** Maximum number of records that a page reads for a filter, or its limit if that is larger. */
 const maxReadPerPage = 1000;
 
 /** How many records one statement reads where most of them may not match. */
@@ -21,7 +21,7 @@ export function hasReadEnough(records: readonly OperationRecord[], query: ListQu
   return records.reduce((bytes, record) => bytes + listedBytesOf(record), 0) >= maxBytes;
 }
 
-/** What one statement found. */
+/** The result of one statement. */
 export interface Stretch {
   /** At most as many as were asked for: the first ones after the cursor that may match. */
   readonly records: readonly OperationRecord[];
@@ -38,7 +38,7 @@ export interface PageReading {
   readonly readLimit: number;
   /** Where the next statement begins. */
   after(): ListCursor | undefined;
-  /** Take what a statement found. It returns the page, or undefined where another one has to read. */
+  /** Adds the result of a statement. Returns the page, or undefined if another statement has to read. */
   add(stretch: Stretch): ListPage | undefined;
 }
 

@@ -1,7 +1,7 @@
 /**
- * Text without NUL, which PostgreSQL refuses and drivers of SQLite cut at. One is written as `\0`, and so that
- * this can be told from what was there, a backslash is written twice. Equal texts stay
- * equal and different ones different.
+ * Returns text without NUL, which PostgreSQL refuses and at which drivers of SQLite cut. NUL becomes
+ * `\0`, and a backslash is doubled, so that the escape is unambiguous. Equal texts stay equal and
+ * different texts different.
  */
 export function escapeNul(text: string): string {
   return /[\\\0]/.test(text) ? text.replaceAll("\\", "\\\\").replaceAll("\0", "\\0") : text;

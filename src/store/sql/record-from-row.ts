@@ -53,7 +53,7 @@ export function recordFromRow(row: Row): OperationRecord {
   };
 }
 
-/** @throws TypeError if the row's state is none. */
+/** @throws TypeError if the row's state is not a state of operations. */
 export function stateOf(row: Row): OperationState {
   const state = textOf(row, "state");
   switch (state) {

@@ -3,15 +3,15 @@ import type { SqliteDatabase } from "./sqlite-database.js";
 import type { SqliteValue } from "./sqlite-driver.js";
 
 /**
- * What a user's statement may begin with: all that reads and writes. What begins and ends
- * transactions would end that of others with it, and after an EXPLAIN libsql refuses the
- * commit.
+ * The first words of a user's statement: those of all statements that read and write. A statement
+ * that begins or ends a transaction would end those of other callers, and after an EXPLAIN libsql
+ * refuses the commit.
  */
 const allowedStart =
   /^\s*(select|with|values|insert|replace|update|delete|create|drop|alter)(?![a-z0-9_])/i;
 
 /**
- * Run a statement of the user's own in his transaction.
+ * Runs a statement of the user in the user's transaction.
  *
  * @throws TypeError for a statement that does not belong in a transaction of the store, and
  *   for a value that SQLite has no type for.

@@ -7,7 +7,7 @@ export interface FileBound {
   isReached(): boolean;
 }
 
-/** How many starts there are between two looks, while there is room. */
+/** The number of starts between two checks of the size, while there is room. */
 const startsBetweenLooks = 100;
 
 /** Pages that were freed count as room: SQLite writes to them before the file grows. */

@@ -7,7 +7,7 @@ import { executeSql } from "./execute-sql.js";
 import type { SqliteDatabase } from "./sqlite-database.js";
 import { databaseError, databaseUnavailable, transactionTimedOut } from "./sqlite-errors.js";
 
-/** What a group commit stands on. */
+/** Dependencies of a group commit. */
 export interface GroupCommitParts {
   database: SqliteDatabase;
   /** Longest time that the work of a transaction may take, in milliseconds. */
@@ -16,22 +16,21 @@ export interface GroupCommitParts {
 }
 
 /**
- * Brings what many callers want at once through one connection, one after the other, and
- * to the disk with one flush: the writes of a group are one transaction of the database,
- * and nobody hears of a write, his own or another's, before that is committed.
+ * Runs the concurrent calls of many callers on one connection, one after the other, and flushes
+ * their writes to the disk together. The writes of a group are one transaction of the database, and
+ * no caller sees a write before its commit.
  */
 export interface GroupCommit {
   /**
-   * Run `work`, which does not wait, or in the caller's transaction where there is one.
-   * It rejects with what `work` throws, as a ConnectError; of a single statement nothing
-   * is written then.
+   * Runs synchronous `work` in a group, or in the caller's transaction if it has one. Rejects with
+   * the error of `work` as a ConnectError; a single statement has written nothing then.
    */
   run<T>(work: () => T, options: StoreOptions | undefined): Promise<T>;
-  /** The same for work that writes nothing: at once, where nobody writes. */
+  /** Runs synchronous `work` that only reads: at once, unless a group is being written. */
   read<T>(work: () => T, options: StoreOptions | undefined): Promise<T>;
   /**
-   * Run `work` with the connection to itself; it is undone if it rejects. What else is
-   * called meanwhile waits, so that what `work` awaits must not wait for such a call.
+   * Runs `work` alone on the connection, and undoes its writes if it rejects. Other calls wait
+   * meanwhile, so `work` must not wait for a call outside its transaction.
    */
   transaction<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>;
   /** Refuse what comes from now on. Resolves when what came before is done. */
@@ -48,7 +47,7 @@ interface Member {
   fail(cause: unknown): void;
 }
 
-/** How many members a group takes at most, and how long: nobody is to wait long for the others. */
+/** Maximum size and duration of a group, which bound how long a caller waits for the others. */
 const maxMembers = 500;
 const maxGroupMs = 50;
 
@@ -57,9 +56,9 @@ type Outcome<T> = { readonly value: T } | { readonly thrown: unknown };
 export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
   const { database, maxTransactionMs, clock } = parts;
   const waiting: Member[] = [];
-  /** What is handed out to `work` of a transaction, while it runs. */
+  /** The transactions whose `work` runs. */
   const open = new Set<Transaction>();
-  /** Those that were, so that they are told from another store's. */
+  /** All transactions of this store, as opposed to those of another one. */
   const known = new WeakSet<Transaction>();
   let isClosed = false;
   /** Whether the connection would show what is not committed. */
@@ -98,7 +97,7 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
 
   const pump = async () => {
     do {
-      // What other connections have sent meanwhile belongs to the same group.
+      // Calls that other connections have sent meanwhile join the group.
       await turnEnd();
       await commitGroup();
     } while (waiting.length > 0);
@@ -121,7 +120,7 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
       }
       database.write("commit");
     } catch (cause) {
-      // Nobody began, if the database could not even do that.
+      // If the database could not begin, no member was performed.
       if (members.length === 0) members.push(...waiting.splice(0));
       rollBack();
       for (const member of members) member.fail(cause);
@@ -141,8 +140,8 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
   };
 
   /**
-   * Some failures undo the whole transaction, and what came before is lost with it. What
-   * comes after must not be written without one: it goes to a new one, which is undone.
+   * Some failures undo the whole transaction with all earlier writes. Later writes must not happen
+   * outside a transaction, so they go to a new one, which is undone.
    */
   const noteFailure = (cause: unknown) => {
     try {
@@ -190,7 +189,7 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
     rolledBack: (() => void)[],
   ): Promise<Outcome<T>> => {
     const transaction: Transaction = {
-      // It is the caller's statement, and so he gets what the driver throws.
+      // The statement is the caller's, and so is the driver's error.
       async executeSql(text, values) {
         assertOpen(transaction);
         try {
@@ -267,7 +266,7 @@ function groupError(cause: unknown): ConnectError {
   return saysMore ? error : databaseUnavailable(cause);
 }
 
-/** What becomes of a promise within this time; what becomes of it later does not matter. */
+/** Resolves with the outcome of a promise within this time. A later outcome is ignored. */
 function outcomeWithin<T>(
   promise: Promise<T>,
   maxTransactionMs: number,

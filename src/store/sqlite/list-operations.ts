@@ -66,7 +66,7 @@ function readStretch(database: SqliteDatabase, query: ListQuery, nowMicros: numb
   return { records, next: endOfWalk(database, query) };
 }
 
-/** The last row that one statement walks; undefined where the list ends before. */
+/** Returns the last row that one statement walks; undefined if the list ends before it. */
 function endOfWalk(database: SqliteDatabase, query: ListQuery): ListCursor | undefined {
   const parameters = createParameters();
   const [last] = database.rows(
@@ -79,7 +79,7 @@ function endOfWalk(database: SqliteDatabase, query: ListQuery): ListCursor | und
   return { createTimeMicros: numberOf(last, "create_time"), name };
 }
 
-/** Which rows are walked: what an index can tell. */
+/** Returns the condition for the rows that are walked, which an index decides. */
 function walkCondition(
   { parent, principal, filter, after }: ListQuery,
   { add }: Parameters,
@@ -93,7 +93,7 @@ function walkCondition(
   if (filter !== undefined) {
     if (requiredDone(filter) === false) conditions.push("end_time is null");
     const { least, most } = createTimeRange(filter);
-    // An infinite one is no bound, or nothing can match.
+    // An infinite end is not a bound, and an empty range matches no row.
     if (least > most) conditions.push("false");
     if (Number.isFinite(least)) conditions.push(`create_time >= ${add(least)}`);
     if (Number.isFinite(most)) conditions.push(`create_time <= ${add(most)}`);
@@ -103,7 +103,7 @@ function walkCondition(
   return conditions.join(" and ");
 }
 
-/** Which of the rows that are walked may belong to the list. */
+/** Returns the condition for the walked rows that may belong to the list. */
 function matchCondition(
   { parent, principal, filter }: ListQuery,
   nowMicros: number,

@@ -57,7 +57,7 @@ async function loadLibsql(): Promise<OpenSqlite> {
   };
 }
 
-/** By a name that is no literal, so that neither bundlers nor type checkers want it installed. */
+/** Imports a module by a name that is not a literal, so that bundlers and type checkers do not require it. */
 async function load(name: string): Promise<Record<string, unknown>> {
   try {
     return await import(/* webpackIgnore: true */ /* @vite-ignore */ name);

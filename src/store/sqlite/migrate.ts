@@ -47,7 +47,7 @@ export function assertOurs(connection: SqliteConnection, path: string): void {
   }
 }
 
-/** Bring the schema of our own file to this version, all or nothing; a newer one stays as it is. */
+/** Migrates the schema of a file to `programVersion` in one transaction. A newer schema stays as it is. */
 export function migrate(connection: SqliteConnection): void {
   const version = pragma(connection, "user_version");
   if (version >= programVersion) return;

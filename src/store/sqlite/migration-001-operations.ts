@@ -3,11 +3,11 @@
  *
  * - The create time is the row's id: no two are the same, so that the order of the table
  *   and of every index is that of the lists, newest last. Times are in microseconds.
- * - `gone` is what is left of a record that was removed before the window of its request
- *   id was over: no payloads, and nobody finds it but a start with that id.
- * - Long values come last, so that what is looked for stands before them.
- * - The triggers hold what no statement of ours does: a record that is done changes no
- *   more, and an attempt only grows.
+ * - `gone` is the rest of a record that was removed before the window of its request id was
+ *   over. It has no payloads, and only a start with that id finds it.
+ * - Long values come last, so that the columns of conditions come before them.
+ * - Triggers guard the invariants: a record that is done does not change, and an attempt only
+ *   grows.
  */
 export const operationsTable = `
 create table operations (

@@ -14,29 +14,31 @@ import {
   resultCodes,
 } from "./sqlite-errors.js";
 
-/** A connection that nobody else has, to a database of this version. */
+/** An exclusive connection to a database of this version. */
 export interface OpenDatabase {
   readonly connection: SqliteConnection;
   /**
-   * Close it, and let others in this process open the file.
+   * Closes the connection, so that this process can open the file again.
    *
-   * @throws ConnectError if the file cannot be left as it should be; it is closed all the same.
+   * @throws ConnectError if the lock cannot be released properly. The connection is closed anyway.
    */
   close(): void;
 }
 
 /**
- * What this process has open. SQLite's locks are the operating system's, which do not keep
- * a process from itself: a second library, or a second copy of it, would get in.
+ * The files that this process has open. SQLite uses locks of the operating system, which do not
+ * exclude a second library, or a second copy of one, in the same process.
  */
 const openPaths = new Set<string>();
 
 /**
- * Open a database file for this process alone, and make it if there is none, readable by
- * its owner only.
+ * Opens a database file for this process alone. If the file does not exist, it is created, readable
+ * by its owner only.
  *
- * @throws ConnectError `FailedPrecondition` for a file that is open elsewhere, cannot be
- *   opened, or is not ours; `DataLoss` for one that is damaged.
+ * @throws ConnectError FAILED_PRECONDITION if another process has the file, it cannot be opened, or
+ *   another program wrote it.
+ * @throws ConnectError RESOURCE_EXHAUSTED if the disk is full.
+ * @throws ConnectError DATA_LOSS if the file is damaged.
  */
 export async function openDatabase(
   path: string,
@@ -62,7 +64,7 @@ export async function openDatabase(
     try {
       if (connection !== undefined) (isHeld ? letGo : leaveAlone)(connection);
     } catch {
-      // It was not open, or cannot be written; what failed first is what counts.
+      // The file was not open or cannot be written. The first error counts.
     }
     openPaths.delete(file);
     throw openError(path, cause);

@@ -3,7 +3,7 @@ import type { RecordChanges } from "../record-transitions.js";
 import { escapeNul } from "../sql/nul-escape.js";
 import type { SqliteValue } from "./sqlite-driver.js";
 
-/** The columns of an operation, with what a record has in each. */
+/** The columns of an operation, with functions that read their values of a record. */
 const valueByColumn: Readonly<Record<string, (record: OperationRecord) => SqliteValue>> = {
   create_time: (record) => record.createTimeMicros,
   name: (record) => escapeNul(record.name),
@@ -37,14 +37,14 @@ const valueByColumn: Readonly<Record<string, (record: OperationRecord) => Sqlite
 
 const columns = Object.keys(valueByColumn);
 
-/** What to select for `recordFromRow`. */
+/** The columns that `recordFromRow` reads. */
 export const operationColumns = columns.join(", ");
 
 /** Writes a new row: `insertValues` of its record. */
 export const insertStatement = `insert into operations (${operationColumns}, request_window_end_time)
   values (${columns.map(() => "?").join(", ")}, ?) on conflict do nothing`;
 
-/** @param requestWindowEndMicros Undefined where it has no request id. */
+/** @param requestWindowEndMicros The end of the window; undefined if the record has no request id. */
 export function insertValues(
   record: OperationRecord,
   requestWindowEndMicros: number | undefined,
@@ -52,7 +52,7 @@ export function insertValues(
   return [...valuesOf(record, columns), requestWindowEndMicros ?? null];
 }
 
-/** What changes while the work goes on: no index has to follow. */
+/** Columns that change while the work runs. No index has them. */
 const progressColumns = [
   "state",
   "attempt",
@@ -63,7 +63,7 @@ const progressColumns = [
   "checkpoint",
 ];
 
-/** All that changes. */
+/** All columns that change. */
 const changingColumns = [
   ...progressColumns,
   "deadline_time",

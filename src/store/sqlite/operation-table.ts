@@ -13,12 +13,9 @@ import { insertStatement, insertValues, operationColumns, updateOf } from "./ope
 import type { SqliteDatabase } from "./sqlite-database.js";
 import type { SqliteValue } from "./sqlite-driver.js";
 
-/**
- * The rows of operations, one statement or a few at a time. Nothing here waits; what it
- * throws is the driver's.
- */
+/** The rows of operations. All methods are synchronous, and throw the errors of the driver. */
 export interface OperationTable {
-  /** Whatever state it is in, but not what is gone. */
+  /** Returns a record in any state, except removed ones. */
   find(name: string): OperationRecord | undefined;
   findVisible(name: string): OperationRecord | undefined;
   /** Whether a record has the name, or one had it whose request id is still remembered. */
@@ -27,19 +24,19 @@ export interface OperationTable {
   findClaimed(claim: Claim): OperationRecord | undefined;
   findStarted(requestId: StoredRequestId): EarlierStart | undefined;
   /**
-   * Those of a resource that are not done, oldest first; without the hidden ones that are
-   * driven from outside, which nobody can end any more.
+   * Returns the operations of a resource that are not done, oldest first, except hidden ones with
+   * external work, because no program can end them.
    */
   openOfResource(resourceKey: string, limit?: number): OperationRecord[];
   overdue(limit: number): OperationRecord[];
   nextDeadlineMicros(): number | undefined;
   /** Not done, neither blocked nor driven from outside, oldest first. */
   unfinished(afterMicros: number, limit: number): OperationRecord[];
-  /** False where the name is in use, and then nothing is written. */
+  /** Inserts a record. Returns false, and writes nothing, if the name is in use. */
   insert(record: OperationRecord): boolean;
   /** Write what of a record changes, and return what it is then. */
   change(record: OperationRecord, changes: RecordChanges): OperationRecord;
-  /** Remove what nobody can find any more, and return how many rows that were. */
+  /** Removes records that no reader finds, and returns their number. */
   expire(limit: number): number;
 }
 
@@ -148,7 +145,7 @@ export function createOperationTable(database: SqliteDatabase, time: StoreTime):
   };
 }
 
-/** Remove a row, or leave of it what tells of its request id while that has its window. */
+/** Removes a row, or all of it except its request id while the window of that lasts. */
 function purge(database: SqliteDatabase, row: Row, now: number): void {
   const createTime = numberOf(row, "create_time");
   if (!booleanOf(row, "stays")) {

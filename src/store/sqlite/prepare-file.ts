@@ -1,4 +1,4 @@
-/** What is needed of node:fs/promises. */
+/** The functions of node:fs/promises that this file uses. */
 interface FileSystem {
   open(path: string, flags: string, mode: number): Promise<{ close(): Promise<void> }>;
   realpath(path: string): Promise<string>;
@@ -24,7 +24,7 @@ export async function prepareFile(path: string): Promise<string> {
   return realpath(path);
 }
 
-/** By a name that is no literal: this package is checked and bundled without Node. */
+/** Imports by a name that is not a literal, because this file is checked and bundled without Node. */
 async function loadFileSystem(): Promise<FileSystem> {
   const name = "node:fs/promises";
   const module: FileSystem = await import(/* webpackIgnore: true */ /* @vite-ignore */ `${name}`);

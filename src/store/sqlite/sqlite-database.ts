@@ -1,7 +1,7 @@
 import { isRow, type Row } from "../sql/row.js";
 import type { SqliteConnection, SqliteStatement, SqliteValue } from "./sqlite-driver.js";
 
-/** Statements over one connection. What a call throws is the driver's. */
+/** Statements on one connection. All methods throw the errors of the driver. */
 export interface SqliteDatabase {
   rows(text: string, ...values: SqliteValue[]): Row[];
   /** How many rows were written. */

@@ -1,18 +1,17 @@
-/** What a statement can be given. */
+/** A value of a statement's parameter. */
 export type SqliteValue = null | number | bigint | string | Uint8Array;
 
 /** A prepared statement. Its parameters are `?`, in their order. */
 export interface SqliteStatement {
-  /** Run it, and give its rows by column; none where it is no query. */
+  /** Runs the statement and returns its rows by column; none if it is not a query. */
   all(...values: SqliteValue[]): unknown[];
   /** Run it; `changes` is the number of rows that it wrote. */
   run(...values: SqliteValue[]): { readonly changes: number | bigint };
 }
 
 /**
- * One connection, in the smallest form that drivers with synchronous calls have:
- * `DatabaseSync` of node:sqlite has it as it is. What a call throws should have the
- * result code of SQLite as its `errcode` or `rawCode`.
+ * One connection of a driver with synchronous calls, as small as an adapter needs it. `DatabaseSync`
+ * of node:sqlite is one. Errors should have the result code of SQLite as `errcode` or `rawCode`.
  */
 export interface SqliteConnection {
   /** Run statements that have no parameters. */
@@ -21,7 +20,7 @@ export interface SqliteConnection {
   close(): unknown;
 }
 
-/** Opens the database file at this path, and makes it where there is none. */
+/** Opens the database file at this path, and creates it if it does not exist. */
 export type OpenSqlite = (path: string) => SqliteConnection;
 
 /**

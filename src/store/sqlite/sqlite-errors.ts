@@ -22,7 +22,7 @@ const passingCodes: ReadonlySet<number> = new Set([
 /** When a client may try again that the database did not answer, in milliseconds. */
 const retryDelayMs = 1000;
 
-/** The primary result code in what a driver threw; undefined where there is none. */
+/** Returns the primary result code of a driver's error; undefined if it has no code. */
 export function resultCodeOf(thrown: unknown): number | undefined {
   if (typeof thrown !== "object" || thrown === null) return undefined;
   // The upper bits of an extended code say more than is asked for.
@@ -32,8 +32,8 @@ export function resultCodeOf(thrown: unknown): number | undefined {
 }
 
 /**
- * What a driver threw, as an error of ours: a ConnectError is passed on as it is. What the
- * driver says stays on this side, as the `cause`.
+ * Converts a driver's error to a ConnectError. A ConnectError is returned as it is. Clients do not
+ * see the text of the driver, which is in the `cause`.
  */
 export function databaseError(cause: unknown): ConnectError {
   if (cause instanceof ConnectError) return cause;
@@ -118,7 +118,7 @@ export function databaseInUse(path: string, cause?: unknown): ConnectError {
   );
 }
 
-/** For the operator: FAILED_PRECONDITION for a file that is no database of ours. */
+/** Returns FAILED_PRECONDITION, for the operator, for a file of another program. */
 export function databaseForeign(path: string, what: string, cause?: unknown): ConnectError {
   return errorWithInfo(
     Code.FailedPrecondition,

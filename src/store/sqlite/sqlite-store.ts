@@ -39,21 +39,20 @@ import { createOperationTable } from "./operation-table.js";
 import { createSqliteDatabase } from "./sqlite-database.js";
 import type { SqliteDriver } from "./sqlite-driver.js";
 
-/** Where a SQLite store keeps its operations, and what bounds it. */
+/** File and bounds of a SQLite store. */
 export interface SqliteStoreOptions {
   /**
-   * The database file, made if there is none, on a disk of this machine: the locks of
-   * network file systems do not hold. Beside it there is one more, with `-wal` at its end,
-   * which belongs to it.
+   * The database file, which is created if it does not exist. It must be on a local disk, because
+   * locks of network file systems are not reliable. A second file, with `-wal` at the end of its
+   * name, belongs to it.
    */
   path: string;
   /** Default: `node:sqlite` where this Node has it (from 22.13), else the package `libsql`. */
   driver?: SqliteDriver | undefined;
   /**
-   * About how large the file may grow, in bytes, at least 1 MiB; a start beyond that is
-   * refused with RESOURCE_EXHAUSTED, and what was started can still end. What expires or is
-   * deleted makes room, though no smaller file. Infinity is no bound but the disk's. Default:
-   * 16 GiB.
+   * Approximate maximum size of the file, in bytes, at least 1 MiB. A start beyond it is refused
+   * with RESOURCE_EXHAUSTED; started operations can still end. Expired and deleted operations make
+   * room, but do not shrink the file. Infinity means that only the disk is a bound. Default: 16 GiB.
    */
   maxBytes?: number | undefined;
   /**
@@ -78,18 +77,20 @@ const leastMaxBytes = 1024 * 1024;
 const defaultMaxBytes = 16 * 1024 ** 3;
 
 /**
- * Open a store in one SQLite file, for one process, which has it alone until `close`. What
- * a call has resolved with is on the disk (WAL, `synchronous=FULL`). Transactions run one
- * after the other; `executeSql` of theirs reaches tables of the caller's own in the same
- * file, with `?` for parameters, and must not begin or end transactions itself.
+ * Opens a store in one SQLite file, which this process alone has until `close`. When a call has
+ * resolved, its writes are on the disk (WAL, `synchronous=FULL`). Transactions run one after the
+ * other. Their `executeSql` reaches the caller's tables in the same file, with `?` for parameters,
+ * and must not begin or end transactions.
  *
- * The calls of the driver block the event loop, some tenths of a millisecond for most and
- * for a flush as long as the disk takes.
+ * Calls of the driver block the event loop: most for some tenths of a millisecond, a flush for as
+ * long as the disk takes.
  *
- * @throws ConnectError `FailedPrecondition` for a file that is open elsewhere, cannot be
- *   opened, is not ours or of a newer version; `DataLoss` for one that is damaged.
- * @throws RangeError for an option out of its bounds.
- * @throws Error that names what to install, if no driver is there.
+ * @throws ConnectError FAILED_PRECONDITION if another process has the file, it cannot be opened,
+ *   another program wrote it, or a newer version of this package has made it unusable for this one.
+ * @throws ConnectError RESOURCE_EXHAUSTED if the disk is full.
+ * @throws ConnectError DATA_LOSS if the file is damaged.
+ * @throws RangeError if an option is out of its bounds.
+ * @throws Error that names the package to install if there is no driver.
  */
 export async function createSqliteStore(options: SqliteStoreOptions): Promise<CountingStore> {
   const path = filePath(options.path);
@@ -111,7 +112,7 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Co
   const group = createGroupCommit({ database, maxTransactionMs, clock });
   let closing: Promise<void> | undefined;
 
-  /** Change a record by one of the rules; undefined where there is no record, or the rule has nothing. */
+  /** Changes a record by a rule; returns undefined if there is no record or the rule refuses. */
   const change = (
     record: OperationRecord | undefined,
     rule: (record: OperationRecord, nowMicros: number) => RecordChanges | undefined,
@@ -121,7 +122,7 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Co
     return changes === unchanged ? record : table.change(record, changes);
   };
 
-  /** The same by a rule that always has something. */
+  /** Changes a record by a rule that never refuses. */
   const end = (
     record: OperationRecord,
     rule: (record: OperationRecord, nowMicros: number) => RecordChanges,
@@ -248,7 +249,7 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Co
   };
 }
 
-/** @throws RangeError for what SQLite would take for no file at all. */
+/** @throws RangeError if SQLite would not take the path for a file. */
 function filePath(path: string): string {
   if (path !== "" && !path.startsWith(":") && !path.startsWith("file:")) return path;
   throw new RangeError(`path must be that of a file, not "${path}"`);

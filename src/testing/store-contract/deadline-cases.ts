@@ -16,7 +16,7 @@ import {
 const hourMs = 60 * 60 * 1000;
 const results = { deadlineExceeded, cancelled };
 
-/** End what is overdue, some at a time, until all of these were ended. */
+/** Ends overdue operations, at most `limit` at a time, until none is left. */
 async function endAll(
   store: OperationStore,
   names: readonly string[],

@@ -10,7 +10,7 @@ import {
   storeCase,
 } from "./store-case.js";
 
-/** What an insert keeps. */
+/** Inserts. */
 export const insertCases: readonly ContractCase<OperationStore>[] = [
   storeCase("keeps all that it was given, bytes as they are", async (store) => {
     const operation = newOperation({

@@ -8,7 +8,7 @@ import type {
 import { assertThat, contractCase, present } from "../contract.js";
 
 export const dayMs = 24 * 60 * 60 * 1000;
-/** Bytes that are no message of any type: a store must not look into payloads. */
+/** Bytes that are not a message of any type, because a store must not read payloads. */
 export const noMessage = Uint8Array.of(0xff, 0x00, 0xfe, 0x80);
 export const response: StoredResult = { kind: "response", value: Uint8Array.of(0xff, 1) };
 export const failure: StoredResult = { kind: "error", value: Uint8Array.of(0xff, 2) };
@@ -109,8 +109,8 @@ export async function namesOfWalk(
 }
 
 /**
- * Those of these names that have unfinished work, in the order that the store gives. The walk
- * begins at the oldest of them that readers see, as a store may hold much that is older.
+ * Returns the names of operations with unfinished work among these, in the order of the store. The
+ * walk begins at the oldest visible one of them, because a store may have many older operations.
  */
 export async function unfinishedAmong(
   store: OperationStore,

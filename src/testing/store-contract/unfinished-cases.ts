@@ -12,7 +12,7 @@ import {
   unfinishedAmong,
 } from "./store-case.js";
 
-/** What a server that starts has to dispatch again. */
+/** The unfinished operations, which a server dispatches again when it starts. */
 export const unfinishedCases: readonly ContractCase<OperationStore>[] = [
   storeCase("knows what is unfinished, oldest first, also what is hidden", async (store) => {
     const running = await claimed(store, newOperation());
