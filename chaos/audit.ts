@@ -1,6 +1,6 @@
 import type pg from "pg";
 
-/** What the database itself saw of the operations. */
+/** The history of the operations, as a trigger in the database recorded it. */
 export interface Audit {
   /** How many operations there are. */
   readonly operations: number;
@@ -12,21 +12,21 @@ export interface Audit {
   readonly staleEnds: number;
   /** Reports that changed something; each says which attempt made it. */
   readonly reports: number;
-  /** Those of them that another attempt made than the one that had the operation. */
+  /** Reports of an attempt that did not have the operation. */
   readonly staleReports: number;
   /** Operations whose cancellation was asked for, before they were done. */
   readonly cancels: number;
-  /** Those of them that are not done, or ended with another error than CANCELLED. */
+  /** Cancelled operations that are not done, or ended with another error than CANCELLED. */
   readonly cancelsIgnored: number;
   /** How many operations took more than one attempt. */
   readonly recovered: number;
 }
 
-/** What the audit keeps of one operation. */
+/** The final state of one operation. */
 export interface AuditedOperation {
   readonly attempt: number;
   readonly isCancelRequested: boolean;
-  /** Null: it is open. */
+  /** The end; null if the operation is open. */
   readonly endTimeMs: number | null;
 }
 
@@ -95,7 +95,7 @@ export async function readAudit(pool: pg.Pool): Promise<Audit> {
   return audit;
 }
 
-/** What became of each operation, by name. */
+/** Reads the final state of each operation, by name. */
 export async function readOperations(pool: pg.Pool): Promise<Map<string, AuditedOperation>> {
   const { rows } = await pool.query<{ name: string } & AuditedOperation>(`
     select name, attempt, cancel_request_time is not null as "isCancelRequested",

@@ -14,24 +14,24 @@ export interface FaultCounts {
   cuts: number;
   /** PostgreSQL shut down at once, without writing anything, and started again. */
   restarts: number;
-  /** Notifications sent again, or of what did not happen. */
+  /** Notifications that are repeated, or of events that did not happen. */
   noise: number;
 }
 
-/** What faults are made to. */
+/** The targets of the faults. */
 export interface Victims {
   readonly server: PostgresServer;
   readonly pool: pg.Pool;
   readonly workers: readonly ReplicaProcess[];
 }
 
-/** How long a process stands still, in milliseconds: longer than its lease of 10 s. */
+/** How long a process is stopped, in milliseconds: longer than its lease of 10 s. */
 const pauseMs = 12_500;
 
 /** How often each fault is made: exactly, but for `cuts` and `noise`, which may be more. */
 export type WantedFaults = Readonly<FaultCounts>;
 
-/** Kills and pauses are what most of it is about. */
+/** Kills and pauses are the most frequent. */
 const weights = { kills: 2, pauses: 3, cuts: 1, restarts: 1, noise: 1 };
 
 /** Make faults until there were as many of each as are wanted, and say how many there were. */
@@ -50,7 +50,7 @@ export async function makeFaults(
     worker.resume();
   };
 
-  /** Those that may be made now, each as often as it weighs. */
+  /** The faults that are possible now, each as often as its weight. */
   const possible = () => {
     const isWanted = (kind: keyof FaultCounts) => counts[kind] < wanted[kind];
     const isSomeoneAwake = awake().length > 0;
@@ -79,7 +79,7 @@ export async function makeFaults(
         await server.crash();
         break;
       case "cuts":
-        // The listeners among them: what is notified meanwhile is lost.
+        // Listening connections, too: notifications are lost until they are back.
         await pool
           .query(
             "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and datname = current_database()",
@@ -87,7 +87,7 @@ export async function makeFaults(
           .catch(() => undefined);
         break;
       case "noise":
-        // Signals of what did not happen, or again of what did.
+        // Signals of events that did not happen, and repeated signals.
         await pool
           .query(
             `select pg_catalog.pg_notify('longrunning_signals', kind || ' ' || name)

@@ -1,6 +1,6 @@
 import type pg from "pg";
 
-/** Of how many notifications one is lost. */
+/** One of this many notifications is lost. */
 const oneIn = 10;
 
 /**

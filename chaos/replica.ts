@@ -17,14 +17,14 @@ const operations = createOperations({
     observer: { staleWrite: () => process.send?.({ kind: "stale-write" }) },
   })),
   pageTokenKey: new Uint8Array(32),
-  // Faults are what this is about: they are counted by the audit, not read.
+  // The audit counts the faults.
   log: () => undefined,
 });
 
 /**
  * As many steps as there are pages. Each report, and the response, says which attempt made it.
  * Every other operation does not heed its signal: when its process goes on after a pause it
- * reports and ends what another attempt has by then.
+ * reports for and ends an operation that another attempt has by then.
  */
 const work: PrintWork = async (op) => {
   const heeds = op.request.pages % 2 === 0;

@@ -70,7 +70,7 @@ const passingCodes: ReadonlySet<Code> = new Set([
   Code.Aborted,
 ]);
 
-/** How an operation ended for the one who waited for it through the API process. */
+/** The answer to a client that waited for an operation through the API process. */
 interface Answer {
   readonly kind: "response" | "cancelled" | "wrong";
   /** Empty: it was not even started. */
@@ -147,7 +147,7 @@ const staleAnswers = (answered ?? []).filter(
   ({ name, attempt }) => attempt !== undefined && attempt !== operations.get(name)?.attempt,
 ).length;
 
-/** Those whose cancellation was acknowledged while they ran, and that know nothing of it. */
+/** Operations whose cancellation was acknowledged while they ran, and whose record has no request. */
 const cancelsForgotten = (answered ?? []).filter(({ name, cancelAcknowledgedMs }) => {
   const operation = operations.get(name);
   if (cancelAcknowledgedMs === undefined || operation === undefined) return false;
@@ -168,7 +168,7 @@ const checks: (readonly [isBroken: boolean, what: string])[] = [
   [staleAnswers > 0, `${staleAnswers} responses were those of a stale attempt`],
   [audit.cancelsIgnored > 0, `${audit.cancelsIgnored} cancellations were ignored`],
   [cancelsForgotten > 0, `${cancelsForgotten} acknowledged cancellations were forgotten`],
-  // What did not happen proves nothing.
+  // A fault that did not happen proves nothing.
   [audit.reports === 0, "nothing was reported"],
   [audit.cancels === 0, "nothing was cancelled"],
   [audit.recovered === 0, "nothing was taken over"],

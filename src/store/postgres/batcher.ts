@@ -3,21 +3,21 @@ import { createTimerQueue, type QueuedTimer } from "../../internal/timer-queue.j
 import { turnEnd } from "../../internal/turn-end.js";
 import { databaseUnavailable } from "./postgres-errors.js";
 
-/** How items are brought to the database, many with one call. */
+/** How a batcher sends items to the database, many with one call. */
 export interface BatcherOptions<Item, Answer> {
-  /** Resolves with an answer for each, in their order; rejects for all of them. */
+  /** Resolves with an answer for each item, in their order; a rejection is one of all items. */
   run: (items: readonly Item[]) => Promise<readonly Answer[]>;
   /** Default: the machine's clock. */
   clock?: Clock | undefined;
 }
 
-/** Gathers what many callers want at the same time. */
+/** Batches the items of many callers. */
 export interface Batcher<Item, Answer> {
   /**
-   * Resolves and rejects as the call did that had this item.
+   * Resolves or rejects as the call with this item did.
    *
-   * @throws ConnectError `Unavailable` for one that no call took within 5 seconds, and where
-   *   10,000 wait already. Nothing was done for it.
+   * @throws ConnectError UNAVAILABLE if no call took the item within 5 seconds, or if 10,000 items
+   *   wait. The item was not sent.
    */
   add(item: Item): Promise<Answer>;
 }
@@ -26,7 +26,7 @@ export interface Batcher<Item, Answer> {
 const maxItems = 100;
 const maxUnderWay = 4;
 
-/** How long items wait for a call that is under way, in milliseconds: one that hangs must not hold them up. */
+/** How long items wait for a call that is under way, in milliseconds, because it may hang. */
 const patienceMs = 50;
 
 /** How many items wait at most, and for how long, in milliseconds: as for a connection of the pool. */
@@ -40,8 +40,8 @@ interface Waiting<Item, Answer> extends QueuedTimer {
 }
 
 /**
- * What comes while a call is under way goes with the next, so that there are as few of them
- * as the database is slow. What comes alone goes at the end of this turn of the event loop.
+ * Items that arrive while a call is under way are batched into the next call, so that a slow
+ * database gets fewer calls. A first item is sent in the next event-loop iteration.
  */
 export function createBatcher<Item, Answer>({
   run,

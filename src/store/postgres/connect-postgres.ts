@@ -32,13 +32,16 @@ export interface ConnectPostgresOptions {
    */
   migrate?: boolean | undefined;
   /**
-   * How many connections this process has at most, besides the one that listens; at
-   * least 3. Two of them are kept for the queue's upkeep. Default: 20.
+   * The most connections of this process, without the listening one, at least 3. Two of them are
+   * reserved for the maintenance of the queue. Default: 20.
    */
   maxConnections?: number | undefined;
-  /** As in `PgBossDispatcherOptions`. */
+  /** How many operations run side by side in this process, at least 1. Default: 100. */
   maxConcurrent?: number | undefined;
-  /** As in `PgBossDispatcherOptions`. */
+  /**
+   * How long after its last renewal a process loses the operations that it runs, in whole seconds,
+   * at least 10. Raise it for work that blocks the event loop. Default: 10.
+   */
   leaseSeconds?: number | undefined;
   /**
    * False: neither LISTEN nor NOTIFY, for poolers in transaction mode. Everything works by
@@ -46,18 +49,21 @@ export interface ConnectPostgresOptions {
    */
   notify?: boolean | undefined;
   /**
-   * False: have no statement prepared, which poolers in transaction mode may not keep. Default:
-   * true, unless `notify` is false or `listenConnectionString` is given, which tell of a pooler.
+   * Whether statements are prepared. Poolers in transaction mode may not keep them. Default: true,
+   * unless `notify` is false or `listenConnectionString` is set, which a pooler needs.
    */
   prepareStatements?: boolean | undefined;
-  /** As in `PostgresSignalsOptions`. */
+  /**
+   * How often a waiter reads its operation without a signal, in milliseconds, at least 1.
+   * Default: 5000.
+   */
   pollIntervalMs?: number | undefined;
   /** How often each process looks for operations whose job is gone, in milliseconds, at least 1. Default: 60,000. */
   reconcileIntervalMs?: number | undefined;
   observer?: PostgresObserver | undefined;
 }
 
-/** What `createOperations` takes, to be spread into its options. */
+/** Parts of the options of `createOperations`. */
 export interface PostgresParts {
   readonly store: CountingStore;
   readonly dispatcher: PgBossDispatcher;
@@ -74,8 +80,8 @@ function limitStatements(client: PostgresClient, done: (cause?: Error) => void):
 }
 
 /**
- * How many of the connections are for leases and queues alone, which whoever has one of the
- * others may wait for. Two, so that no lease waits for a long statement.
+ * How many connections are reserved for leases and queues, because a transaction on another
+ * connection may wait for these. Two, so that no lease waits for a long statement.
  */
 const upkeepConnections = 2;
 

@@ -23,8 +23,8 @@ const passingStates: ReadonlySet<string> = new Set(["25006", "25P03", "25P04"]);
 const undefinedStates: ReadonlySet<string> = new Set(["42P01", "42703", "42883", "3F000"]);
 
 /**
- * What a driver threw, as an error of ours: a ConnectError is passed on as it is. What the
- * driver says stays on this side, as the `cause`.
+ * Returns the ConnectError for a driver's error; a ConnectError is returned as it is. The
+ * driver's text stays in this process, as the `cause`.
  */
 export function databaseError(cause: unknown): ConnectError {
   if (cause instanceof ConnectError) return cause;
@@ -52,12 +52,12 @@ export function undefinedState(cause: unknown): string | undefined {
  */
 export function isRowLevelError(error: unknown): boolean {
   if (!(error instanceof ConnectError) || error.code !== Code.Unavailable) return true;
-  // A deadlock, a lock that was not to be had in time, and a prepared statement that was not kept.
+  // A deadlock, a lock that was not free in time, and a prepared statement that was not kept.
   const refused = ["40", "55", "26", "42", "0A"];
   return refused.includes(sqlState(error.cause)?.slice(0, 2) ?? "");
 }
 
-/** The SQLSTATE of what a driver threw; undefined where it has none. */
+/** Returns the SQLSTATE of a driver's error; undefined if the error does not have one. */
 export function sqlState(cause: unknown): string | undefined {
   if (typeof cause !== "object" || cause === null || !("code" in cause)) return undefined;
   // An error of the system: EPIPE would pass for a SQLSTATE.

@@ -19,9 +19,9 @@ export interface Database {
   /** The rows of one statement, in the caller's transaction where there is one. */
   rows(text: string, values: readonly unknown[], options: StoreOptions | undefined): Promise<Row[]>;
   /**
-   * Run `work` in a transaction of its own: committed once it resolves, and rolled back
-   * if it rejects, with what it rejected with. What it runs is run one after the other, and
-   * refused once it has settled.
+   * Runs `work` in a transaction of its own. Commits once `work` resolves; rolls back and rejects
+   * with the same error if it rejects. The statements of `work` are executed one after the
+   * other, and are refused once it has settled.
    */
   transaction<T>(
     work: (transaction: Transaction) => Promise<T>,
@@ -33,11 +33,11 @@ export interface Database {
 
 /** How a transaction is run. */
 export interface TransactionOptions {
-  /** How long one of its statements waits for a lock at most, in whole milliseconds. Default: as the connection has it. */
+  /** How long a statement waits for a lock, in whole milliseconds. Default: the connection's setting. */
   lockTimeoutMs?: number | undefined;
 }
 
-/** Each method rejects with a ConnectError, but for what `work` rejects with. */
+/** Every method rejects with a ConnectError, except with the error of `work`. */
 export function createDatabase(pool: PostgresPool): Database {
   let isClosed = false;
   guardPool(pool);
@@ -76,7 +76,7 @@ export function createDatabase(pool: PostgresPool): Database {
           isOver = true;
         }
       });
-      // What is committed stands, whatever becomes of those who hear of it.
+      // An error of a callback does not undo the commit.
       for (const callback of callbacks) tell(callback, (call) => call());
       return result;
     },
@@ -143,7 +143,7 @@ async function runWithin<T>(
     }
     const { command } = await execute(run, "commit");
     isOver = true;
-    // What the server answers where a statement failed that `work` passed over.
+    // The server's answer if `work` ignored the failure of a statement.
     if (command === "ROLLBACK") throw databaseFailed(failedTransaction, undefined);
     return result;
   } finally {

@@ -27,10 +27,10 @@ import {
 } from "./statement.js";
 import { resultSql, terminalWrite } from "./terminal-write.js";
 
-/** How often an insert looks again at what came in between, before it gives up. */
+/** How often an insert is tried again after a conflicting row has gone. */
 const maxTries = 5;
 
-/** What an earlier start with the same request id left. */
+/** The outcome of an insert whose request id exists. */
 type Earlier = Extract<InsertOutcome, { kind: "duplicate" | "spent" }>;
 
 const utf8 = new TextEncoder();
@@ -75,8 +75,8 @@ export interface OperationInserts {
   insert(operation: NewOperation, options: InsertOptions): Promise<InsertOutcome>;
   check(operation: NewOperation, options: InsertOptions): Promise<RefusedInsert | undefined>;
   /**
-   * Have all that start or unblock on this resource wait until the transaction is over. To
-   * be called before what they look at is read.
+   * Makes every start and unblocking on this resource wait until the transaction is over. The
+   * caller does this before it reads the operations of the resource.
    */
   lockResource(resourceKey: string, transaction: Transaction): Promise<void>;
 }
@@ -120,7 +120,7 @@ export function createOperationInserts({
     return record;
   };
 
-  /** What a request id led to before; a record that is gone with its window is cleared away. */
+  /** Finds the operation of a request id, and removes its tombstone if the window is over. */
   const earlierStart = async (
     requestId: StoredRequestId | undefined,
     options: InsertOptions,
@@ -163,7 +163,7 @@ export function createOperationInserts({
     return rows.length > 0;
   };
 
-  /** An operation that depends on no other: one statement, if nothing is in its way. */
+  /** Inserts an operation that depends on no other: one statement, if no row conflicts. */
   const insertAlone = async (
     operation: NewOperation,
     options: InsertOptions,
@@ -174,7 +174,7 @@ export function createOperationInserts({
       const earlier = await earlierStart(operation.requestId, options);
       if (earlier !== undefined) return earlier;
       if (await isNameTaken(operation.name, options)) return { kind: "name-taken" };
-      // What was in the way is gone by now.
+      // The conflicting row has gone.
     }
     throw startContended();
   };
@@ -249,8 +249,8 @@ export function createOperationInserts({
     const isBlocked = parallel.kind === "queue" && oldest !== undefined;
     const state = operation.external ? "running" : isBlocked ? "blocked" : "queued";
     const record = await writeOne(operation, state, within);
-    // Somebody with another resource has taken the name or the request id since. What was
-    // preempted must not stay so: the transaction has to be given up.
+    // A start with another resource has taken the name or the request id since. The transaction
+    // is rolled back, so that the preempted operations go on.
     if (record === undefined) throw startContended();
     return { kind: "inserted", record, preempted };
   };
@@ -276,7 +276,7 @@ export function createOperationInserts({
   };
 }
 
-/** SHA-256 of scope and id: of one length, whatever theirs is, and never the same for two. */
+/** Returns the SHA-256 of scope and id, because an index needs a key of bounded length. */
 export async function requestKey({ scope, id }: StoredRequestId): Promise<Uint8Array> {
   const text = utf8.encode(JSON.stringify([scope, id]));
   return new Uint8Array(await crypto.subtle.digest("SHA-256", text));

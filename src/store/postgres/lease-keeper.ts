@@ -2,20 +2,20 @@ import { callWithin } from "../../internal/call-within.js";
 import type { Clock } from "../../internal/clock.js";
 import { leaseLost } from "./postgres-errors.js";
 
-/** Something that this process has for as long as it shows in time that it lives. */
+/** A renewable claim of this process. */
 export interface Lease<Key> {
   readonly key: Key;
-  /** Aborted when it is lost, and while it may not be another's yet. */
+  /** Aborted when the lease is lost, before another process can have it. */
   readonly signal: AbortSignal;
-  /** Renew it no more. */
+  /** Ends the renewals. */
   end(): void;
 }
 
-/** What a lease keeper stands on. */
+/** Dependencies and times of a lease keeper. */
 export interface LeaseKeeperOptions<Key> {
   /** How long a lease lasts after it was renewed, in milliseconds. */
   leaseMs: number;
-  /** Renew these, and resolve with those among them that are held no more. */
+  /** Renews these leases. Resolves with the lost ones among them. */
   renew: (keys: readonly Key[]) => Promise<readonly Key[]>;
   onLost: (key: Key) => void;
   onFailed: (cause: unknown) => void;
@@ -24,11 +24,11 @@ export interface LeaseKeeperOptions<Key> {
   monotonicMs: () => number;
 }
 
-/** Keeps leases, many with one call. */
+/** Renews leases, many with one call. */
 export interface LeaseKeeper<Key> {
   /**
-   * Keep what was taken by a call that was sent at this monotonic time: the other side
-   * counts from a later one.
+   * Keeps the lease of a call that was sent at this monotonic time; the database counts from a
+   * later one.
    */
   keep(key: Key, sentAtMs: number): Lease<Key>;
   /** Gives up all leases, and aborts their signals: none is renewed any more. */

@@ -14,12 +14,12 @@ import {
   type Parameters,
 } from "./statement.js";
 
-/** What lists stand on. */
+/** Dependencies of lists. */
 export interface ListParts {
   database: Database;
   /** The schema, quoted. */
   schema: string;
-  /** What `recordFromRow` reads of row `o`. */
+  /** The columns of row `o` that `recordFromRow` reads. */
   columns: string;
 }
 
@@ -27,8 +27,8 @@ export interface ListParts {
 const decidesWildcards = true;
 
 /**
- * One page of a list. What of its filter is about payloads is looked at here, in a bounded
- * number of records that the database says may match.
+ * Reads one page of a list. Conditions on payloads are evaluated here, in a bounded number of
+ * records that match the other conditions.
  */
 export async function listOperations(
   parts: ListParts,
@@ -46,9 +46,9 @@ export async function listOperations(
 }
 
 /**
- * The rows of the parent (or of all parents) are walked along an index, a bounded number of
- * them, and those that may match are picked out; where they are fewer than were asked for,
- * `rest` is the last row of the walk, as one statement's snapshot has it.
+ * Walks a bounded number of rows of the parent (or of all parents) along an index, and returns
+ * the matching ones. If these are fewer than the limit, `rest` is the last row of the walk in
+ * the snapshot of the same statement.
  */
 async function readStretch(
   { database, schema, columns }: ListParts,
@@ -148,7 +148,7 @@ function walkCondition(
   return conditions.join(" and ");
 }
 
-/** Which of the rows that are walked belong to the list. */
+/** The condition on the walked rows that belong to the list. */
 function matchCondition(
   { parent, principal, filter }: ListQuery,
   schema: string,

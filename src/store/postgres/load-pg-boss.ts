@@ -1,6 +1,6 @@
 import { packageMissing } from "./postgres-errors.js";
 
-/** What is used of a `PgBoss` of pg-boss 12. */
+/** The used members of a `PgBoss` of pg-boss 12. */
 export interface PgBossInstance {
   on(event: "error", listener: (cause: unknown) => void): unknown;
   start(): Promise<unknown>;
@@ -20,7 +20,7 @@ export interface PgBossJob extends PgBossAttempt {
   readonly groupId?: string | null;
 }
 
-/** The fence of the calls that renew and end a delivery. */
+/** Identifies one delivery in the calls that renew and end it. */
 export interface PgBossAttempt {
   readonly id: string;
   readonly retryCount: number;

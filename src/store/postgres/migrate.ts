@@ -43,14 +43,14 @@ export async function migrate(
     const run: RunStatement = (text, values = []) => database.rows(text, values, { transaction });
     await run(`set local lock_timeout = '${lockTimeout}'`);
     await run(migrationLock(schema));
-    // `create schema if not exists` wants the right to make one, also where it is there.
+    // `create schema if not exists` needs the right to create a schema even if it exists.
     const found = await run("select 1 from pg_namespace where nspname = $1", [schema]);
     if (found.length === 0) await run(`create schema "${schema}"`);
     await run(migrationsTable(schema));
     const version = await schemaVersion(schema, run);
     const pending = migrations({ schema }).filter((migration) => migration.version > version);
     for (const migration of pending) {
-      // Several statements in one text: there are no rows to read.
+      // Several statements in one text return no rows.
       await transaction.executeSql(migration.sql, []).catch((cause: unknown) => {
         throw databaseError(cause);
       });

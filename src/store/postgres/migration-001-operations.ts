@@ -3,14 +3,14 @@
  *
  * - Text that a page is ordered by is `collate "C"`: the order of its bytes, whatever
  *   the database's locale.
- * - `gone` is what is left of a record that was removed before the window of its request
- *   id was over: no payloads, and nobody finds it but a start with that id.
+ * - `gone` is a tombstone: the row of a record that was removed before the window of its request
+ *   id was over. It has no payloads, and only a start with that id finds it.
  * - Indexes go by `end_time` and `delete_time` and not by `state`, so that a claim or
  *   a report touches no index (a heap-only update).
- * - What has no bound in length is indexed by a hash: `request_key` is the SHA-256 of scope
+ * - Text without a bound in length is indexed by a hash: `request_key` is the SHA-256 of scope
  *   and id.
- * - The trigger holds what no statement of ours does: a record that is done changes no
- *   more, an attempt only grows, and nothing is removed that is not done.
+ * - The trigger guards against faulty statements: a done record does not change, an attempt only
+ *   grows, and no record is removed before it is done.
  */
 export function operationsTable(schema: string): string {
   return `

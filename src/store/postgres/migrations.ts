@@ -16,7 +16,7 @@ export interface Migration {
   readonly oldestVersion: number;
 }
 
-/** Which schema is meant. */
+/** The schema of the operations. */
 export interface SchemaOptions {
   /** Default: `longrunning`. */
   schema?: string | undefined;
@@ -38,9 +38,9 @@ const steps: readonly Step[] = [
 export const knownVersion = steps.length;
 
 /**
- * All steps to the schema of this version, in their order.
+ * Returns all steps to the schema of this version, in their order.
  *
- * @throws RangeError for a name that no schema can have here.
+ * @throws RangeError if `schema` is not a name that schemas can have here.
  */
 export function migrations(options: SchemaOptions = {}): Migration[] {
   const schema = `"${schemaName(options.schema ?? defaultSchema)}"`;
@@ -52,7 +52,7 @@ export function migrations(options: SchemaOptions = {}): Migration[] {
   }));
 }
 
-/** What keeps two from migrating at once: held to the end of the transaction. */
+/** The lock that lets one process migrate at a time, held to the end of the transaction. */
 export function migrationLock(schema: string): string {
   return `select pg_advisory_xact_lock(hashtextextended('connect-longrunning migrate ${schema}', 0))`;
 }
@@ -77,11 +77,10 @@ export function migrationNote(schema: string, migration: Migration): string {
 }
 
 /**
- * The whole way from version `from` (default: 0, an empty database) to this one as one
- * script, for whoever does not let programs change a schema. What it does is what
- * `migrate` does.
+ * Returns the steps from version `from` to this one as a script, for operators who do not let
+ * programs change a schema. It has the effect of `migrate`. Default: 0, an empty database.
  *
- * @throws RangeError for a name that no schema can have here.
+ * @throws RangeError if `schema` is not a name that schemas can have here.
  */
 export function migrationScript(
   options: SchemaOptions & { from?: number | undefined } = {},

@@ -6,41 +6,41 @@ import { closedInTime, destroyConnection } from "./close-limit.js";
 import type { PostgresObserver } from "./postgres-observer.js";
 import type { PostgresListenClient } from "./postgres-pool.js";
 
-/** How a listener connects, and shows itself that it still is. */
+/** How a listener connects, and checks that it is connected. */
 export interface NotificationListenerOptions {
   /**
-   * A client that is not connected yet, for one session of its own: behind PgBouncer, one
-   * that goes past it or to a pool in session mode.
+   * Returns a client that is not connected yet, for a session of its own: not through PgBouncer in
+   * transaction mode.
    */
   newClient: () => PostgresListenClient;
   /**
-   * How often the connection is tried out, in milliseconds, at least 1. Default: 10,000.
-   * A client's TCP keep-alive is too slow to notice a partition.
+   * How often the connection is checked, in milliseconds, at least 1, because TCP keep-alive notices a
+   * partition too late. Default: 10,000.
    */
   keepAliveIntervalMs?: number | undefined;
-  /** How long connecting and each try may take, in milliseconds, at least 1. Default: 5000. */
+  /** How long connecting and each check may take, in milliseconds, at least 1. Default: 5000. */
   answerTimeoutMs?: number | undefined;
   observer?: PostgresObserver | undefined;
   /** Default: the machine's clock. */
   clock?: Clock | undefined;
 }
 
-/** Who hears one channel. */
+/** Callbacks for one channel. */
 export interface ChannelListener {
   notified(payload: string): void;
-  /** The connection is back, or there for the first time: what came before was not heard. */
+  /** Called when the connection is back, or made for the first time: earlier notifications were lost. */
   missed(): void;
 }
 
-/** The one connection on which a process hears notifications. */
+/** The one connection on which a process receives notifications. */
 export interface NotificationListener {
   /**
-   * Hear a channel from when this resolves, also after the connection was lost and is
-   * back. Where it cannot be made now this resolves all the same, and `missed` is called
-   * once it can.
+   * Listens to a channel. Resolves when the session listens. If the connection cannot be made now,
+   * it resolves too, and `missed` is called as soon as the session listens. It listens again after
+   * the connection was lost.
    */
   listen(channel: string, listener: ChannelListener): Promise<void>;
-  /** Close the connection and make no other. */
+  /** Closes the connection for good. */
   close(): Promise<void>;
 }
 
@@ -170,7 +170,7 @@ async function assertListening(
   if (rows.length < channels.length) throw new Error("the session does not listen any more");
 }
 
-/** Closing a broken connection may fail, or take for ever. */
+/** Ends a broken connection, which may fail or never resolve. */
 function end(client: PostgresListenClient): void {
   client.end().catch(() => undefined);
 }

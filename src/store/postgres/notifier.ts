@@ -3,22 +3,22 @@ import type { StoreOptions } from "../operation-store.js";
 import type { Database } from "./database.js";
 import type { PostgresObserver } from "./postgres-observer.js";
 
-/** What a notifier stands on. */
+/** Dependencies of a notifier. */
 export interface NotifierOptions {
   database: Database;
   channel: string;
   observer: PostgresObserver | undefined;
 }
 
-/** Sends hints to the listeners of one channel, in all processes. */
+/** Sends payloads to the listeners of one channel, in all processes. */
 export interface Notifier {
   /**
-   * Have a payload sent: soon, or with a transaction soon after that has committed. Resolves
-   * before it is sent; one that cannot be is told to the observer. Only a transaction that tells
-   * nobody when it commits has the NOTIFY in it, and rejects where that fails.
+   * Sends a payload soon, or with a transaction soon after its commit. Resolves before it is sent;
+   * the observer is called if sending fails. A transaction without `afterCommit` contains the
+   * NOTIFY, and the promise rejects if that fails.
    */
   notify(payload: string, options?: StoreOptions): Promise<void>;
-  /** Send what was gathered, and nothing any more. Calling it again joins the first call. */
+  /** Sends the gathered payloads and accepts no more. Calling it again joins the first call. */
   close(): Promise<void>;
 }
 
@@ -31,11 +31,11 @@ const payloadBytesEnd = 8000;
 const utf8 = new TextEncoder();
 
 /**
- * NOTIFY takes a lock of the whole server from before its commit until after the flush of that,
- * so that transactions with one commit one after the other. So none of them is in a
- * transaction that writes: what was committed meanwhile is sent by one statement, which has nothing
- * to flush, and each payload once. A process that dies between the two has sent nothing: whoever
- * listens must poll besides.
+ * NOTIFY takes a lock of the whole server from before its commit until after the flush, so that
+ * transactions with a NOTIFY commit one after the other. So no writing transaction contains one:
+ * the payloads of several commits are sent by one statement, which has nothing to flush, each
+ * payload once. A process that dies between the commit and that statement sends nothing, so
+ * listeners must poll, too.
  */
 export function createNotifier({ database, channel, observer }: NotifierOptions): Notifier {
   const gathered = new Set<string>();
@@ -47,7 +47,7 @@ export function createNotifier({ database, channel, observer }: NotifierOptions)
 
   const sendGathered = async () => {
     while (gathered.size > 0) {
-      // One commit may tell of many.
+      // One commit may publish many payloads.
       await undefined;
       const payloads = [...gathered];
       gathered.clear();

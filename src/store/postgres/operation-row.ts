@@ -45,7 +45,7 @@ const timeColumns = [
   "delete_time",
 ];
 
-/** What to select of a table that is called `o`, for `recordFromRow`. `schema` is quoted. */
+/** Returns the columns of row `o` that `recordFromRow` reads. `schema` is quoted. */
 export function operationColumns(schema: string): string {
   const plain = plainColumns.map((column) => `o.${column}`);
   const times = timeColumns.map((column) => `${schema}.micros(o.${column}) as ${column}`);

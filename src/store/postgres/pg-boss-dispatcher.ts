@@ -22,20 +22,20 @@ import type { PostgresPool } from "./postgres-pool.js";
 import { createReconciler } from "./reconcile.js";
 import { schemaName } from "./schema-name.js";
 
-/** How a pg-boss dispatcher reaches its queues, and how much of them it takes. */
+/** Connections, bounds and times of a pg-boss dispatcher. */
 export interface PgBossDispatcherOptions {
-  /** Connections for what is dispatched, taken and settled: one at the least. */
+  /** Connections for dispatching, fetching and settling: at least one. */
   pool: PostgresPool;
   /**
-   * Connections for setting queues up and for renewing leases: two at the least, of which a
-   * transaction never holds one. An end that unblocks an operation may have to set its queue
-   * up, and as many such ends at once as there are connections would wait for each other.
-   * Default: `pool`, which then must have more connections than transactions are under way.
+   * Connections for creating queues and renewing leases, at least two; no transaction holds one of
+   * them. A transaction that unblocks an operation may have to create its queue: without this pool,
+   * as many such transactions as there are connections would wait for each other.
+   * Default: `pool`, which then needs more connections than transactions that run at once.
    */
   upkeepPool?: PostgresPool | undefined;
   /**
-   * Wakes it as soon as something is dispatched; it is not closed here. Absent: it finds
-   * out by polling alone.
+   * Wakes the dispatcher as soon as an operation is dispatched. `stop` does not close it. Absent: the
+   * dispatcher polls only.
    */
   listener?: NotificationListener | undefined;
   /**
@@ -84,16 +84,16 @@ export interface PgBossDispatcher extends Dispatcher {
   depths(): Promise<QueueDepth[]>;
 }
 
-/** How many operations are taken with one call: the rest is left to other processes. */
+/** How many jobs one fetch takes; the rest is left to other processes. */
 const maxFetched = 10;
 
 /** How many tenants are remembered to have had their turn. */
 const maxServedTenants = 1000;
 
-/** When a run that broke its contract, or the settling of one, is tried again. */
+/** The pause before a failed run or a failed settlement is tried again, in milliseconds. */
 const retryDelayMs = 1000;
 
-/** What becomes of a delivery that arrives when this process takes no more. */
+/** The run of a delivery that arrives after this process has stopped. */
 const handOver = async (): Promise<Settlement> => ({ kind: "handover" });
 
 /** One method that is served here. */
@@ -104,15 +104,15 @@ interface ServedMethod {
   running: number;
   /** Whether there may be something in its queue. */
   isDue: boolean;
-  /** Who has had a turn since everybody had one: the others come first. */
+  /** The tenants that had a turn in this round; the others come first. */
   readonly servedTenants: Set<string>;
 }
 
 /**
- * A dispatcher on pg-boss 12, a queue for each method. What is dispatched in a
- * transaction is there when that commits. A process that dies, stops or is cut off loses
- * what it runs after `leaseSeconds`, and another gets it a second or two later; the
- * signal of a delivery aborts before that.
+ * Creates a dispatcher on pg-boss 12, with a queue for each method. Operations that are dispatched
+ * in a transaction are queued when it commits. A process that dies, stops or loses its
+ * connections loses its deliveries after `leaseSeconds`, and another process gets them a second
+ * or two later; the signal of a delivery aborts before that.
  *
  * One attempt lasts 24 hours at most, which is pg-boss's limit: then it is lost.
  *
@@ -209,7 +209,7 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
     return undefined;
   };
 
-  /** Take what there is, as long as there is room for it. */
+  /** Fetches jobs while there is room for them. */
   const fetchDue = () => {
     fetching ??= fetchWhileDue().finally(() => {
       fetching = undefined;
@@ -225,7 +225,7 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
   };
 
   const fetchFrom = async (method: string, served: ServedMethod): Promise<void> => {
-    // Before the look, so that word of what comes meanwhile is not lost.
+    // Before the fetch, so that a notification that arrives meanwhile is not lost.
     served.isDue = false;
     const free = Math.min(maxConcurrent - underWay.size, served.maxConcurrent - served.running);
     const limit = Math.min(free, maxFetched);
@@ -249,7 +249,7 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
   ): Promise<QueuedJob[]> => {
     let jobs = await queue.fetch(method, limit, [...servedTenants], poolExecutor);
     if (jobs.length === 0 && servedTenants.size > 0) {
-      // Nobody else waits, so a new round begins.
+      // No other tenant waits, so a new round begins.
       servedTenants.clear();
       jobs = await queue.fetch(method, limit, [], poolExecutor);
     }
@@ -299,7 +299,7 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
     }
   };
 
-  /** False where the delivery is held no more. */
+  /** Resolves with false if the delivery is lost. */
   const settle = async (job: QueuedJob, settlement: Settlement): Promise<boolean> => {
     const queue = await started();
     if (settlement.kind === "settled") return removals.add(job);
@@ -492,7 +492,7 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
         pollStopped.abort();
         for (const unschedule of delayedWakes) unschedule();
         delayedWakes.clear();
-        // What it brings is handed on.
+        // Its jobs are requeued.
         await fetching;
         await Promise.all(underWay);
         await closeQueue();

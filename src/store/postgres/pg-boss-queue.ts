@@ -10,37 +10,37 @@ export interface QueuedJob {
   readonly retryCount: number;
   /** The operation that it stands for. */
   readonly name: string;
-  /** For whom; empty for nobody in particular. */
+  /** The tenant of the operation; may be empty. */
   readonly tenant: string;
 }
 
-/** What is put in a queue. */
+/** A job to insert. */
 export interface NewJob extends Pick<QueuedJob, "name" | "tenant"> {
   /** In milliseconds. */
   readonly delayMs: number;
 }
 
-/** Whatever statements are run by: the pool, or a transaction. */
+/** Executes statements: the pool, or a transaction. */
 export interface Executor {
   executeSql(text: string, values: unknown[]): Promise<{ rows: unknown[] }>;
 }
 
-/** What is asked of pg-boss, in our words. Each rejects with what the driver throws. */
+/** The used calls of pg-boss. Each rejects with the driver's error. */
 export interface PgBossQueue {
-  /** Make a queue, or bring one that is there to the present options. */
+  /** Creates a queue, or updates the options of an existing one. */
   ensure(queue: string): Promise<void>;
-  /** Have jobs of one queue delivered after their delay. */
+  /** Inserts jobs into one queue, to be delivered after their delay. */
   send(queue: string, jobs: readonly NewJob[], executor: Executor): Promise<void>;
-  /** Take at most this many jobs, none of these tenants. */
+  /** Fetches at most this many jobs, none of these tenants. */
   fetch(
     queue: string,
     limit: number,
     exceptTenants: readonly string[],
     executor: Executor,
   ): Promise<QueuedJob[]>;
-  /** Show that these deliveries of one queue live; resolves with those that are held no more. */
+  /** Renews these deliveries of one queue. Resolves with the lost ones. */
   renew(queue: string, jobs: readonly QueuedJob[]): Promise<QueuedJob[]>;
-  /** End these deliveries of one queue; resolves with those that were held no more. */
+  /** Ends these deliveries of one queue. Resolves with the lost ones. */
   remove(
     queue: string,
     jobs: readonly QueuedJob[],
@@ -67,7 +67,7 @@ export interface QueueNews {
 /** How much there is in one method's queue. */
 export interface QueueDepth {
   readonly method: string;
-  /** Those that wait for their turn or for their time. */
+  /** Jobs that wait, including those with a delay. */
   readonly queued: number;
   readonly running: number;
 }
@@ -84,17 +84,18 @@ export interface PgBossQueueOptions {
 }
 
 /**
- * What a job has to outlive: the run loop bounds the attempts, and an operation waits in
- * the queue however long. An attempt itself ends after 24 hours, which is pg-boss's limit.
+ * Limits of a job that must not be reached: the run loop bounds the attempts, and an operation may
+ * wait in the queue for years. One attempt ends after 24 hours, which is pg-boss's limit.
  */
 const retryLimit = 1_000_000;
 const retentionSeconds = 10 * 365 * 24 * 60 * 60;
 const expireInSeconds = 24 * 60 * 60;
 
 /**
- * Start pg-boss on a pool of ours.
+ * Starts pg-boss on the given pool.
  *
- * @throws ConnectError `Internal` if the package is not installed; what the driver throws.
+ * @throws ConnectError INTERNAL if the package is not installed.
+ * @throws Error of the driver.
  */
 export async function startPgBoss(options: PgBossQueueOptions): Promise<PgBossQueue> {
   const { pool, schema, heartbeatSeconds } = options;
@@ -158,7 +159,7 @@ export async function startPgBoss(options: PgBossQueueOptions): Promise<PgBossQu
     },
     async renew(queue, jobs) {
       if (affected(await boss.touch(queue, jobs.map(attemptOf))) === jobs.length) return [];
-      // Some are held no more; the count does not say which.
+      // Some deliveries are lost; the count does not say which.
       const lost: QueuedJob[] = [];
       for (const job of jobs) {
         if (affected(await boss.touch(queue, attemptOf(job))) === 0) lost.push(job);
@@ -166,7 +167,7 @@ export async function startPgBoss(options: PgBossQueueOptions): Promise<PgBossQu
       return lost;
     },
     async remove(queue, jobs, executor) {
-      // Not `complete`, which leaves a row behind to be vacuumed twice; the fence is the same.
+      // Not `complete`, which leaves a row to be vacuumed twice. Both check the delivery.
       const options = { db: adapted(executor) };
       const removed = settled(await boss.deleteJob(queue, jobs.map(attemptOf), options));
       return jobs.filter(({ id }) => !removed.has(id));
@@ -195,7 +196,7 @@ export async function startPgBoss(options: PgBossQueueOptions): Promise<PgBossQu
 
 /**
  * pg-boss fetches from one queue by a statement, and an idle process would send one for each
- * method. This reads its table: each `exists` is one look into its index `job_i14`.
+ * method. This reads its table instead; each `exists` uses its index `job_i14`.
  */
 function pollStatement(schema: string): string {
   return `select queue.name, due.is_due, lost.is_lost

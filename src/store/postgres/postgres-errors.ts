@@ -13,7 +13,7 @@ export function databaseUnavailable(cause?: unknown): ConnectError {
   });
 }
 
-/** ABORTED for a start that met others at the same moment too often; it may be tried again. */
+/** ABORTED for a start that conflicted with others too often; the client may try it again. */
 export function startContended(): ConnectError {
   return errorWithInfo(Code.Aborted, "other starts came in between; try again", {
     reason: "START_CONTENDED",
@@ -76,14 +76,14 @@ export function databaseTooNew(schema: string, version: number, known: number): 
   );
 }
 
-/** ABORTED: why the signal of a delivery aborts that this process could not keep. */
+/** ABORTED: the reason of the signal of a delivery whose lease was lost. */
 export function leaseLost(): ConnectError {
   return errorWithInfo(Code.Aborted, "this process could not show in time that it lives", {
     reason: "LEASE_LOST",
   });
 }
 
-/** INTERNAL for a package that has to be installed besides: an error for the operator. */
+/** INTERNAL for an optional package that is not installed: an error for the operator. */
 export function packageMissing(name: string, cause: unknown): ConnectError {
   return errorWithInfo(Code.Internal, `this needs the package "${name}": npm install ${name}`, {
     reason: "PACKAGE_MISSING",

@@ -1,28 +1,27 @@
 /**
- * Hears what an operator wants to count. All of it is on the way anyway and needs no
- * reaction; a function that throws does not matter.
+ * Callbacks for events that an operator counts. The store handles each event itself; errors of a
+ * callback are ignored.
  */
 export interface PostgresObserver {
-  /** The connection that notifications come by was lost, or could not be made. Polling goes on. */
+  /** Called when the listening connection is lost or cannot be made. Polling goes on. */
   listenerLost?(event: { readonly cause: unknown }): void;
-  /** It is there again, after this time; whoever waits is told to look. */
+  /** Called when the listening connection is back; all waiters then read their operations. */
   listenerRestored?(event: { readonly lostMs: number }): void;
-  /** A worker wrote with an attempt that is not the present one, or to what is done: nothing changed. */
+  /** Called when a worker writes with an old attempt, or to a done operation; the write changed nothing. */
   staleWrite?(event: StaleWrite): void;
   /**
-   * This process could not show in time that it lives, and gave a delivery up, or another
-   * has it by now.
+   * Called when this process did not renew the lease of a delivery in time, and so lost it.
    */
   leaseLost?(event: { readonly name: string; readonly method: string }): void;
-  /** An operation was taken over whose last delivery was lost; for the how manieth time. */
+  /** Called when an operation whose last delivery was lost is delivered again. `deliveries` counts all. */
   recovered?(event: {
     readonly name: string;
     readonly method: string;
     readonly deliveries: number;
   }): void;
   /**
-   * So many notifications of a channel were not sent. Whoever they were for finds out by polling,
-   * only later.
+   * Called when notifications of a channel were not sent. Their receivers find the change by
+   * polling, later.
    */
   notificationsLost?(event: {
     readonly channel: string;
@@ -30,15 +29,15 @@ export interface PostgresObserver {
     readonly cause: unknown;
   }): void;
   /**
-   * An open operation had no job any more, for example because one of the two schemas was restored
-   * without the other, and has a new one. Without an observer this goes to standard error.
+   * Called when an open operation had no job, for example because one of the two schemas was
+   * restored without the other, and got a new one. Absent: a line on standard error.
    */
   requeued?(event: { readonly name: string; readonly method: string }): void;
-  /** The queue could not be reached; it is tried again. */
+  /** Called when the queue cannot be reached; the action is tried again. */
   queueFailed?(event: { readonly action: string; readonly cause: unknown }): void;
 }
 
-/** A write that came too late. */
+/** A write of an old attempt. */
 export interface StaleWrite {
   readonly name: string;
   readonly attempt: number;

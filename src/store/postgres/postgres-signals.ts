@@ -14,27 +14,26 @@ import { defaultSchema, schemaName } from "./schema-name.js";
 export interface PostgresSignalsOptions {
   /** Connections for publishing outside of a transaction. */
   pool: PostgresPool;
-  /** What hears; `close` closes it. Absent: nothing is heard of other processes. */
+  /** Receives the signals of other processes; `close` closes it. Absent: waiters poll. */
   listener?: NotificationListener | undefined;
   /** The channel is named after it. Default: `longrunning`. */
   schema?: string | undefined;
   /**
-   * How often whoever waits looks without a signal, in milliseconds, at least 1. Default:
-   * 5000.
+   * How often a waiter reads its operation without a signal, in milliseconds, at least 1.
+   * Default: 5000.
    */
   pollIntervalMs?: number | undefined;
   /**
-   * False: send no NOTIFY. Then processes hear of each other by polling alone. Default:
-   * true.
+   * Whether signals are sent to other processes by NOTIFY. If not, those poll. Default: true.
    */
   notify?: boolean | undefined;
   observer?: PostgresObserver | undefined;
 }
 
 /**
- * Signals by LISTEN and NOTIFY. One that is published in a transaction is sent once that
- * has committed. This process hears its own at once, and again when they come back. After
- * the connection was lost all subscribers hear `missed`.
+ * Creates signals by LISTEN and NOTIFY. A signal in a transaction is sent after its commit.
+ * Subscribers in this process receive it at once, and again when the notification arrives. After
+ * the connection was lost, all subscribers receive `missed`.
  *
  * @throws RangeError for an option out of its bounds.
  */
@@ -85,8 +84,8 @@ export function createPostgresSignals(options: PostgresSignalsOptions): Signals 
     async publish(name, kind, publishOptions) {
       await notifier?.notify(`${kind} ${escapeNul(name)}`, publishOptions);
       const { transaction } = publishOptions ?? {};
-      // Here there is nothing to wait for; a transaction that tells nobody when it commits is left
-      // to its NOTIFY, or to polling.
+      // Subscribers in this process need no NOTIFY. For a transaction without `afterCommit` they
+      // wait for it, or poll.
       if (transaction === undefined || transaction.afterCommit !== undefined) {
         afterCommit(publishOptions, "signals", () => tell(name, kind));
       }
@@ -104,7 +103,7 @@ export function createPostgresSignals(options: PostgresSignalsOptions): Signals 
   };
 }
 
-/** Undefined for what is not of our making: anybody may notify a channel. */
+/** Returns undefined for another format: every client of the database may notify the channel. */
 function parseSignal(payload: string): { kind: SignalKind; name: string } | undefined {
   const at = payload.indexOf(" ");
   const kind = payload.slice(0, Math.max(at, 0));

@@ -45,12 +45,11 @@ export interface PostgresStoreOptions {
 }
 
 /**
- * A store in a PostgreSQL table (14 or newer), for any number of processes. Its clock is
- * the database's. Every call may take part in a caller's transaction, whose isolation
- * should be READ COMMITTED; in a stricter one a start may be refused for what came in
- * between.
+ * Creates a store in a PostgreSQL table (14 or newer), for any number of processes. Its clock is
+ * the database's. Every call may take part in a caller's transaction, which should be READ
+ * COMMITTED: in a stricter one a concurrent write may fail a start.
  *
- * @throws RangeError for a name that no schema can have here.
+ * @throws RangeError if `schema` is not a name that schemas can have here.
  */
 export function createPostgresStore(options: PostgresStoreOptions): CountingStore {
   const schema = `"${schemaName(options.schema ?? defaultSchema)}"`;
@@ -70,7 +69,7 @@ export function createPostgresStore(options: PostgresStoreOptions): CountingStor
   ): Promise<OperationRecord[]> =>
     (await database.rows(text, values, callOptions)).map(recordFromRow);
 
-  /** One record, changed where it meets the condition; undefined where it does not. */
+  /** Changes one record and resolves with it; undefined if it does not meet the condition. */
   const update = async (
     assignments: string,
     condition: string,
@@ -86,7 +85,7 @@ export function createPostgresStore(options: PostgresStoreOptions): CountingStor
     return record;
   };
 
-  /** What a worker writes: it changes the record that its claim holds, or nothing. */
+  /** Writes for a worker: changes the record that its claim holds, or none. */
   const updateClaimed = async (
     action: StaleWrite["action"],
     assignments: string,
@@ -190,7 +189,7 @@ export function createPostgresStore(options: PostgresStoreOptions): CountingStor
         parameters,
         cancelOptions,
       );
-      // A done one stays as it is; also one that was ended while the update waited for it.
+      // A done operation does not change, even if it ended while the update waited for its row.
       return record ?? get(name, cancelOptions);
     },
     async hide(name, hideOptions) {
@@ -286,9 +285,9 @@ function reported(report: Report, { add }: Parameters): string[] {
 }
 
 /**
- * Removes what nobody can find any more: wholly, or leaving what tells of its request id
- * while that has its window. Counts what was there to see; what is left over of others is
- * cleared away besides. Rows that another process is at are left to it.
+ * Removes expired and deleted records. A record whose request id is still in its window becomes a
+ * tombstone without payloads; tombstones whose window is over go, too. Returns the number of
+ * removed records, without tombstones. Skips rows that another process has locked.
  */
 function expiry(table: string): string {
   return `with due as materialized (

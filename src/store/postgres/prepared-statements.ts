@@ -7,7 +7,7 @@ import {
   type QueryResult,
 } from "./postgres-pool.js";
 
-/** A statement that the server is to keep planned under its name, for the connection. */
+/** A statement that the server keeps prepared under its name, for the connection. */
 interface NamedStatement {
   readonly name: string;
   readonly text: string;
@@ -28,28 +28,28 @@ export interface PreparingPool {
   on?: PostgresPool["on"];
 }
 
-/** From which sighting on a text has a name, of how many texts that is counted, and how many have one. */
+/** After how many executions a text gets a name, how many texts are counted, and how many get one. */
 const namedFrom = 5;
 const maxCounted = 1000;
 const maxNamed = 100;
 
 /**
- * What shows that a connection is not its own, or that a plan does not fit any more: a statement of this name is
- * not there, or there already; "cached plan must not change result type".
+ * SQLSTATEs of a session that other clients share, or of a plan that is out of date: the named
+ * statement does not exist or exists already; "cached plan must not change result type".
  */
 const notKept: ReadonlySet<string> = new Set(["26000", "42P05", "0A000"]);
 
 /**
- * A pool whose statements are planned once a connection, where they come again and again:
- * planning is a third of what a small one costs. A pooler in transaction mode may not keep them:
- * at the first sign of that nothing has a name any more.
+ * Returns a pool that prepares repeated statements, once for each connection, because planning is a
+ * third of the cost of a small statement. A pooler in transaction mode may not keep prepared
+ * statements: after the first such error none is prepared.
  */
 export function preparing(pool: PreparingPool): PostgresPool {
   guardPool(pool);
   const sightings = new Map<string, number>();
   const names = new Map<string, string>();
-  // No other process has such names: behind a pooler its session may be ours by now, and where a
-  // name of ours were that of its statement, it is that one that would be run.
+  // Unique to this process: behind a pooler another process may have used the session, and the
+  // server would execute its statement of the same name.
   const prefix = `lr-${crypto.randomUUID()}`;
   let isOff = false;
 
@@ -74,7 +74,7 @@ export function preparing(pool: PreparingPool): PostgresPool {
     text: string,
     values: unknown[],
   ): Promise<QueryResult> => {
-    // One without parameters may be several, which cannot have a name.
+    // A text without parameters may be several statements, which cannot be prepared.
     const name = values.length === 0 ? undefined : nameOf(text);
     if (name === undefined) return on.query(text, values);
     try {
@@ -82,7 +82,7 @@ export function preparing(pool: PreparingPool): PostgresPool {
     } catch (cause) {
       if (!notKept.has(sqlState(cause) ?? "")) throw cause;
       isOff = true;
-      // A transaction is over by that. Whoever tries it again has no such trouble any more.
+      // The error ends the transaction. The caller's next try does not use prepared statements.
       if (on !== pool) throw databaseUnavailable(cause);
       return on.query(text, values);
     }

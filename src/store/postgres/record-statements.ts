@@ -12,7 +12,7 @@ import {
 } from "./statement.js";
 import { terminalWrite } from "./terminal-write.js";
 
-/** What a statement does about a row that another transaction has locked: it waits, or leaves the row out. */
+/** Whether a statement waits for a row that another transaction has locked, or skips the row. */
 export type LockedRows = "wait" | "skip locked";
 
 /** One operation to claim. */
@@ -25,7 +25,7 @@ export interface ClaimItem {
 /** The end of one claimed operation. */
 export interface FinishItem extends Claim {
   readonly result: StoredResult;
-  /** Undefined: the stored metadata stays. */
+  /** New metadata; undefined: the stored metadata stays. */
   readonly metadata: Uint8Array | undefined;
 }
 
@@ -52,7 +52,7 @@ export interface RecordStatements {
 /** A write to the rows `o` that are named by the rows `given`. */
 interface RowWrite<Item> {
   readonly given: readonly GivenColumn<Item>[];
-  /** Which rows may be written. */
+  /** The condition on rows that may be written. */
   readonly condition: string;
   readonly assignments: string;
 }

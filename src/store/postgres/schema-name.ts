@@ -1,13 +1,13 @@
-/** Where the tables are, unless somebody wants them elsewhere. */
+/** The default schema of the tables. */
 export const defaultSchema = "longrunning";
 
 /** Longest name of a schema: channels are named after it, within PostgreSQL's 63 bytes. */
 const maxSchemaLength = 40;
 
 /**
- * The name of a PostgreSQL schema, fit for a statement once it is quoted.
+ * Returns the name of a PostgreSQL schema, which can be quoted without escapes.
  *
- * @throws RangeError for anything but 1 to 40 lower-case ASCII letters, digits and
+ * @throws RangeError unless it has 1 to 40 lower-case ASCII letters, digits and
  *   underscores, the first of them no digit.
  */
 export function schemaName(schema: string): string {

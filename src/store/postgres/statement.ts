@@ -1,4 +1,4 @@
-/** Collects the values of one statement, and says how the text refers to each. */
+/** Collects the values of one statement. */
 export interface Parameters {
   /** `$n` for a value; the statement casts it where its type does not show. */
   add(value: unknown): string;
@@ -46,12 +46,12 @@ export function givenRows<Item>(
 }
 
 /**
- * The database's time of one statement, as table `t`: read once, as the subquery of a
- * volatile function is never taken apart.
+ * The database's time of one statement, as table `t`. It is read once, because the planner does
+ * not flatten a subquery with a volatile function.
  */
 export const statementTime = "(select clock_timestamp() as now) t";
 
-/** The next update time of row `o`: later than the one before, also where the clock was set back. */
+/** The next update time of row `o`, which is later than the last one even if the clock was set back. */
 export const nextUpdateTime = "greatest(t.now, o.update_time + interval '1 microsecond')";
 
 /**
@@ -67,7 +67,7 @@ export function creationKeyOf(createTime: string): string {
   return `(${createTime} - timestamptz 'epoch')`;
 }
 
-/** Whether somebody may still find row `o`. */
+/** Whether callers can find row `o`. */
 export const isVisible = `(o.state <> 'gone' and o.delete_time is null
   and (o.expire_time is null or o.expire_time > (select clock_timestamp())))`;
 
@@ -76,8 +76,8 @@ export const isForgotten = `(coalesce(o.purge_time <= clock_timestamp(), false)
   and coalesce(o.request_window_end_time <= clock_timestamp(), true))`;
 
 /**
- * Whether row `o` keeps its resource busy: not done, and not one that is hidden and driven
- * from outside, which nobody can end any more.
+ * Whether row `o` keeps its resource busy: it is not done. A deleted operation that is driven from
+ * outside does not count, because no call can end it.
  */
 export const isOpen = `(o.end_time is null
   and not (o.external and o.delete_time is not null))`;

@@ -7,19 +7,19 @@ interface ResultSql {
   readonly value: string;
 }
 
-/** A stored result, as expressions. */
+/** Returns the expressions of a stored result. */
 export function resultSql({ kind, value }: StoredResult, { add }: Parameters): ResultSql {
   return { kind: `${add(kind)}::text`, value: `${add(value)}::bytea` };
 }
 
-/** The assignments that end row `o` with this result. */
+/** Returns the assignments that end row `o` with this result. */
 export function terminalWrite({ kind, value }: ResultSql): string {
   return `state = 'done', result_kind = ${kind}, result = ${value}, checkpoint = null,
     end_time = ${nextUpdateTime}, expire_time = ${nextUpdateTime} + ${interval("o.retention_ms")},
     update_time = ${nextUpdateTime}`;
 }
 
-/** The same for a row that meets a condition; of any other the state alone is set. */
+/** Returns the assignments that end row `o` if it meets a condition, and else set its state only. */
 export function terminalWriteIf(
   condition: string,
   { kind, value }: ResultSql,
