@@ -369,7 +369,9 @@ function writeDynamic(json: JsonValue, options: ProtoJsonWriteOptions): JsonValu
 }
 
 /** The number with the fewest digits that a float reads as this one: 0.1, not 0.10000000149011612. */
-function shortest(float: number): number {
+function shortest(value: number): number {
+  // A handler may have set a double.
+  const float = Math.fround(value);
   // toPrecision drops the sign of a zero.
   if (float === 0) return float;
   // Six digits always survive the way through a float, unless it is subnormal.

@@ -106,7 +106,8 @@ export function jsonBody(
 ): AnswerBody {
   const indent = pretty ? 2 : undefined;
   const written = hasNegativeZero ? jsonTextOf(json, indent) : JSON.stringify(json, null, indent);
-  const plain = pretty ? `${written}\n` : written;
+  const whole = withoutSurrogates(written);
+  const plain = pretty ? `${whole}\n` : whole;
   const text = plain.replace(/[<>&\u2028\u2029]/g, escaped);
   if (callback === undefined) {
     return { contentType: "application/json; charset=UTF-8", content: text };
@@ -116,6 +117,15 @@ export function jsonBody(
     // The comment keeps the name from being the first bytes, which other formats could be made of.
     content: `// API callback\n${callback}(${text.trimEnd()});\n`,
   };
+}
+
+/** Replaces halves of surrogate pairs, which a handler may have set, as UTF-8 does. */
+function withoutSurrogates(json: string): string {
+  if (!json.includes("\\ud")) return json;
+  // JSON.stringify escapes nothing else so. The other alternative is an escaped backslash.
+  return json.replace(/\\(?:\\|ud[89a-f][0-9a-f]{2})/g, (found) =>
+    found === "\\\\" ? found : "\ufffd",
+  );
 }
 
 function escaped(character: string): string {

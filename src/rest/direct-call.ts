@@ -1,5 +1,4 @@
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
-import { fromBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ContextValues, createContextValues } from "@connectrpc/connect";
 import {
   createMethodSerializationLookup,
@@ -67,7 +66,7 @@ export async function callDirect(
   call: MethodCall,
 ): Promise<CallAnswer> {
   const parts = new CallParts(method, call);
-  let bytes: Uint8Array;
+  let answered: MessageShape<DescMessage>;
   try {
     const invoked = invokeUnary(
       method.route,
@@ -75,15 +74,14 @@ export async function callDirect(
       await inputOf(method, message, call),
     );
     // Most handlers of a small answer have it at hand, and a turn of the queue is not free.
-    bytes = method.output.serialize(isPromise(invoked) ? await invoked : invoked);
+    answered = isPromise(invoked) ? await invoked : invoked;
+    // Bounds the size, and refuses values that the fields' types do not have.
+    method.output.serialize(answered);
   } catch (cause) {
     throw parts.fail(cause);
   }
   parts.signals.end(callEnded);
-  return {
-    message: fromBinary(method.route.spec.method.output, bytes),
-    header: parts.answerHeader(),
-  };
+  return { message: answered, header: parts.answerHeader() };
 }
 
 /** What Connect's handler does before it calls the implementation, and says in its words. */
