@@ -94,26 +94,22 @@ export function createMessageJson({
     depth: number,
   ): JsonValue => {
     if (isAnyMessage(message)) return writeAny(message, options, depth);
-    const whole = reflect(desc, message);
-    const bearing = fieldsWithAny(desc).filter((field) => whole.isSet(field));
-    if (bearing.length === 0) return writeProtoJson(desc, message, options);
-
-    const values = new Map<string, JsonValue>();
-    const writeOne = (field: MessageField, value: Message) =>
-      write(field.message, value, options, depth);
-    for (const field of bearing) values.set(field.jsonName, writeField(whole, field, writeOne));
-
-    const rest = reflect(desc);
-    for (const field of desc.fields) {
-      if (!values.has(field.jsonName) && whole.isSet(field)) rest.set(field, whole.get(field));
+    const bearing: [MessageField, MessageValue][] = [];
+    for (const field of fieldsWithAny(desc)) {
+      const value = valueIn(message, field);
+      if (value !== undefined) bearing.push([field, value]);
     }
-    const others = writeProtoJson(desc, rest.message, options);
-    for (const [name, value] of Object.entries(isJsonObject(others) ? others : {})) {
-      if (!values.has(name)) values.set(name, value);
+    if (bearing.length === 0) return writeProtoJson(desc, message, options);
+    const rest = writeProtoJson(desc, withoutFields(message, bearing), options);
+    const others = isJsonObject(rest) ? rest : {};
+    for (const [field, value] of bearing) {
+      others[field.jsonName] = writeField(field, value, (one) =>
+        write(field.message, one, options, depth),
+      );
     }
     return Object.fromEntries(
       desc.fields.flatMap(({ jsonName }): [string, JsonValue][] => {
-        const value = values.get(jsonName);
+        const value = others[jsonName];
         return value === undefined ? [] : [[jsonName, value]];
       }),
     );
@@ -172,24 +168,48 @@ export function createMessageJson({
   };
 }
 
+/** The value of a field that can hold an Any, as Protobuf-ES keeps it. */
+type MessageValue = Message | readonly Message[] | Readonly<Record<string, Message>>;
+
+/** Returns the value of a field; undefined if the field is not set. */
+function valueIn(message: Message, field: MessageField): MessageValue | undefined {
+  const members: Readonly<Record<string, unknown>> = Object(message);
+  let value = members[field.oneof?.localName ?? field.localName];
+  if (field.oneof !== undefined) {
+    const { case: chosen, value: held } = Object(value);
+    value = chosen === field.localName ? held : undefined;
+  }
+  if (field.fieldKind === "message") return isMessageLike(value) ? value : undefined;
+  const isEmpty = Object.keys(Object(value)).length === 0;
+  return isEmpty ? undefined : Object(value);
+}
+
+/** A shallow copy of a message with these fields not set. */
+function withoutFields(
+  message: Message,
+  fields: readonly (readonly [MessageField, MessageValue])[],
+): Message {
+  const rest: Message & Record<string, unknown> = Object.assign(
+    // Fields with presence have their default values there.
+    Object.create(Object.getPrototypeOf(message)),
+    message,
+  );
+  for (const [field] of fields) {
+    if (field.oneof !== undefined) rest[field.oneof.localName] = { case: undefined };
+    else if (field.fieldKind === "message") delete rest[field.localName];
+    else rest[field.localName] = field.fieldKind === "list" ? [] : {};
+  }
+  return rest;
+}
+
 function writeField(
-  whole: ReturnType<typeof reflect>,
   field: MessageField,
-  writeOne: (field: MessageField, value: Message) => JsonValue,
+  value: MessageValue,
+  writeOne: (value: Message) => JsonValue,
 ): JsonValue {
-  if (field.fieldKind === "message") return writeOne(field, whole.get(field).message);
-  if (field.fieldKind === "list" && field.listKind === "message") {
-    return Array.from(whole.get(field), (item) => writeOne(field, messageOf(item)));
-  }
-  if (field.fieldKind === "map") {
-    return Object.fromEntries(
-      Array.from(whole.get(field), ([key, value]): [string, JsonValue] => [
-        String(key),
-        writeOne(field, messageOf(value)),
-      ]),
-    );
-  }
-  throw new Error(`${field.toString()} holds no messages`);
+  if (Array.isArray(value)) return value.map(writeOne);
+  if (field.fieldKind !== "map") return isMessageLike(value) ? writeOne(value) : {};
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, writeOne(one)]));
 }
 
 /** Reads the members that may hold an Any, each into its field. */
@@ -274,13 +294,6 @@ export function isJsonObject(json: ExactJson | undefined): boolean {
 
 function isAnyMessage(message: Message): message is Any {
   return message.$typeName === AnySchema.typeName;
-}
-
-/** Items of lists and maps come wrapped, and as `unknown`. */
-function messageOf(item: unknown): Message {
-  if (typeof item === "object" && item !== null && "message" in item && isMessageLike(item.message))
-    return item.message;
-  throw new Error("not a message");
 }
 
 function isMessageLike(value: unknown): value is Message {
