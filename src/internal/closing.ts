@@ -9,7 +9,7 @@ import { settlesWithin } from "./settles-within.js";
  * - `not-ready`: health is NOT_SERVING, and all calls are still answered, so that load balancers
  *   have time to notice.
  * - `draining`: starts are refused, waits are held, and the work runs on.
- * - `handing-over`: the work is told to stop, and the waits are answered.
+ * - `handing-over`: the signals of the work abort, and the waits are answered.
  * - `closed`: everything is closed.
  */
 export type ClosingState = "serving" | "not-ready" | "draining" | "handing-over" | "closed";

@@ -22,7 +22,7 @@ export interface AttemptSignal {
   onRecord(record: OperationRecord): void;
   /** Whether the work was asked to stop for this cause. */
   stoppedBy(cause: StopCause): boolean;
-  /** From now on the operation's response is this attempt's own, and no reason to stop. */
+  /** Stops treating a response of the operation as a loss: this attempt writes it itself. */
   expectEnd(): void;
   /** Ends the subscription. Calling it again does nothing. */
   close(): void;
@@ -72,7 +72,7 @@ export async function createAttemptSignal(
       return;
     }
     const end = await endOf(store, name);
-    // The expected end is a response. If there is none, its transaction failed.
+    // The expected end is a response. Without a response its transaction failed.
     if (isEndExpected && end === undefined) return;
     if (!closed) stop("loss", end ?? attemptLost(name, attempt));
   };
@@ -111,7 +111,7 @@ export async function createAttemptSignal(
   };
 }
 
-/** Returns the error of an operation that has ended; undefined if it has none or cannot be read. */
+/** Returns the error of an operation that has ended; undefined if it succeeded, still runs or cannot be read. */
 async function endOf(store: OperationStore, name: string): Promise<ConnectError | undefined> {
   const record = await store.get(name).catch(() => undefined);
   if (record?.result?.kind !== "error") return undefined;

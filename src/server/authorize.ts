@@ -19,10 +19,10 @@ export interface AuthorizedOperation {
 export interface OperationsCall {
   readonly action: OperationsAction;
   /**
-   * The operation's name; for `list` and `start` the parent, empty if there is none. It is the
+   * The operation's name; for `list` and `start` the parent, which may be empty. It is the
    * text that the caller sent, not validated.
    *
-   * For `start` it is the request's string field `parent`, empty if it has none. If the method's
+   * For `start` it is the request's string field `parent`, or empty. If the method's
    * options `parent` or `name` choose another parent, `authorize` is called again with that one.
    */
   readonly name: string;
@@ -84,7 +84,7 @@ export const anyCaller: Caller = { principal: "", visiblePrincipal: undefined };
 /** Calls the hook. Rejects with PERMISSION_DENIED if it does not allow the call. */
 export type Authorizer = (call: Omit<OperationsCall, "operation">) => Promise<Caller>;
 
-/** @param authorize Undefined: every caller may do everything. */
+/** @param authorize The hook. If undefined, every caller may do everything. */
 export function createAuthorizer(
   store: OperationStore,
   authorize: Authorize | undefined,

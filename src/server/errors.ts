@@ -7,8 +7,10 @@ import { errorWithInfo, retryDetail } from "../status/error-info.js";
 const operationType = "longrunning.googleapis.com/Operation";
 
 /**
- * INVALID_ARGUMENT for one field of the request: `expected` says, as the rest of
- * a sentence that begins with the field's name, what it should have been.
+ * INVALID_ARGUMENT for one field of the request.
+ *
+ * @param expected The rest of a sentence that begins with the field's name, for example "must not
+ *   be negative".
  */
 export function invalidField(
   field: string,
@@ -29,7 +31,7 @@ export function invalidField(
 /**
  * PERMISSION_DENIED, the same whether the resource exists or not (AIP-211).
  *
- * @param resource As the caller sent it; empty for what has no parent.
+ * @param resource The name that the caller sent; empty if it has no parent.
  */
 export function permissionDenied(permission: string, resource: string): ConnectError {
   const shown = echo(resource);
@@ -40,17 +42,17 @@ export function permissionDenied(permission: string, resource: string): ConnectE
   );
 }
 
-/** What is wrong with a filter, and where. */
+/** A problem in a filter, and its position. */
 export interface FilterFault {
   /**
-   * `INVALID_FILTER`: it does not follow the grammar, or is over a bound.
-   * `UNKNOWN_FILTER_FIELD`: there is no such field. `FILTER_TYPE_MISMATCH`: the value or
-   * the operator is none for the field's type.
+   * `INVALID_FILTER`: the filter does not follow the grammar, or is over a limit.
+   * `UNKNOWN_FILTER_FIELD`: there is no such field. `FILTER_TYPE_MISMATCH`: the value or the
+   * operator does not fit the field's type.
    */
   readonly reason: "INVALID_FILTER" | "UNKNOWN_FILTER_FIELD" | "FILTER_TYPE_MISMATCH";
   /** 1-based column, in UTF-16 units. */
   readonly position: number;
-  /** What is wrong and what would be right there. */
+  /** The problem, and the values that the filter may have there. */
   readonly problem: string;
 }
 
@@ -99,7 +101,7 @@ export function operationExists(name: string): ConnectError {
   });
 }
 
-/** INVALID_ARGUMENT for a request id that came before with another request. */
+/** INVALID_ARGUMENT for a request id that was used before with another request. */
 export function requestIdReused(requestId: string): ConnectError {
   return invalidField(
     "request_id",
@@ -130,7 +132,7 @@ export function requestIdSpent(requestId: string, name: string): ConnectError {
 /**
  * ABORTED for a start on a resource that another operation works on (AIP-151).
  *
- * @param name The other operation; undefined where the caller must not know of it.
+ * @param name The other operation; undefined if the caller does not own it.
  */
 export function resourceBusy(resourceKey: string, name: string | undefined): ConnectError {
   const other = name === undefined ? "another operation" : `operation "${echo(name)}"`;
@@ -158,12 +160,12 @@ export function operationDone(name: string): ConnectError {
   return notWritable(name, "OPERATION_DONE", "is done, and what is done does not change");
 }
 
-/** FAILED_PRECONDITION for driving an operation from outside that has work of its own here. */
+/** FAILED_PRECONDITION for `report`, `succeed` or `fail` of an operation that is not external. */
 export function operationNotExternal(name: string): ConnectError {
   return notWritable(name, "OPERATION_NOT_EXTERNAL", "is driven by its own work, not from outside");
 }
 
-/** FAILED_PRECONDITION for driving an operation as one of a method that did not start it. */
+/** FAILED_PRECONDITION for `report` or `succeed` with another method than the one that started it. */
 export function operationOfOtherMethod(name: string, method: string): ConnectError {
   return notWritable(name, "OPERATION_OF_OTHER_METHOD", `was started by ${method}`, { method });
 }
@@ -205,7 +207,7 @@ function notWritable(
   });
 }
 
-/** UNAVAILABLE for a server that is shutting down: another one may take the call. */
+/** UNAVAILABLE for a server that is shutting down: another replica may take the call. */
 export function draining(): ConnectError {
   return errorWithInfo(Code.Unavailable, "the server is shutting down", {
     reason: "DRAINING",
@@ -222,7 +224,7 @@ export function serverClosed(): ConnectError {
   );
 }
 
-/** UNAVAILABLE for a start while the queue is still filled with what was unfinished. */
+/** UNAVAILABLE for a start while the unfinished operations are still being queued. */
 export function recovering(): ConnectError {
   return errorWithInfo(Code.Unavailable, "the server is starting", {
     reason: "RECOVERING",
@@ -230,7 +232,7 @@ export function recovering(): ConnectError {
   });
 }
 
-/** UNIMPLEMENTED for `return_partial_success`: one store answers, wholly or not at all. */
+/** UNIMPLEMENTED for `return_partial_success`: there is one store, so no response is partial. */
 export function partialSuccessUnsupported(): ConnectError {
   return errorWithInfo(Code.Unimplemented, "return_partial_success is not supported", {
     reason: "PARTIAL_SUCCESS_UNSUPPORTED",
@@ -238,7 +240,7 @@ export function partialSuccessUnsupported(): ConnectError {
   });
 }
 
-/** CANCELLED: how an operation ends whose work stopped on request, and why its signal aborts. */
+/** CANCELLED: the result of work that stopped on request, and the reason of its signal. */
 export function cancelledByRequest(details?: Parameters<typeof errorWithInfo>[2]["details"]) {
   return errorWithInfo(Code.Canceled, "the operation was cancelled", {
     reason: "CANCELLED_BY_REQUEST",
@@ -246,7 +248,7 @@ export function cancelledByRequest(details?: Parameters<typeof errorWithInfo>[2]
   });
 }
 
-/** ABORTED: why the signal of an attempt aborts that another attempt has taken over from. */
+/** ABORTED: the reason of an attempt's signal when another attempt has the operation. */
 export function attemptLost(name: string, attempt: number): ConnectError {
   return errorWithInfo(Code.Aborted, `attempt ${attempt} at "${echo(name)}" is another's by now`, {
     reason: "ATTEMPT_LOST",
@@ -254,7 +256,7 @@ export function attemptLost(name: string, attempt: number): ConnectError {
   });
 }
 
-/** ABORTED: how an operation ends whose worker was lost, once or as often as it may be. */
+/** ABORTED: the result of an operation whose worker was lost as often as allowed. */
 export function workerLost(attempts: number): ConnectError {
   return errorWithInfo(
     Code.Aborted,
@@ -265,7 +267,7 @@ export function workerLost(attempts: number): ConnectError {
   );
 }
 
-/** DEADLINE_EXCEEDED: how an operation ends that was not done by its deadline. */
+/** DEADLINE_EXCEEDED: the result of an operation that was not done by its deadline. */
 export function operationDeadlineExceeded(): ConnectError {
   return errorWithInfo(Code.DeadlineExceeded, "the operation was not done by its deadline", {
     reason: "OPERATION_DEADLINE_EXCEEDED",
@@ -273,8 +275,8 @@ export function operationDeadlineExceeded(): ConnectError {
 }
 
 /**
- * CANCELLED: how an operation ends whose work did not stop within the grace that it had
- * after a request to cancel, or by a deadline that was sooner.
+ * CANCELLED: the result of an operation whose work did not stop within `cancelGraceMs` after a
+ * request to cancel, or by an earlier deadline.
  */
 export function cancelGraceExpired(): ConnectError {
   return errorWithInfo(
@@ -285,8 +287,8 @@ export function cancelGraceExpired(): ConnectError {
 }
 
 /**
- * ABORTED: how an operation ends that a later one of the same resource took the place of.
- * The later one is not named: it may be another caller's.
+ * ABORTED: the result of an operation that a later one on the same resource has pre-empted. The later
+ * one is not named, because another caller may own it.
  */
 export function preempted(resourceKey: string): ConnectError {
   return errorWithInfo(
@@ -296,21 +298,21 @@ export function preempted(resourceKey: string): ConnectError {
   );
 }
 
-/** UNAVAILABLE: how an operation ends that was stored and could not be put in the queue. */
+/** UNAVAILABLE: the result of an operation that was stored but could not be queued. */
 export function notDispatched(): ConnectError {
   return errorWithInfo(Code.Unavailable, "the operation could not be put in the queue", {
     reason: "NOT_DISPATCHED",
   });
 }
 
-/** INTERNAL for a fault on this side that is no ConnectError; the log hook has it. */
+/** INTERNAL for an error of the server that is not a ConnectError. The log contains the cause. */
 export function internalError(cause: unknown): ConnectError {
   return errorWithInfo(Code.Internal, "internal error", { reason: "INTERNAL", cause });
 }
 
 /**
- * UNKNOWN: how an operation ends whose work threw something that is no
- * ConnectError. What it threw stays on this side; the log hook has it.
+ * UNKNOWN: the result of an operation whose work threw an exception that is not a ConnectError.
+ * Only the log contains the exception.
  */
 export function workFailed(): ConnectError {
   return errorWithInfo(Code.Unknown, "the operation failed with an unexpected error", {

@@ -10,7 +10,7 @@ export interface StartContext extends HandlerContext {
 }
 
 /**
- * What a start does if other operations on the same resource are not done (AIP-151).
+ * Decides about a start while other operations on the same resource are not done (AIP-151).
  *
  * - `queue`: the new operation waits for them.
  * - `refuse`: the start fails with ABORTED, reason `RESOURCE_BUSY`.
@@ -19,13 +19,13 @@ export interface StartContext extends HandlerContext {
 export type Parallel = "queue" | "refuse" | "preempt";
 
 /**
- * What DeleteOperation does with an operation that is not done. `hide`: the operation is no longer
+ * Decides how DeleteOperation treats an operation that is not done. `hide`: the operation is no longer
  * found, and its work runs on. `refuse`: FAILED_PRECONDITION, reason `OPERATION_NOT_DONE`.
  */
 export type DeleteRunning = "hide" | "refuse";
 
 /**
- * What the server does with an operation whose worker was lost: the process died, or did not renew
+ * Decides how the server treats an operation whose worker was lost: the process died, or did not renew
  * its lease in time.
  *
  * - `resume`: the next attempt gets the checkpoint that was saved last.
@@ -133,7 +133,7 @@ export interface MethodOptions<
    */
   checkpoint?: CheckpointFormat<C> | undefined;
   /**
-   * What the server does if the worker is lost. With `fail` the work starts at most once unless it
+   * The policy for a lost worker. With `fail` the work starts at most once unless it
    * asks for more, and an operation may end ABORTED although its work was complete.
    * Default: resume.
    */
@@ -173,13 +173,13 @@ export interface MethodOptions<
 
 /** Options of an operation that the program creates itself. Every field may be left out. */
 export interface CreateOptions {
-  /** As the value of `MethodOptions.name`. Default: the parent and a UUIDv7. */
+  /** The whole name, like the value of `MethodOptions.name`. Default: the parent and a UUIDv7. */
   name?: string | undefined;
-  /** As the value of `MethodOptions.parent`, with the same default. */
+  /** The parent, like the value of `MethodOptions.parent`, with the same default. */
   parent?: string | undefined;
   /** The principal that starts the operation, as `authorize` names callers. Default: empty. */
   principal?: string | undefined;
-  /** As the value of `MethodOptions.resource`. Default: none. */
+  /** The resource, like the value of `MethodOptions.resource`. Default: none. */
   resource?: string | undefined;
   /** Default: the method's if this process handles it, otherwise queue. */
   parallel?: Parallel | undefined;

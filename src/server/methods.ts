@@ -15,7 +15,7 @@ export interface MethodPolicy {
   readonly cancellable: boolean;
   readonly cancelGraceMs: number | undefined;
   readonly deleteRunning: DeleteRunning;
-  /** Undefined if the server maintains no field of the metadata. */
+  /** The standard metadata fields. Undefined if the metadata has no such field. */
   readonly metadata: StandardMetadata | undefined;
 }
 

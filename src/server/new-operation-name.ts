@@ -2,21 +2,21 @@ import { v7 as uuidv7 } from "uuid";
 import { formatOperationName, type OperationName, parseOperationName } from "../operation/name.js";
 import { invalidField } from "./errors.js";
 
-/** An id that is safe in a host name, as AIP-122 has it but for a digit that it may begin with. */
+/** An id that is safe in a host name (AIP-122), except that it may begin with a digit. */
 const dnsSafeId = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
-/** How many random bytes a UUID wants. */
+/** The number of random bytes in a UUID. */
 const idBytes = 16;
 
-/** Asked for many at a time: to ask for each takes longer than all else of a name. */
+/** Filled for many names at a time: one call for each name takes longer than the rest of the name. */
 const random = new Uint8Array(256 * idBytes);
 let usedRandom = random.byteLength;
 
 /**
- * The name of an operation that starts, and its parent: what was given, or else a UUIDv7
- * below the parent.
+ * Returns the name of a new operation and its parent: the given name, or else the parent and a
+ * UUIDv7.
  *
- * @throws ConnectError `Code.InvalidArgument` for what is no name.
+ * @throws ConnectError `Code.InvalidArgument` if the name or the parent is not valid.
  */
 export function newOperationName(
   given: string | undefined,

@@ -1,26 +1,29 @@
 /**
- * Hears of what a server does, for traces and metrics. What a function of it throws is
- * dropped. `createServerObserver` of `connect-longrunning/opentelemetry` makes one.
+ * Is called for the events of a server, for traces and metrics. Its exceptions are ignored.
+ * `createServerObserver` of `connect-longrunning/opentelemetry` makes one.
  */
 export interface OperationsObserver {
   /**
-   * A start of this process made an operation, which may be done already. Heard before it
-   * is dispatched, and so also where the transaction then fails.
+   * A start of this process has created an operation, which may be done already. Called before the
+   * operation is dispatched, so also if the transaction then fails.
    */
   started?(operation: ObservedOperation): void;
   /** An attempt begins in this process. */
   claimed?(run: ObservedRun): RunObservation | undefined;
-  /** An attempt failed, and there will be another. */
+  /** An attempt has failed, and another one will follow. */
   retried?(retry: ObservedRetry): void;
-  /** An attempt is another's by now, or its operation has ended: it writes nothing more. */
+  /** An attempt has lost its operation to another attempt, or the operation has ended. */
   lost?(attempt: ObservedAttempt): void;
-  /** A write of this process ended an operation. Of two that end it at once, both may be heard. */
+  /**
+   * A write of this process has ended an operation. If two writes end it at the same time, this may
+   * be called for both.
+   */
   ended?(end: ObservedEnd): void;
-  /** A WaitOperation call that was held is answered with the end of its operation. */
+  /** A held WaitOperation call is answered with the end of its operation. */
   woken?(wake: ObservedWake): void;
-  /** How many WaitOperation calls this process holds. */
+  /** The number of WaitOperation calls that this process holds has changed. */
   waitersChanged?(count: number): void;
-  /** How many operations wait for their turn in this process's own queue. */
+  /** The number of operations in this process's own queue has changed. */
   queueDepthChanged?(depth: number): void;
 }
 
@@ -33,46 +36,50 @@ export interface ObservedOperation {
 
 /** One attempt at an operation. */
 export interface ObservedAttempt extends ObservedOperation {
-  /** 1 for the first. */
+  /** 1 for the first attempt. */
   readonly attempt: number;
 }
 
 /** An attempt that begins. */
 export interface ObservedRun extends ObservedAttempt {
-  /** From the start to this claim, in milliseconds; undefined for all attempts but the first. */
+  /** Time between the start and this claim, in milliseconds; undefined after the first attempt. */
   readonly queueMs: number | undefined;
 }
 
-/** Hears of one attempt. */
+/** Is called for the events of one attempt. */
 export interface RunObservation {
-  /** Call the work, in whatever context it is to have. Calling it again does nothing. */
+  /** Calls the work, in the context that it should have. A second call of `work` does nothing. */
   within?(work: () => void): void;
-  /** The work has returned, or has thrown this. */
+  /** The work has returned, or has thrown `thrown`. */
   settled?(runMs: number, thrown: unknown): void;
 }
 
-/** An attempt that failed and is not the last. */
+/** A failed attempt that is not the last one. */
 export interface ObservedRetry extends ObservedAttempt {
   readonly delayMs: number;
-  /** What the work threw. */
+  /** The exception of the work. */
   readonly thrown: unknown;
 }
 
-/** How an operation ended. */
+/** The end of an operation. */
 export interface ObservedEnd extends ObservedOperation {
-  /** 0 for a response, else the number of the google.rpc.Code. */
+  /** 0 for a response, otherwise the number of the google.rpc.Code. */
   readonly code: number;
-  /** How long the attempt ran that ended it, in milliseconds; undefined where no attempt did. */
+  /**
+   * Run time of the attempt that ended the operation, in milliseconds; undefined if no attempt ended
+   * it.
+   */
   readonly runMs: number | undefined;
-  /** From the start to the end, in milliseconds. */
+  /** Time between the start and the end, in milliseconds. */
   readonly totalMs: number;
 }
 
-/** The answer to a WaitOperation call that had found its operation not done yet. */
+/** The response to a WaitOperation call that was held. */
 export interface ObservedWake extends ObservedOperation {
   /**
-   * From the end of the operation, by the store's clock, to the answer, by this process's, in
-   * milliseconds: with a database on another machine, as exact as the two agree. At least 0.
+   * Time between the end of the operation and the response, in milliseconds, at least 0. The end is
+   * a time of the store's clock, so with a database on another machine it is as exact as the two
+   * clocks agree.
    */
   readonly wakeMs: number;
 }

@@ -17,7 +17,7 @@ export interface OperationView {
   /** A serialized google.protobuf.Any; undefined if there is no metadata. */
   readonly metadata: Uint8Array | undefined;
   readonly done: boolean;
-  /** Undefined until the operation is done. */
+  /** The result. Undefined until the operation is done. */
   readonly result: StoredResult | undefined;
 }
 

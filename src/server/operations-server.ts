@@ -40,7 +40,7 @@ export interface OperationsOptions {
   deadlineMs?: number | undefined;
   /** Whether the service has CancelOperation. If not, it is UNIMPLEMENTED. Default: true. */
   cancellation?: boolean | undefined;
-  /** What DeleteOperation does with an operation that is not done. Default: hide (operations.proto). */
+  /** How DeleteOperation treats an operation that is not done. Default: hide (operations.proto). */
   deleteRunning?: DeleteRunning | undefined;
   /**
    * The longest time for which one WaitOperation call is held until it is answered with the latest

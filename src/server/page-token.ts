@@ -1,30 +1,30 @@
 import { base64Decode, base64Encode } from "@bufbuild/protobuf/wire";
 import type { ListCursor } from "../store/operation-store.js";
 
-/** Seals the place where a page ended, so that nobody can read it or make one up. */
+/** Seals the place where a page ended, so that a client can neither read nor forge it. */
 export interface PageTokens {
-  /** A URL-safe token for going on after `cursor` in this very list. */
+  /** Returns a URL-safe token for the page after `cursor` in the same list. */
   seal(cursor: ListCursor, list: ListIdentity): Promise<string>;
   /**
-   * The place that a token holds; undefined for one that was tampered with, that
-   * another key sealed, or that is from another list.
+   * Returns the place in a token. Returns undefined for a token that was changed, that another key
+   * sealed, or that is from another list.
    */
   open(token: string, list: ListIdentity): Promise<ListCursor | undefined>;
 }
 
-/** What must stay the same from page to page (AIP-158); the page size may change. */
+/** The parameters that must stay the same from page to page (AIP-158). The page size may change. */
 export interface ListIdentity {
   parent: string;
   filter: string;
-  /** Who walks it; empty where callers are not told apart. */
+  /** The caller's principal. Empty if callers are not distinguished. */
   principal: string;
 }
 
-/** First byte of a token: the layout of what follows. */
+/** The first byte of a token: the layout of the bytes after it. */
 const layout = 1;
 const ivBytes = 12;
 const keyBytes = 32;
-/** Longer than any token we make: a name has at most 1024 bytes. */
+/** Longer than any token of this server: a name has at most 1024 bytes. */
 const maxTokenLength = 2048;
 const utf8 = new TextEncoder();
 
@@ -77,7 +77,7 @@ export function createPageTokens(key: Uint8Array | undefined): PageTokens {
         const sealed = token.slice(1 + ivBytes);
         return cursorFromBytes(await crypto.subtle.decrypt(algorithm, await loadSecret(), sealed));
       } catch {
-        // AES-GCM says nothing more than that the token is not one of ours.
+        // AES-GCM reports only that no key of this server has sealed the token.
         return undefined;
       }
     },

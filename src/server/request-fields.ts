@@ -2,7 +2,7 @@ import { type DescMessage, type Message, ScalarType } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
 import { scalarField, stringField } from "../internal/scalar-field.js";
 
-/** The value of a singular string field by its name in the .proto; undefined where there is none. */
+/** Returns the value of a singular string field by its name in the .proto; undefined without that field. */
 export function stringFieldOf(
   schema: DescMessage,
   message: Message,
@@ -13,7 +13,7 @@ export function stringFieldOf(
   return typeof value === "string" ? value : undefined;
 }
 
-/** Whether a singular bool field, by its name in the .proto, is set to true. */
+/** Returns whether a singular bool field, by its name in the .proto, is set to true. */
 export function boolFieldOf(schema: DescMessage, message: Message, fieldName: string): boolean {
   const field = scalarField(schema, fieldName, ScalarType.BOOL);
   return field !== undefined && reflect(schema, message).get(field) === true;

@@ -5,15 +5,15 @@ import { standardDetailsOf } from "../status/standard-details.js";
 import type { RetryOptions } from "./method-options.js";
 import { milliseconds } from "./methods.js";
 
-/** When work that failed is tried again. */
+/** Decides when failed work is tried again. */
 export interface RetryPolicy {
-  /** How many attempts there are in all. */
+  /** The number of attempts in all. */
   readonly maxAttempts: number;
-  /** The pause after this many attempts, in milliseconds; undefined where there is no other. */
+  /** The pause after this many attempts, in milliseconds; undefined after the last one. */
   delayMs(thrown: unknown, attempts: number): number | undefined;
 }
 
-/** The longest pause that an error can ask for by RetryInfo, in milliseconds: a day. */
+/** The longest pause that a RetryInfo can request, in milliseconds: one day. */
 const maxHintMs = 24 * 60 * 60 * 1000;
 
 /** @throws RangeError for an option out of its bounds. */
@@ -27,19 +27,19 @@ export function createRetryPolicy(options: RetryOptions): RetryPolicy {
     maxAttempts,
     delayMs(thrown, attempts) {
       if (attempts >= maxAttempts || !isRetryable(thrown)) return undefined;
-      // Finite: endlessly many times nothing would be no number.
+      // Finite, because infinity times an initial delay of 0 is NaN.
       const factor = Math.min(multiplier ** (attempts - 1), Number.MAX_VALUE);
       return hintMs(thrown) ?? Math.min(maxDelayMs, initialDelayMs * factor);
     },
   };
 }
 
-/** The one code that says that trying again is all it takes (AIP-194). */
+/** Only UNAVAILABLE is retried (AIP-194). */
 function isUnavailable(thrown: unknown): boolean {
   return thrown instanceof ConnectError && thrown.code === Code.Unavailable;
 }
 
-/** The delay that an error asks for by RetryInfo. */
+/** Returns the delay that an error requests by RetryInfo. */
 function hintMs(thrown: unknown): number | undefined {
   if (!(thrown instanceof ConnectError)) return undefined;
   const delay = standardDetailsOf(thrown).retryInfo?.retryDelay;

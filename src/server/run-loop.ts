@@ -35,7 +35,7 @@ export interface RunLoopDeps {
   observer: OperationsObserver | undefined;
   /** Called with each operation that was claimed: it may have a deadline. */
   scheduleDeadline: (record: OperationRecord) => void;
-  /** Undefined if no response to a start is about to be sent. */
+  /** Returns undefined if no response to a start is about to be sent. */
   responsesSent: () => Promise<void> | undefined;
   /** Minimum time between two writes of one operation's metadata, in milliseconds. */
   reportIntervalMs: number;
@@ -53,7 +53,7 @@ export interface RunnableMethod<
   method: LongRunningMethod<I, R, M>;
   work: Work<I, R, M, C>;
   policy: MethodPolicy;
-  /** Undefined: failed work is not tried again. */
+  /** The retry policy. If undefined, failed work is not tried again. */
   retry: RetryPolicy | undefined;
   checkpoints: CheckpointFormat<C>;
 }

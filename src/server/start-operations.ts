@@ -49,9 +49,9 @@ export interface StartDeps {
 export interface StartInit {
   /** Whether the work runs outside this server: such an operation is never dispatched. */
   external: boolean;
-  /** Undefined: the parent and a UUIDv7. */
+  /** The whole name. If undefined: the parent and a UUIDv7. */
   name: string | undefined;
-  /** Undefined: the request's string field `parent` if it has one, otherwise none. */
+  /** The parent. If undefined: the request's string field `parent`, or none. */
   parent: string | undefined;
   /** Empty if callers are not distinguished. */
   principal: string;
@@ -88,8 +88,8 @@ export interface OperationStarts {
     init: StartInit,
   ): Promise<OperationView>;
   /**
-   * Returns a promise that resolves when the responses to the latest starts are sent; undefined if
-   * there are none. Work waits for it, because it may block the event loop.
+   * Returns a promise that resolves when the responses to the latest starts are sent. Returns
+   * undefined without such a response. Work waits for it, because it may block the event loop.
    */
   responsesSent(): Promise<void> | undefined;
 }
@@ -140,7 +140,7 @@ export function createOperationStarts(deps: StartDeps): OperationStarts {
     }
   };
 
-  /** The batched starts that the observer knows of: a batch that failed is inserted again. */
+  /** The batched starts that were reported to the observer: a failed batch is inserted again. */
   const observedTogether = new Set<string>();
 
   const dispatchTogether: Together = async (records, transaction) => {

@@ -58,7 +58,7 @@ export interface RunningOperation<
    */
   report(metadata: MessageInitShape<M>): void;
   /**
-   * The checkpoint that an earlier attempt saved last; undefined if there is none.
+   * The checkpoint that an earlier attempt saved last; undefined for the first attempt.
    *
    * @throws Error if the stored bytes are not of the method's `checkpoint` type.
    */
