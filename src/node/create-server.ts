@@ -14,6 +14,7 @@ import {
   type ClosingSteps,
   createClosing,
 } from "../internal/closing.js";
+import { logHookOf } from "../internal/event-log.js";
 import { inRange, longestMs } from "../internal/option-bounds.js";
 import { tell } from "../internal/tell.js";
 import { createRoutes } from "../web/routes.js";
@@ -26,7 +27,7 @@ import { createLeanGrpcServer } from "./lean-grpc-server.js";
 import { createPipelining } from "./pipelining.js";
 import { createPort } from "./port.js";
 import { createReceivedBytes } from "./received-bytes.js";
-import { logToConsole, type RequestRecord, type ServerEvent } from "./server-events.js";
+import type { RequestRecord, ServerEvent } from "./server-events.js";
 import { resolveLimits } from "./server-limits.js";
 import type { ListenOptions, Server, ServerAddress, ServerOptions } from "./server-options.js";
 
@@ -44,7 +45,8 @@ const handOverMs = afterGraceMs - 100;
  */
 export function createServer(options: ServerOptions): Server {
   const limits = resolveLimits(options.limits ?? {});
-  const log = (event: ServerEvent) => tell(options.log ?? logToConsole, (to) => to(event));
+  const logHook = logHookOf(options.log);
+  const log = (event: ServerEvent) => tell(logHook, (to) => to(event));
   const shutdown = new AbortController();
   // Every call listens while it is under way; above ten listeners Node warns of a leak.
   setMaxListeners(0, shutdown.signal);

@@ -29,8 +29,3 @@ export interface RequestRecord {
   readonly aborted: boolean;
   readonly remoteAddress: string | undefined;
 }
-
-/** Where events go when nobody gave a hook: to standard error. */
-export function logToConsole(event: ServerEvent): void {
-  if (event.kind !== "connection-failed") console.error("connect-longrunning:", event);
-}

@@ -2,6 +2,7 @@ import type { TlsOptions } from "node:tls";
 import type { ContextValues } from "@connectrpc/connect";
 import type { Health } from "../health/create-health.js";
 import type { CloseOptions } from "../internal/closing.js";
+import type { Logger } from "../internal/event-log.js";
 import type { CorsOptions } from "../web/cors.js";
 import type { RouteOptions } from "../web/routes.js";
 import type { Exchange } from "./exchange.js";
@@ -33,8 +34,12 @@ export interface ServerOptions extends RouteOptions {
   limits?: ServerLimits | undefined;
   /** Values for the handlers' and interceptors' contexts, per request. Default: none. */
   contextValues?: ((request: Exchange["request"]) => ContextValues) | undefined;
-  /** Hears of what went wrong on this side. Default: prints it to standard error. */
-  log?: ((event: ServerEvent) => void) | undefined;
+  /**
+   * Called with each problem of the server, or a logger (pino, `console`) that `createLog` of
+   * `connect-longrunning/server` writes to. Default: one line for each event on standard error,
+   * without those that any client can cause.
+   */
+  log?: ((event: ServerEvent) => void) | Logger | undefined;
   /** Hears of each request when its answer has ended. Default: nobody does. */
   onRequest?: ((record: RequestRecord) => void) | undefined;
 }

@@ -1,6 +1,7 @@
 import { create, type DescMessage, type MessageInitShape } from "@bufbuild/protobuf";
 import { systemClock } from "../internal/clock.js";
 import { createClosing } from "../internal/closing.js";
+import { logHookOf } from "../internal/event-log.js";
 import { atLeastOne, inRange, longestMs } from "../internal/option-bounds.js";
 import { settlesWithin } from "../internal/settles-within.js";
 import { fullName, type LongRunningMethod } from "../operation/long-running.js";
@@ -12,7 +13,7 @@ import { checkpointFormat } from "./checkpoint-format.js";
 import { createClosingSteps, handOverLimitMs } from "./closing-steps.js";
 import { endsWithCall } from "./ends-with-call.js";
 import { draining, recovering } from "./errors.js";
-import { logToConsole, type OperationsEvent } from "./events.js";
+import type { OperationsEvent } from "./events.js";
 import { createExternalOperations } from "./external-operations.js";
 import { createHousekeeping } from "./housekeeping.js";
 import { createMethodHandler } from "./method-handler.js";
@@ -61,7 +62,7 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
   const maxPageBytes = atLeastOne("maxPageBytes", options.maxPageBytes ?? 3.5 * 1024 * 1024);
   const reportIntervalMs = milliseconds("reportIntervalMs", options.reportIntervalMs ?? 100);
   const maxLostAttempts = atLeastOne("maxLostAttempts", options.maxLostAttempts ?? 10);
-  const log = safely(options.log ?? logToConsole);
+  const log = safely(logHookOf(options.log, clock));
   const authorize = createAuthorizer(store, options.authorize);
   const pageTokens = createPageTokens(options.pageTokenKey);
   const methods = createMethods({

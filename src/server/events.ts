@@ -1,9 +1,6 @@
-/**
- * What the server's log hook hears of: what went wrong on this side and that no
- * client is told.
- */
+/** An event of the server for its log: a problem that no client gets to see. */
 export type OperationsEvent =
-  /** The work threw something that is no ConnectError; its client sees UNKNOWN. */
+  /** The work threw an exception that is not a ConnectError. Its client gets UNKNOWN. */
   | {
       readonly kind: "work-failed";
       readonly name: string;
@@ -11,14 +8,9 @@ export type OperationsEvent =
       readonly attempt: number;
       readonly cause: unknown;
     }
-  /** A result or report came too late: another attempt has the operation, or it is done. */
+  /** A result or a report came too late: another attempt has the operation, or it is done. */
   | { readonly kind: "attempt-lost"; readonly name: string; readonly attempt: number }
-  /** The store, the dispatcher or the signals failed; it will be tried again. */
+  /** The store, the dispatcher or the signals failed. The server tries again. */
   | { readonly kind: "store-failed"; readonly action: string; readonly cause: unknown }
-  /** The work did not stop in time at the shutdown, and was left alone. */
+  /** Work did not stop in time at the shutdown. The server does not wait for it. */
   | { readonly kind: "work-abandoned"; readonly names: readonly string[] };
-
-/** Where events go when nobody gave a hook: to standard error. */
-export function logToConsole(event: OperationsEvent): void {
-  console.error("connect-longrunning:", event);
-}

@@ -1,3 +1,10 @@
+export type { CloseOptions, ClosingState } from "../internal/closing.js";
+export {
+  createLog,
+  type LogEvent,
+  type Logger,
+  type LogOptions,
+} from "../internal/event-log.js";
 export type {
   Authorization,
   Authorize,

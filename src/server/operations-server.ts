@@ -2,6 +2,7 @@ import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/prot
 import type { ConnectError, HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import type { Clock } from "../internal/clock.js";
 import type { CloseOptions, ClosingState } from "../internal/closing.js";
+import type { Logger } from "../internal/event-log.js";
 import type { LongRunningMethod } from "../operation/long-running.js";
 import type { Operation, Operations } from "../protos.js";
 import type { Dispatcher } from "../store/dispatcher.js";
@@ -67,8 +68,11 @@ export interface OperationsOptions {
    * tokens. Default: random bytes, for this process only.
    */
   pageTokenKey?: Uint8Array | undefined;
-  /** Called with each problem of the server. Default: prints it to standard error. */
-  log?: ((event: OperationsEvent) => void) | undefined;
+  /**
+   * Called with each problem of the server, or a logger (pino, `console`) that `createLog` writes to.
+   * Default: `createLog()`, one line for each event on standard error.
+   */
+  log?: ((event: OperationsEvent) => void) | Logger | undefined;
   /** Called for starts, runs and ends, for traces and metrics. Default: none. */
   observer?: OperationsObserver | undefined;
   /** Default: the machine's clock. */

@@ -6,7 +6,9 @@ import type { OperationsOptions, OperationsServer } from "../server/operations-s
 import { createManualClock, type ManualClock } from "./manual-clock.js";
 
 /** The server's options; what is left out is in memory. */
-export interface TestOperationsOptions extends OperationsOptions {
+export interface TestOperationsOptions extends Omit<OperationsOptions, "log"> {
+  /** Called with each event of the server. Default: none, `events` has them. */
+  log?: ((event: OperationsEvent) => void) | undefined;
   /** Default: one of its own. Stores and dispatchers that you give should go by the same one. */
   clock?: ManualClock | undefined;
 }
