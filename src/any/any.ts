@@ -14,11 +14,12 @@ import { typeNameFromUrl, typeUrlPrefix } from "../internal/type-url.js";
 import { errorWithInfo } from "../status/error-info.js";
 
 /**
- * Pack a message, or the fields of one, as an Any with the usual
- * `type.googleapis.com/` prefix.
+ * Packs a message, or its fields, as an Any with the `type.googleapis.com/` prefix.
  *
- * @throws TypeError for a message of another type than `schema`, which the compiler
- *   does not see where the type is known at run time only.
+ * @throws TypeError if the message has another type than `schema`, which the compiler cannot detect
+ *   for a schema that is known at run time only.
+ * @example
+ * const metadata = pack(PrintMetadataSchema, { pagesPrinted: 3 });
  */
 export function pack<Desc extends DescMessage>(schema: Desc, message: MessageInitShape<Desc>): Any {
   const typeName: unknown = "$typeName" in message ? message.$typeName : schema.typeName;
@@ -31,18 +32,19 @@ export function pack<Desc extends DescMessage>(schema: Desc, message: MessageIni
   });
 }
 
-/** The full name of the message that an Any holds, without its URL's prefix. */
+/** Returns the full name of the message in an Any, without the prefix of its type URL. */
 export function typeNameOf(any: Any): string {
   return typeNameFromUrl(any.typeUrl);
 }
 
 /**
- * Unpack an Any that must hold this very type. Bytes of another type are never
- * read as this one; what stands before the last `/` of the URL does not count.
+ * Unpacks an Any of an expected type. Only the name after the last `/` of the type URL is compared.
+ * Bytes of another type are never decoded as `schema`.
  *
- * @throws ConnectError `Code.Internal`, as it is the sender that broke its word:
- *   reason `UNEXPECTED_TYPE` for another type, `MALFORMED_PAYLOAD` for bytes that
- *   cannot be read.
+ * @throws ConnectError INTERNAL, reason `UNEXPECTED_TYPE`, if the Any has another type.
+ * @throws ConnectError INTERNAL, reason `MALFORMED_PAYLOAD`, if its bytes cannot be decoded.
+ * @example
+ * const { pagesPrinted } = unpackAs(metadata, PrintMetadataSchema);
  */
 export function unpackAs<Desc extends DescMessage>(any: Any, schema: Desc): MessageShape<Desc> {
   if (typeNameOf(any) !== schema.typeName) throw unexpectedType(any, schema.typeName);
@@ -54,11 +56,10 @@ export function unpackAs<Desc extends DescMessage>(any: Any, schema: Desc): Mess
 }
 
 /**
- * Unpack an Any of whatever type the registry knows (`createRegistry` of
- * Protobuf-ES makes one); undefined where it does not know the type.
+ * Unpacks an Any of any type in a registry (`createRegistry` of Protobuf-ES makes one). Returns
+ * undefined if the registry does not have the type.
  *
- * @throws ConnectError `Code.Internal`, reason `MALFORMED_PAYLOAD`, for bytes
- *   that cannot be read.
+ * @throws ConnectError INTERNAL, reason `MALFORMED_PAYLOAD`, if its bytes cannot be decoded.
  */
 export function unpackWith(any: Any, registry: Registry): Message | undefined {
   const schema = registry.getMessage(typeNameOf(any));

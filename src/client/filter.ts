@@ -7,12 +7,12 @@ import {
   timestampFromDate,
 } from "@bufbuild/protobuf/wkt";
 
-/** What may stand in a filter. An enum's value goes by its name, as a string (AIP-160). */
+/** A value in a filter. The value of an enum is its name, a string (AIP-160). */
 export type FilterValue = string | number | bigint | boolean | Date | Timestamp | Duration | Filter;
 
 /**
- * The filter of a list (AIP-160), made by the `filter` tag. Our own lists take it as
- * it is; for any other, `String(it)` gives the text.
+ * A list filter (AIP-160) that the `filter` tag made. `list()` and `watchAll()` accept it. For other
+ * clients, `String(filter)` is the text.
  */
 export class Filter {
   readonly #text: string;
@@ -22,36 +22,33 @@ export class Filter {
     this.#text = text;
   }
 
-  /** The text that a server reads. */
+  /** Returns the text for a server. */
   toString(): string {
     return this.#text;
   }
 }
 
 /**
- * Make a list filter (AIP-160) from a template, whose values can never become
- * operators, fields or further conditions:
+ * Makes a list filter (AIP-160) from a template. A value can never become an operator, a field or a
+ * further condition:
  *
- * ```ts
+ * - A string is quoted and escaped as in JSON. AIP-160 specifies no escapes; these are among those of
+ *   CEL and of Google's servers. A server without escapes would end the value at a quote, so values
+ *   for such a server must not contain quotes.
+ * - A timestamp is a quoted RFC 3339 string in UTC. A duration is in seconds without quotes: `1.5s`
+ *   (AIP-160).
+ * - A filter within a filter is put in parentheses.
+ * - The text between the values is the template's own, including backslashes.
+ *
+ * A string with `*` is refused, because in a comparison it would be a wildcard, which AIP-160 cannot
+ * escape. The text of the template may contain a wildcard: `name = "a*"`.
+ *
+ * @throws TypeError with the value's position, if the value is undefined, null, not a finite number,
+ *   an object of another kind, a time or duration outside of Protobuf's range, an empty filter, a
+ *   string that contains `*` or a lone surrogate, or if the template has quotes around the value.
+ * @example
  * const stuck = filter`done = ${false} AND metadata.state = ${"PRINTING"}`;
  * const old = filter`${stuck} AND metadata.start_time < ${new Date(Date.now() - 3_600_000)}`;
- * ```
- *
- * - A string is quoted and escaped as in JSON. AIP-160 names no escapes; these are
- *   among those of CEL and of what Google's servers read. To a server that knows none
- *   a quote within a value would be its end, so keep quotes out of values for one.
- * - A timestamp is an RFC 3339 string in UTC, quoted, as its colons are the "has"
- *   operator where they stand bare; a duration is bare, in seconds: `1.5s` (AIP-160).
- * - A filter within a filter is put in parentheses.
- * - The text between the values is the template's own, backslashes included.
- *
- * A string with `*` is refused: in a comparison it would be a wildcard, which AIP-160 has
- * no way to escape. A wildcard that is meant can stand in the text: `name = "a*"`.
- *
- * @throws TypeError naming the value's place: one that is undefined, null, not a finite
- *   number, an object of another kind, a time or duration outside of Protobuf's range,
- *   an empty filter, a string that has `*` or is no well-formed Unicode; or a value that
- *   stands within quotes of the text, as it brings its own.
  */
 export function filter(template: TemplateStringsArray, ...values: FilterValue[]): Filter {
   const [first = "", ...rest] = template.raw;
@@ -83,7 +80,7 @@ function textOf(value: unknown, refuse: Refuse): string {
       return String(value);
     case "number":
       if (!Number.isFinite(value)) throw refuse(`is ${value}`);
-      // A plus sign is none of the grammar's.
+      // The grammar has no plus sign.
       return String(value).replace("e+", "e");
     case "object":
       if (value === null) throw refuse("is null");
@@ -102,7 +99,7 @@ function objectText(value: object, refuse: Refuse): string {
   try {
     if (value instanceof Date) return timeText(timestampFromDate(value));
     if (isMessage(value, TimestampSchema)) return timeText(value);
-    // Trailing zeros are of no use: 1.500s is 1.5s.
+    // Without trailing zeros: 1.500s is 1.5s.
     if (isMessage(value, DurationSchema)) {
       return toJson(DurationSchema, value).replace(/(\.\d+?)0+s$/, "$1s");
     }
@@ -116,7 +113,7 @@ function timeText(time: Timestamp): string {
   return `"${toJson(TimestampSchema, time)}"`;
 }
 
-/** A JSON string, with the control characters and line ends escaped that JSON lets stand. */
+/** Returns a JSON string that also escapes the control characters and line ends that JSON permits. */
 function quoted(value: string, refuse: Refuse): string {
   if (value.includes("*")) throw refuse('has a "*", which would be a wildcard (AIP-160)');
   if (/\p{Surrogate}/u.test(value)) throw refuse("is no well-formed Unicode");
@@ -126,7 +123,7 @@ function quoted(value: string, refuse: Refuse): string {
   );
 }
 
-/** Whether a quote is open at the end of this text. */
+/** Whether a quote is open at the end of the text. */
 function isWithinQuotes(text: string): boolean {
   return /["']/.test(text.replace(/"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'/gs, ""));
 }

@@ -55,7 +55,7 @@ export class Wait<Response, Metadata> implements PollFollower {
   readonly #observation: WaitObservation | undefined;
   #latest: Snapshot<Response, Metadata>;
   #isOver = false;
-  /** Aborts the calls of this wait alone when it ends. Most waits make none. */
+  /** Aborts the calls of this wait when it ends. Created for the first such call. */
   #calls: AbortController | undefined;
   #poller: OperationPoller | undefined;
   #pausedBeforeMs = 0;

@@ -10,11 +10,11 @@ import { createWaitLength, type WaitLength } from "./wait-length.js";
 /** A successful poll. */
 export interface Polled {
   readonly operation: Operation;
-  /** The response's `Retry-After`, in milliseconds; 0 if it has none. */
+  /** The response's `Retry-After`, in milliseconds; 0 if the response has no such header. */
   readonly retryAfterMs: number;
 }
 
-/** The polls of one client: single calls, and what the client has learnt about its server. */
+/** The polls of one client, and the client's knowledge of its server. */
 export interface OperationCalls {
   readonly rpc: OperationsRpc;
   readonly clock: Clock;

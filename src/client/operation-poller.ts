@@ -136,7 +136,7 @@ export function createOperationPoller(
   const nextPause = (me: LoopRun, leastMs: number): Pause =>
     calls.waitMs(me) > 0 ? { delayMs: leastMs, leastMs } : atInterval(leastMs);
 
-  /** Resolves after the pause, at once if there is none, and when no follower is left. */
+  /** Resolves after the pause, or when no follower is left. Returns undefined for no pause. */
   const pause = (me: LoopRun, { delayMs, leastMs }: Pause) => {
     if (delayMs <= 0) {
       lastPauseMs = 0;

@@ -16,7 +16,7 @@ export interface ResumeToken {
   readonly metadata: string;
   /** Name of the operation. */
   readonly name: string;
-  /** The AIP-155 request id of the start. Missing if the start had none. */
+  /** The AIP-155 request id of the start. Missing if the method has no request ids. */
   readonly requestId?: string;
 }
 

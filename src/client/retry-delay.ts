@@ -20,7 +20,7 @@ export function retryDelayMs(error: ConnectError, nowMs: number): number {
 
 /**
  * Returns the delay in a `Retry-After` header, which holds seconds or a date (RFC 9110, section
- * 10.2.3), in milliseconds, at most 5 minutes. Returns 0 if there is none, or it has another form.
+ * 10.2.3), in milliseconds, at most 5 minutes. Returns 0 if the header is missing or has another form.
  */
 export function retryAfterMs(header: Headers, nowMs: number): number {
   const value = header.get("retry-after")?.trim() ?? "";

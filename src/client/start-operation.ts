@@ -25,9 +25,9 @@ export interface StartOptions extends CallOptions {
 /** A start that the server has accepted. */
 export interface StartedOperation {
   readonly operation: Operation;
-  /** Undefined if the request has no such field. */
+  /** The `request_id` that was sent; undefined if the request has no such field. */
   readonly requestId: string | undefined;
-  /** The response's `Retry-After`, in milliseconds; 0 if it has none. */
+  /** The response's `Retry-After`, in milliseconds; 0 if the response has no such header. */
   readonly retryAfterMs: number;
 }
 

@@ -21,7 +21,7 @@ export interface ClientCore {
 export interface HandleOrigin {
   /** Whether this client has just started the operation. False for one resumed by its name. */
   readonly startedHere: boolean;
-  /** The AIP-155 request id of the start; undefined if it had none. */
+  /** The AIP-155 request id of the start; undefined if the method has no request ids. */
   readonly requestId: string | undefined;
   /** The value that the observer returned for the start. */
   readonly link: unknown;

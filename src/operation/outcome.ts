@@ -7,47 +7,52 @@ import { errorFromStatus } from "../status/status-error.js";
 import type { OperationTypes } from "./long-running.js";
 
 /**
- * What an Operation says right now, payloads unpacked. A failed operation is a
- * value and not an exception: the call that fetched it succeeded (AIP-151).
+ * The state of an Operation with its payloads unpacked. A failed operation is a value, not an
+ * exception, because the call that returned it succeeded (AIP-151).
  */
 export type Outcome<Response, Metadata> = Progress<Metadata> &
   (
     | { readonly kind: "running" }
     | { readonly kind: "succeeded"; readonly response: Response }
-    /** The operation's error, of any code but CANCELLED. */
+    /** The operation's error, of any code except CANCELLED. */
     | { readonly kind: "failed"; readonly error: ConnectError }
-    /** The operation's error is CANCELLED: somebody asked for it, and it stopped. */
+    /** The operation's error has the code CANCELLED: it stopped after a cancellation request. */
     | { readonly kind: "cancelled"; readonly error: ConnectError }
     /**
-     * It is done, and its result cannot be read: there is none (ErrorInfo reason
-     * `MISSING_RESULT`), it is of another type than declared (`UNEXPECTED_TYPE`), or
-     * its bytes are broken (`MALFORMED_PAYLOAD`). The code is `Code.Internal`.
+     * The operation is done and its result is unreadable: it is missing (ErrorInfo reason
+     * `MISSING_RESULT`), has another type than declared (`UNEXPECTED_TYPE`), or has malformed bytes
+     * (`MALFORMED_PAYLOAD`). The code is INTERNAL.
      */
     | { readonly kind: "malformed"; readonly error: ConnectError }
   );
 
 /** The metadata of an Operation. */
 export interface Progress<Metadata> {
-  /** Undefined when the server sent none, and when it cannot be read. */
+  /** The unpacked metadata; undefined if it is missing or unreadable. */
   readonly metadata: Metadata | undefined;
   /**
-   * Why metadata that the server did send cannot be read: another type than was
-   * declared, or broken bytes. It never stands in the way of the result.
+   * Why the metadata is unreadable: it has another type than declared, or malformed bytes. The result
+   * can still be read. Undefined if the metadata is readable or missing.
    */
   readonly metadataError: ConnectError | undefined;
 }
 
-/** How to read what servers leave open. */
+/** Options for reading an outcome. */
 export interface OutcomeOptions {
   /**
-   * What an operation means that is done without a result, which operations.proto
-   * lets some services do: `malformed`, or `succeeded` with an empty response.
-   * Default: `"malformed"`.
+   * The outcome of an operation that is done without a result, which operations.proto permits:
+   * `malformed`, or `succeeded` with an empty response. Default: `"malformed"`.
    */
   onMissingResult?: "malformed" | "empty" | undefined;
 }
 
-/** Read the outcome of an operation, which is left unchanged. Never throws. */
+/**
+ * Returns the outcome of an operation. Never throws, and does not change the operation.
+ *
+ * @example
+ * const outcome = outcomeOf(operation, Print);
+ * if (outcome.kind === "succeeded") console.log(outcome.response.pages);
+ */
 export function outcomeOf<R extends DescMessage, M extends DescMessage>(
   operation: Operation,
   types: OperationTypes<R, M>,

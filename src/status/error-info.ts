@@ -5,21 +5,20 @@ import { ErrorInfoSchema, RetryInfoSchema } from "../protos.js";
 /** The `domain` of every ErrorInfo that this package makes (AIP-193). */
 export const errorDomain = "connect-longrunning";
 
-/** What an error of this package says besides its code and its message. */
+/** The parts of an error in addition to its code and its message. */
 export interface ErrorParts {
-  /** ErrorInfo.reason: UPPER_SNAKE_CASE, the same for the same fault for ever. */
+  /** ErrorInfo.reason: UPPER_SNAKE_CASE. It never changes for an error. */
   reason: string;
-  /** ErrorInfo.metadata: the dynamic parts of the message. Default: none. */
+  /** ErrorInfo.metadata: the dynamic parts of the message. Default: empty. */
   metadata?: Record<string, string> | undefined;
   /** Further standard details. Default: none. */
   details?: ConstructorParameters<typeof ConnectError>[3];
-  /** What led to it; for logs, it never crosses the wire. Default: none. */
+  /** The cause, for logs. It is never sent. Optional. */
   cause?: unknown;
 }
 
 /**
- * An error as AIP-193 asks for it: the one place where this package makes one.
- * The functions that name each kind of error call it.
+ * Returns an error with an ErrorInfo (AIP-193). Each kind of error has a function that calls this one.
  */
 export function errorWithInfo(code: Code, message: string, parts: ErrorParts): ConnectError {
   const info = { reason: parts.reason, domain: errorDomain, metadata: parts.metadata ?? {} };
@@ -27,7 +26,7 @@ export function errorWithInfo(code: Code, message: string, parts: ErrorParts): C
   return new ConnectError(message, code, undefined, details, parts.cause);
 }
 
-/** The detail that asks a caller to try again after this time, in milliseconds (AIP-194). */
+/** Returns the RetryInfo for a retry after a delay in milliseconds (AIP-194). */
 export function retryDetail(delayMs: number) {
   return { desc: RetryInfoSchema, value: { retryDelay: durationFromMs(delayMs) } };
 }

@@ -1,8 +1,8 @@
 import { Code } from "@connectrpc/connect";
 
 /**
- * HTTP status of each code, as google/rpc/code.proto has it. Made by a call that is
- * marked as pure, because bundlers keep a literal with computed keys, used or not.
+ * The HTTP status of each code in google/rpc/code.proto. Made by a call that is marked as pure,
+ * because bundlers keep an unused literal with computed keys.
  */
 const httpStatusByCode: Readonly<Record<Code, number>> = /* @__PURE__ */ (() => ({
   [Code.Canceled]: 499,
@@ -23,12 +23,12 @@ const httpStatusByCode: Readonly<Record<Code, number>> = /* @__PURE__ */ (() => 
   [Code.Unauthenticated]: 401,
 }))();
 
-/** The HTTP status that google/rpc/code.proto gives a code. */
+/** Returns the HTTP status of a code in google/rpc/code.proto. */
 export function httpStatusFromCode(code: Code): number {
   return httpStatusByCode[code];
 }
 
-/** The codes that an HTTP status alone tells, where no body names a better one. */
+/** The codes of HTTP statuses, for responses without a google.rpc.Status. */
 const codeByHttpStatus: ReadonlyMap<number, Code> = new Map([
   [400, Code.InvalidArgument],
   [401, Code.Unauthenticated],
@@ -49,12 +49,12 @@ const codeByHttpStatus: ReadonlyMap<number, Code> = new Map([
 ]);
 
 /**
- * The code for an HTTP status that came without a google.rpc.Status.
+ * Returns the code for an HTTP status of a response without a google.rpc.Status. Several codes share a
+ * status, so it is not the inverse of `httpStatusFromCode`: 400 is INVALID_ARGUMENT, 409 ABORTED and
+ * 500 INTERNAL. 408, 421 and 425, which say that the request was not processed, are UNAVAILABLE.
  *
- * Several codes share a status, so this is not the inverse of
- * `httpStatusFromCode`: 400 is INVALID_ARGUMENT, 409 ABORTED, 500 INTERNAL.
- * Another 4xx is FAILED_PRECONDITION, another 5xx INTERNAL, all else (redirects
- * that nobody followed) UNKNOWN; undefined for 2xx, which is no error.
+ * Another 4xx is FAILED_PRECONDITION, another 5xx INTERNAL, any other status UNKNOWN. Returns undefined
+ * for 2xx.
  */
 export function codeFromHttpStatus(status: number): Code | undefined {
   if (status >= 200 && status < 300) return undefined;

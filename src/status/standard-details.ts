@@ -26,31 +26,32 @@ import {
 import { errorFromStatus } from "./status-error.js";
 
 /**
- * The details of google/rpc/error_details.proto, each by its name and undefined
- * where the error has none. AIP-193 lets each type occur at most once; where a
- * server sent two, the first stands here.
+ * The details of google/rpc/error_details.proto by name, undefined for a type that the error does not
+ * have. AIP-193 permits each type once; of two details of one type, this is the first.
  */
 export interface StandardDetails {
-  /** Why, for machines: reason, domain, metadata. */
+  /** The reason for machines: reason, domain and metadata. */
   errorInfo: ErrorInfo | undefined;
-  /** When to try again. */
+  /** The delay before a retry. */
   retryInfo: RetryInfo | undefined;
   debugInfo: DebugInfo | undefined;
   quotaFailure: QuotaFailure | undefined;
   preconditionFailure: PreconditionFailure | undefined;
-  /** Which fields of the request are at fault. */
+  /** The invalid fields of the request. */
   badRequest: BadRequest | undefined;
   requestInfo: RequestInfo | undefined;
-  /** Which resource is meant. */
+  /** The resource that the error is about. */
   resourceInfo: ResourceInfo | undefined;
   help: Help | undefined;
   localizedMessage: LocalizedMessage | undefined;
 }
 
 /**
- * Read the standard details of an error or of a google.rpc.Status. Details of
- * other types, and those whose bytes cannot be read, are passed over: they stay
- * in `error.details`.
+ * Returns the standard details of an error or of a google.rpc.Status. Ignores details of other types
+ * and malformed ones; `error.details` has them.
+ *
+ * @example
+ * const { retryInfo, badRequest } = standardDetailsOf(error);
  */
 export function standardDetailsOf(from: ConnectError | Status): StandardDetails {
   const error = from instanceof ConnectError ? from : errorFromStatus(from);

@@ -8,11 +8,11 @@ import { codeFromNumber } from "./code.js";
 type Detail = ConnectError["details"][number];
 
 /**
- * The ConnectError that a google.rpc.Status stands for. Every detail is kept
- * with its bytes and its type URL, also one of a type that nobody here knows.
+ * Returns the ConnectError of a google.rpc.Status. It keeps the bytes and the type URL of every detail,
+ * including details of unknown types. An invalid code, including 0 (OK), becomes `Code.Unknown`.
  *
- * A code that is none, and 0 (OK), which no error may have, becomes
- * `Code.Unknown`.
+ * @example
+ * if (operation.result.case === "error") throw errorFromStatus(operation.result.value);
  */
 export function errorFromStatus(status: Status): ConnectError {
   const code = codeFromNumber(status.code) ?? Code.Unknown;
@@ -22,11 +22,8 @@ export function errorFromStatus(status: Status): ConnectError {
 }
 
 /**
- * The google.rpc.Status of an error, with all of its details: the inverse of
- * `errorFromStatus`, byte for byte.
- *
- * Headers, trailers and `cause` have no place in a Status and stay behind. A code that
- * is none, 0 (OK) among them, becomes UNKNOWN.
+ * Returns the google.rpc.Status of an error with its details, the inverse of `errorFromStatus`. A
+ * Status has no headers, trailers and `cause`. An invalid code, including 0 (OK), becomes UNKNOWN.
  */
 export function statusFromError(error: ConnectError): Status {
   return create(StatusSchema, {
@@ -36,10 +33,7 @@ export function statusFromError(error: ConnectError): Status {
   });
 }
 
-/**
- * Connect keeps the type name of an incoming detail and not its URL. The URL
- * rides along, so that a Status that passes through here loses nothing.
- */
+/** Keeps the type URL in addition to Connect's type name, so that `statusFromError` restores it. */
 function detailFromAny(any: Any): Detail & { typeUrl: string } {
   return { type: typeNameFromUrl(any.typeUrl), value: any.value, typeUrl: any.typeUrl };
 }
