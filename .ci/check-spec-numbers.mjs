@@ -4,13 +4,15 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
-const statements = { client: 25, server: 92 };
+const statements = { client: 25, server: 92, mcp: 52 };
 
-const proven = { client: new Set(), server: new Set() };
+const proven = Object.fromEntries(Object.keys(statements).map((area) => [area, new Set()]));
+const areas = Object.keys(statements).join("|");
+const numbered = new RegExp(`["'\`](${areas}) (\\d+(?:, \\d+)*):`, "g");
 for (const file of readdirSync("test", { recursive: true })) {
   if (!file.endsWith(".test.ts") || file.includes("node_modules")) continue;
   const source = readFileSync(join("test", file), "utf8");
-  for (const [, area, numbers] of source.matchAll(/["'`](client|server) (\d+(?:, \d+)*):/g)) {
+  for (const [, area, numbers] of source.matchAll(numbered)) {
     for (const number of numbers.split(", ")) proven[area].add(Number(number));
   }
 }
