@@ -252,7 +252,7 @@ describe("held calls", () => {
     await Promise.all(results);
   });
 
-  it("are none with maxHeldWaits of 0", async () => {
+  it("are not made with maxHeldWaits of 0", async () => {
     const served = serve({ maxHeldWaits: 0 });
     const handle = await served.start(doneAfter(2000));
     await settledAt(handle.result(), served);

@@ -28,10 +28,10 @@ import { createSteppedClock, type SteppedClock } from "../support/stepped-clock.
 type PrintHandle = OperationHandle<PrintResponse, PrintMetadata>;
 type PrintSnapshot = Snapshot<PrintResponse, PrintMetadata>;
 
-/** One who waits. Times are in milliseconds; undefined for what it does not do. */
+/** A wait of a scenario. Times are in milliseconds; undefined for an action that it does not take. */
 interface Waiter {
   readonly joinsAtMs: number;
-  /** By `result()`, by `outcome()`, or by an iteration. */
+  /** The verb: `result()`, `outcome()`, or an iteration. */
   readonly by: "result" | "outcome" | "iteration";
   /** An iteration: after how many states it is left by `break`. */
   readonly breaksAfter: number | undefined;
@@ -52,7 +52,7 @@ interface Scenario extends Omit<FaultScript, "graceMs"> {
   readonly mode: "auto" | "poll";
   readonly maxWaitCallMs: number;
   readonly maxConsecutiveFailures: number;
-  /** What cuts each delay: 0 for its full length, 1 for the shortest one. */
+  /** The random number of each delay: 0 for its full length, 1 for the shortest one. */
   readonly chance: number;
   readonly waiters: readonly Waiter[];
 }
@@ -130,14 +130,14 @@ const scenarios: fc.Arbitrary<Scenario> = fc.record({
   waiters: fc.array(waiters, { minLength: 1, maxLength: 5 }),
 });
 
-/** How a wait ended for whoever waited. */
+/** The outcome of a wait. */
 type Settled =
   | { readonly how: "response"; readonly pages: number }
   | { readonly how: "final"; readonly snapshot: PrintSnapshot }
   | { readonly how: "left" }
   | { readonly how: "threw"; readonly error: unknown };
 
-/** What became of one who waits. */
+/** The course of a wait. */
 interface Course {
   readonly waiter: Waiter;
   readonly abort: CountedAbort;
@@ -192,7 +192,7 @@ async function live(scenario: Scenario) {
     return course;
   });
   const last = Math.max(...scenario.waiters.map(({ joinsAtMs }) => joinsAtMs), scenario.doneAtMs);
-  // Each draw costs at most one call that nobody answers and one pause.
+  // Each draw costs at most one call without a response and one pause.
   const perDrawMs = scenario.maxWaitCallMs + pollTimeoutMs + longestDelayMs;
   const boundMs = last + (scenario.draws.length + 5) * perDrawMs;
   while (courses.some(({ settled }) => settled.length === 0)) {
@@ -287,15 +287,15 @@ function assertIsEnd({ end }: Scenario, snapshot: PrintSnapshot): void {
   if (snapshot.kind === "failed") expect(snapshot.error.code).toBe(endCode);
 }
 
-/** How many looks may have failed one after the other for somebody who gave up at a time. */
+/** The number of consecutive polls that may have failed for a wait that gave up at a time. */
 function failuresBefore({ looks }: Life["server"], { joinsAtMs }: Waiter, atMs: number): number {
   const before = looks.filter((look) => look.atMs >= joinsAtMs && look.atMs <= atMs);
-  // Two looks may end at one time, in either order for who sees them.
+  // A wait may receive two polls that end at one time in either order.
   const from = before.findLastIndex((look) => look.end === "shown" && look.atMs < atMs);
   return before.slice(from + 1).filter(({ end }) => end === "failed").length;
 }
 
-/** Whether an answer of that time was read; it is lost with the last one who leaves just then. */
+/** Whether an answer of that time was read; the last follower that leaves at that time loses it. */
 function someoneSaw({ scenario, courses }: Life, atMs: number): boolean {
   if (scenario.doneAtMs === 0) return true;
   return courses.some(({ waiter, settled: [end] }) => {
@@ -306,7 +306,7 @@ function someoneSaw({ scenario, courses }: Life, atMs: number): boolean {
   });
 }
 
-/** Hold how a wait ended against what the server did and what the waiter asked for. */
+/** Compares the outcome of a wait with the behaviour of the server and the options of the wait. */
 function assertCourse(life: Life, course: Course): string {
   const { scenario, server } = life;
   const { waiter, yielded, heard, settled, abort } = course;
@@ -395,7 +395,7 @@ function assertCourse(life: Life, course: Course): string {
   return error.kind;
 }
 
-/** Nothing is left behind, everybody was told once, and the handle is as good as ever. */
+/** Checks that no timer and no call is left, that each observer was called once, and that the handle works. */
 async function assertAfterwards({ scenario, clock, server, handle, courses, observed }: Life) {
   expect(clock.scheduled()).toBe(0);
   expect(server.open()).toBe(0);
@@ -424,8 +424,8 @@ async function assertAfterwards({ scenario, clock, server, handle, courses, obse
   expect([clock.scheduled(), server.open()]).toEqual([0, 0]);
 }
 
-describe("waiting in spite of faults", () => {
-  it("never hangs, settles twice or wrongly, or leaves anything behind", async () => {
+describe("a wait at a faulty server", () => {
+  it("settles once, correctly, and leaves no timer and no call", async () => {
     const endings = new Map<string, number>();
     await fc.assert(
       fc.asyncProperty(scenarios, async (scenario) => {
@@ -453,7 +453,7 @@ describe("waiting in spite of faults", () => {
   }, 120_000);
 });
 
-describe("what is given up while something is under way", () => {
+describe("a wait that ends during a call", () => {
   const start = async (script: Partial<FaultScript>) => {
     const clock = createSteppedClock();
     const server = createFaultyServer(clock, {
@@ -473,7 +473,7 @@ describe("what is given up while something is under way", () => {
     return { clock, server, handle };
   };
 
-  it("an iteration that is left while it waits for a state returns at once", async () => {
+  it("returns at once from an iteration that is left between two states", async () => {
     const { clock, server, handle } = await start({});
     const iterator = handle[Symbol.asyncIterator]();
     await iterator.next();
@@ -487,7 +487,7 @@ describe("what is given up while something is under way", () => {
     expect([clock.scheduled(), server.open()]).toEqual([0, 0]);
   });
 
-  it("a request to cancel that is not answered is given up when the end is seen", async () => {
+  it("aborts its request to cancel when a poll shows the final state", async () => {
     const { clock, server, handle } = await start({ doneAtMs: 2100, cancel: "hang" });
     const first = handle.result({ timeoutMs: 2000, onTimeout: "cancel" });
     while (handle.snapshot.kind === "running") await clock.step();

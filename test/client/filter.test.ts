@@ -6,10 +6,10 @@ import { createOperationsClient, filter } from "../../src/index.js";
 import { ListOperationsResponseSchema } from "../../src/protos.js";
 import { operationsTransport } from "../support/scripted-operations.js";
 
-/** Any string that may stand in a filter. */
+/** Any string that a filter may contain. */
 const anyText = () => fc.string({ unit: "binary" }).filter((text) => !text.includes("*"));
 
-/** Strings of what could break out of quotes. */
+/** Strings of characters that could end a quote. */
 const nastyText = () => {
   const pieces = [
     '"',
@@ -136,7 +136,7 @@ describe("filter", () => {
     expect(String(filter`a = "\"" AND b = '"' AND c = ${1}`)).toContain("c = 1");
   });
 
-  it("gives every string back to whoever unquotes it", () => {
+  it("quotes every string so that unquoting returns it", () => {
     fc.assert(
       fc.property(fc.oneof(anyText(), nastyText()), (value) => {
         const text = String(filter`a = ${value}`);

@@ -26,7 +26,7 @@ describe("OperationError", () => {
     expect(error.findDetails(ErrorInfoSchema)).toMatchObject([{ reason: "NO_PAPER" }]);
   });
 
-  it("is told apart from every other ConnectError by instanceof", () => {
+  it("differs from every other ConnectError by instanceof", () => {
     expect(error instanceof OperationError).toBe(true);
     expect(cause instanceof OperationError).toBe(false);
     expect(new Error("x") instanceof OperationError).toBe(false);

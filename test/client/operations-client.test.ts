@@ -113,7 +113,7 @@ describe("list", () => {
     expect(rest.pageToken).toBeUndefined();
   });
 
-  it("stands at the page that it gives out until that was taken whole", async () => {
+  it("has the token of a page until the iteration has left the page", async () => {
     const { client } = pagingServer({ names: ["operations/1", "operations/2"] }, {}, {});
     const list = client.list({ pageSize: 2 });
     expect(list.pageToken).toBe("");
@@ -140,7 +140,7 @@ describe("list", () => {
   it.each([
     ["the same token again", { "": "a", a: "a" }, 2],
     ["tokens in a circle", { "": "a", a: "b", b: "c", c: "a" }, 4],
-  ])("does not go on for ever with %s", async (_, next: Record<string, string>, pages) => {
+  ])("ends with INTERNAL for %s", async (_, next: Record<string, string>, pages) => {
     let asked = 0;
     const client = createOperationsClient(
       operationsTransport({
@@ -213,7 +213,7 @@ describe("calls", () => {
 });
 
 describe("createLongRunningClient", () => {
-  it("rejects with what the start call rejects with", async () => {
+  it("rejects with the error of the start call", async () => {
     const { printer } = createPrintServer(() => ({}), {
       method: {
         validate: () => {

@@ -35,7 +35,7 @@ const Clean = longRunning(PrintService.method.clean, {
   metadata: TimestampSchema,
 });
 
-/** What a token is after a database or a queue. */
+/** A token after a database or a queue. */
 const stored = (token: ResumeToken | undefined): ResumeToken => JSON.parse(JSON.stringify(token));
 
 /** The OperationError that a call rejects with. */
@@ -45,7 +45,7 @@ async function operationErrorOf(call: Promise<unknown>): Promise<OperationError>
   return error;
 }
 
-/** A scripted server, a client of its method, and what it was asked for at each start. */
+/** A scripted server, a client of its method, and the request of each start. */
 function startable(script: Script = {}) {
   const server = createScriptedServer(script);
   const startMs = server.clock.nowMs();
@@ -94,7 +94,7 @@ describe("resuming", () => {
         },
       },
     });
-    // All that outlives the first process.
+    // The data that outlives the first process.
     const file = JSON.stringify((await printer.print({ parent: "printers/7" })).resumeToken);
     const second = createLongRunningClient({ print: Print }, transport, { clock });
     const handle = await second.print.resume(JSON.parse(file));
@@ -299,7 +299,7 @@ describe("the request id of a start", () => {
     expect(clock.scheduled()).toBe(0);
   });
 
-  it("refuses a number of tries that makes no sense", async () => {
+  it("throws a RangeError for maxTries below 1", async () => {
     const { printer, requestIds } = startable();
     for (const maxTries of [0, -1, Number.NaN]) {
       await expect(printer.print({}, { maxTries })).rejects.toThrow(RangeError);
@@ -315,7 +315,7 @@ describe("the request id of a start", () => {
     Code.Aborted,
     Code.Internal,
     Code.AlreadyExists,
-  ])("is no leave to try again after code %i", async (code) => {
+  ])("is not sent again after code %i", async (code) => {
     const { printer, clock, requestIds } = startable({ starts: [fault(code)] });
     expect((await rejectionOf(printer.print({}))).code).toBe(code);
     expect([requestIds().length, clock.scheduled()]).toEqual([1, 0]);

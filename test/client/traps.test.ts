@@ -135,7 +135,7 @@ describe("traps of the libraries that people use today", () => {
     );
   });
 
-  it("trap: the abort of one caller rejects all who wait", async () => {
+  it("trap: the abort of one caller rejects all waits", async () => {
     const { handle, clock, getsAt } = await resumed(running(0), running(0), succeeded(3));
     const controller = new AbortController();
     const one = operationErrorOf(handle.result({ signal: controller.signal }));
@@ -149,7 +149,7 @@ describe("traps of the libraries that people use today", () => {
     expect(getsAt()).toEqual([1000, 2500]);
   });
 
-  it("trap: a server's hint is ignored, or sticks for ever", async () => {
+  it("trap: a server's retry delay is ignored, or applies to all later polls", async () => {
     const hint = new ConnectError("", Code.ResourceExhausted, undefined, [
       { desc: RetryInfoSchema, value: { retryDelay: { seconds: 7n } } },
     ]);
@@ -182,10 +182,10 @@ describe("traps of the libraries that people use today", () => {
     const other = pack(EmptySchema, {});
     const { typeUrl } = pack(PrintResponseSchema, {});
     const broken = create(AnySchema, { typeUrl, value: Uint8Array.of(0xff) });
-    // What Protobuf-ES does:
+    // Protobuf-ES:
     expect(anyUnpack(other, PrintResponseSchema)).toBeUndefined();
     expect(() => anyUnpack(broken, PrintResponseSchema)).toThrow(RangeError);
-    // What we do:
+    // This package:
     for (const [payload, reason] of [
       [other, "UNEXPECTED_TYPE"],
       [broken, "MALFORMED_PAYLOAD"],
@@ -235,7 +235,7 @@ describe("traps of the libraries that people use today", () => {
     expect(await late).toMatchObject({ kind: "timeout", code: Code.DeadlineExceeded });
   });
 
-  it("trap: a subclass of ConnectError is no ConnectError to Connect's own instanceof", async () => {
+  it("trap: a subclass of ConnectError fails Connect's own instanceof", async () => {
     const { handle } = await resumed(failed(Code.Aborted, "jam"));
     const error = await operationErrorOf(handle.result());
     expect(error instanceof ConnectError).toBe(true);

@@ -60,14 +60,14 @@ function timeoutsMs(looks: ReturnType<ScriptedServer["looks"]>): (number | undef
 const unavailable = (count: number) => Array.from({ length: count }, () => fault(Code.Unavailable));
 
 describe("waiting by GetOperation", () => {
-  it("client 1: an operation that was done from the start costs no look and no timer", async () => {
+  it("client 1: a done operation costs no poll and no timer", async () => {
     const { handle, looks, clock } = await resumed({ get: [succeeded(3)] });
     expect(await handle.result()).toMatchObject({ pages: 3 });
     expect(looks()).toEqual([]);
     expect(clock.scheduled()).toBe(0);
   });
 
-  it("client 2: looks at 1000 ms, then by 1.5, up to 20 s", async () => {
+  it("client 2: polls at 1000 ms, then by factor 1.5, up to 20 s", async () => {
     const { handle, clock, getsAt } = await resumed({ options: { mode: "poll" } });
     const result = rejectionOf(handle.result({ timeoutMs: 120_000 }));
     await clock.advance(60_000);
@@ -82,7 +82,7 @@ describe("waiting by GetOperation", () => {
     await result;
   });
 
-  it("client 3: jitter cuts a delay by a fifth at most, and never to nothing", () => {
+  it("client 3: jitter shortens a delay by at most a fifth", () => {
     const policy = createBackoff();
     const delays = Array.from({ length: 10_000 }, () => policy.delayMs(1));
     expect(Math.min(...delays)).toBeGreaterThanOrEqual(800);
@@ -90,7 +90,7 @@ describe("waiting by GetOperation", () => {
     expect(new Set(delays).size).toBeGreaterThan(100);
   });
 
-  it("client 4: nine failed looks in a row are borne, and the tenth look may be the end", async () => {
+  it("client 4: tolerates nine consecutive failed polls", async () => {
     const { handle, clock, getsAt } = await resumed({
       get: [running(0), ...unavailable(9), succeeded(3)],
       options: { mode: "poll" },
@@ -101,7 +101,7 @@ describe("waiting by GetOperation", () => {
     expect(getsAt()).toHaveLength(10);
   });
 
-  it("client 4: ten failed looks in a row end the wait, and say nothing of the operation", async () => {
+  it("client 4: ends the wait after ten consecutive failed polls; the handle stays usable", async () => {
     const { handle, clock } = await resumed({
       get: [running(0), ...unavailable(10), succeeded(3)],
       options: { mode: "poll" },
@@ -125,7 +125,7 @@ describe("waiting by GetOperation", () => {
     expect(await again).toMatchObject({ pages: 3 });
   });
 
-  it("client 5: a look that comes through starts the count of failures anew", async () => {
+  it("client 5: a successful poll resets the count of failures", async () => {
     const { handle, clock } = await resumed({
       get: [running(0), ...unavailable(6), running(1), ...unavailable(6), succeeded(3)],
       options: { mode: "poll" },
@@ -135,7 +135,7 @@ describe("waiting by GetOperation", () => {
     expect(await result).toMatchObject({ pages: 3 });
   });
 
-  it("client 6: an error that will not pass ends the wait with the first look", async () => {
+  it("client 6: a permanent error ends the wait at the first poll", async () => {
     const { handle, clock, getsAt } = await resumed({
       get: [running(0), fault(Code.PermissionDenied)],
       options: { mode: "poll" },
@@ -146,7 +146,7 @@ describe("waiting by GetOperation", () => {
     expect(getsAt()).toEqual([1000]);
   });
 
-  it("a look that is never answered is given up after its own limit", async () => {
+  it("gives up a poll without a response at its own time limit", async () => {
     const hanging = createScriptedServer({
       looks: ({ number }) => (number === 1 ? "answer" : "hang"),
       options: { mode: "poll", maxConsecutiveFailures: 1 },
@@ -161,8 +161,8 @@ describe("waiting by GetOperation", () => {
   });
 });
 
-describe("what a look carries", () => {
-  it("client 7: its own routing header, once, and nothing of the start's", async () => {
+describe("a poll request", () => {
+  it("client 7: has its own routing header and none of the start's headers", async () => {
     const { clock, transport } = createPrintServer(() => new Promise(() => undefined));
     const headers: Headers[] = [];
     const timeouts: (number | undefined)[] = [];
@@ -200,7 +200,7 @@ describe("what a look carries", () => {
     expect(new Set(timeouts)).toEqual(new Set([10_000]));
   });
 
-  it("whole milliseconds, which is all that gRPC's timeout header can say", async () => {
+  it("has whole milliseconds as its timeout, for gRPC's header", async () => {
     const { handle, clock, looks } = await resumed({ hasWait: true });
     const controller = new AbortController();
     const poll = { initialDelayMs: 75, jitter: 0 };
@@ -214,8 +214,8 @@ describe("what a look carries", () => {
   });
 });
 
-describe("how an operation ends", () => {
-  it("client 8: a failure has the Status's code, message and details, known and unknown", async () => {
+describe("the final state", () => {
+  it("client 8: a failure has the Status's code, message and details of any type", async () => {
     const unknown = create(AnySchema, { typeUrl: "x/elsewhere.v1.T", value: Uint8Array.of(9) });
     const details = [pack(ErrorInfoSchema, { reason: "NO_PAPER" }), unknown];
     const { handle } = await resumed({
@@ -242,7 +242,7 @@ describe("how an operation ends", () => {
     expect(error.details[1]).toMatchObject({ type: "elsewhere.v1.T", value: Uint8Array.of(9) });
   });
 
-  it("client 9: a cancelled operation is told from an aborted wait", async () => {
+  it("client 9: a cancelled operation is not an aborted wait", async () => {
     const { handle } = await resumed({ get: [failed(Code.Canceled)] });
     expect((await operationErrorOf(handle.result())).kind).toBe("cancelled");
   });
@@ -257,7 +257,7 @@ describe("how an operation ends", () => {
     expect(getsAt()).toEqual([1000]);
   });
 
-  it("client 10: or an empty response, where the caller wants that", async () => {
+  it("client 10: done without a result is an empty response with onMissingResult empty", async () => {
     const { handle } = await resumed({
       get: [anOperation({ done: true })],
       options: { onMissingResult: "empty" },
@@ -265,7 +265,7 @@ describe("how an operation ends", () => {
     expect(await handle.result()).toMatchObject({ pages: 0 });
   });
 
-  it("client 11: a response of another type is refused, with both types named", async () => {
+  it("client 11: refuses a response of another type and names both types", async () => {
     const result = { case: "response" as const, value: pack(EmptySchema, {}) };
     const { handle } = await resumed({ get: [anOperation({ done: true, result })] });
     const error = await operationErrorOf(handle.result());
@@ -276,7 +276,7 @@ describe("how an operation ends", () => {
     });
   });
 
-  it("client 12: metadata of another type does not stand in the way", async () => {
+  it("client 12: metadata of another type does not hide the response", async () => {
     const metadata = create(AnySchema, { typeUrl: "x/elsewhere.v1.T", value: Uint8Array.of(9) });
     const { handle } = await resumed({ get: [anOperation({ ...succeeded(3), metadata })] });
     expect(await handle.result()).toMatchObject({ pages: 3 });
@@ -287,7 +287,7 @@ describe("how an operation ends", () => {
     });
   });
 
-  it("settles every time, from memory, also for a failure", async () => {
+  it("settles every time from memory, including a failure", async () => {
     const { handle, looks } = await resumed({ get: [failed(Code.Aborted, "jam")] });
     for (let count = 0; count < 3; count += 1) {
       expect(await operationErrorOf(handle.result())).toMatchObject({ rawMessage: "jam" });
@@ -298,7 +298,7 @@ describe("how an operation ends", () => {
 });
 
 describe("limits of a wait", () => {
-  it("client 13: at its timeout there is one last look, and nothing is cancelled", async () => {
+  it("client 13: polls once more at its timeout and cancels nothing", async () => {
     const { handle, clock, getsAt, cancels } = await resumed({ options: { mode: "poll" } });
     const result = operationErrorOf(handle.result({ timeoutMs: 10_000 }));
     await clock.advance(10_000);
@@ -318,7 +318,7 @@ describe("limits of a wait", () => {
     expect(clock.scheduled()).toBe(0);
   });
 
-  it("client 13: an end that the last look shows is the end", async () => {
+  it("client 13: resolves with the final state of the last poll", async () => {
     const { handle, clock } = await resumed({
       get: [running(0), running(0), succeeded(3)],
       options: { mode: "poll" },
@@ -328,7 +328,7 @@ describe("limits of a wait", () => {
     expect(await result).toMatchObject({ pages: 3 });
   });
 
-  it("asks for the cancellation at the timeout, where the caller wants that", async () => {
+  it("requests the cancellation at the timeout with onTimeout cancel", async () => {
     const { handle, clock, cancels } = await resumed({});
     const result = operationErrorOf(handle.result({ timeoutMs: 2000, onTimeout: "cancel" }));
     await clock.advance(2000);
@@ -336,7 +336,7 @@ describe("limits of a wait", () => {
     expect(cancels()).toBe(1);
   });
 
-  it("ends a wait in which nothing has changed for too long", async () => {
+  it("ends after stallMs without a change", async () => {
     const { handle, clock } = await resumed({
       get: [running(0), running(1), running(1)],
       options: { mode: "poll", poll: { jitter: 0, multiplier: 1 } },
@@ -352,7 +352,7 @@ describe("limits of a wait", () => {
     expect(clock.scheduled()).toBe(0);
   });
 
-  it("client 15: a signal that is aborted already costs no look", async () => {
+  it("client 15: an aborted signal costs no poll", async () => {
     const { handle, looks } = await resumed({});
     const reason = new Error("page was closed");
     const error = await operationErrorOf(handle.result({ signal: AbortSignal.abort(reason) }));
@@ -360,7 +360,7 @@ describe("limits of a wait", () => {
     expect(looks()).toEqual([]);
   });
 
-  it("client 16: an abort ends the wait at once, for good, and the handle can be used on", async () => {
+  it("client 16: an abort ends the wait at once; the handle stays usable", async () => {
     const { handle, clock, getsAt } = await resumed({
       get: [running(0), running(0), succeeded(3)],
       options: { mode: "poll" },
@@ -378,7 +378,7 @@ describe("limits of a wait", () => {
     expect(await again).toMatchObject({ pages: 3 });
   });
 
-  it("an abort within a WaitOperation call ends that call", async () => {
+  it("an abort during a WaitOperation call ends that call", async () => {
     const { handle, clock, looks } = await resumed({ hasWait: true, looks: ["answer", "hang"] });
     const controller = new AbortController();
     const result = operationErrorOf(handle.result({ signal: controller.signal }));
@@ -401,14 +401,14 @@ describe("limits of a wait", () => {
     ["maxDelayMs", { poll: { initialDelayMs: 10, maxDelayMs: 5 } }],
     ["multiplier", { poll: { multiplier: 0.5 } }],
     ["jitter", { poll: { jitter: 1.1 } }],
-  ])("refuses a %s that makes no sense, naming it", async (name, options) => {
+  ])("throws a RangeError with the name of an invalid %s", async (name, options) => {
     const { handle, clock } = await resumed({});
     await expect(handle.result(options)).rejects.toThrow(name);
     expect(() => handle.watch(options)).toThrow(name);
     expect(clock.scheduled()).toBe(0);
   });
 
-  it("a policy of the caller's own decides, and one that throws ends its own wait alone", async () => {
+  it("uses the caller's policy; an exception of a policy ends its own wait alone", async () => {
     const { handle, clock, getsAt } = await resumed({
       get: [running(0), fault(Code.DataLoss), fault(Code.DataLoss), succeeded(3)],
       options: { mode: "poll" },
@@ -430,8 +430,8 @@ describe("limits of a wait", () => {
   });
 });
 
-describe("many who wait", () => {
-  it("client 17: an abort of one leaves the other, over one loop", async () => {
+describe("concurrent waits", () => {
+  it("client 17: an abort of one wait leaves the other, over one loop", async () => {
     const { handle, clock, getsAt } = await resumed({
       get: [running(0), running(0), running(0), succeeded(3)],
       options: { mode: "poll" },
@@ -452,7 +452,7 @@ describe("many who wait", () => {
     expect(getsAt()).toHaveLength(3);
   });
 
-  it("two handles of one name share the loop, too", async () => {
+  it("two handles of one name share the loop", async () => {
     const { handle, client, clock, getsAt } = await resumed({
       get: [running(0), running(0), running(0), succeeded(3)],
       options: { mode: "poll" },
@@ -464,7 +464,7 @@ describe("many who wait", () => {
     expect(getsAt()).toEqual([0, 1000, 2500]);
   });
 
-  it("each has its own limits", async () => {
+  it("have their own limits", async () => {
     const { handle, clock } = await resumed({
       get: [...Array.from({ length: 6 }, () => running(0)), succeeded(3)] as [
         ReturnType<typeof running>,
@@ -479,7 +479,7 @@ describe("many who wait", () => {
     expect(clock.scheduled()).toBe(0);
   });
 
-  it("snapshots are the same object for all who watch, and do not change", async () => {
+  it("receive the same frozen snapshot objects", async () => {
     const { handle, clock } = await resumed({ get: [running(0), running(1), succeeded(3)] });
     const seen: unknown[][] = [[], []];
     const walks = seen.map(async (states) => {
@@ -512,7 +512,7 @@ describe("iterating", () => {
     expect(seen).toEqual([1, 2, 3]);
   });
 
-  it("client 18: or that of every look", async () => {
+  it("client 18: yields the state of every poll with everyPoll", async () => {
     const { handle, clock } = await resumed(script);
     const seen: (number | undefined)[] = [];
     const walk = (async () => {
@@ -525,7 +525,7 @@ describe("iterating", () => {
     expect(seen).toEqual([1, 1, 2, 3]);
   });
 
-  it("client 18: a break stops the looking, and cancels nothing", async () => {
+  it("client 18: a break stops the polling and cancels nothing", async () => {
     const { handle, clock, looks, cancels } = await resumed(script);
     for await (const { metadata } of handle) {
       expect(metadata?.pagesPrinted).toBe(1);
@@ -537,7 +537,7 @@ describe("iterating", () => {
     expect(cancels()).toBe(0);
   });
 
-  it("whoever is slow gets the latest state, and the final one", async () => {
+  it("a slow consumer gets the latest state and the final one", async () => {
     const { handle, clock } = await resumed(script);
     const states = handle[Symbol.asyncIterator]();
     await states.next();
@@ -555,7 +555,7 @@ describe("iterating", () => {
     expect(kinds).toEqual(["failed"]);
   });
 
-  it("throws what ends the wait", async () => {
+  it("throws the error that ends the wait", async () => {
     const { handle, clock } = await resumed({ get: [running(0), fault(Code.PermissionDenied)] });
     const walk = operationErrorOf(
       (async () => {
@@ -566,7 +566,7 @@ describe("iterating", () => {
     expect((await walk).kind).toBe("poll");
   });
 
-  it("client 19: a listener that throws does not stop the wait, and is reported once", async () => {
+  it("client 19: an exception of a listener is reported once and ends no wait", async () => {
     const { handle, clock } = await resumed(script);
     const reported: unknown[] = [];
     const bug = new Error("a bug");
@@ -586,7 +586,7 @@ describe("iterating", () => {
 });
 
 describe("waiting by WaitOperation", () => {
-  it("client 20: one call where the work is shorter than a slice, and the end at once", async () => {
+  it("client 20: one call of 25 s resolves as soon as the operation is done", async () => {
     const { handle, clock, looks } = await resumed({
       hasWait: true,
       states: [{}, { afterMs: 12_300, response: { pages: 3 } }],
@@ -599,7 +599,7 @@ describe("waiting by WaitOperation", () => {
     expect(clock.scheduled()).toBe(0);
   });
 
-  it("client 20: a server without it is asked once, then looked at by schedule, by all of a client", async () => {
+  it("client 20: UNIMPLEMENTED makes all waits of the client poll by GetOperation", async () => {
     const { handle, client, clock, looks } = await resumed({
       get: [running(0), running(0), running(0), succeeded(3), running(0), succeeded(4)],
     });
@@ -618,7 +618,7 @@ describe("waiting by WaitOperation", () => {
     expect(looks().filter(({ method }) => method === "WaitOperation")).toHaveLength(1);
   });
 
-  it("client 20: a server that answers early is asked at most once a second, ever less often", async () => {
+  it("client 20: calls a server that responds early at the poll interval", async () => {
     const { handle, clock, looks } = await resumed({ hasWait: true, looks: () => "early" });
     const result = rejectionOf(handle.result({ timeoutMs: 9000 }));
     await clock.advance(9000);
@@ -629,7 +629,7 @@ describe("waiting by WaitOperation", () => {
     expect(waits).toEqual([0, 1500, 3750, 7125]);
   });
 
-  it("sees progress between by slices of the pace, and the end at once", async () => {
+  it("shows progress by calls as long as the poll interval", async () => {
     const gate = createDeferred<{ pages: number }>();
     const { printer, clock } = createPrintServer((operation) => {
       operation.report({ pagesPrinted: 1 });
@@ -648,7 +648,7 @@ describe("waiting by WaitOperation", () => {
     expect(clock.scheduled()).toBe(0);
   });
 
-  it("who joins a long wait to watch does not have to wait for its end", async () => {
+  it("a follower that wants progress shortens a held call", async () => {
     const { handle, clock, looks } = await resumed({
       hasWait: true,
       get: [running(0), running(7)],
@@ -677,7 +677,7 @@ describe("waiting by WaitOperation", () => {
     await Promise.all([walk, end]);
   });
 
-  it("bears failures in between, by the pace of polling", async () => {
+  it("tolerates failed calls at the poll interval", async () => {
     const { handle, clock, looks } = await resumed({
       hasWait: true,
       get: [running(0), ...unavailable(2), succeeded(3)],
@@ -689,7 +689,7 @@ describe("waiting by WaitOperation", () => {
   });
 });
 
-describe("what a server says besides", () => {
+describe("a wait with retry delays, cancellations and NOT_FOUND", () => {
   it.each([
     [
       "RetryInfo",
@@ -698,7 +698,7 @@ describe("what a server says besides", () => {
       ]),
     ],
     ["Retry-After", new ConnectError("", Code.ResourceExhausted, { "retry-after": "7" })],
-  ])("client 21: a hint by %s holds for one delay", async (_, hint) => {
+  ])("client 21: a retry delay by %s holds for one poll", async (_, hint) => {
     const { handle, clock, getsAt } = await resumed({
       get: [running(0), hint, running(0), succeeded(3)],
       options: { mode: "poll" },
@@ -710,7 +710,7 @@ describe("what a server says besides", () => {
     expect(getsAt()).toEqual([1000, 8000, 10_250]);
   });
 
-  it("client 22: cancelAndWait leaves the look under way alone, and takes the end as it comes", async () => {
+  it("client 22: cancelAndWait does not abort the poll in progress", async () => {
     const { handle, clock, cancels, looks } = await resumed({
       hasWait: true,
       cancel: "ignored",
@@ -729,14 +729,14 @@ describe("what a server says besides", () => {
     ]);
   });
 
-  it("client 22: cancelAndWait of an operation that stops gives the cancellation as a value", async () => {
+  it("client 22: cancelAndWait resolves with a cancellation", async () => {
     const { handle, clock } = await resumed({ get: [running(0), failed(Code.Canceled)] });
     const outcome = handle.cancelAndWait();
     await clock.advance(1000);
     expect((await outcome).kind).toBe("cancelled");
   });
 
-  it("client 22: where a server cannot cancel, cancelAndWait says so, and the wait goes on", async () => {
+  it("client 22: cancelAndWait rejects with UNIMPLEMENTED; other waits go on", async () => {
     const { handle, clock } = await resumed({
       get: [running(0), running(0), succeeded(3)],
       cancel: { fails: Code.Unimplemented },
@@ -748,7 +748,7 @@ describe("what a server says besides", () => {
     expect(await waiting).toMatchObject({ pages: 3 });
   });
 
-  it("client 23: NOT_FOUND is borne for a while after a start", async () => {
+  it("client 23: tolerates NOT_FOUND in the grace after a start", async () => {
     const lagging = createScriptedServer({
       get: [fault(Code.NotFound), running(0), succeeded(3)],
     });
@@ -759,7 +759,7 @@ describe("what a server says besides", () => {
     expect(lagging.getsAt()).toEqual([1000, 2500, 4750]);
   });
 
-  it("client 23: NOT_FOUND after the grace means gone", async () => {
+  it("client 23: NOT_FOUND after the grace ends the wait with kind gone", async () => {
     const lost = createScriptedServer({ get: [fault(Code.NotFound)] });
     const handle = await startedOn(lost);
     const result = operationErrorOf(handle.result());
@@ -767,7 +767,7 @@ describe("what a server says besides", () => {
     expect(await result).toMatchObject({ kind: "gone", code: Code.NotFound, elapsedMs: 8125 });
   });
 
-  it("client 23: NOT_FOUND of an operation that was seen means gone at once", async () => {
+  it("client 23: NOT_FOUND after a successful poll is gone at once", async () => {
     const deleted = createScriptedServer({ get: [running(0), fault(Code.NotFound)] });
     const handle = await startedOn(deleted);
     const result = operationErrorOf(handle.result());
@@ -776,7 +776,7 @@ describe("what a server says besides", () => {
     expect(deleted.getsAt()).toEqual([1000, 2500]);
   });
 
-  it("client 23: NOT_FOUND at a resume means gone at once", async () => {
+  it("client 23: NOT_FOUND at a resume is gone at once", async () => {
     const { client, looks } = createScriptedServer({ get: [fault(Code.NotFound)] });
     const error = await operationErrorOf(client.resume(Print, scriptedName));
     expect(error).toMatchObject({ kind: "gone", operationName: scriptedName });

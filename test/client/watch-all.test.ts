@@ -49,11 +49,11 @@ interface FleetScript {
   pageCap?: number;
   /** Operations of others that come before them in the list. Default: 0. */
   others?: number;
-  /** Called before each list; what it throws is the answer. */
+  /** Called before each list, whose error is its exception. */
   onList?: (request: ListOperationsRequest, atMs: number) => unknown;
-  /** Called before each get; what it throws is the answer. */
+  /** Called before each get, whose error is its exception. */
   onGet?: (at: number, atMs: number) => unknown;
-  /** What the list shows of an operation. Default: its state. */
+  /** The operation in the list. Default: its state. */
   listed?: (operation: Operation, at: number) => Operation | undefined;
   options?: ClientOptions;
 }
@@ -63,7 +63,7 @@ interface Fleet {
   readonly clock: ManualClock;
   readonly transport: Transport;
   readonly handles: PrintHandle[];
-  /** What was asked for since the handles were made. */
+  /** The requests since the handles were made. */
   readonly requests: { method: "list" | "get"; name: string; pageToken: string; atMs: number }[];
   readonly filters: string[];
   count(method: "list" | "get"): number;
@@ -147,7 +147,7 @@ function finished(name: string, pages: number): Operation {
   });
 }
 
-/** Follow all in the background; what was yielded, and how it ended. */
+/** Follows all in the background. Returns the updates and the end. */
 function collect<H extends OperationHandle<unknown, unknown>>(
   handles: Iterable<H>,
   options?: WatchAllOptions,
@@ -161,7 +161,7 @@ function collect<H extends OperationHandle<unknown, unknown>>(
   return { updates, end };
 }
 
-/** An update in short: where it is in the fleet, and what it says. */
+/** An update in short: its index in the fleet and its kind. */
 function briefly({ handle, snapshot, error }: Update): string {
   return `${handle.name.slice(handle.name.lastIndexOf("/") + 1)} ${error?.kind ?? snapshot?.kind}`;
 }
@@ -178,8 +178,8 @@ const busyFor = (seconds: bigint) =>
     { desc: RetryInfoSchema, value: { retryDelay: { seconds } } },
   ]);
 
-describe("what watchAll costs", () => {
-  /** The looks of one single wait, by the schedule: each is one request. */
+describe("the requests of watchAll", () => {
+  /** The polls of one single wait, by the schedule: each is one request. */
   const singleLooks = (doneAtMs: number) => {
     let looks = 0;
     for (let atMs = 0, delayMs = 1000; atMs < doneAtMs; delayMs = Math.min(delayMs * 1.5, 20_000)) {
@@ -239,7 +239,7 @@ describe("what watchAll costs", () => {
     expect(clock.scheduled()).toBe(0);
   });
 
-  it("looks at a single one by GetOperation, on the schedule of single waits", async () => {
+  it("polls a single operation by GetOperation, on the schedule of single waits", async () => {
     const { clock, handles, requests } = await createFleet({ count: 1, doneAtMs: () => 5000 });
     const { end } = collect(handles);
     await clock.advance(60_000);
@@ -252,7 +252,7 @@ describe("what watchAll costs", () => {
     ]);
   });
 
-  it("stops a list when all were seen", async () => {
+  it("stop a list when all operations were on its pages", async () => {
     const { clock, handles, count } = await createFleet({ count: 300, pageCap: 100 });
     const controller = new AbortController();
     const { end } = collect(handles.slice(0, 150), { signal: controller.signal });
@@ -263,7 +263,7 @@ describe("what watchAll costs", () => {
     await rejectionOf(end);
   });
 
-  it("does not list on where single looks are cheaper, nor again for ten rounds", async () => {
+  it("stop a list that costs more than single polls, for ten rounds", async () => {
     const fleet = await createFleet({ count: 20, others: 5000, options: { notFoundGraceMs: 0 } });
     const { end } = collect(fleet.handles, {
       poll: { jitter: 0, multiplier: 1 },
@@ -277,7 +277,7 @@ describe("what watchAll costs", () => {
     expect(fleet.count("get")).toBe(13 * 20);
   });
 
-  it("goes on listing while a replica may not know of the starts yet", async () => {
+  it("go on with lists while a replica may not have the operations yet", async () => {
     const fleet = await createFleet({
       count: 50,
       doneAtMs: () => 9000,
@@ -295,7 +295,7 @@ describe("what watchAll costs", () => {
   });
 });
 
-describe("what watchAll yields", () => {
+describe("the updates of watchAll", () => {
   it("the present states, then each as it changes, the final one always, each once", async () => {
     const { clock, handles } = await createFleet({ doneAtMs: (at) => 2000 * at });
     const { updates, end } = collect(handles);
@@ -324,7 +324,7 @@ describe("what watchAll yields", () => {
     expect(requests).toHaveLength(1);
   });
 
-  it("progress, and to whoever is slow the latest state", async () => {
+  it("show progress, and the latest state to a slow consumer", async () => {
     const fleet = await createFleet({
       doneAtMs: () => 8000,
       listed: (operation, at) => ({
@@ -438,7 +438,7 @@ describe("what watchAll yields", () => {
 });
 
 describe("servers that cannot list", () => {
-  it("one without ListOperations is asked once by a client, then looked at one by one", async () => {
+  it("are asked for a list once if it is UNIMPLEMENTED", async () => {
     const fleet = await createFleet({
       count: 25,
       doneAtMs: () => 3000,
@@ -497,12 +497,12 @@ describe("servers that cannot list", () => {
     expect(fleet.count("get")).toBe(0);
   });
 
-  it("one whose list goes round in a circle is looked at one by one", async () => {
+  it("are polled individually if their list has no end", async () => {
     const fleet = await createFleet({
       count: 30,
       doneAtMs: () => 3000,
       pageCap: 10,
-      // What the fleet answers is thrown away: every page is the first one.
+      // The fleet's response is ignored: every page is the first one.
       onList: (request) => Object.assign(request, { pageToken: "" }),
     });
     const { updates, end } = collect(fleet.handles);
@@ -512,7 +512,7 @@ describe("servers that cannot list", () => {
     expect(fleet.count("list")).toBe(2);
   });
 
-  it("one that leaves results out of its list is asked for them", async () => {
+  it("are polled for results that their list leaves out", async () => {
     const fleet = await createFleet({
       doneAtMs: () => 500,
       listed: ({ name, done }) => anOperation({ name, done }),
@@ -526,7 +526,7 @@ describe("servers that cannot list", () => {
 });
 
 describe("the filter of watchAll", () => {
-  it("goes with every list, and what it hides is looked at one by one", async () => {
+  it("is in every list request; operations that it hides are polled individually", async () => {
     const fleet = await createFleet({
       count: 40,
       pageCap: 20,
@@ -559,7 +559,7 @@ describe("the filter of watchAll", () => {
 });
 
 describe("faults while many are followed", () => {
-  it("nine rounds that fail in a row are borne", async () => {
+  it("nine consecutive failed rounds are tolerated", async () => {
     const fleet = await createFleet({
       doneAtMs: () => 1000,
       onList: (_, atMs) => {
@@ -788,7 +788,7 @@ describe("faults while many are followed", () => {
 });
 
 describe("limits of watchAll", () => {
-  it("at its timeout there is one last look at all", async () => {
+  it("a last round follows the timeout", async () => {
     const fleet = await createFleet({ doneAtMs: (at) => (at === 0 ? 9000 : 60_000) });
     const { updates, end } = collect(fleet.handles, { timeoutMs: 10_000 });
     await fleet.clock.advance(10_000);
@@ -810,7 +810,7 @@ describe("limits of watchAll", () => {
     expect(fleet.clock.scheduled()).toBe(0);
   });
 
-  it("a last look that shows the end of all is the end", async () => {
+  it("a last round that shows all final states is the end", async () => {
     const fleet = await createFleet({ doneAtMs: () => 1500 });
     const { updates, end } = collect(fleet.handles, { timeoutMs: 2000 });
     await fleet.clock.advance(2000);
@@ -818,7 +818,7 @@ describe("limits of watchAll", () => {
     expect(updates).toHaveLength(6);
   });
 
-  it("a round that hangs when the time is up gives way to the last look, which ends", async () => {
+  it("a round without a response at the timeout is replaced by the last one", async () => {
     const fleet = await createFleet({ onList: () => new Promise(() => undefined) });
     const { end } = collect(fleet.handles, { timeoutMs: 2000 });
     await fleet.clock.advance(2000);
@@ -828,7 +828,7 @@ describe("limits of watchAll", () => {
     expect(fleet.clock.scheduled()).toBe(0);
   });
 
-  it("a signal that is aborted already costs no look, and yields nothing", async () => {
+  it("an aborted signal costs no poll and yields nothing", async () => {
     const { handles, requests, clock } = await createFleet();
     const reason = new Error("page was closed");
     const { updates, end } = collect(handles, { signal: AbortSignal.abort(reason) });
@@ -871,7 +871,7 @@ describe("limits of watchAll", () => {
     expect(kinds).toEqual(["succeeded", "succeeded", "succeeded"]);
   });
 
-  it("a break stops the looking, within a pause and within a request", async () => {
+  it("a break stops the polling, within a pause and within a request", async () => {
     const fleet = await createFleet({ doneAtMs: (at) => (at === 0 ? 500 : 60_000) });
     for await (const update of watchAll(fleet.handles)) {
       expect(briefly(update)).toBe("0 running");
@@ -901,7 +901,7 @@ describe("limits of watchAll", () => {
     expect(fleet.clock.scheduled()).toBe(0);
   });
 
-  it("refuses options that make no sense, and handles that are none, at the call", async () => {
+  it("refuses invalid options and foreign handles at the call", async () => {
     const { handles, clock } = await createFleet();
     expect(() => watchAll(handles, { timeoutMs: -1 })).toThrow(RangeError);
     expect(() => watchAll(handles, { poll: { jitter: 2 } })).toThrow("jitter");
@@ -912,7 +912,7 @@ describe("limits of watchAll", () => {
     expect(clock.scheduled()).toBe(0);
   });
 
-  it("an observer hears of each operation's wait", async () => {
+  it("an observer is called for each operation's wait", async () => {
     const ends: (WaitEnd & { name: string })[] = [];
     let polled = 0;
     const fleet = await createFleet({

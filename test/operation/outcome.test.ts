@@ -55,7 +55,7 @@ describe("outcomeOf", () => {
     expect(outcome.error.rawMessage).toBe("stopped");
   });
 
-  it("server 3: an error of code 0, which is none, is a failure of code UNKNOWN", () => {
+  it("server 3: an error of code 0 is a failure of code UNKNOWN", () => {
     const value = create(StatusSchema, { code: 0 });
     const outcome = outcomeOf(anOperation({ done: true, result: { case: "error", value } }), types);
     assert(outcome.kind === "failed");

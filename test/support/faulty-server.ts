@@ -17,7 +17,7 @@ import {
 import { Print } from "./print-server.js";
 import { failed, running, scriptedName, succeeded } from "./scripted-server.js";
 
-/** What the server does with one look. */
+/** The treatment of one poll by the server. */
 export type Draw =
   /** Answers as it should: GetOperation at once, WaitOperation at the end or its timeout. */
   | { readonly does: "answer" }
@@ -29,9 +29,9 @@ export type Draw =
   | { readonly does: "hang" }
   /** The call fails; `retryMs` is a hint by RetryInfo. */
   | { readonly does: "fail"; readonly code: Code; readonly retryMs: number | undefined }
-  /** A replica that does not know of the start yet, for as long as a client must bear it. */
+  /** A replica that does not have the operation yet, for as long as a client must tolerate it. */
   | { readonly does: "lag" }
-  /** What the last answer showed. */
+  /** The state of the last response. */
   | { readonly does: "repeat" }
   /** A replica that lags behind: the state of so long ago, also once it has shown the end. */
   | { readonly does: "showOld"; readonly ageMs: number };
@@ -47,21 +47,21 @@ export interface FaultScript {
   readonly hasWait: boolean;
   /** How long NOT_FOUND may come after the start; 0 for one that is not fresh. */
   readonly graceMs: number;
-  /** What comes of a cancellation: nothing ever, whatever the answer is. */
+  /** The response to a cancellation, which never has an effect. */
   readonly cancel: "answer" | "hang" | "fail";
 }
 
 /**
- * How a look ended, as the client must see it: a call that was not answered in its time has
- * `failed`, one that the client gave up because nobody wanted it any more was `cut`.
+ * The end of a poll for the client: a call without a response in time has `failed`, a call that the
+ * client aborted without need for it was `cut`.
  */
 export type LookEnd = "shown" | "failed" | "unknown" | "cut";
 
 export interface FaultyServer {
   readonly transport: Transport;
-  /** Draw from now on; before, each look is answered at once. */
+  /** Begins the draws. Before, the server responds to each poll at once. */
   begin(): void;
-  /** The looks that have ended, in that order. */
+  /** The polls that have ended, in that order. */
   readonly looks: readonly { readonly atMs: number; readonly end: LookEnd }[];
   /** When a client was first shown the end; undefined before. */
   endShownAtMs(): number | undefined;
@@ -80,15 +80,15 @@ export const passingCodes = [
   Code.ResourceExhausted,
 ] as const;
 
-/** The server draws what it does with each look; when nothing is left to draw it answers as it should. */
+/** Creates a server that takes one draw for each poll. After the last draw it works as it should. */
 export function createFaultyServer(clock: Clock, script: FaultScript): FaultyServer {
   const startMs = clock.nowMs();
   const looks: { atMs: number; end: LookEnd }[] = [];
   let drawing = false;
   let drawn = 0;
-  /** How old the state is that the look under way will show: looks come one by one. */
+  /** The age of the state that the current poll shows: polls come one by one. */
   let lagMs = 0;
-  /** Of when the last state is that was shown; undefined before. */
+  /** The time of the latest state that was shown; undefined before the first. */
   let shownOfMs: number | undefined;
   let endShownAtMs = script.doneAtMs === 0 ? 0 : undefined;
   const nowMs = () => clock.nowMs() - startMs;
@@ -132,7 +132,7 @@ export function createFaultyServer(clock: Clock, script: FaultScript): FaultySer
   const start = scripted.handle(Print, operation);
   scripted.add(Print, operation);
 
-  /** Take a look, and note how it ends. */
+  /** Serves a poll, and records its end. */
   const noted = async <Request>(
     look: (request: Request, context: HandlerContext) => ReturnType<typeof getOperation>,
     request: Request,

@@ -18,7 +18,7 @@ import { PrintMetadataSchema, PrintResponseSchema } from "../gen/printing/v1/pri
 import { anOperation } from "./an-operation.js";
 import { Print } from "./print-server.js";
 
-/** What a server says to one look: a state, or the error that it throws. */
+/** The response of a server to one poll: a state or an error. */
 export type Answer = Operation | ConnectError;
 
 /** A scripted server whose one operation is `scriptedName`, and a client of it. */
@@ -28,7 +28,7 @@ export interface ScriptedServer {
   readonly transport: Transport;
   /** All calls that it got. */
   readonly calls: readonly ScriptedCall[];
-  /** The looks since the last `forgetLooks`, with their times in milliseconds since the server was made. */
+  /** The polls since the last `forgetLooks`, with their times in milliseconds since the server was made. */
   looks(): { readonly method: string; readonly atMs: number; readonly call: ScriptedCall }[];
   /** Times of the GetOperation calls among them. */
   getsAt(): number[];
@@ -45,7 +45,7 @@ export interface Script extends PrintScript {
   get?: readonly [Answer, ...Answer[]];
   /** Whether there is WaitOperation. Default: UNIMPLEMENTED with an empty message, as some servers say it. */
   hasWait?: boolean;
-  /** What starts come to, one after the other; those that follow begin the operation anew. Default: none. */
+  /** The responses to the starts, in order; later starts begin the operation anew. Default: none. */
   starts?: readonly Answer[];
   options?: ClientOptions;
 }
@@ -85,7 +85,7 @@ export function createScriptedServer(script: Script): ScriptedServer {
   };
 }
 
-/** The states and the looks of an operation that shows these after its start, look by look. */
+/** The states and the polls of an operation that shows these answers after its start, poll by poll. */
 function lifeOf(start: Operation, answers: readonly [Answer, ...Answer[]]): PrintScript {
   const shown = answers.flatMap((answer) =>
     answer instanceof ConnectError ? [] : [{ operation: answer }],
@@ -123,7 +123,7 @@ export function failed(code: Code, message = ""): Operation {
   return anOperation({ done: true, result: { case: "error", value: { code, message } } });
 }
 
-/** An error of a look. */
+/** An error of a poll. */
 export function fault(code: Code): ConnectError {
   return new ConnectError("", code);
 }
