@@ -34,7 +34,7 @@ import {
 import { isWrapperDesc } from "@bufbuild/protobuf/wkt";
 import { type ExactJson, integerOf } from "./parse-json.js";
 
-/** What to do with members and names of enum values that no descriptor has. */
+/** How members and names of enum values that no descriptor has are treated. */
 export type UnknownNames = "refuse" | "ignore";
 
 /**
@@ -90,13 +90,13 @@ function readable(desc: DescMessage, json: ExactJson): JsonValue {
 }
 
 type Read = (json: ExactJson) => JsonValue;
-/** Corrects JSON in place, or returns what is to stand in its place. */
+/** Corrects JSON in place, or returns the JSON that replaces it. */
 type Write = (json: JsonValue, options: ProtoJsonWriteOptions) => JsonValue;
 
 /** How the JSON of a message type is corrected. */
 interface Plans {
   readonly read: Read;
-  /** Undefined if no message of this type has anything to correct. */
+  /** The correction on writing; undefined if JSON of this type needs none. */
   readonly write: Write | undefined;
 }
 

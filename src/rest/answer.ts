@@ -24,7 +24,7 @@ export interface AnswerBody {
 }
 
 /**
- * Make sure, before the call is made, that its answer can be presented as it is asked for.
+ * Checks, before the call is made, that its response can be presented as the request wants it.
  *
  * @throws ConnectError 400.
  */
@@ -40,7 +40,7 @@ export function assertPresentable({ method, responseBody }: HttpBinding, wanted:
 }
 
 /**
- * Write the answer of a call: JSON as it is asked for, the binary form, or what an HttpBody holds.
+ * Writes the response of a call: JSON as the request wants it, binary, or the bytes of an HttpBody.
  *
  * @throws ConnectError 500 for a message that JSON cannot hold.
  */

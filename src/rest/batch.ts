@@ -21,9 +21,9 @@ export const maxBatchResponseBytes = 32 * 1024 * 1024;
 
 /** A request within a batch. */
 export interface BatchPart {
-  /** In angle brackets; undefined if the part has none. */
+  /** The id in its angle brackets; undefined if the part has no id. */
   readonly contentId: string | undefined;
-  /** Undefined if the part is not an HTTP request. */
+  /** The request; undefined if the part is not an HTTP request. */
   readonly request: HandlerRequest | undefined;
 }
 

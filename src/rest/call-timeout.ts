@@ -1,7 +1,7 @@
 import type { HandlerRequest } from "../web/handler.js";
 import { invalidHeader } from "./errors.js";
 
-/** What the unit of a Grpc-Timeout is worth in milliseconds. */
+/** The length of each unit of Grpc-Timeout, in milliseconds. */
 const grpcUnits: Readonly<Record<string, number>> = {
   H: 3_600_000,
   M: 60_000,
@@ -15,7 +15,7 @@ const grpcUnits: Readonly<Record<string, number>> = {
 const maxTimeoutMs = 9_999_999_999;
 
 /**
- * The time that a caller gives the call, in whole milliseconds, rounded up: the shorter of
+ * Returns the caller's timeout, in whole milliseconds, rounded up: the shorter of
  * `X-Server-Timeout` (seconds, may be fractional) and `Grpc-Timeout`. Undefined without either.
  *
  * @throws ConnectError 400 for a header that is neither.

@@ -1,8 +1,8 @@
 import type { Compression } from "@connectrpc/connect/protocol";
 
 /**
- * The compression that an Accept-Encoding header likes best, of several alike the first one here;
- * undefined where it likes none (RFC 9110, section 12.5.3).
+ * Returns the compression that an Accept-Encoding header prefers; among equals, the first one here.
+ * Returns undefined if the header accepts none of them (RFC 9110, section 12.5.3).
  */
 export function negotiateCompression(
   accepted: string | null,

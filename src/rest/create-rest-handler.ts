@@ -51,8 +51,8 @@ import { parseQuery, type UrlParts, urlParts } from "./url-parts.js";
 /** Options of a REST gateway. Every field may be left out. */
 export interface RestHandlerOptions extends HttpRuleOptions {
   /**
-   * Types that an Any may hold besides those that the router's services, `operation_info` and
-   * google.rpc bring. Default: none. A type that is known nowhere is answered as its URL and its
+   * Additional types that an Any may hold. The types of the router's services, `operation_info`
+   * and google.rpc are there already. Default: none. An unknown type is written as its URL and its
    * bytes, `{"@type": "…", "value": "base64"}`.
    */
   registry?: Registry | undefined;
@@ -63,7 +63,7 @@ export interface RestHandlerOptions extends HttpRuleOptions {
    */
   unknown?: "refuse" | "ignore" | undefined;
   /**
-   * Which query parameters are system parameters of Google's APIs, such as `alt`, `key`, `fields`
+   * The query parameters that are system parameters of Google's APIs, such as `alt`, `key`, `fields`
    * and `callback`: "all" takes these names for them, "prefixed" takes `$alt`, `$key` and so on,
    * and leaves the plain names to fields of the request. Default: "all", which Google's clients
    * need.
@@ -74,11 +74,11 @@ export interface RestHandlerOptions extends HttpRuleOptions {
   /** Answers of fewer bytes are not compressed. Default: 1024. */
   compressMinBytes?: number | undefined;
   /**
-   * Compressions in the order of preference, in both directions, as Connect's adapters have them
-   * (`compressionGzip`, `compressionBrotli` of connect-node). Default: gzip, by the web's streams.
+   * The compressions of requests and responses, in the order of preference, such as
+   * `compressionGzip` and `compressionBrotli` of connect-node. Default: gzip, by web streams.
    */
   acceptCompression?: readonly Compression[] | undefined;
-  /** What the discovery document says; false for none. Default: what the rules tell. */
+  /** The names in the discovery document, or false for no document. Default: from the rules. */
   discovery?: DiscoveryOptions | false | undefined;
   /**
    * Whether `POST /batch` takes Google's batches: up to 100 requests in a multipart/mixed body,
@@ -90,7 +90,10 @@ export interface RestHandlerOptions extends HttpRuleOptions {
    * read such responses, with the user's cookies and from the user's own network. Default: false.
    */
   jsonp?: boolean | undefined;
-  /** Told what a 500 of this code comes from, such as a message that no JSON can hold. */
+  /**
+   * Called with the cause of a 500 response that the REST gateway itself produced, for example a
+   * message that JSON cannot represent. Errors of the called method are not reported.
+   */
   onInternalError?: ((error: unknown) => void) | undefined;
 }
 
@@ -130,10 +133,10 @@ export function createRestHandler(
   const call = async (
     route: RestRoute,
     segments: readonly string[],
-    asked: Asked,
+    parsed: ParsedRequest,
   ): Promise<Answer> => {
     const { binding, handler, direct } = route;
-    const { request, url, presentation, split } = asked;
+    const { request, url, presentation, split } = parsed;
     assertPresentable(binding, presentation);
     const systemHeaders = systemHeadersOf(split, request);
     const timeoutMs = callTimeoutMs(request);
@@ -150,11 +153,11 @@ export function createRestHandler(
     return { status: 200, header: called.header, body: answerBody };
   };
 
-  const answer = async (asked: Asked, found: Found | undefined): Promise<Answer> => {
-    const { request, url, split, presentation } = asked;
+  const answer = async (parsed: ParsedRequest, found: Found | undefined): Promise<Answer> => {
+    const { request, url, split, presentation } = parsed;
     const { method } = request;
     if (!isWellEscaped(url.path)) throw malformedUrl(url.path);
-    if (found?.kind === "found") return call(found.target, found.segments, asked);
+    if (found?.kind === "found") return call(found.target, found.segments, parsed);
     if (found === undefined && discovery !== undefined && isRead(method)) {
       const document = discovery.document(new Map(split.others).get("version"), url.origin);
       return { status: 200, header: undefined, body: jsonBody(document, presentation) };
@@ -168,13 +171,13 @@ export function createRestHandler(
     try {
       options.onInternalError?.(cause);
     } catch {
-      // A hook that throws must not cost the client its answer.
+      // A hook that throws must not cost the client its response.
     }
   };
 
   const errorAnswer = (caught: unknown, presentation: Presentation): Answer => {
     const error = internalFault(caught);
-    // What came over the wire of the call has no cause: its server knows of it.
+    // An error of the called method has no cause here: its own server reports it.
     if (error.code === Code.Internal && error.cause !== undefined) tell(error.cause);
     const { errorFormat } = presentation;
     const { httpStatus, json: body, header } = errorAnswerOf(error, errorFormat, json);
@@ -299,8 +302,8 @@ export function createRestHandler(
 /** The rules that a path has. */
 type Found = Exclude<ReturnType<typeof lookUp>, { readonly kind: "none" }>;
 
-/** A request with what its URL says. */
-interface Asked {
+/** A request with the parts of its URL. */
+interface ParsedRequest {
   readonly request: HandlerRequest;
   readonly url: UrlParts;
   readonly split: ReturnType<typeof splitQuery>;
@@ -309,14 +312,14 @@ interface Asked {
 
 interface Answer {
   readonly status: number;
-  /** Undefined for none. */
+  /** The headers that the call set; undefined if it set no header. */
   readonly header: Headers | undefined;
   readonly body: AnswerBody | undefined;
 }
 
 const noBytes = new Uint8Array();
 
-/** What `encode` needs of a request that could not be read. */
+/** The request of a part that is not one: nothing in it changes how the refusal is written. */
 const plainRequest = { method: "", headerOf: () => null };
 
 function isWait({ binding }: RestRoute): boolean {
@@ -331,7 +334,7 @@ function isRead(method: string): boolean {
   return method === "GET" || method === "HEAD";
 }
 
-/** HEAD is answered as GET where it has no rule of its own. */
+/** HEAD is served as GET unless it has its own rule. */
 function lookUp(table: ReturnType<typeof restRoutesOf>["table"], method: string, path: string) {
   const found = table.find(method, path);
   return method === "HEAD" && found.kind === "otherMethod" ? table.find("GET", path) : found;

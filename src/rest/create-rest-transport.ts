@@ -41,17 +41,16 @@ export interface RestTransportOptions extends HttpRuleOptions {
   /** Largest answer, in bytes. Default: 64 MiB. */
   readMaxBytes?: number | undefined;
   /**
-   * Types that an Any may hold besides those that the called service's own file brings. Default:
-   * none. An Any of a type that is known nowhere holds all of its JSON as a google.protobuf.Struct,
+   * Additional types that an Any may hold. The types of the called service's file are there already.
+   * Default: none. An Any of an unknown type holds all of its JSON as a google.protobuf.Struct,
    * unless the server sent its bytes.
    */
   registry?: Registry | undefined;
 }
 
 /**
- * A Connect transport that speaks to servers which have nothing but REST and JSON, by the HTTP
- * rules of the called methods. Unary calls only: what streams, or has no rule, is
- * UNIMPLEMENTED. Errors are those of the server's body, details included.
+ * Creates a Connect transport for servers that have REST and JSON only, by the HTTP rules of the
+ * called methods. It makes unary calls: a method that streams, or has no rule, is UNIMPLEMENTED. Errors are those of the server's body, details included.
  *
  * @throws RangeError for an option out of bounds.
  */
@@ -138,7 +137,7 @@ export function createRestTransport(options: RestTransportOptions): Transport {
   };
 }
 
-/** What is worked out once per method. */
+/** The rules and the types of a method, found once. */
 interface CallableMethod {
   readonly bindings: readonly HttpBinding[];
   readonly json: MessageJson;
@@ -202,7 +201,7 @@ function messageOf<O extends DescMessage>(
   const contentType = header.get("Content-Type") ?? "";
   const raw = { contentType, data: bytes };
   if (isHttpBody(output)) {
-    // A descriptor of it may be a copy of ours; the bytes are the same.
+    // The descriptor may be a copy of this package's; the bytes are the same.
     return fromBinary(output, toBinary(HttpBodySchema, create(HttpBodySchema, raw)));
   }
   if (responseBody?.message !== undefined && isHttpBody(responseBody.message)) {

@@ -27,7 +27,7 @@ import {
   type MethodCall,
 } from "./method-call.js";
 
-/** All that the calls of one method have in common. */
+/** The parts that the calls of one method share. */
 export interface DirectMethod {
   readonly route: UnaryRoute;
   readonly requestPath: string;
@@ -36,7 +36,7 @@ export interface DirectMethod {
   readonly calls: CallGroup;
 }
 
-/** The method of a handler, to be called without it; undefined where that cannot be. */
+/** Returns the method of a handler for calls without the handler; undefined if it is not known. */
 export function directMethodOf(handler: UniversalHandler): DirectMethod | undefined {
   const route = unaryRouteOf(handler);
   if (route === undefined) return undefined;
@@ -53,9 +53,8 @@ export function directMethodOf(handler: UniversalHandler): DirectMethod | undefi
 }
 
 /**
- * Call the implementation of a method as its handler does, without the handler: its interceptors,
- * limits, deadline, signal and context values hold, and headers and signals are made only where
- * somebody asks for them.
+ * Calls the implementation of a method as its handler does, without the handler: its interceptors,
+ * limits, deadline, signal and context values apply. Headers and signals are made on demand.
  *
  * @param message In binary.
  * @throws ConnectError of the call, with the headers of its answer as metadata.
@@ -73,7 +72,7 @@ export async function callDirect(
       parts.createContext(),
       await inputOf(method, message, call),
     );
-    // Most handlers of a small answer have it at hand, and a turn of the queue is not free.
+    // Most handlers of a small response return it at once, and a microtask costs time.
     answered = isPromise(invoked) ? await invoked : invoked;
     // Bounds the size, and refuses values that the fields' types do not have.
     method.output.serialize(answered);
@@ -84,7 +83,7 @@ export async function callDirect(
   return { message: answered, header: parts.answerHeader() };
 }
 
-/** What Connect's handler does before it calls the implementation, and says in its words. */
+/** Checks the limits that Connect's handler checks before the call, with the same errors. */
 async function inputOf(
   { route, input }: DirectMethod,
   message: Uint8Array,
@@ -98,12 +97,12 @@ async function inputOf(
   return input.parse(message);
 }
 
-/** What a call consists of besides its messages. */
+/** The headers, the signal and the context values of a call. */
 class CallParts implements LazyParts {
   readonly signals: CallSignal;
   readonly #method: DirectMethod;
   readonly #call: MethodCall;
-  /** By `Date.now`; undefined for none. */
+  /** The deadline on the clock of `Date.now`; undefined if the call has no deadline. */
   readonly #deadlineMs: number | undefined;
   #values: ContextValues | undefined;
   #requestHeader: Headers | undefined;
@@ -153,7 +152,7 @@ class CallParts implements LazyParts {
     return this.#responseTrailer;
   }
 
-  /** The headers and trailers that were set, as Connect's unary protocol sends them. */
+  /** Returns the headers and trailers that were set, as Connect's unary protocol sends them. */
   answerHeader(): Headers | undefined {
     if (this.#responseHeader === undefined && this.#responseTrailer === undefined) return undefined;
     const header = trailerMux(this.responseHeader(), this.responseTrailer());
@@ -162,8 +161,8 @@ class CallParts implements LazyParts {
   }
 
   /**
-   * End the call with an error, and give it the form in which it comes over the wire: that of a
-   * handler keeps its cause, and what it is made of, to itself.
+   * Ends the call with an error, in the form that the error has on the wire: without its cause and
+   * its class.
    */
   fail(cause: unknown): ConnectError {
     this.signals.end(cause ?? callEnded);

@@ -10,7 +10,7 @@ import type { TemplateSegment } from "./path-template.js";
 /** Where the discovery document is, with `?version=…`. */
 export const discoveryPath = "/$discovery/rest";
 
-/** What a discovery document says besides what the rules do. */
+/** The parts of a discovery document that no HTTP rule gives. */
 export interface DiscoveryOptions {
   /** The API's name, of letters and digits, first in the methods' ids. Default: "longrunning". */
   name?: string | undefined;
@@ -26,7 +26,7 @@ export interface DiscoveryOptions {
 /** The discovery documents of an API, one per version. */
 export interface Discovery {
   /**
-   * @param version The first segment of the version's paths. Undefined where there is but one.
+   * @param version The first segment of the version's paths; undefined if there is only one version.
    * @param origin `http://host`.
    * @throws ConnectError 404 for a version that no rule has.
    */
@@ -34,10 +34,10 @@ export interface Discovery {
 }
 
 /**
- * Make Google API discovery documents (`discovery#restDescription`) from the rules of methods.
+ * Creates Google API discovery documents (`discovery#restDescription`) from the rules of methods.
  * Methods without a version in their path are in `v1`.
  *
- * @throws RangeError for a name that is none.
+ * @throws RangeError if the name has other characters than letters and digits.
  */
 export function createDiscovery(
   routes: readonly { readonly binding: HttpBinding }[],
@@ -209,7 +209,7 @@ function patternOf(segment: TemplateSegment): string {
   return segment.text.replace(/[.$()+]/g, "\\$&");
 }
 
-/** A segment that is no literal is named after the collection before it. */
+/** Names a wildcard segment after the collection before it. */
 function flatSegment(segment: TemplateSegment, before: TemplateSegment | undefined): string {
   if (segment.kind === "literal") return segment.text;
   return `{${before?.kind === "literal" ? before.text : "resource"}Id}`;

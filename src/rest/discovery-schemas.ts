@@ -9,15 +9,15 @@ import { isWrapperDesc } from "@bufbuild/protobuf/wkt";
 
 /** The `schemas` of a discovery document, which grow as they are referred to. */
 export interface DiscoverySchemas {
-  /** `{"$ref": id}` of a message, or what stands for a well-known type. */
+  /** Returns `{"$ref": id}` of a message, or the schema of a well-known type. */
   refTo(desc: DescMessage): JsonObject;
-  /** The same for a request whose fields the path holds in part: those are left out. */
+  /** Returns the reference of a request without the fields that are in the path. */
   refToBody(desc: DescMessage, inPath: ReadonlySet<DescField>): JsonObject;
-  /** By id. */
+  /** Returns the schemas by their ids. */
   all(): JsonObject;
 }
 
-/** @param messages Those that will be referred to: their names decide which ids are unique. */
+/** @param messages The messages that references name: together they decide which ids are unique. */
 export function createDiscoverySchemas(messages: Iterable<DescMessage>): DiscoverySchemas {
   const idOf = idsOf(messages);
   const schemas = new Map<string, JsonObject>();
@@ -42,7 +42,7 @@ export function createDiscoverySchemas(messages: Iterable<DescMessage>): Discove
   };
 }
 
-/** What a field that is one word in JSON looks like, in a schema and as a parameter. */
+/** Returns the description of a field that is one word in JSON, for a schema or a parameter. */
 export function wordSchema(field: DescField): JsonObject {
   if (field.enum !== undefined) return enumSchema(field.enum);
   if (field.message !== undefined) return wellKnownSchema(field.message) ?? { type: "string" };

@@ -7,11 +7,11 @@ import { errorDomain } from "../status/error-info.js";
 import { httpStatusFromCode } from "../status/http-status.js";
 import { statusFromError } from "../status/status-error.js";
 
-/** An error as the REST face answers it. */
+/** An error as the REST gateway responds with it. */
 export interface ErrorAnswer {
   readonly httpStatus: number;
   readonly json: JsonObject;
-  /** Of the error's own metadata, and `Retry-After` where it says when to try again. */
+  /** The error's own metadata, and `Retry-After` if it has a RetryInfo. */
   readonly header: Headers;
 }
 
@@ -47,10 +47,10 @@ const oldReasonByHttpStatus: Readonly<Record<number, string>> = {
 };
 
 /**
- * The body, status and headers of an error: `google.rpc.Status` in an `error` member, with the
+ * Returns the body, status and headers of an error: `google.rpc.Status` in an `error` member, with the
  * HTTP status as its code and the name of the RPC's beside it (AIP-193).
  *
- * @param format 1 has `errors` besides, with a domain and an older kind of reason.
+ * @param format 1 adds `errors`, with a domain and an older kind of reason.
  */
 export function errorAnswerOf(error: ConnectError, format: 1 | 2, json: MessageJson): ErrorAnswer {
   const reason = ownReasonOf(error);

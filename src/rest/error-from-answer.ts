@@ -61,7 +61,7 @@ function envelopeOf(body: Uint8Array) {
 }
 
 /**
- * Returns the object in a response's JSON that describes an error, undefined if there is none:
+ * Returns the object in a response's JSON that describes an error, undefined if it has no such object:
  * `error`, also in a list of one, or a google.rpc.Status without an envelope, by which grpc-gateway
  * responds.
  */

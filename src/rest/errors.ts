@@ -3,7 +3,7 @@ import { echo } from "../internal/echo.js";
 import { BadRequestSchema } from "../protos.js";
 import { type ErrorParts, errorWithInfo } from "../status/error-info.js";
 
-/** 400: the path or the query has an escape that is none, or that gives no UTF-8. */
+/** 400: the path or the query has a malformed escape, or escapes that are not UTF-8. */
 export function malformedUrl(part: string): ConnectError {
   return errorWithInfo(Code.InvalidArgument, `"${echo(part)}" is not percent-encoded UTF-8`, {
     reason: "MALFORMED_URL",
@@ -30,7 +30,7 @@ export function methodNotAllowed(
   return error;
 }
 
-/** 400: `expected` says, after the parameter's name, what it should have been. */
+/** 400: a system parameter with another value than `expected`, which completes "parameter X …". */
 export function invalidParameter(name: string, value: string, expected: string): ConnectError {
   return badField(name, `parameter ${echo(name)} ${expected}, not "${echo(value)}"`, {
     reason: "INVALID_PARAMETER",
@@ -87,7 +87,7 @@ export function missingRequired(typeName: string): ConnectError {
   });
 }
 
-/** 400: a body where the rule has none. */
+/** 400: a body for a rule without one. */
 export function unexpectedBody(method: string): ConnectError {
   const error = errorWithInfo(Code.InvalidArgument, `${echo(method)} takes no body here`, {
     reason: "UNEXPECTED_BODY",
@@ -215,7 +215,7 @@ export function internalFault(cause: unknown): ConnectError {
   return errorWithInfo(Code.Internal, "internal error", { reason: "INTERNAL", cause });
 }
 
-/** What is left of the body is not read, so that no other request can follow on its connection. */
+/** Closes the connection: the rest of the body is not read, so no request can follow it. */
 function withoutFollower(error: ConnectError): ConnectError {
   error.metadata.set("Connection", "close");
   return error;
@@ -230,7 +230,7 @@ function badField(field: string, description: string, parts: ErrorParts): Connec
   });
 }
 
-/** Of the client: a message whose fields do not fit the path that its method has. */
+/** A client's message whose fields do not fit the path that its method has. */
 export function noMatchingPath(field: string, value: string, template: string): ConnectError {
   return badField(field, `${field} "${echo(value)}" does not fit ${template}`, {
     reason: "NO_MATCHING_PATH",
@@ -238,7 +238,7 @@ export function noMatchingPath(field: string, value: string, template: string): 
   });
 }
 
-/** Of the client: a value that has no form in this part of a request. */
+/** A client's value that has no form in this part of a request. */
 export function unsendableField(field: string, part: string): ConnectError {
   return badField(field, `${echo(field)} cannot be sent in ${part}`, {
     reason: "UNSENDABLE_FIELD",
@@ -246,7 +246,7 @@ export function unsendableField(field: string, part: string): ConnectError {
   });
 }
 
-/** Of the client: a method that has no HTTP rule, or that streams. */
+/** A method, called by a client, that has no HTTP rule, or that streams. */
 export function noHttpRule(method: string, why: string): ConnectError {
   return errorWithInfo(Code.Unimplemented, `${method} cannot be called over REST: ${why}`, {
     reason: "NO_HTTP_RULE",
@@ -254,7 +254,7 @@ export function noHttpRule(method: string, why: string): ConnectError {
   });
 }
 
-/** Of the client: no connection, or one that broke. */
+/** The client has no connection, or lost it. */
 export function unreachable(baseUrl: string, cause: unknown): ConnectError {
   return errorWithInfo(Code.Unavailable, `${baseUrl} cannot be reached`, {
     reason: "UNREACHABLE",
@@ -263,7 +263,7 @@ export function unreachable(baseUrl: string, cause: unknown): ConnectError {
   });
 }
 
-/** Of the client: a redirect, which is not followed because it could take credentials elsewhere. */
+/** A redirect of a client's request, which is not followed because it could take credentials elsewhere. */
 export function redirected(baseUrl: string, location: string): ConnectError {
   const target = location === "" ? "elsewhere" : `to ${echo(location)}`;
   return errorWithInfo(Code.Unknown, `${baseUrl} redirects ${target}; set baseUrl to the server`, {
@@ -272,7 +272,7 @@ export function redirected(baseUrl: string, location: string): ConnectError {
   });
 }
 
-/** Of the client: an answer that went well by its status, and that cannot be read. */
+/** A successful response that the client cannot read. */
 export function unreadableAnswer(typeName: string, what: string, cause?: unknown): ConnectError {
   return errorWithInfo(Code.Internal, `the server's answer ${what}, not a ${typeName}`, {
     reason: "UNREADABLE_ANSWER",

@@ -5,8 +5,8 @@ import { maxJsonDepth } from "../json/parse-json.js";
 import { invalidParameter } from "./errors.js";
 
 /**
- * Which members of an answer are asked for (partial response): by name, with those below
- * it; an empty one stands for all. `*` is every name.
+ * The members of a response that a request selects (partial response): names, each with the names
+ * below it. An empty selection selects everything. `*` is every name.
  */
 export interface FieldSelection {
   readonly members: ReadonlyMap<string, FieldSelection>;
@@ -16,7 +16,7 @@ export interface FieldSelection {
 const maxLength = 4096;
 
 /**
- * Parse `a,b(c,d/e),f.g`: names, each with those below it behind a slash, a dot or in
+ * Parses `a,b(c,d/e),f.g`: names, each with those below it behind a slash, a dot or in
  * parentheses.
  *
  * @throws ConnectError 400, naming the parameter, for anything else, and for more than 4096
@@ -72,7 +72,7 @@ function membersOf(parent: Members, name: string): Members {
   return members;
 }
 
-/** A name that is asked for as a whole needs none of those below it. */
+/** A name that is selected as a whole needs no name below it. */
 function selectionOf(members: Members, wholly: ReadonlySet<Members>): FieldSelection {
   const selected: Writable = new Map();
   if (!wholly.has(members)) {
@@ -82,10 +82,10 @@ function selectionOf(members: Members, wholly: ReadonlySet<Members>): FieldSelec
 }
 
 /**
- * Check that a selection names fields that there are, as far as the descriptors reach: below an
+ * Checks that a selection names existing fields, as far as the descriptors reach: below an
  * Any, a Struct and the keys of a map every name may be.
  *
- * @throws ConnectError 400 that names the first one that is none.
+ * @throws ConnectError 400 that names the first one that is not a field.
  */
 export function assertSelectable(
   parameter: string,

@@ -65,7 +65,7 @@ export function isBase64({ scalar, message }: DescField): boolean {
 
 /** A place in a message to which a text goes. */
 export interface TextTarget {
-  /** From the outermost message down to the field of the text. */
+  /** The fields from the outermost message down to the field of the text. */
   readonly fields: readonly DescField[];
   /** The key of the entry if the last field is a map. */
   readonly mapKey?: string | undefined;

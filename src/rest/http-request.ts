@@ -98,7 +98,7 @@ function rawBody(message: Message) {
   return { contentType: message.contentType, content: message.data };
 }
 
-/** The path of a binding, filled in; undefined where a value does not fit its place. */
+/** Returns the path of a binding, filled in; undefined if a value does not fit its place. */
 function pathOf(
   { template, variables }: HttpBinding,
   whole: JsonObject,
@@ -135,7 +135,7 @@ function valueIn(
   const value = textAt(whole, fields, desc);
   const parts = isSingle ? [value] : value.split("/");
   if (!fits(pattern, parts)) return undefined;
-  // A URL has no such segments: whoever parses it takes them for steps.
+  // A URL has no such segments: its parsers resolve them.
   if (parts.some((part) => part === "." || part === "..")) throw unsendableField(field, "a path");
   try {
     return parts.map(encodeURIComponent).join("/");

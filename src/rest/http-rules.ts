@@ -12,7 +12,7 @@ import { type HttpRule, HttpRuleSchema, http } from "../protos.js";
 import { fieldAt } from "./field-path.js";
 import { type PathTemplate, parsePathTemplate, type TemplateVariable } from "./path-template.js";
 
-/** Rules given in code, as a service configuration has them (google.api.Http). */
+/** HTTP rules given in code, in the form of a service configuration (google.api.Http). */
 export interface HttpRuleOptions {
   /**
    * Rules by the `selector` of their method, `package.Service.Method`, each in place of the
@@ -21,7 +21,7 @@ export interface HttpRuleOptions {
    */
   rules?: readonly MessageInitShape<typeof HttpRuleSchema>[] | undefined;
   /**
-   * What goes before all paths of a service, by its full name: `{"google.longrunning.Operations":
+   * The prefix of all paths of a service, by its full name: `{"google.longrunning.Operations":
    * "/printing"}`. Default: nothing.
    */
   prefixes?: Readonly<Record<string, string>> | undefined;
@@ -34,9 +34,9 @@ export interface HttpBinding {
   readonly httpMethod: string;
   readonly template: PathTemplate;
   readonly variables: readonly BoundVariable[];
-  /** What the body is: nothing, all that the path does not hold, or this field. */
+  /** The part of the request in the body: nothing, all fields that are not in the path, or one field. */
   readonly body: "none" | "all" | DescField;
-  /** What the answer's body is. Undefined: the whole message. */
+  /** The field that is the response's body; undefined for the whole message. */
   readonly responseBody: DescField | undefined;
 }
 
@@ -49,7 +49,7 @@ export interface BoundVariable extends TemplateVariable {
  * The bindings of a method, the main one first; none for a method without a rule, and for one
  * that streams.
  *
- * @throws RangeError for a rule that cannot be: a template that is none, a variable, `body` or
+ * @throws RangeError for an invalid rule: a malformed template, a variable, `body` or
  *   `response_body` that names no field of its kind, bindings within additional bindings.
  */
 export function httpBindingsOf(

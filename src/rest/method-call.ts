@@ -7,19 +7,19 @@ export interface MethodCall {
   readonly request: HandlerRequest;
   /** `http://host:port` of the request. */
   readonly origin: string;
-  /** What system parameters say to interceptors. */
+  /** The headers that pass system parameters to interceptors. */
   readonly systemHeaders: readonly HeaderLine[];
   /** In whole milliseconds; undefined for as long as the handler permits. */
   readonly timeoutMs: number | undefined;
 }
 
-/** What an RPC answered: its message, and the headers that its handler set; undefined for none. */
+/** The response of an RPC: its message, and the headers that its handler set, if it set any. */
 export interface CallAnswer {
   readonly message: Message;
   readonly header: Headers | undefined;
 }
 
-/** The headers of a call: those of its request, but what they say of the body and the connection. */
+/** Returns the headers of a call: those of its request, without the ones of body and connection. */
 export function callHeadersOf({ request, systemHeaders, timeoutMs }: MethodCall): Headers {
   const header = request.copyHeaders();
   for (const [name, value] of systemHeaders) header.set(name, value);
@@ -36,8 +36,8 @@ export function callUrlOf({ origin }: MethodCall, requestPath: string): string {
 }
 
 /**
- * Delete the headers that say something of a body or of a connection. The ones of the HTTP
- * request are not those of the call, nor the other way round.
+ * Deletes the headers that describe a body or a connection: the HTTP request and the call each
+ * have their own.
  */
 export function deleteHopHeaders(header: Headers): void {
   for (const name of ofThisHop) header.delete(name);

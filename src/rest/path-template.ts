@@ -10,7 +10,7 @@ export interface TemplateVariable {
   readonly fieldPath: readonly string[];
   /** Index of its first segment. */
   readonly start: number;
-  /** Index after its last segment; undefined where that is `**`, which reaches to the path's end. */
+  /** The index after its last segment; undefined if that is `**`, which reaches to the path's end. */
   readonly end: number | undefined;
   /**
    * Whether it is one segment, whose value is percent-decoded wholly. The value of a
@@ -23,15 +23,15 @@ export interface TemplateVariable {
 export interface PathTemplate {
   /** As it was written. */
   readonly text: string;
-  /** With those within variables. */
+  /** The segments, including those within variables. */
   readonly segments: readonly TemplateSegment[];
   readonly variables: readonly TemplateVariable[];
-  /** What follows the last `:`; undefined where there is none. */
+  /** The text behind the last `:`; undefined if the template has no verb. */
   readonly verb: string | undefined;
 }
 
 /**
- * Parse a path template:
+ * Parses a path template:
  *
  *     Template = "/" Segments [ ":" LITERAL ]
  *     Segments = Segment { "/" Segment }
@@ -99,6 +99,6 @@ export function parsePathTemplate(text: string): PathTemplate {
   return { text, segments, variables, verb };
 }
 
-/** What may stand in a URL's path, but for what has a meaning in a template. */
+/** The characters of a URL's path, without those that have a meaning in a template. */
 const literal = /(?:[A-Za-z0-9\-._~!$&'()+,;@]|%[0-9A-Fa-f]{2})+/y;
 const fieldPathPattern = /[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*/y;

@@ -3,7 +3,7 @@ export function isWellEscaped(text: string): boolean {
   return !text.includes("%") || !/%(?![0-9A-Fa-f]{2})/.test(text);
 }
 
-/** Percent-decode; undefined where that gives no UTF-8. */
+/** Percent-decodes a text; returns undefined if the result is not UTF-8. */
 export function percentDecode(text: string): string | undefined {
   if (!text.includes("%")) return text;
   try {
@@ -14,8 +14,8 @@ export function percentDecode(text: string): string | undefined {
 }
 
 /**
- * Percent-decode all but `%2F`, so that an encoded slash does not become one that
- * separates (google/api/http.proto); undefined where that gives no UTF-8.
+ * Percent-decodes everything except `%2F`, so that an encoded slash does not become one that
+ * separates (google/api/http.proto). Returns undefined if the result is not UTF-8.
  */
 export function percentDecodeReserved(text: string): string | undefined {
   if (!text.includes("%")) return text;

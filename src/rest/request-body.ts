@@ -11,7 +11,7 @@ import {
   unsupportedMediaType,
 } from "./errors.js";
 
-/** What bounds the reading of a body. */
+/** The limits for reading a body. */
 export interface BodyLimits {
   /** Largest body, as it comes and decompressed, in bytes. */
   readonly readMaxBytes: number;
@@ -20,7 +20,7 @@ export interface BodyLimits {
 }
 
 /**
- * The body of a request, decompressed; empty where there is none.
+ * Reads the body of a request, decompressed; empty if it has no body.
  *
  * @throws ConnectError 413 as soon as it is over the limit, 415 for an unknown encoding, 400 for
  *   bytes that are not of the one it names.
@@ -37,7 +37,7 @@ export async function readBody(request: HandlerRequest, limits: BodyLimits): Pro
 }
 
 /**
- * Make sure that there is no body.
+ * Checks that a request has no body.
  *
  * @throws ConnectError 400 at its first byte.
  */

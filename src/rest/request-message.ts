@@ -37,25 +37,25 @@ import { percentDecode, percentDecodeReserved } from "./percent-encoding.js";
 import { assertJsonType } from "./request-body.js";
 import type { QueryParameter } from "./url-parts.js";
 
-/** What a request says, apart from what its path does. */
+/** The parts of an HTTP request that fields come from. */
 export interface RequestContent {
-  /** Of the path, raw. */
+  /** The segments of the path, raw. */
   readonly segments: readonly string[];
-  /** Without system parameters. */
+  /** The query without system parameters. */
   readonly query: readonly QueryParameter[];
-  /** Empty where there is none. */
+  /** The body; empty if the request has no body. */
   readonly body: Uint8Array;
-  /** Null where there is none. */
+  /** The Content-Type; null if the request has no such header. */
   readonly contentType: string | null;
 }
 
 /**
- * The request message that an HTTP request stands for, in binary: what the body says, then the
- * query, then the path, which wins.
+ * Returns the request message of an HTTP request, in binary: the body, then the query, then the
+ * path, which wins.
  *
  * A singular field that the query gives twice has its first value.
  *
- * @throws ConnectError 400 for what does not fit, 415 for a body of another type than JSON.
+ * @throws ConnectError 400 for a value that does not fit, 415 for a body of another type than JSON.
  */
 export function requestBytesOf(
   binding: HttpBinding,
@@ -93,7 +93,7 @@ function assertShallow(desc: DescMessage, bytes: Uint8Array): void {
   }
 }
 
-/** The message with what the body says in it. */
+/** Returns the message with the fields of the body. */
 function readContent(
   { body: bound, method }: HttpBinding,
   { body, contentType }: RequestContent,

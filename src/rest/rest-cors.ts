@@ -1,7 +1,7 @@
 import { cors } from "@connectrpc/connect";
 
 /**
- * What a CORS middleware must allow and expose for browsers that speak REST, in the form of
+ * The methods and headers that CORS must allow and expose for REST in browsers, in the form of
  * Connect's own `cors`, whose values it contains: one middleware serves both.
  */
 export const restCors: {

@@ -12,7 +12,7 @@ import { createRouteTable, type RouteTable } from "./route-table.js";
 export interface RestRoute {
   readonly binding: HttpBinding;
   readonly handler: UniversalHandler;
-  /** How to call what the handler calls; undefined where only the handler can. */
+  /** The method for calls without the handler; undefined if only the handler can call it. */
   readonly direct: DirectMethod | undefined;
 }
 
@@ -24,7 +24,7 @@ export interface RestRoutes {
 }
 
 /**
- * Find the HTTP bindings of the methods that a Connect router serves.
+ * Finds the HTTP bindings of the methods that a Connect router serves.
  *
  * @throws RangeError for a rule that cannot be, one that selects no method of the router or one
  *   that streams, two rules for the same paths, and a bound method without Connect's protocol.

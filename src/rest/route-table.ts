@@ -1,20 +1,20 @@
 import type { PathTemplate } from "./path-template.js";
 
-/** What a path leads to. */
+/** The target of a path. */
 export interface RouteMatch<T> {
   readonly target: T;
   /** The path's segments without the verb, raw: nothing in them is decoded. */
   readonly segments: readonly string[];
 }
 
-/** What a request's method and path lead to. */
+/** The result of a lookup by HTTP method and path. */
 export type RouteLookup<T> =
   | ({ readonly kind: "found" } & RouteMatch<T>)
   /** Templates match, but under other HTTP methods, which are sorted here. */
   | { readonly kind: "otherMethod"; readonly allowed: readonly string[] }
   | { readonly kind: "none" };
 
-/** Path templates with what they lead to. */
+/** Path templates with their targets. */
 export interface RouteTable<T> {
   /**
    * @param method An HTTP method, `*` for all of them.
@@ -23,7 +23,7 @@ export interface RouteTable<T> {
    */
   add(method: string, template: PathTemplate, target: T): void;
   /**
-   * Find the best route for a raw path, without its query. A literal is better than `*`, and
+   * Finds the best route for a raw path, without its query. A literal is better than `*`, and
    * that is better than `**`, from left to right. A segment that is empty matches nothing, so
    * neither does a path with a slash at its end. The text behind the last `:` of the last segment
    * is the verb if a template with that verb matches, under whatever method. Otherwise it belongs
@@ -38,9 +38,9 @@ export interface RouteTable<T> {
 interface Node<T> {
   readonly literals: Map<string, Node<T>>;
   one: Node<T> | undefined;
-  /** By verb, then HTTP method: of templates that end here. */
+  /** The targets of templates that end here, by verb and HTTP method. */
   readonly here: Targets<T>;
-  /** Of those that go on with `**`. */
+  /** The targets of templates that go on with `**`. */
   readonly rest: Targets<T>;
 }
 

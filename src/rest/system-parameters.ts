@@ -3,20 +3,20 @@ import { invalidParameter } from "./errors.js";
 import { type FieldSelection, parseFieldMask } from "./field-mask.js";
 import type { QueryParameter } from "./url-parts.js";
 
-/** How an answer is written: what the system parameters say of it. */
+/** How a response is written, according to the system parameters. */
 export interface Presentation {
-  /** Of error bodies. */
+  /** The format of error bodies. */
   readonly errorFormat: 1 | 2;
   readonly format: "json" | "proto";
   readonly enumAsInteger: boolean;
   readonly pretty: boolean;
   /** The function that JSONP calls. */
   readonly callback: string | undefined;
-  /** What is asked for of the answer, and the parameter or header that asks. */
+  /** The selected part of the response, and the parameter or header that selects it. */
   readonly fields: { readonly selection: FieldSelection; readonly parameter: string } | undefined;
 }
 
-/** Where a request has no system parameters. */
+/** The presentation for a request without system parameters. */
 export const plainPresentation: Presentation = {
   errorFormat: 2,
   format: "json",
@@ -28,7 +28,7 @@ export const plainPresentation: Presentation = {
 
 /** A query, its system parameters taken out. */
 export interface SplitQuery {
-  /** By name without `$`; of several the last one. */
+  /** The values by name without `$`; of a repeated parameter the last one. */
   readonly system: ReadonlyMap<string, string>;
   /** All others, which belong to fields of the request. */
   readonly others: readonly QueryParameter[];
@@ -55,7 +55,7 @@ const systemNames: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Which spellings of system parameters are recognized: "all", with a `$` before the name or
+ * The spellings of system parameters that are recognized: "all", with a `$` before the name or
  * without, or "prefixed", with a `$` only. The others are fields of the request.
  */
 export type SystemParameterNames = "all" | "prefixed";
@@ -95,7 +95,7 @@ export function errorFormatOf({ system }: SplitQuery): 1 | 2 {
 }
 
 /**
- * How the answer is to be written.
+ * Returns how the response must be written.
  *
  * @throws ConnectError 400 for a value that a parameter does not have.
  */

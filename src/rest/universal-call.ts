@@ -12,7 +12,7 @@ import {
 } from "./method-call.js";
 
 /**
- * Call an RPC of a Connect router in this process, by the very handler that serves its other
+ * Calls an RPC of a Connect router in this process, by the very handler that serves its other
  * protocols: interceptors, limits, the deadline, the signal and context values are its own. It is
  * spoken to in Connect's unary protocol, in binary.
  *

@@ -6,11 +6,11 @@ export interface UrlParts {
   /** `http://host:port`. */
   readonly origin: string;
   readonly path: string;
-  /** Without its question mark; empty where there is none. */
+  /** The query without its question mark; empty if the URL has no query. */
   readonly query: string;
 }
 
-/** Take an absolute http or https URL to pieces. Its fragment is left out. */
+/** Splits an absolute http or https URL. Its fragment is left out. */
 export function urlParts(url: string): UrlParts {
   const [, origin = "", path = "", query = ""] =
     /^([^:/]+:\/\/[^/?#]*)([^?#]*)(?:\?([^#]*))?/.exec(url) ?? [];
