@@ -115,8 +115,9 @@ export function conformanceCommand(context: CommandContext, exit: (code: number)
       const file = await readSubjectFile(path);
       const stopped = new AbortController();
       const off = context.onSignal(() => stopped.abort());
-      const started = file.process === undefined ? undefined : await startSubject(file.process);
+      let started: SubjectProcess | undefined;
       try {
+        started = file.process === undefined ? undefined : await startSubject(file.process);
         const subject = await open(file, started, options);
         try {
           const faults = await unreachedProtocols(subject);
@@ -221,7 +222,7 @@ async function writeNew(path: string, text: string): Promise<void> {
   }
 }
 
-/** A line on standard error that is drawn anew; nothing where the output is not a terminal. */
+/** A line on standard error that is overwritten. It is shown on terminals only. */
 function progressLine({ terminal: { err } }: CommandContext) {
   const clear = () => {
     if (err.isTerminal) err.write("\r\x1b[K");

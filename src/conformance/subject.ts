@@ -129,7 +129,7 @@ function defaultBindings(rest: Partial<RestBindings>): RestBindings {
 
 /**
  * Opens a subject: prepares the connections, and reads descriptors by reflection if the
- * description has none. No call of the Operations service is made.
+ * description lacks them. No call of the Operations service is made.
  *
  * @throws RangeError if the description contradicts itself.
  */

@@ -9,7 +9,7 @@ import { isInstalled } from "./is-installed.js";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const run = promisify(execFile);
 
-/** Whether a program and what it needs are there. */
+/** Whether a program is there with its packages. */
 function works(program: string, ...args: string[]): true | undefined {
   try {
     execFileSync(program, args, { cwd: root, stdio: "ignore" });

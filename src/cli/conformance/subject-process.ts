@@ -62,7 +62,8 @@ export async function startSubject(options: ProcessOptions): Promise<SubjectProc
     started.stderr?.on("data", onText);
     const failed = new Promise<never>((_, reject) => {
       started.on("error", (cause) => reject(subjectNotReady(program, cause.message, output)));
-      started.on("exit", (code, signal) => {
+      // Not "exit", which may come before the last output.
+      started.on("close", (code, signal) => {
         const how = signal === null ? `the exit code ${code}` : `the signal ${signal}`;
         if (!isStopping) reject(subjectNotReady(program, `it ended with ${how}`, output));
       });

@@ -18,12 +18,14 @@ const maxOutputLines = 5;
 /** Most reasons that are listed. */
 const maxReasons = 20;
 
-/** Returns a report for a person: the failures first, the summary last. */
+/** Returns a report for a person: the summary in the first and the last line, the failures between. */
 export function terminalReport(
   report: SuiteReport,
   { command, style = (_, text) => text, printable = (text) => text }: TerminalReportOptions,
 ): string {
-  const lines: string[] = [];
+  const color =
+    report.exitCode === 0 ? (report.summary.startsWith("held") ? "green" : "yellow") : "red";
+  const lines: string[] = [style(color, report.summary), ""];
   const failures = report.cases.filter(({ outcome }) => outcome === "fail" || outcome === "error");
   for (const one of failures) {
     const isExcused = one.excused !== undefined;
@@ -56,8 +58,6 @@ export function terminalReport(
     lines.push(`${style("red", "STALE")}  ${entry.case}  expected to fail, but ${why}`, "");
   }
   lines.push(...reasonLines(report.cases, style, printable));
-  const color =
-    report.exitCode === 0 ? (report.summary.startsWith("held") ? "green" : "yellow") : "red";
   const seconds = (report.ms / 1000).toFixed(1);
   const { subject, suiteVersion, seed, protocols } = report;
   lines.push(

@@ -34,13 +34,13 @@ export interface Sent {
 /** The result of a call, with everything that a Connect client would hide. */
 export interface WireAnswer {
   readonly sent: Sent;
-  /** Undefined if the call failed. */
+  /** Message of a successful call. */
   readonly message: Message | undefined;
   /** The message's bytes as received; undefined over JSON. */
   readonly bytes: Uint8Array | undefined;
   /** The message's JSON as received; undefined over binary protocols. */
   readonly json: JsonValue | undefined;
-  /** Undefined if the call succeeded. */
+  /** Status of a failed call. */
   readonly status: WireStatus | undefined;
 }
 

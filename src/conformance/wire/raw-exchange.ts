@@ -3,7 +3,7 @@ export interface RawRequest {
   readonly method: string;
   readonly url: string;
   readonly headers: readonly (readonly [name: string, value: string])[];
-  /** Undefined: a request without a body. */
+  /** Body. Undefined for a request without one. */
   readonly body: Uint8Array | undefined;
   readonly signal: AbortSignal;
   /** Whether the request must not share its connection with other requests. */

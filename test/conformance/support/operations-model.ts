@@ -520,7 +520,7 @@ export function createModel({ mutant, unitMs, hidesForeign }: ModelOptions) {
       };
     },
 
-    /** What a restart leaves of the records. */
+    /** Keeps the records that survive a restart. */
     restart(): void {
       for (const [name, { result }] of records) {
         if ((is(97) && result !== undefined) || (is(98) && result === undefined))

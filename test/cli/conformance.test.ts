@@ -1,0 +1,145 @@
+import assert from "node:assert/strict";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Validator } from "@cfworker/json-schema";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { describe, it, onTestFinished } from "vitest";
+import { Operations } from "../../src/protos.js";
+import { startServer } from "../support/servers.js";
+import { createTemporaryFolder } from "../support/temporary-folder.js";
+import { runCommand, startCommand } from "./support/command-in-process.js";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+
+describe("longrunning conformance --init", () => {
+  it("writes a subject file by the published schema, and does not replace a file", async () => {
+    const path = join(await createTemporaryFolder(), "subject.json");
+    const written = await runCommand("conformance", path, "--init", "http://localhost:1234");
+    assert.equal(written.exitCode, 0);
+    const text = await readFile(path, "utf8");
+    assert.match(text, /"grpc": "http:\/\/localhost:1234"/);
+    const schema = JSON.parse(
+      await readFile(`${root}/schema/conformance-subject.schema.json`, "utf8"),
+    );
+    assert.deepEqual(new Validator(schema, "2020-12").validate(JSON.parse(text)).errors, []);
+    const again = await runCommand("conformance", path, "--init");
+    assert.equal(again.exitCode, 2);
+    assert.equal(await readFile(path, "utf8"), text);
+  });
+
+  it("makes the first run against a server with GetOperation alone incomplete, with exit code 0", async () => {
+    const server = await startServer({
+      routes: (router) =>
+        void router.service(Operations, {
+          getOperation: ({ name }) => {
+            throw new ConnectError(`no operation ${name}`, Code.NotFound);
+          },
+        }),
+    });
+    onTestFinished(() => server.close());
+    const path = join(await createTemporaryFolder(), "subject.json");
+    await runCommand("conformance", path, "--init", server.baseUrl);
+    const { exitCode, stdout, stderr } = await runCommand("conformance", path);
+    assert.equal(stderr, "");
+    assert.match(stdout, /^incomplete: .* not exercised/);
+    assert.match(stdout, /declare the need "succeeds"/);
+    assert.equal(exitCode, 0);
+  });
+});
+
+describe("longrunning conformance", () => {
+  const subject = (members: object) =>
+    JSON.stringify({ subject: "s", protocols: { grpc: "http://127.0.0.1:9" }, ...members });
+
+  async function runWith(text: string, ...options: string[]) {
+    const path = join(await createTemporaryFolder(), "subject.json");
+    await writeFile(path, text);
+    return runCommand("conformance", path, ...options);
+  }
+
+  it.each([
+    ["text that is not JSON", "{", /not|JSON|Expected/],
+    ["a missing member", '{"subject": "s"}', /must have the member "protocols"/],
+    [
+      "an unknown member",
+      subject({ parent: ["a"] }),
+      /unknown member "parent"; known are .*parents/,
+    ],
+    [
+      "an unknown protocol",
+      '{"subject": "s", "protocols": {"http": "http://a"}}',
+      /protocols has the unknown member "http"/,
+    ],
+    [
+      "an address that is not a URL",
+      '{"subject": "s", "protocols": {"grpc": "localhost:1"}}',
+      /protocols\.grpc must begin with http/,
+    ],
+    [
+      "a need of no kind",
+      subject({ needs: { succeeds: {} } }),
+      /needs\.succeeds must have the member/,
+    ],
+    [
+      "a variable that is not set",
+      subject({ headers: { a: { env: "NOT_SET_ANYWHERE" } } }),
+      /NOT_SET_ANYWHERE is not set/,
+    ],
+  ])("refuses %s with exit code 2", async (_, text, problem) => {
+    const { exitCode, stderr } = await runWith(text);
+    assert.match(stderr, problem);
+    assert.equal(exitCode, 2);
+  });
+
+  it("ends with exit code 6 if the subject does not answer", async () => {
+    const { exitCode, stderr } = await runWith(subject({}));
+    assert.match(stderr, /the subject does not answer: .*ECONNREFUSED/);
+    assert.equal(exitCode, 6);
+  });
+
+  it("ends with exit code 6 and the output if the subject's process ends early", async () => {
+    const program = "console.log('no license found'); process.exit(3)";
+    const { exitCode, stderr } = await runWith(
+      subject({ command: [process.execPath, "-e", program], ready: { line: "listening" } }),
+    );
+    assert.match(stderr, /did not start: it ended with the exit code 3\n {2}\| no license found/);
+    assert.equal(exitCode, 6);
+  });
+
+  it("refuses a pattern that matches no case", async () => {
+    const { exitCode, stderr } = await runWith(subject({}), "--case", "lists.*");
+    assert.match(stderr, /no case matches "lists\.\*"/);
+    assert.equal(exitCode, 2);
+  });
+
+  it("lists the cases without a subject", async () => {
+    const { exitCode, stdout } = await runCommand("conformance", "nowhere.json", "--list");
+    assert.match(stdout, /^list\.size +must +no page is larger/m);
+    assert.equal(exitCode, 0);
+  });
+
+  it("starts a subject, writes the reports, and ends the process", async () => {
+    const folder = await createTemporaryFolder();
+    await mkdir(folder, { recursive: true });
+    const path = join(folder, "subject.json");
+    const own = JSON.parse(
+      await readFile(`${root}/conformance/references/connect-longrunning/memory.json`, "utf8"),
+    );
+    await writeFile(path, JSON.stringify({ ...own, cwd: root }));
+    const json = join(folder, "report.json");
+    const reports = `json=${json},junit=${join(folder, "report.xml")},terminal`;
+    const command = startCommand([
+      "conformance",
+      path,
+      ...["--case", "get.life", "--protocol", "rest", "--report", reports, "--seed", "5"],
+    ]);
+    const { exitCode, stdout, stderr } = await command.ended;
+    assert.equal(stderr, "");
+    assert.match(stdout, /^held: 1 held/);
+    assert.equal(exitCode, 0);
+    const { cases, seed } = JSON.parse(await readFile(json, "utf8"));
+    assert.deepEqual([cases.length, seed], [1, 5]);
+    assert.match(await readFile(join(folder, "report.xml"), "utf8"), /get\.life/);
+  }, 60_000);
+});
