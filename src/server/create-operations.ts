@@ -13,7 +13,7 @@ import { checkpointFormat } from "./checkpoint-format.js";
 import { createClosingSteps, handOverLimitMs } from "./closing-steps.js";
 import { endsWithCall } from "./ends-with-call.js";
 import { draining, recovering } from "./errors.js";
-import type { OperationsEvent } from "./events.js";
+import { noPageTokenKey, type OperationsEvent } from "./events.js";
 import { createExternalOperations } from "./external-operations.js";
 import { createHousekeeping } from "./housekeeping.js";
 import { createMethodHandler } from "./method-handler.js";
@@ -64,6 +64,9 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
   const maxLostAttempts = atLeastOne("maxLostAttempts", options.maxLostAttempts ?? 10);
   const log = safely(logHookOf(options.log, clock));
   const authorize = createAuthorizer(store, options.authorize);
+  if (dispatcher.isDurable && options.pageTokenKey === undefined) {
+    log({ kind: "misconfigured", message: noPageTokenKey });
+  }
   const pageTokens = createPageTokens(options.pageTokenKey);
   const methods = createMethods({
     retentionMs: milliseconds("retentionMs", options.retentionMs ?? 30 * dayMs),

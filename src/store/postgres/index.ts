@@ -23,7 +23,7 @@ export {
   type PgBossDispatcherOptions,
 } from "./pg-boss-dispatcher.js";
 export type { QueueDepth } from "./pg-boss-queue.js";
-export type { PostgresObserver, StaleWrite } from "./postgres-observer.js";
+export type { EventLoopStall, PostgresObserver, StaleWrite } from "./postgres-observer.js";
 export type {
   PostgresClient,
   PostgresListenClient,

@@ -19,6 +19,8 @@ export interface LeaseKeeperOptions<Key> {
   renew: (keys: readonly Key[]) => Promise<readonly Key[]>;
   onLost: (key: Key) => void;
   onFailed: (cause: unknown) => void;
+  /** Called with the leases that were lost because the event loop stood still this long, in milliseconds. */
+  onStalled: (stalledMs: number, keys: readonly Key[]) => void;
   clock: Clock;
   /** A time in milliseconds that is never set. */
   monotonicMs: () => number;
@@ -54,6 +56,7 @@ export function createLeaseKeeper<Key>(options: LeaseKeeperOptions<Key>): LeaseK
   const tickMs = leaseMs / 20;
   const held = new Set<Held<Key>>();
   const { signal: never } = new AbortController();
+  let lastTickMs = 0;
   let isTicking = false;
   let isRenewing = false;
 
@@ -84,7 +87,15 @@ export function createLeaseKeeper<Key>(options: LeaseKeeperOptions<Key>): LeaseK
 
   const tick = () => {
     const nowMs = monotonicMs();
-    for (const lease of [...held]) if (nowMs - lease.renewedAtMs >= giveUpAfterMs) lose(lease);
+    const expired = [...held].filter((lease) => nowMs - lease.renewedAtMs >= giveUpAfterMs);
+    for (const lease of expired) lose(lease);
+    const stalledMs = nowMs - lastTickMs - tickMs;
+    lastTickMs = nowMs;
+    // A stall that left time for a renewal is not the cause.
+    if (expired.length > 0 && stalledMs >= renewAfterMs) {
+      const keys = expired.map((lease) => lease.key);
+      options.onStalled(stalledMs, keys);
+    }
     if (held.size === 0) {
       isTicking = false;
       return;
@@ -99,6 +110,7 @@ export function createLeaseKeeper<Key>(options: LeaseKeeperOptions<Key>): LeaseK
       held.add(lease);
       if (!isTicking) {
         isTicking = true;
+        lastTickMs = monotonicMs();
         clock.schedule(tickMs, tick);
       }
       return { key, signal: lease.controller.signal, end: () => held.delete(lease) };

@@ -17,7 +17,12 @@ import {
   type QueuedJob,
   startPgBoss,
 } from "./pg-boss-queue.js";
-import { logToConsole, type PostgresObserver, requeuedLine } from "./postgres-observer.js";
+import {
+  logToConsole,
+  type PostgresObserver,
+  requeuedLine,
+  stalledLine,
+} from "./postgres-observer.js";
 import type { PostgresPool } from "./postgres-pool.js";
 import { createReconciler } from "./reconcile.js";
 import { schemaName } from "./schema-name.js";
@@ -178,8 +183,9 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
     return queue;
   };
 
+  const leaseMs = heartbeatSeconds * 1000;
   const leases = createLeaseKeeper<QueuedJob>({
-    leaseMs: heartbeatSeconds * 1000,
+    leaseMs,
     renew: async (jobs) => {
       const queue = await started();
       const names = new Set(jobs.map((job) => job.queue));
@@ -193,6 +199,11 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
     },
     onLost: ({ name, queue }) => tell(observer, (to) => to.leaseLost?.({ name, method: queue })),
     onFailed: (cause) => failed("renew", cause),
+    onStalled(stalledMs, jobs) {
+      const event = { stalledMs, leaseMs, names: jobs.map(({ name }) => name) };
+      if (observer?.eventLoopStalled === undefined) logToConsole(stalledLine(event));
+      tell(observer, (to) => to.eventLoopStalled?.(event));
+    },
     clock,
     monotonicMs: () => performance.now(),
   });

@@ -13,6 +13,12 @@ export interface PostgresObserver {
    * Called when this process did not renew the lease of a delivery in time, and so lost it.
    */
   leaseLost?(event: { readonly name: string; readonly method: string }): void;
+  /**
+   * Called when this process lost leases because its event loop stood still for longer than they
+   * last, in milliseconds. Other attempts run these operations again. Absent: a line on standard
+   * error.
+   */
+  eventLoopStalled?(event: EventLoopStall): void;
   /** Called when an operation whose last delivery was lost is delivered again. `deliveries` counts all. */
   recovered?(event: {
     readonly name: string;
@@ -42,6 +48,25 @@ export interface StaleWrite {
   readonly name: string;
   readonly attempt: number;
   readonly action: "report" | "release" | "finish";
+}
+
+/** A stall of the event loop that lost leases. */
+export interface EventLoopStall {
+  readonly stalledMs: number;
+  readonly leaseMs: number;
+  /** The operations that this process lost. */
+  readonly names: readonly string[];
+}
+
+/** The line for a stall. */
+export function stalledLine({ stalledMs, leaseMs, names }: EventLoopStall): string {
+  const [name, ...others] = names;
+  const more = others.length === 0 ? "" : ` and ${others.length} more`;
+  return `the event loop stood still for ${seconds(stalledMs)}, and a lease lasts ${seconds(leaseMs)}: this process lost ${name}${more}, which will run again; move CPU-bound work to a worker thread, or raise leaseSeconds`;
+}
+
+function seconds(milliseconds: number): string {
+  return `${(milliseconds / 1000).toFixed(1)} s`;
 }
 
 /** The line for an operation whose job was gone. */

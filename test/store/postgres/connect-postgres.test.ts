@@ -4,7 +4,11 @@ import { Code, ConnectError, createClient, createRouterTransport } from "@connec
 import { describe, it } from "vitest";
 import { createLongRunningClient } from "../../../src/index.js";
 import { Operations } from "../../../src/protos.js";
-import { createOperations, type OperationsServer } from "../../../src/server/index.js";
+import {
+  createOperations,
+  type OperationsEvent,
+  type OperationsServer,
+} from "../../../src/server/index.js";
 import { type ConnectPostgresOptions, connectPostgres } from "../../../src/store/postgres/index.js";
 import { PrintService } from "../../gen/printing/v1/printing_pb.js";
 import { createDeferred } from "../../support/deferred.js";
@@ -147,6 +151,20 @@ describe("connectPostgres", () => {
     await parts.dispatcher.stop();
     await Promise.all([parts.signals.close(), parts.store.close()]);
     await proxy.close();
+  });
+
+  it("logs a missing pageTokenKey with the command that makes one, and none that is there", async () => {
+    const { url } = await createTestDatabase();
+    for (const pageTokenKey of [undefined, new Uint8Array(32)]) {
+      const events: OperationsEvent[] = [];
+      const parts = await connectPostgres({ connectionString: url });
+      const log = (event: OperationsEvent) => events.push(event);
+      await createOperations({ ...parts, pageTokenKey, log }).shutdown();
+      const [first, ...others] = events;
+      assert.deepEqual(others, []);
+      if (pageTokenKey !== undefined) assert.equal(first, undefined);
+      else assert.ok(first?.kind === "misconfigured" && /randomBytes\(32\)/.test(first.message));
+    }
   });
 
   it("tells how much waits and runs", async () => {

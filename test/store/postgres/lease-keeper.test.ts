@@ -12,6 +12,8 @@ function aKeeper(renew: (keys: readonly string[]) => Promise<readonly string[]>)
   const monotonicMs = () => clock.nowMs() - startMs;
   const lost: string[] = [];
   const failures: unknown[] = [];
+  const stalls: { stalledMs: number; keys: readonly string[] }[] = [];
+  let jumpMs = 0;
   const renewals: { keys: readonly string[]; atMs: number }[] = [];
   const keeper = createLeaseKeeper<string>({
     leaseMs,
@@ -21,10 +23,14 @@ function aKeeper(renew: (keys: readonly string[]) => Promise<readonly string[]>)
     },
     onLost: (key) => lost.push(key),
     onFailed: (cause) => failures.push(cause),
+    onStalled: (stalledMs, keys) => stalls.push({ stalledMs, keys }),
     clock,
-    monotonicMs,
+    monotonicMs: () => monotonicMs() + jumpMs,
   });
-  return { keeper, clock, monotonicMs, lost, failures, renewals };
+  const stall = (forMs: number) => {
+    jumpMs += forMs;
+  };
+  return { keeper, clock, monotonicMs, lost, failures, renewals, stalls, stall };
 }
 
 describe("createLeaseKeeper", () => {
@@ -119,5 +125,28 @@ describe("createLeaseKeeper", () => {
     assert.equal(clock.scheduled(), 0);
     assert.deepEqual(renewals, []);
     assert.equal(lease.signal.aborted, false);
+  });
+
+  it("reports the leases that a stall of the event loop lost, and how long it was", async () => {
+    const { keeper, clock, lost, stalls, stall } = aKeeper(async () => []);
+    keeper.keep("a", 0);
+    keeper.keep("b", 0);
+    await clock.advance(1000);
+    // The timers of the process are late by this.
+    stall(13_000);
+    await clock.advance(500);
+    assert.deepEqual(lost, ["a", "b"]);
+    assert.deepEqual(stalls, [{ stalledMs: 13_000, keys: ["a", "b"] }]);
+  });
+
+  it("reports no stall if the database did not answer, or if a stall lost nothing", async () => {
+    const { keeper, clock, lost, stalls, stall } = aKeeper(async () => {
+      throw new Error("no route to host");
+    });
+    keeper.keep("a", 0);
+    stall(2000);
+    await clock.advance(20_000);
+    assert.deepEqual(lost, ["a"]);
+    assert.deepEqual(stalls, []);
   });
 });
