@@ -37,6 +37,7 @@ export interface LogOptions {
 const warnings: ReadonlySet<string> = new Set([
   "attempt-lost",
   "work-abandoned",
+  "misconfigured",
   "connection-refused",
   "connections-cut",
   "log-dropped",
