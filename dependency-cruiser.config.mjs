@@ -31,11 +31,13 @@ const layers = {
   plugin: ["protos", "internal", "status", "any", "operation"],
   store: ["protos", "internal", "status", "any", "operation"],
   server: ["protos", "internal", "status", "any", "operation", "store"],
+  bulk: ["protos", "internal", "status", "client", "server"],
   health: ["protos", "internal", "status"],
   reflection: ["protos", "internal"],
   node: ["protos", "internal", "status", "health", "direct", "json", "web"],
   cli: [
     "protos",
+    "bulk",
     "mcp",
     "internal",
     "status",
@@ -68,7 +70,7 @@ const pathOf = (layer) => {
 
 /** What a browser bundle of the root entry point must not reach. */
 const serverOnly =
-  "^src/(cli|conformance|direct|display|json|health|mcp|reflection|node|rest|store|server|testing)/";
+  "^src/(bulk|cli|conformance|direct|display|json|health|mcp|reflection|node|rest|store|server|testing)/";
 
 export default {
   forbidden: [

@@ -1,6 +1,8 @@
 import { printable, printableJson } from "../display/printable.js";
+import { runBulkCommand } from "./bulk-command.js";
 import { callServer } from "./call-server.js";
 import type { CommandContext } from "./command-context.js";
+import { nameOrFilter } from "./errors.js";
 import { exitCodes } from "./exit-codes.js";
 import { serverCommand } from "./server-command.js";
 
@@ -12,12 +14,23 @@ export function deleteCommand(context: CommandContext, exit: (code: number) => v
       "Tell the server that nobody wants the result of an operation any more. It stops no work; " +
         "`longrunning cancel` does.",
     )
-    .argument("<name>", "the operation's name, as operations/123")
+    .argument("[name]", "the operation's name, as operations/123")
+    .option("--filter <filter>", "delete all operations that match (AIP-160), as 'done = true'")
+    .option("--parent <parent>", "with --filter: the parent of the operations", "")
+    .option("--yes", "with --filter: do not ask")
     .addHelpText(
       "after",
-      "\nExample:\n  longrunning delete operations/123 --server http://localhost:8080\n",
+      "\nExample:\n  longrunning delete operations/123 --server http://localhost:8080\n" +
+        "  longrunning delete --filter 'done = true' --parent projects/p --server http://localhost:8080\n",
     )
     .action(async (name, options) => {
+      const { filter } = options;
+      if ((name === undefined) === (filter === undefined)) throw nameOrFilter();
+      if (filter !== undefined) {
+        exit(await runBulkCommand(context, options, { action: "delete", filter }));
+        return;
+      }
+      if (name === undefined) return;
       const code = await callServer(context, options, name, async ({ client, callOptions }) => {
         await client.delete(name, callOptions);
         context.terminal.out.write(

@@ -306,3 +306,19 @@ function codeOf(cause: unknown): string {
 function messageOf(cause: unknown): string {
   return cause instanceof Error ? echo(cause.message) : "unknown reason";
 }
+
+export function nameOrFilter(): CommanderError {
+  return usageError(
+    "nameOrFilter",
+    "give either the name of one operation or --filter",
+    "longrunning list --filter shows the operations that a filter matches",
+  );
+}
+
+export function bulkNotConfirmed(operations: number): CommanderError {
+  return usageError(
+    "bulkNotConfirmed",
+    `nothing was changed: ${operations} operations were not confirmed`,
+    "add --yes to go on without the question",
+  );
+}
