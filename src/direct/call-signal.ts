@@ -106,7 +106,7 @@ export class CallSignal implements CallEnd, GroupMember, QueuedTimer {
       return;
     }
     if (this.#deadlineMs !== undefined) {
-      const leftMs = this.#deadlineMs - Date.now();
+      const leftMs = this.#deadlineMs - performance.now();
       if (leftMs <= 0) {
         this.end(timedOut());
         return;

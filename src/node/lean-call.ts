@@ -145,7 +145,7 @@ export class LeanCall implements LazyParts, WireReply {
       textOf(headers["grpc-encoding"]),
       textOf(headers["grpc-accept-encoding"]),
     );
-    const deadlineMs = timeoutMs === undefined ? undefined : Date.now() + timeoutMs;
+    const deadlineMs = timeoutMs === undefined ? undefined : performance.now() + timeoutMs;
     this.end = new CallSignal(method.calls, deadlineMs);
     this.#context = new DirectContext(
       route.spec.method,
@@ -476,7 +476,7 @@ function ignore(): void {}
 /** What `timeoutMs` of a context answers. */
 function timeLeftUntil(deadlineMs: number): () => number {
   const endMs = Math.trunc(deadlineMs);
-  return () => endMs - Date.now();
+  return () => endMs - performance.now();
 }
 
 function bytesOf(data: Uint8Array | WireMessage): Uint8Array<ArrayBuffer> {

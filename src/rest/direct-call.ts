@@ -113,7 +113,7 @@ class CallParts implements LazyParts {
     const { timeoutMs, request } = call;
     this.#method = method;
     this.#call = call;
-    this.#deadlineMs = timeoutMs === undefined ? undefined : Date.now() + timeoutMs;
+    this.#deadlineMs = timeoutMs === undefined ? undefined : performance.now() + timeoutMs;
     this.signals = new CallSignal(method.calls, this.#deadlineMs, request);
   }
 
@@ -123,7 +123,7 @@ class CallParts implements LazyParts {
       this.#method.route.spec.method,
       "connect",
       this,
-      deadlineMs === undefined ? noTimeout : () => deadlineMs - Date.now(),
+      deadlineMs === undefined ? noTimeout : () => deadlineMs - performance.now(),
       callUrlOf(this.#call, this.#method.requestPath),
     );
   }

@@ -1,4 +1,4 @@
-import type { Clock } from "../internal/clock.js";
+import { type Clock, monotonicMs } from "../internal/clock.js";
 import type { OperationRecord, OperationStore, OverdueResults } from "../store/operation-store.js";
 import { cancelGraceExpired, operationDeadlineExceeded } from "./errors.js";
 import type { OperationsEvent } from "./events.js";
@@ -46,7 +46,9 @@ export function createHousekeeping({ store, clock, log }: HousekeepingDeps): Hou
     cancelled: storedError(cancelGraceExpired()),
   };
   let writer: Pick<OperationWriter, "endMany"> | undefined;
-  let nextSweepMs = clock.nowMs() + busySweepIntervalMs;
+  // Both by the monotonic clock: a date that is set back must not delay a sweep.
+  const nowMs = () => monotonicMs(clock);
+  let nextSweepMs = nowMs() + busySweepIntervalMs;
   let nextDeadlineMs = Number.POSITIVE_INFINITY;
   let timer: { readonly dueMs: number; readonly unschedule: () => void } | undefined;
   let isRunning = false;
@@ -56,7 +58,7 @@ export function createHousekeeping({ store, clock, log }: HousekeepingDeps): Hou
     const dueMs = Math.min(nextSweepMs, nextDeadlineMs);
     if (writer === undefined || closed || isRunning || timer?.dueMs === dueMs) return;
     timer?.unschedule();
-    const delayMs = Math.max(0, dueMs - clock.nowMs());
+    const delayMs = Math.max(0, dueMs - nowMs());
     const unschedule = clock.schedule(delayMs, () => void run(), { background: true });
     timer = { dueMs, unschedule };
   };
@@ -66,8 +68,8 @@ export function createHousekeeping({ store, clock, log }: HousekeepingDeps): Hou
     isRunning = true;
     nextDeadlineMs = Number.POSITIVE_INFINITY;
     await endOverdue();
-    if (clock.nowMs() >= nextSweepMs) {
-      nextSweepMs = clock.nowMs() + idleSweepIntervalMs;
+    if (nowMs() >= nextSweepMs) {
+      nextSweepMs = nowMs() + idleSweepIntervalMs;
       await expire();
     }
     isRunning = false;
@@ -83,15 +85,14 @@ export function createHousekeeping({ store, clock, log }: HousekeepingDeps): Hou
         if (closed) return;
         if (ended.length === overduePageSize) continue;
         if (nextDeadlineMicros === undefined) return;
-        const dueMs = Math.ceil(nextDeadlineMicros / 1000);
-        const nowMs = clock.nowMs();
-        lower(dueMs > nowMs ? dueMs : nowMs + lateRetryDelayMs);
+        const leftMs = Math.ceil(nextDeadlineMicros / 1000) - clock.nowMs();
+        lower(nowMs() + (leftMs > 0 ? leftMs : lateRetryDelayMs));
         return;
       }
     } catch (cause) {
       if (closed) return;
       log({ kind: "store-failed", action: "end overdue operations", cause });
-      lower(clock.nowMs() + lateRetryDelayMs);
+      lower(nowMs() + lateRetryDelayMs);
     }
   };
 
@@ -109,9 +110,9 @@ export function createHousekeeping({ store, clock, log }: HousekeepingDeps): Hou
 
   return {
     scheduleDeadline({ state, deadlineTimeMicros }) {
-      nextSweepMs = Math.min(nextSweepMs, clock.nowMs() + busySweepIntervalMs);
+      nextSweepMs = Math.min(nextSweepMs, nowMs() + busySweepIntervalMs);
       if (state !== "done" && deadlineTimeMicros !== undefined) {
-        lower(Math.ceil(deadlineTimeMicros / 1000));
+        lower(nowMs() + Math.ceil(deadlineTimeMicros / 1000) - clock.nowMs());
       }
       arm();
     },

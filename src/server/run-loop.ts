@@ -1,5 +1,5 @@
 import { type DescMessage, fromBinary } from "@bufbuild/protobuf";
-import type { Clock } from "../internal/clock.js";
+import { type Clock, monotonicMs } from "../internal/clock.js";
 import { tell } from "../internal/tell.js";
 import type { LongRunningMethod } from "../operation/long-running.js";
 import type { Delivery, Dispatcher, Settlement } from "../store/dispatcher.js";
@@ -174,7 +174,7 @@ export function createRunLoop(deps: RunLoopDeps): RunLoop {
       failed: (cause) => log({ kind: "store-failed", action: `report ${name}`, cause }),
     });
     const observation = observeClaim(record);
-    const startMs = clock.nowMs();
+    const startMs = monotonicMs(clock);
     const outcome = await runWork(method, observation, () => {
       const withStandard = policy.metadata?.aroundReportsOf(record);
       return work({
@@ -215,7 +215,7 @@ export function createRunLoop(deps: RunLoopDeps): RunLoop {
         },
       });
     });
-    const runMs = Math.max(0, clock.nowMs() - startMs);
+    const runMs = Math.round(monotonicMs(clock) - startMs);
     const thrown = outcome.kind === "error" ? outcome.thrown : undefined;
     tell(observation, (to) => to.settled?.(runMs, thrown));
     const lastReport = await reports.close();

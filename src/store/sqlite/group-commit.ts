@@ -1,5 +1,5 @@
 import { Code, type ConnectError } from "@connectrpc/connect";
-import type { Clock } from "../../internal/clock.js";
+import { type Clock, monotonicMs } from "../../internal/clock.js";
 import { turnEnd } from "../../internal/turn-end.js";
 import { storeClosed, transactionOver, transactionUnsupported } from "../errors.js";
 import type { StoreOptions, Transaction } from "../operation-store.js";
@@ -106,12 +106,12 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
 
   const commitGroup = async () => {
     const members: Member[] = [];
-    const endMs = clock.nowMs() + maxGroupMs;
+    const endMs = monotonicMs(clock) + maxGroupMs;
     lost = undefined;
     try {
       database.write("begin immediate");
       isGroupOpen = true;
-      while (members.length < maxMembers && clock.nowMs() <= endMs) {
+      while (members.length < maxMembers && monotonicMs(clock) <= endMs) {
         const member = waiting.shift();
         if (member === undefined) break;
         members.push(member);
