@@ -93,7 +93,6 @@ export class CaseRun {
   readonly random: Random;
   readonly calls: CallEvidence[] = [];
   readonly #sinceMs = performance.now();
-  readonly #delay: LoopDelayReading;
   readonly #running: Started[] = [];
   readonly #signal: AbortSignal;
   /** One listener serves all of them: a case may sleep many times at once. */
@@ -107,7 +106,6 @@ export class CaseRun {
   ) {
     this.budgets = subject.budgets;
     this.random = createRandom(subject.seed, `${caseId} ${protocol}`);
-    this.#delay = subject.loopDelay.begin();
     this.#signal = signal;
     signal.addEventListener(
       "abort",
@@ -269,24 +267,23 @@ export class CaseRun {
   within(answer: Answer, limitMs: number, expected: string): void {
     const tookMs = answer.endMs - answer.startMs;
     if (tookMs <= limitMs) return;
-    this.lateBy(tookMs - limitMs, expected, `the answer took ${Math.round(tookMs)} ms`);
+    const actual = `the answer took ${Math.round(tookMs)} ms`;
+    throw this.late(tookMs - limitMs, expected, actual, answer.delay);
   }
 
   #late(answer: Answer, expected: string): never {
     const lateMs = Math.max(1, answer.endMs - answer.startMs - answer.limitMs);
-    throw this.late(lateMs, expected, answer.text);
+    throw this.late(lateMs, expected, answer.text, answer.delay);
   }
 
-  /** Fails the case for an event that came too late, or repeats it if the runner was slow. */
-  lateBy(lateMs: number, expected: string, actual: string): never {
-    throw this.late(lateMs, expected, actual);
-  }
-
-  late(lateMs: number, expected: string, actual: string): Error {
-    const { slackMs } = this.budgets;
-    const isSlow = this.#delay.maxMs() > slackMs / 4 && lateMs < 2 * this.#delay.totalMs();
+  /**
+   * Returns the failure for an event that came too late. If the event loop was blocked meanwhile,
+   * it is the request to run the case again.
+   */
+  late(lateMs: number, expected: string, actual: string, delay: LoopDelayReading): Error {
+    const isSlow = delay.maxMs() > this.budgets.slackMs / 4 && lateMs < 2 * delay.totalMs();
     return isSlow
-      ? new Unsteady(`the runner was blocked for ${Math.round(this.#delay.maxMs())} ms: ${actual}`)
+      ? new Unsteady(`the runner was blocked for ${Math.round(delay.maxMs())} ms: ${actual}`)
       : this.failure(expected, actual);
   }
 
@@ -575,7 +572,6 @@ export class CaseRun {
 
   /** Cancels the operations that this run started and that still run. Never rejects. */
   async cleanUp(): Promise<void> {
-    this.#delay.end();
     const { input, output } = Operations.method.cancelOperation;
     if (isDeclaredAbsent(this.description, "CancelOperation")) return;
     await Promise.all(

@@ -34,11 +34,17 @@ export function createLoopDelay(): LoopDelay {
     begin() {
       const reading = { max: 0, total: 0 };
       readings.add(reading);
-      const current = () => Math.max(0, performance.now() - last - intervalMs);
+      let isOver = false;
+      const current = () => (isOver ? 0 : Math.max(0, performance.now() - last - intervalMs));
       return {
         maxMs: () => Math.max(reading.max, current()),
         totalMs: () => reading.total + current(),
-        end: () => void readings.delete(reading),
+        end() {
+          reading.max = Math.max(reading.max, current());
+          reading.total += current();
+          isOver = true;
+          readings.delete(reading);
+        },
       };
     },
     close: () => clearInterval(timer),

@@ -17,7 +17,7 @@ import { type Budgets, budgetsOf, type MethodName, type SubjectOptions } from ".
 import { Driver } from "./driver.js";
 import { base64Of, type CallEvidence, createMask, responseHeadersOf } from "./evidence.js";
 import { createLedger, type Ledger } from "./ledger.js";
-import { createLoopDelay, type LoopDelay } from "./loop-delay.js";
+import { createLoopDelay, type LoopDelay, type LoopDelayReading } from "./loop-delay.js";
 import { reflectFiles } from "./reflection.js";
 import {
   type Caller,
@@ -53,6 +53,8 @@ export interface Answer<M extends Message = Message> {
   readonly endMs: number;
   /** Time that the answer was allowed to take, in milliseconds. */
   readonly limitMs: number;
+  /** Delay of the event loop during the call. */
+  readonly delay: LoopDelayReading;
   readonly call: CallEvidence;
 }
 
@@ -256,6 +258,7 @@ export async function openSubject(description: SubjectOptions): Promise<Subject>
         ledger,
         answerMs: budgets.answerMs,
         slackMs: budgets.slackMs,
+        loopDelay,
         headers: { ...description.headers, ...(init.identity ?? ownerHeaders) },
       });
     },
@@ -265,6 +268,9 @@ export async function openSubject(description: SubjectOptions): Promise<Subject>
     },
   };
 }
+
+/** Slacks that a call may continue after its limit. */
+const maxExtensions = 20;
 
 function trimmed(url: string): string {
   return url.replace(/\/+$/, "");
@@ -279,6 +285,7 @@ function sendCall<I extends DescMessage, O extends DescMessage>(
     readonly ledger: Ledger;
     readonly answerMs: number;
     readonly slackMs: number;
+    readonly loopDelay: LoopDelay;
     readonly headers: Readonly<Record<string, string>>;
   },
 ): Promise<Answer<MessageShape<O>>> | undefined {
@@ -286,12 +293,23 @@ function sendCall<I extends DescMessage, O extends DescMessage>(
   const limitMs = Math.min(init.limitMs ?? context.answerMs, longestMs);
   const request = create(init.input, init.request);
   const limit = new AbortController();
-  // The call goes on for a while after its limit: by how much an answer is late tells a slow
-  // server from a slow runner.
-  const abortMs = Math.min(limitMs + context.slackMs, init.deadlineMs ?? longestMs, longestMs);
-  const timer = setTimeout(() => limit.abort(), abortMs);
-  const signals = init.signal === undefined ? [limit.signal] : [limit.signal, init.signal];
+  // A call continues after its limit until its lateness exceeds twice the delay of the event loop,
+  // so that a slow server is told apart from a slow runner.
+  const delay = context.loopDelay.begin();
   const startMs = performance.now();
+  const { slackMs } = context;
+  const mostMs = Math.min(limitMs + maxExtensions * slackMs, longestMs);
+  let timer: ReturnType<typeof setTimeout>;
+  const onTime = () => {
+    const tookMs = performance.now() - startMs;
+    if (tookMs - limitMs >= 2 * delay.totalMs() || tookMs >= mostMs) limit.abort();
+    else timer = setTimeout(onTime, slackMs);
+  };
+  timer =
+    init.deadlineMs === undefined
+      ? setTimeout(onTime, Math.min(limitMs + slackMs, mostMs))
+      : setTimeout(() => limit.abort(), Math.min(init.deadlineMs, mostMs));
+  const signals = init.signal === undefined ? [limit.signal] : [limit.signal, init.signal];
   const sending = caller.send({
     service: init.service,
     method: init.method,
@@ -305,6 +323,7 @@ function sendCall<I extends DescMessage, O extends DescMessage>(
   });
   if (sending === undefined) {
     clearTimeout(timer);
+    delay.end();
     return undefined;
   }
   const faultOf = (error: unknown): { kind: FaultKind; text: string } => {
@@ -330,6 +349,7 @@ function sendCall<I extends DescMessage, O extends DescMessage>(
     )
     .then(({ answer, fault, sent }) => {
       clearTimeout(timer);
+      delay.end();
       const endMs = performance.now();
       const text = fault?.text ?? (answer?.status === undefined ? "OK" : statusText(answer.status));
       const call = evidenceOf(init, caller.protocol, {
@@ -352,6 +372,7 @@ function sendCall<I extends DescMessage, O extends DescMessage>(
         startMs,
         endMs,
         limitMs,
+        delay,
         call,
       };
       if (answer !== undefined) recordOperations(ledger, init, answer, result);

@@ -32,10 +32,13 @@ export function startWaitLoop(run: CaseRun, name: string, isolated = false): Wai
   return { end, stop: () => stopped.abort() };
 }
 
+/** Times of the budget after which a loop is stopped. */
+const mostTimes = 3;
+
 /**
  * Resolves with the loop's end. Fails the case if the loop does not end in the time after
- * `fromMs`. The loop continues for half of that time, which distinguishes a slow runner from a
- * slow server, and is stopped then.
+ * `fromMs`. Like a call, the loop continues until its lateness exceeds twice the delay of the event
+ * loop, and is stopped then.
  */
 export async function loopEnd(
   run: CaseRun,
@@ -44,16 +47,22 @@ export async function loopEnd(
   withinMs: number,
   expected: string,
 ): Promise<Answer<Operation>> {
-  const timer = run
-    .sleep(Math.max(0, fromMs + 1.5 * withinMs - performance.now()))
-    .then(() => undefined);
+  const delay = run.subject.loopDelay.begin();
+  const lateMs = () => performance.now() - fromMs - withinMs;
   try {
-    const ended = await Promise.race([loop.end, timer]);
-    if (ended === undefined) throw run.late(withinMs / 2, expected, "no answer");
-    const lateMs = ended.endMs - fromMs - withinMs;
-    if (lateMs > 0) throw run.late(lateMs, expected, `an answer ${Math.round(lateMs)} ms later`);
-    return ended;
+    for (;;) {
+      const pauseMs = Math.max(run.budgets.slackMs, run.budgets.slackMs - lateMs());
+      const ended = await Promise.race([loop.end, run.sleep(pauseMs).then(() => undefined)]);
+      const late = ended === undefined ? lateMs() : ended.endMs - fromMs - withinMs;
+      if (ended !== undefined && late <= 0) return ended;
+      const isOver = late >= 2 * delay.totalMs() || late >= mostTimes * withinMs;
+      if (ended !== undefined || isOver) {
+        const actual = ended === undefined ? "no answer" : `an answer ${Math.round(late)} ms later`;
+        throw run.late(late, expected, actual, delay);
+      }
+    }
   } finally {
+    delay.end();
     loop.stop();
   }
 }
