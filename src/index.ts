@@ -33,6 +33,7 @@ export {
   watchAll,
 } from "./client/index.js";
 export type { Clock } from "./internal/clock.js";
+export { createTypeRegistry } from "./json/type-registry.js";
 export {
   formatOperationName,
   type LongRunningMethod,

@@ -1,4 +1,4 @@
-import { createRegistry, type DescFile, type Registry } from "@bufbuild/protobuf";
+import { createRegistry, type DescFile, type DescService, type Registry } from "@bufbuild/protobuf";
 import {
   file_google_protobuf_any,
   file_google_protobuf_duration,
@@ -34,4 +34,24 @@ export function typeRegistryOf(files: Iterable<DescFile>, own: Registry | undefi
   };
   for (const file of files) add(file);
   return createRegistry(...all, ...(own === undefined ? [] : [own]));
+}
+
+/**
+ * Returns a registry for JSON (`jsonOptions.registry` of Connect) of the types that operations of
+ * these services hold: the types of their files and imports, the details of google.rpc and the
+ * well-known types. `createServer` and `createRestHandler` have one by themselves; servers of
+ * another make and clients that speak JSON, such as Connect-Web's default transport, need it.
+ *
+ * @param services The services whose methods start operations.
+ * @param more Further types.
+ *
+ * @example
+ * const registry = createTypeRegistry([PrintService]);
+ * const transport = createConnectTransport({ baseUrl, jsonOptions: { registry } });
+ */
+export function createTypeRegistry(services: Iterable<DescService>, more?: Registry): Registry {
+  return typeRegistryOf(
+    Array.from(services, ({ file }) => file),
+    more,
+  );
 }

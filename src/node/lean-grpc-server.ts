@@ -35,7 +35,7 @@ export function createLeanGrpcServer(
     const route = handler.protocolNames.includes("grpc") ? unaryRouteOf(handler) : undefined;
     // The last of a path has it.
     if (route === undefined) methods.delete(handler.requestPath);
-    else methods.set(handler.requestPath, createLeanMethod(route));
+    else methods.set(handler.requestPath, createLeanMethod(route, routes.payloads));
   }
   const extraHeaders: OutgoingHttpHeaders =
     cors === undefined || cors.origins === "*" ? {} : { vary: "origin" };

@@ -12,6 +12,7 @@ import {
 } from "@connectrpc/connect/protocol-grpc";
 import { type CallGroup, createCallGroup } from "../direct/call-group.js";
 import type { UnaryRoute } from "../direct/recording-router.js";
+import type { JsonPayloads } from "../web/json-payloads.js";
 
 /** All that the calls of one method have in common. */
 export interface LeanMethod {
@@ -32,7 +33,7 @@ export interface LeanFormat {
 
 type Negotiated = ReturnType<typeof compressionNegotiate>;
 
-export function createLeanMethod(route: UnaryRoute): LeanMethod {
+export function createLeanMethod(route: UnaryRoute, payloads: JsonPayloads): LeanMethod {
   const { spec, options } = route;
   const { binaryOptions, jsonOptions, acceptCompression, shutdownSignal } = options;
   const lookup = createMethodSerializationLookup(spec.method, binaryOptions, jsonOptions, options);
@@ -44,12 +45,20 @@ export function createLeanMethod(route: UnaryRoute): LeanMethod {
   return {
     route,
     binary: formatOf(true, contentTypeProto),
-    json: formatOf(false, contentTypeJson),
+    json: writableBy(payloads, spec.method.output, formatOf(false, contentTypeJson)),
     calls: createCallGroup(shutdownSignal),
     negotiate: rememberLast((encoding, acceptEncoding) =>
       compressionNegotiate(acceptCompression, encoding, acceptEncoding, headerAcceptEncoding),
     ),
   };
+}
+
+/** A format in JSON whose messages may hold payloads of unregistered types. */
+function writableBy(payloads: JsonPayloads, desc: DescMessage, format: LeanFormat): LeanFormat {
+  const { output } = format;
+  const serialize = (message: MessageShape<DescMessage>) =>
+    output.serialize(payloads.writable(desc, message));
+  return { ...format, output: { ...output, serialize } };
 }
 
 /** Clients of one server mostly ask for the same. An error has a stack, and is made anew. */

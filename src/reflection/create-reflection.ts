@@ -2,6 +2,7 @@ import { create, type DescFile, type DescService, type MessageInitShape } from "
 import { Code, type ServiceImpl } from "@connectrpc/connect";
 import { echo } from "../internal/echo.js";
 import {
+  file_google_rpc_error_details,
   type ServerReflection,
   type ServerReflectionRequest,
   ServerReflectionResponseSchema,
@@ -33,7 +34,12 @@ export function createReflection(
   return {
     async *serverReflectionInfo(requests) {
       // Made when somebody asks, since most servers are never asked.
-      index ??= createFileIndex([...served.map(({ file }) => file), ...(options.files ?? [])]);
+      index ??= createFileIndex([
+        ...served.map(({ file }) => file),
+        // The details of errors, which clients print.
+        file_google_rpc_error_details,
+        ...(options.files ?? []),
+      ]);
       const sent = new Set<string>();
       for await (const request of requests) {
         yield create(ServerReflectionResponseSchema, {

@@ -1,4 +1,4 @@
-import type { DescService } from "@bufbuild/protobuf";
+import type { DescFile, DescService } from "@bufbuild/protobuf";
 import {
   type ConnectRouter,
   type ConnectRouterOptions,
@@ -6,16 +6,26 @@ import {
 } from "@connectrpc/connect";
 import { recordingRouter } from "../direct/recording-router.js";
 import { createHealth, type Health, type HealthOptions } from "../health/create-health.js";
-import { Health as HealthService, ServerReflection } from "../protos.js";
+import {
+  GetOperationRequestSchema,
+  Health as HealthService,
+  OperationSchema,
+  Operations,
+  ServerReflection,
+} from "../protos.js";
 import { createReflection, type ReflectionOptions } from "../reflection/create-reflection.js";
 import type { Handler } from "./handler.js";
+import { createJsonPayloads, type JsonPayloads } from "./json-payloads.js";
 
 /** Bytes of one message, as in most gRPC servers. */
 export const defaultReadMaxBytes = 4 * 1024 * 1024;
 
 /**
- * The services and handlers of a server. Connect's own options apply to all routes, with another
- * default for `readMaxBytes`, the bytes of one message: 4 MiB (4,194,304), as in most gRPC servers.
+ * The services and handlers of a server. Connect's own options apply to all routes, with two
+ * differences: `readMaxBytes`, the bytes of one message, is 4 MiB (4,194,304) by default, as in
+ * most gRPC servers; and `jsonOptions.registry` is added to the types of the services, their
+ * imports, google.rpc's details and the well-known types. A payload of any other type is written
+ * in JSON as its URL and its bytes, `{"@type": "…", "value": "base64"}`.
  */
 export interface RouteOptions extends Omit<ConnectRouterOptions, "shutdownSignal"> {
   /** Registers the services: `(router) => router.service(Operations, operations.service)`. */
@@ -51,6 +61,7 @@ export interface Routes {
   readonly handlers: readonly Handler[];
   /** The health service; undefined if the options say `false`. */
   readonly health: Health | undefined;
+  readonly payloads: JsonPayloads;
 }
 
 /**
@@ -61,10 +72,20 @@ export interface Routes {
  */
 export function createRoutes(options: RouteOptions, shutdownSignal?: AbortSignal): Routes {
   const readMaxBytes = options.readMaxBytes ?? defaultReadMaxBytes;
-  const routerOptions = { ...options, readMaxBytes, ...(shutdownSignal && { shutdownSignal }) };
-  const plain = createConnectRouter(routerOptions);
+  const payloads = createJsonPayloads(() => filesOf(plain), options.jsonOptions);
+  const { jsonOptions } = payloads;
+  const routerOptions = {
+    ...options,
+    readMaxBytes,
+    jsonOptions,
+    ...(shutdownSignal && { shutdownSignal }),
+  };
+  // The fast path makes messages writable itself: an interceptor would cost each of its calls.
+  const interceptors = [payloads.interceptor, ...(options.interceptors ?? [])];
+  const plain: ConnectRouter = createConnectRouter({ ...routerOptions, interceptors });
   const router = options.fastPath === false ? plain : recordingRouter(plain, routerOptions);
   options.routes(router);
+  assertFollowable(router);
   const health = options.health === false ? undefined : createHealth(options.health);
   for (const { typeName } of servicesOf(router)) health?.set(typeName, "SERVING");
   if (health !== undefined && !serves(router, HealthService)) {
@@ -75,7 +96,29 @@ export function createRoutes(options: RouteOptions, shutdownSignal?: AbortSignal
     const services = [...servicesOf(router), ServerReflection];
     router.service(ServerReflection, createReflection(services, reflection));
   }
-  return { rpcs: router.handlers, handlers: options.handlers?.(router) ?? [], health };
+  return { rpcs: router.handlers, handlers: options.handlers?.(router) ?? [], health, payloads };
+}
+
+/** @throws TypeError if a method starts operations that no method can get. */
+function assertFollowable({ handlers }: ConnectRouter): void {
+  const starts = handlers.find(
+    ({ method }) =>
+      method.output.typeName === OperationSchema.typeName &&
+      method.parent.typeName !== Operations.typeName,
+  );
+  const isFollowed = handlers.some(
+    ({ method }) => method.input.typeName === GetOperationRequestSchema.typeName,
+  );
+  if (starts === undefined || isFollowed) return;
+  const { method } = starts;
+  throw new TypeError(
+    `${method.parent.typeName}.${method.name} returns google.longrunning.Operation, and no ` +
+      "Operations service is routed: add `router.service(Operations, operations.service)`",
+  );
+}
+
+function filesOf(router: ConnectRouter): Set<DescFile> {
+  return new Set(router.handlers.map(({ method }) => method.parent.file));
 }
 
 function servicesOf(router: ConnectRouter): Set<DescService> {

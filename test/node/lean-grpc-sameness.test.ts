@@ -6,7 +6,7 @@ import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, it } from "vitest";
 import { createServer, type Server } from "../../src/node/index.js";
-import { ErrorInfoSchema } from "../../src/protos.js";
+import { ErrorInfoSchema, Operations } from "../../src/protos.js";
 import {
   type PrintRequest,
   PrintRequestSchema,
@@ -175,6 +175,7 @@ async function openSide(fastPath: boolean): Promise<Side> {
       },
     ],
     routes: (router) => {
+      router.service(Operations, {});
       const print = async (request: PrintRequest, context: HandlerContext) => {
         seen.push(`handler ${request.parent}`);
         if (request.parent === "wait for the signal") return waitForSignal(context, seen);

@@ -10,10 +10,12 @@ import { type Wire, wires } from "./wires.js";
 import { openWorld, type World } from "./world.js";
 
 describe.each(titled(wires))("over %s", (_, wire) => {
-  it.each(titled(cases))("%s", async (_, { observe, expected, expectedInJson }) => {
+  it.each(titled(cases))("%s", async (_, { observe, expected, ...inJson }) => {
     await inWorld(wire, async (world) => {
       const observed = world.masked(await observe(world));
-      const wanted = wire.format === "json" ? (expectedInJson ?? expected) : expected;
+      const { expectedInJson = expected, expectedInJsonOfConnect = expectedInJson } = inJson;
+      const ofServer = wire.isInProcess ? expectedInJsonOfConnect : expectedInJson;
+      const wanted = wire.format === "json" ? ofServer : expected;
       assert.deepEqual(observed, wanted);
     });
   });

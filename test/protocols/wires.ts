@@ -12,6 +12,8 @@ import { startServer } from "../support/servers.js";
 export interface Wire {
   readonly title: string;
   readonly format: "binary" | "json";
+  /** Whether the server is Connect's own router and not `createServer`. Default: false. */
+  readonly isInProcess?: boolean;
   /** Serve the routes and connect to them. */
   open(routes: Routes): Promise<Connection>;
 }
@@ -126,6 +128,7 @@ export const wires: readonly Wire[] = [
   },
   {
     title: "in process with JSON",
+    isInProcess: true,
     format: "json",
     open: async (routes) => ({
       transport: createRouterTransport(routes, { router: { jsonOptions }, transport: json }),

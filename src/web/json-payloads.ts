@@ -1,0 +1,171 @@
+import {
+  clone,
+  create,
+  createFileRegistry,
+  type DescFile,
+  type DescMessage,
+  fromBinary,
+  isMessage,
+  type JsonReadOptions,
+  type JsonWriteOptions,
+  type MessageShape,
+  type Registry,
+  toBinary,
+} from "@bufbuild/protobuf";
+import { type ReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
+import { type Any, AnySchema, anyIs, FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
+import type { Interceptor } from "@connectrpc/connect";
+import { typeNameFromUrl } from "../internal/type-url.js";
+import { fieldsWithAny, isAny } from "../json/fields-with-any.js";
+import { typeRegistryOf } from "../json/type-registry.js";
+
+/**
+ * Writes payloads of unregistered types in Connect's JSON: `{"@type": "…", "value": "<base64>"}`,
+ * as the REST gateway does.
+ *
+ * Connect writes JSON by Protobuf-ES, which fails for an Any whose type is not in the registry. So
+ * `writable` makes such an Any one of a type that is: a message with the bytes, whose name stands
+ * behind the URL of the payload. The encoder of the text takes that name off again. It is drawn at
+ * random, so that a request cannot have it.
+ */
+export interface JsonPayloads {
+  /** Connect's options of JSON, with a registry of the services' types and of `own`. */
+  readonly jsonOptions: ConnectJsonOptions;
+  /** Makes `writable` of the responses of calls in JSON. */
+  readonly interceptor: Interceptor;
+  /** The message, or a copy that these options can write. */
+  writable<Desc extends DescMessage>(desc: Desc, message: MessageShape<Desc>): MessageShape<Desc>;
+}
+
+/** Connect reads these of its `jsonOptions`, and declares the first two. */
+type ConnectJsonOptions = Partial<JsonReadOptions & JsonWriteOptions> & {
+  readonly textEncoder?: { encode(text: string): Uint8Array };
+};
+
+/** @param files The files of the services; called when the first type is asked for. */
+export function createJsonPayloads(
+  files: () => Iterable<DescFile>,
+  own: ConnectJsonOptions | undefined,
+): JsonPayloads {
+  let known: Registry | undefined;
+  const registry = (): Registry => {
+    known ??= typeRegistryOf(files(), own?.registry);
+    return known;
+  };
+  const packageName = `unregistered_${crypto.randomUUID().replaceAll("-", "")}`;
+  const bytesDesc = bytesMessage(packageName);
+  const suffix = `#/${bytesDesc.typeName}`;
+  const utf8 = own?.textEncoder ?? new TextEncoder();
+  const isUnknown = ({ typeUrl }: Any) =>
+    typeUrl !== "" && registry().getMessage(typeNameFromUrl(typeUrl)) === undefined;
+
+  /** The payload, if it is of a known type that can hold further Anys. */
+  const inner = (any: Any): ReflectMessage | undefined => {
+    const desc = registry().getMessage(typeNameFromUrl(any.typeUrl));
+    if (desc === undefined || !anyIs(any, desc) || !holdsAny(desc)) return undefined;
+    try {
+      return reflect(desc, fromBinary(desc, any.value));
+    } catch {
+      return undefined;
+    }
+  };
+  const hasUnknown = (message: ReflectMessage): boolean =>
+    anysOf(message).some((any) => {
+      if (isUnknown(any)) return true;
+      const payload = inner(any);
+      return payload !== undefined && hasUnknown(payload);
+    });
+  const replace = (message: ReflectMessage): void => {
+    for (const any of anysOf(message)) {
+      if (isUnknown(any)) {
+        any.value = toBinary(bytesDesc, create(bytesDesc, { value: any.value }));
+        any.typeUrl += suffix;
+        continue;
+      }
+      const payload = inner(any);
+      if (payload === undefined || !hasUnknown(payload)) continue;
+      replace(payload);
+      any.value = toBinary(payload.desc, payload.message);
+    }
+  };
+  const writable = <Desc extends DescMessage>(desc: Desc, message: MessageShape<Desc>) => {
+    if (!holdsAny(desc) || !hasUnknown(reflect(desc, message))) return message;
+    const copy = clone(desc, message);
+    replace(reflect(desc, copy));
+    return copy;
+  };
+
+  return {
+    writable,
+    jsonOptions: {
+      ...own,
+      registry: {
+        kind: "registry",
+        [Symbol.iterator]: () => registry()[Symbol.iterator](),
+        get: (name) => registry().get(name),
+        getMessage: (name) =>
+          name === bytesDesc.typeName ? bytesDesc : registry().getMessage(name),
+        getEnum: (name) => registry().getEnum(name),
+        getExtension: (name) => registry().getExtension(name),
+        getExtensionFor: (extendee, number) => registry().getExtensionFor(extendee, number),
+        getService: (name) => registry().getService(name),
+      },
+      textEncoder: {
+        encode: (text) => utf8.encode(text.includes(suffix) ? text.replaceAll(suffix, "") : text),
+      },
+    },
+    interceptor: (next) => async (request) => {
+      const response = await next(request);
+      const { output } = request.method;
+      if (!holdsAny(output) || !isJson(request)) return response;
+      if (!response.stream) return { ...response, message: writable(output, response.message) };
+      return { ...response, message: mapped(response.message, (one) => writable(output, one)) };
+    },
+  };
+}
+
+/** Whether a call has its messages in JSON: by its content type, or by the query of Connect's GET. */
+function isJson({ header, url }: { readonly header: Headers; readonly url: string }): boolean {
+  const contentType = header.get("content-type");
+  return contentType === null ? /[?&]encoding=json(&|$)/.test(url) : /json/.test(contentType);
+}
+
+async function* mapped<T>(items: AsyncIterable<T>, map: (item: T) => T): AsyncGenerator<T> {
+  for await (const item of items) yield map(item);
+}
+
+function holdsAny(desc: DescMessage): boolean {
+  return isAny(desc) || fieldsWithAny(desc).length > 0;
+}
+
+/** The Anys of a message, at any depth, without those inside payloads. */
+function anysOf(message: ReflectMessage): Any[] {
+  if (isMessage(message.message, AnySchema)) return [message.message];
+  const found: Any[] = [];
+  const add = (value: unknown) => found.push(...anysOf(value as ReflectMessage));
+  for (const field of fieldsWithAny(message.desc)) {
+    if (!message.isSet(field)) continue;
+    if (field.fieldKind === "list") for (const item of message.get(field)) add(item);
+    else if (field.fieldKind === "map") for (const [, item] of message.get(field)) add(item);
+    else add(message.get(field));
+  }
+  return found;
+}
+
+function bytesMessage(packageName: string): DescMessage {
+  const file = create(FileDescriptorProtoSchema, {
+    name: `${packageName}.proto`,
+    package: packageName,
+    syntax: "proto3",
+    // TYPE_BYTES and LABEL_OPTIONAL of descriptor.proto.
+    messageType: [
+      {
+        name: "Payload",
+        field: [{ name: "value", jsonName: "value", number: 1, type: 12, label: 1 }],
+      },
+    ],
+  });
+  const desc = createFileRegistry(file, () => undefined).getMessage(`${packageName}.Payload`);
+  if (desc === undefined) throw new TypeError("a type of its own file is missing");
+  return desc;
+}
