@@ -1,4 +1,5 @@
 export { pack, typeNameOf, unpackAs, unpackWith } from "./any/index.js";
+export { createTypeRegistry } from "./any/type-registry.js";
 export {
   type BackoffOptions,
   type ClientOptions,
@@ -33,7 +34,6 @@ export {
   watchAll,
 } from "./client/index.js";
 export type { Clock } from "./internal/clock.js";
-export { createTypeRegistry } from "./json/type-registry.js";
 export {
   formatOperationName,
   type LongRunningMethod,

@@ -1,8 +1,8 @@
 import type { FileRegistry } from "@bufbuild/protobuf";
 import { Command, Option } from "@commander-js/extra-typings";
 import { InvalidArgumentError } from "commander";
+import { typeRegistryOf } from "../any/type-registry.js";
 import { printable, printableJson } from "../display/printable.js";
-import { typeRegistryOf } from "../json/type-registry.js";
 import type { Server, ServerAddress } from "../node/index.js";
 import { Operations } from "../protos.js";
 import type { OperationStore } from "../store/index.js";

@@ -10,8 +10,8 @@ import {
   type MessageShape,
   type Registry,
 } from "@bufbuild/protobuf";
+import { typeRegistryOf } from "../any/type-registry.js";
 import { longestMs } from "../internal/option-bounds.js";
-import { typeRegistryOf } from "../json/type-registry.js";
 import { type Operation, OperationSchema, Operations } from "../protos.js";
 import { type Budgets, budgetsOf, type MethodName, type SubjectOptions } from "./description.js";
 import { Driver } from "./driver.js";

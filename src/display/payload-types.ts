@@ -10,9 +10,9 @@ import {
 import { type ReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
 import type { Any } from "@bufbuild/protobuf/wkt";
 import { typeNameOf } from "../any/any.js";
+import { typeRegistryOf } from "../any/type-registry.js";
 import { createMessageJson } from "../json/message-json.js";
 import { missReportingRegistry } from "../json/miss-reporting-registry.js";
-import { typeRegistryOf } from "../json/type-registry.js";
 import { operationInfoOf } from "../operation/long-running.js";
 
 /** Finds the files that declare a type and its imports; empty for an unknown type. Never rejects. */

@@ -1,12 +1,12 @@
 // The methods of MCP, without a transport.
 import type { DescFile, DescMethod, JsonObject, Message, Registry } from "@bufbuild/protobuf";
 import type { FileDescriptorSet } from "@bufbuild/protobuf/wkt";
+import { typeRegistryOf } from "../any/type-registry.js";
 import { printable } from "../display/printable.js";
 import { type Clock, systemClock } from "../internal/clock.js";
 import { inRange, longestMs } from "../internal/option-bounds.js";
 import { createMessageJson, isJsonObject } from "../json/message-json.js";
 import type { ExactJsonObject } from "../json/parse-json.js";
-import { typeRegistryOf } from "../json/type-registry.js";
 import type { LongRunningMethod } from "../operation/long-running.js";
 import { type Operation, Operations } from "../protos.js";
 import { createDescriptions } from "./descriptions.js";

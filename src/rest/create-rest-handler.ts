@@ -1,10 +1,10 @@
 import type { Registry } from "@bufbuild/protobuf";
 import { Code, type ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import type { Compression } from "@connectrpc/connect/protocol";
+import { typeRegistryOf } from "../any/type-registry.js";
 import { atLeastOne, inRange } from "../internal/option-bounds.js";
 import { bytesOfText, utf8Length } from "../internal/text-bytes.js";
 import { createMessageJson } from "../json/message-json.js";
-import { typeRegistryOf } from "../json/type-registry.js";
 import { Operations } from "../protos.js";
 import { notServed } from "../web/errors.js";
 import { gzip } from "../web/gzip.js";

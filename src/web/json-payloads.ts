@@ -15,9 +15,9 @@ import {
 import { type ReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
 import { type Any, AnySchema, anyIs, FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import type { Interceptor } from "@connectrpc/connect";
+import { typeRegistryOf } from "../any/type-registry.js";
 import { typeNameFromUrl } from "../internal/type-url.js";
 import { fieldsWithAny, isAny } from "../json/fields-with-any.js";
-import { typeRegistryOf } from "../json/type-registry.js";
 
 /**
  * Writes payloads of unregistered types in Connect's JSON: `{"@type": "…", "value": "<base64>"}`,

@@ -5,7 +5,7 @@ import { CommanderError } from "commander";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { exitCodes } from "../../src/cli/exit-codes.js";
 import { loadOperations } from "../../src/cli/load-operations.js";
-import { typeRegistryOf } from "../../src/json/type-registry.js";
+import { typeRegistryOf } from "../../src/any/type-registry.js";
 
 const registry = typeRegistryOf([], undefined);
 const empty = { "@type": "type.googleapis.com/google.protobuf.Empty" };

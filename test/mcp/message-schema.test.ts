@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createMessageJson } from "../../src/json/message-json.js";
 import type { ExactJsonObject } from "../../src/json/parse-json.js";
-import { typeRegistryOf } from "../../src/json/type-registry.js";
+import { typeRegistryOf } from "../../src/any/type-registry.js";
 import { createDescriptions } from "../../src/mcp/descriptions.js";
 import { createSchemaWriter, decimalUpTo, type JsonSchema } from "../../src/mcp/message-schema.js";
 import { readArguments } from "../../src/mcp/tool-arguments.js";

@@ -1,6 +1,6 @@
 import type { DescMessage, JsonValue, Message, MessageShape, Registry } from "@bufbuild/protobuf";
+import { typeRegistryOf } from "../../any/type-registry.js";
 import { createMessageJson, isJsonObject } from "../../json/message-json.js";
-import { typeRegistryOf } from "../../json/type-registry.js";
 
 /** ProtoJSON that reads the messages of faulty servers, so that cases can judge the faults. */
 export interface TolerantJson {
