@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CommanderError } from "commander";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { typeRegistryOf } from "../../src/any/type-registry.js";
 import { exitCodes } from "../../src/cli/exit-codes.js";
 import { loadOperations } from "../../src/cli/load-operations.js";
-import { typeRegistryOf } from "../../src/any/type-registry.js";
 
 const registry = typeRegistryOf([], undefined);
 const empty = { "@type": "type.googleapis.com/google.protobuf.Empty" };

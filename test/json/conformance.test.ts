@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "vitest";
+import { typeRegistryOf } from "../../src/any/type-registry.js";
 import { createMessageJson } from "../../src/json/message-json.js";
 import { parseJson } from "../../src/json/parse-json.js";
-import { typeRegistryOf } from "../../src/any/type-registry.js";
 import { file_kinds_v1_kinds, KindsSchema } from "../gen/kinds/v1/kinds_pb.js";
 
 const page = readFileSync(new URL("../../docs/conformance/protojson.md", import.meta.url), "utf8");
