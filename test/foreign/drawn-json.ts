@@ -70,7 +70,7 @@ const oddNumbers = [
 
 const isJsonNumber = (text: string) => /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/.test(text);
 
-/** A text for a number, as ProtoJSON has it in quotes. */
+/** A text for a number, in the quoted form of ProtoJSON. */
 const numberText = fc.oneof(
   { weight: 3, arbitrary: fc.constantFrom(...oddNumbers) },
   { weight: 2, arbitrary: fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }).map(String) },
@@ -145,7 +145,7 @@ const maskText = fc
   })
   .map((paths) => paths.join(","));
 
-/** As it stands between quotes in JSON. */
+/** A text in JSON, without its quotes. */
 const plainText = fc.oneof(
   fc.constantFrom(
     "",

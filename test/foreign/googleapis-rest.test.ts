@@ -9,7 +9,7 @@ import { startRestServer } from "../rest/support/rest-server.js";
 import { Print } from "../support/print-server.js";
 import { isInstalled } from "./is-installed.js";
 
-/** The `googleapis` of the project beside this file; undefined where it is not installed. */
+/** The `googleapis` of the project beside this file; undefined if it is not installed. */
 const googleapis = (() => {
   try {
     return createRequire(new URL("googleapis/package.json", import.meta.url))("googleapis");

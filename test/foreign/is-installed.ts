@@ -2,7 +2,7 @@
  * Whether a foreign client is there to test with. Where `FOREIGN_CLIENTS` is `required`, as
  * `npm run test:foreign` has it, a missing one fails the tests that would else be skipped.
  *
- * @param remedy What to do to have it.
+ * @param remedy The command that installs it.
  */
 export function isInstalled(client: unknown, remedy: string): boolean {
   if (client !== undefined) return true;

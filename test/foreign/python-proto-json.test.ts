@@ -39,7 +39,7 @@ const python = ["/usr/bin/python3", "python3"].find((command) => {
 });
 const remedy = "no protobuf for Python; on Debian: apt-get install python3-protobuf";
 
-/** What became of a text: read as a message, or refused. */
+/** The result of a text: a message, or undefined if it was refused. */
 type Outcome = Kinds | undefined;
 
 /**
@@ -130,7 +130,7 @@ function outcomeKind(ours: Outcome, theirs: Outcome) {
   return ours === undefined ? "refuses" : "reads";
 }
 
-/** What Python reads in each of the texts. */
+/** Reads each of the texts with Python. */
 function readByPython(folder: string, texts: readonly string[]): Outcome[] {
   const set = join(folder, "files.binpb");
   const files: DescFile[] = [];
@@ -238,7 +238,7 @@ describe.runIf(isInstalled(python, remedy))("ProtoJSON beside Python's protobuf"
       send: () => outcome("PUT", "/v1/kinds?alt=proto", text),
     }));
     const readByBoth = await compare(drawn);
-    // A test that everything is refused would be none.
+    // Refusals alone would prove nothing.
     assert.ok(readByBoth > 1000, `${readByBoth}`);
   }, 120_000);
 

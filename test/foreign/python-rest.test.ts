@@ -52,7 +52,7 @@ describe.runIf(isInstalled(python, remedy))("google-api-python-client", () => {
     await operations.shutdown({ graceMs: 1000 });
 
     const methods = ["cancel", "delete", "get", "list", "list_next", "wait"];
-    // Newer versions have `close` besides.
+    // Newer versions add `close`.
     assert.deepEqual(
       seen.methods.filter((method: string) => method !== "close"),
       methods,

@@ -155,7 +155,7 @@ describe("createMessageJson", () => {
     );
   });
 
-  it("passes over members that are no fields, also those of objects' prototypes", () => {
+  it("ignores members that are not fields, including names of Object.prototype", () => {
     const odd = JSON.parse('{"__proto__":{"extra":{}},"constructor":{},"extra":{},"toString":1}');
     assert.deepEqual(json.read(BookSchema, odd), create(BookSchema, { extra: {} }));
   });

@@ -5,7 +5,7 @@ import { type ExactJson, maxJsonDepth, parseJson } from "../../src/json/parse-js
 
 const parse = (text: string) => parseJson(new TextEncoder().encode(text));
 
-/** The same JSON with the numbers that JSON.parse makes. */
+/** Replaces large integers by the numbers that JSON.parse makes. */
 function withoutBigints(json: ExactJson): unknown {
   return JSON.parse(
     JSON.stringify(json, (_, value) => (typeof value === "bigint" ? Number(value) : value)),

@@ -30,7 +30,7 @@ function rewritten(text: string, codec = strict): string {
 }
 
 /**
- * What ProtoJSON makes of a text: the JSON of the message, without spaces and in the order of the
+ * The result of reading a text and writing the message: its JSON without spaces and in the order of the
  * field numbers. The values are those of the specification, worked out by hand.
  */
 const accepted: [text: string, expected: string][] = [

@@ -126,7 +126,7 @@ describe("a batch", () => {
     assert.equal(calls[1]?.header.get("x-own"), "1");
   });
 
-  it("lets no part change what a browser says of a page", async () => {
+  it("takes Origin, Cookie and Sec-* from the whole request, not from a part", async () => {
     const forged = [
       "Origin: https://trusted.example",
       "Cookie: session=1",
@@ -146,7 +146,7 @@ describe("a batch", () => {
     }
   });
 
-  it("refuses a wait, a batch and what is not a request, and answers the other parts", async () => {
+  it("refuses waits, batches and malformed parts, and answers the others", async () => {
     const body = batchOf([
       "POST /v1/operations/a:wait HTTP/1.1\nContent-Type: application/json\n\n{}",
       "POST /batch HTTP/1.1\nContent-Type: multipart/mixed; boundary=c\n\n--c--",

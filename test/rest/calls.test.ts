@@ -24,7 +24,7 @@ describe.each([
   { by: "the implementation", isUniversal: false },
   { by: "Connect's handler", isUniversal: true },
 ])("a call over REST, by $by", ({ isUniversal }) => {
-  /** A server whose one method does as it is told. */
+  /** A server whose one method follows the test's instructions. */
   const startOne = (
     getById: (context: HandlerContext) => Promise<object> | object,
     options?: RestServerOptions,

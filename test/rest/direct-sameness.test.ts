@@ -12,7 +12,7 @@ import { openSession, rawCall } from "../support/raw-call.js";
 import { openRawConnection } from "../support/raw-connection.js";
 import { type RawRequest, sendRaw } from "./support/rest-server.js";
 
-/** A server of one kind, and what its interceptors and handlers have seen. */
+/** A server of one kind, and the calls that its interceptors and handlers received. */
 interface Side {
   readonly server: Server;
   readonly port: number;
@@ -149,7 +149,7 @@ interface AnyRequest extends RawRequest {
   readonly path: string;
 }
 
-/** What a client sees of an answer, but for the time of day. */
+/** The parts of a response that a client sees, without its date. */
 async function send(
   { port, session }: Side,
   { version, method, path, header = {}, body }: AnyRequest,
@@ -178,7 +178,7 @@ async function send(
 
 type Behaviour = (book: Book, context: HandlerContext) => object | Promise<object>;
 
-/** What the handler does, by the request's `name`. */
+/** The handler's reaction, by the request's `name`. */
 function behaviours(): Record<string, Behaviour> {
   return {
     answer: (book) => book,

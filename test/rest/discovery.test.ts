@@ -84,7 +84,7 @@ describe("the discovery document", () => {
     });
   });
 
-  it("has the schemas of all that its methods take and give", async () => {
+  it("has a schema for each request and response of its methods", async () => {
     const { schemas } = await documentOf({ rules: apim });
     const any = {
       type: "object",
@@ -183,7 +183,7 @@ describe("the discovery document", () => {
     assert.match(text, /there is no version \\"v9\\"; there are: v1alpha/);
   });
 
-  it("has the root URL that it is told, and can be left out", async () => {
+  it("has the root URL of the options, and is absent if they say so", async () => {
     const document = await documentOf({ discovery: { rootUrl: "https://api.example.com/" } });
     assert.equal(document.rootUrl, "https://api.example.com/");
     await server?.close();

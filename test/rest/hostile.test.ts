@@ -147,7 +147,7 @@ describe("what a hostile client sends over HTTP/2 alone", () => {
     },
   );
 
-  it("tells the log nothing where it resets its stream in the middle of a body", async () => {
+  it("logs nothing if it resets its stream in the middle of a body", async () => {
     const session = await openSession(library.baseUrl);
     const headers = { ":method": "PUT", ":path": "/v1/byId/i" };
     await rawCall(session, { headers, chunks: [Buffer.from("{")], ending: "reset" });
@@ -194,7 +194,7 @@ describe("what a hostile client sends over HTTP/1.1 alone", () => {
     },
   );
 
-  it("is told nothing, and tells the log nothing, where it goes away in the middle of a body", async () => {
+  it("gets no response and logs nothing if it goes away in the middle of a body", async () => {
     const before = library.internalErrors.length;
     const socket = connect(library.port, "127.0.0.1");
     socket.write("PUT /v1/byId/i HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n{");

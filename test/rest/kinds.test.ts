@@ -175,7 +175,7 @@ describe("createRestHandler", () => {
     ["nested.i64s=0", '{"i64s":["0"]}'],
     ["nested=", "{}"],
     ["i32=1", "null"],
-  ])("answers %s with one field, without the zeros of what is in it: %s", async (query, text) => {
+  ])("answers %s with one field, without zeros inside it: %s", async (query, text) => {
     const answer = await server.send("GET", `/v1/kinds/nested?prettyPrint=0&${query}`);
     assert.equal(answer.text, text);
   });

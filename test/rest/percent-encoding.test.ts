@@ -27,7 +27,7 @@ describe("percent decoding", () => {
     assert.equal(percentDecodeReserved(raw), decoded);
   });
 
-  it.each(["%C3", "%ff", "%C3%2F%A9", "%ED%A0%80"])("refuses %j, which is no UTF-8", (raw) => {
+  it.each(["%C3", "%ff", "%C3%2F%A9", "%ED%A0%80"])("refuses %j, which is not UTF-8", (raw) => {
     assert.equal(percentDecode(raw), undefined);
     assert.equal(percentDecodeReserved(raw), undefined);
   });

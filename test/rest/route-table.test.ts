@@ -99,7 +99,7 @@ describe("createRouteTable", () => {
     assert.equal(targetOf(table, "/a/b/c/f"), "/**");
   });
 
-  it("finds a worse one under the method that is asked for, and names the others where there is none", () => {
+  it("finds a less specific template under the request's method, or names the other methods", () => {
     const table = tableOf("GET /a/b", "DELETE /a/*", "* /any");
     assert.equal(targetOf(table, "/a/b", "DELETE"), "DELETE /a/*");
     assert.deepEqual(table.find("POST", "/a/b"), {
@@ -129,7 +129,7 @@ describe("createRouteTable", () => {
     );
   }, 60_000);
 
-  it("takes linear time for the longest paths, also where every segment could be two things", () => {
+  it("takes linear time for the longest paths, even if each segment has two candidates", () => {
     const depth = 12;
     const table = createRouteTable<string>();
     for (let bits = 0; bits < 2 ** depth; bits += 1) {

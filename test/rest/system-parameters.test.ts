@@ -51,7 +51,7 @@ describe("system parameters", () => {
     assert.match(text, /must be json, json;enum-encoding=int or proto/);
   });
 
-  it("calls the function that JSONP names, also with an error, which a script could not see", async () => {
+  it("calls the function that JSONP names, with errors too", async () => {
     const fine = await get("callback=a.b[0].$c&prettyPrint=0");
     assert.equal(fine.text, '// API callback\na.b[0].$c({"id":"i"});\n');
     assert.equal(fine.header["content-type"], "text/javascript; charset=UTF-8");
@@ -197,7 +197,7 @@ describe("errors", () => {
     );
   });
 
-  it("says with Retry-After what RetryInfo says", async () => {
+  it("sends RetryInfo's delay as Retry-After", async () => {
     const { RetryInfoSchema } = await import("../../src/protos.js");
     const value = { retryDelay: { seconds: 2n, nanos: 1 } };
     thrown = new ConnectError("later", Code.Unavailable, { "X-Own": "h" }, [
@@ -223,7 +223,7 @@ describe("errors", () => {
     assert.deepEqual(json, { error: { code: 409, message: "x", status: "ABORTED", details } });
   });
 
-  it("tells nothing of errors that are no ConnectError", async () => {
+  it("hides errors other than ConnectError", async () => {
     thrown = new TypeError("secret of /home/somebody");
     const { status, text } = await library.send("GET", "/v1/byId/i");
     assert.equal(status, 500);

@@ -342,7 +342,7 @@ describe("createRestHandler", () => {
     assert.equal(await refusal(method, path, body), expected);
   });
 
-  it("server 85: refuses a body where the rule has none, and lets empty ones be", async () => {
+  it("server 85: refuses a body for a rule without one, and accepts an empty body", async () => {
     assert.equal(await refusal("GET", "/v1/byId/i", "{}"), "400 GET takes no body here");
     const empty: Record<string, string>[] = [
       { "content-length": "0" },
@@ -382,7 +382,7 @@ describe("createRestHandler", () => {
     assert.match(text, /the body is not UTF-8/);
   });
 
-  it("answers with one field where the rule says so, also with its zero", async () => {
+  it("answers with the response_body field, including its zero", async () => {
     assert.deepEqual((await library.send("GET", "/v1/byId/i/shelf?shelf.number=2")).json, {
       number: 2,
     });

@@ -16,7 +16,7 @@ import { BookSchema, Genre, LibraryService } from "../gen/library/v1/library_pb.
 import { rejectionOf } from "../support/rejection.js";
 import { startLibraryServer } from "./support/library-server.js";
 
-/** A server that answers as it is told, and keeps what it was asked. */
+/** A server that sends scripted responses and keeps the requests. */
 async function startScripted(answer: (request: IncomingMessage, response: ServerResponse) => void) {
   const asked: { line: string; header: IncomingMessage["headers"]; body: string }[] = [];
   const server = createServer(async (request, response) => {
@@ -193,7 +193,7 @@ describe("createRestTransport", () => {
     assert.equal((await rejectionOf(call)).code, Code.Canceled);
   });
 
-  it("is UNAVAILABLE where nobody listens", async () => {
+  it("rejects with UNAVAILABLE if no server listens", async () => {
     const server = await startScripted(json({}));
     const client = createClient(LibraryService, server.transport());
     await server.close();
@@ -338,7 +338,7 @@ describe("createRestTransport", () => {
     assert.equal(extra?.typeUrl, `type.googleapis.com/${StructSchema.typeName}`);
   });
 
-  it("refuses bounds that are none", () => {
+  it("refuses limits out of range", () => {
     assert.throws(() => createRestTransport({ baseUrl: "http://h", readMaxBytes: 0 }), RangeError);
   });
 });

@@ -2,7 +2,7 @@ import { createRequire } from "node:module";
 import { fallback as gax } from "google-gax";
 import { operationsHttpRules } from "../../../src/rest/index.js";
 
-/** google-gax's own client of Operations, in its REST mode, and what LROperation needs beside it. */
+/** google-gax's own client of Operations, in its REST mode, and the descriptor that LROperation needs. */
 export function openGax(port: number) {
   const require = createRequire(createRequire(import.meta.url).resolve("google-gax"));
   const { PassThroughClient } = require("google-auth-library");

@@ -19,11 +19,11 @@ export interface RawAnswer {
   readonly header: IncomingHttpHeaders;
   readonly bytes: Buffer;
   readonly text: string;
-  /** @throws SyntaxError if the body is no JSON. */
+  /** @throws SyntaxError if the body is not JSON. */
   readonly json: JsonValue;
 }
 
-/** What a request may have besides its method and path. */
+/** The body and headers of a request. */
 export interface RawRequest {
   readonly body?: string | Uint8Array | undefined;
   readonly header?: Record<string, string> | undefined;
@@ -34,14 +34,14 @@ export interface RestServer {
   readonly baseUrl: string;
   readonly port: number;
   readonly rest: Handler;
-  /** Faults that the handler told of. */
+  /** The internal errors that the handler reported. */
   readonly internalErrors: readonly unknown[];
   /** The path goes out as it is written here. */
   send(method: string, path: string, request?: RawRequest): Promise<RawAnswer>;
   close(): Promise<void>;
 }
 
-/** What a test may set. */
+/** The options of a test's server. */
 export interface RestServerOptions extends RestHandlerOptions {
   readonly router?: ConnectRouterOptions | undefined;
   readonly listener?: NodeListenerOptions | undefined;
