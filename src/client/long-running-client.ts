@@ -6,6 +6,7 @@ import type {
   Registry,
 } from "@bufbuild/protobuf";
 import type { CallOptions, Transport } from "@connectrpc/connect";
+import { withResponseTypes } from "../internal/response-types.js";
 import { tell } from "../internal/tell.js";
 import {
   type LongRunningMethod,
@@ -93,10 +94,12 @@ export function createLongRunningClient(
   transport: Transport,
   options: ClientOptions & { registry?: Registry | undefined } = {},
 ): LongRunningClient<Record<string, LongRunningMethod>> {
-  const core = createClientCore(transport, options);
   const methods = isService(from) ? longRunningMethodsOf(from, options.registry) : from;
+  const types = Object.values(methods).flatMap(({ response, metadata }) => [response, metadata]);
+  const typed = withResponseTypes(transport, types);
+  const core = createClientCore(typed, options);
   return Object.fromEntries(
-    Object.entries(methods).map(([name, method]) => [name, startMethod(core, transport, method)]),
+    Object.entries(methods).map(([name, method]) => [name, startMethod(core, typed, method)]),
   );
 }
 

@@ -5,7 +5,7 @@ import type {
   MessageShape,
   Registry,
 } from "@bufbuild/protobuf";
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, createRegistry, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
 import type { Interceptor, Transport } from "@connectrpc/connect";
 import { ConnectError, createContextValues } from "@connectrpc/connect";
@@ -13,6 +13,7 @@ import { runUnaryCall } from "@connectrpc/connect/protocol";
 import { typeRegistryOf } from "../any/type-registry.js";
 import { concatBytes } from "../internal/concat-bytes.js";
 import { atLeastOne } from "../internal/option-bounds.js";
+import { responseTypes } from "../internal/response-types.js";
 import { streamChunks } from "../internal/stream-chunks.js";
 import { createMessageJson, type MessageJson } from "../json/message-json.js";
 import { parseJson } from "../json/parse-json.js";
@@ -41,8 +42,8 @@ export interface RestTransportOptions extends HttpRuleOptions {
   /** Largest answer, in bytes. Default: 64 MiB. */
   readMaxBytes?: number | undefined;
   /**
-   * Additional types that an Any may hold. The types of the called service's file are there already.
-   * Default: none. An Any of an unknown type holds all of its JSON as a google.protobuf.Struct,
+   * Additional types that an Any may hold. The types of the called service's file, and the
+   * response and metadata types of a long-running client, are there already. Default: none. An Any of an unknown type holds all of its JSON as a google.protobuf.Struct,
    * unless the server sent its bytes.
    */
   registry?: Registry | undefined;
@@ -89,7 +90,8 @@ export function createRestTransport(options: RestTransportOptions): Transport {
 
   return {
     async unary(method, signal, timeoutMs, headerInit, message, contextValues) {
-      const { bindings, json } = methods(method);
+      const { bindings, jsonFor } = methods(method);
+      const json = jsonFor(contextValues?.get(responseTypes) ?? noTypes);
       if (bindings.length === 0) throw noHttpRule(selectorOf(method), "it has no HTTP rule");
       const limitMs = timeoutMs ?? defaultTimeoutMs;
       const request = httpRequestOf(bindings, method.input, create(method.input, message), json);
@@ -137,29 +139,35 @@ export function createRestTransport(options: RestTransportOptions): Transport {
   };
 }
 
-/** The rules and the types of a method, found once. */
+/** The rules of a method, found once. */
 interface CallableMethod {
   readonly bindings: readonly HttpBinding[];
-  readonly json: MessageJson;
+  /** Returns the JSON of the method's types and of the types that a caller expects. */
+  jsonFor(types: readonly DescMessage[]): MessageJson;
 }
+
+const noTypes: readonly DescMessage[] = [];
 
 function createMethodCache(options: RestTransportOptions) {
   const methods = new Map<DescMethodUnary, CallableMethod>();
-  const codecs = new Map<DescFile, MessageJson>();
-  const codecOf = (file: DescFile) => {
-    const codec =
-      codecs.get(file) ??
+  const codecs = new Map<DescFile, WeakMap<readonly DescMessage[], MessageJson>>();
+  const codecOf = (file: DescFile, types: readonly DescMessage[]): MessageJson => {
+    const byTypes = codecs.get(file) ?? new WeakMap();
+    codecs.set(file, byTypes);
+    const own = options.registry === undefined ? [] : [options.registry];
+    const codec: MessageJson =
+      byTypes.get(types) ??
       createMessageJson({
-        registry: typeRegistryOf([file], options.registry),
+        registry: typeRegistryOf([file], createRegistry(...types, ...own)),
         unknownAny: "struct",
       });
-    codecs.set(file, codec);
+    byTypes.set(types, codec);
     return codec;
   };
   return (method: DescMethodUnary): CallableMethod => {
     const callable = methods.get(method) ?? {
       bindings: httpBindingsOf(method, options),
-      json: codecOf(method.parent.file),
+      jsonFor: (types) => codecOf(method.parent.file, types),
     };
     methods.set(method, callable);
     return callable;

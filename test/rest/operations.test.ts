@@ -3,11 +3,15 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { anyPack } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, it } from "vitest";
-import { createOperationsClient } from "../../src/index.js";
+import { createLongRunningClient, createOperationsClient } from "../../src/index.js";
 import { OperationSchema, Operations } from "../../src/protos.js";
 import { createRestTransport, operationsHttpRules } from "../../src/rest/index.js";
 import { createOperations, type OperationsServer } from "../../src/server/index.js";
-import { PrintMetadataSchema, PrintResponseSchema } from "../gen/printing/v1/printing_pb.js";
+import {
+  PrintMetadataSchema,
+  PrintResponseSchema,
+  PrintService,
+} from "../gen/printing/v1/printing_pb.js";
 import { Print } from "../support/print-server.js";
 import { rejectionDetailsOf, rejectionOf } from "../support/rejection.js";
 import { type RestServer, startRestServer } from "./support/rest-server.js";
@@ -94,5 +98,39 @@ describe.each([
       createClient(Operations, transport).getOperation({ name: odd }),
     );
     assert.equal(error.rawMessage, `operation "${odd}" does not exist`);
+  });
+});
+
+describe("a long-running client over REST", () => {
+  it("reads responses by its own types, without a registry", async () => {
+    const operations = createOperations();
+    const print = operations.handle(Print, async (operation) => {
+      const { pages } = operation.request;
+      await operation.report({ pagesPrinted: pages });
+      return { pages };
+    });
+    const rules = [
+      ...operationsHttpRules(),
+      {
+        selector: "printing.v1.PrintService.Print",
+        pattern: { case: "post" as const, value: "/v1/print" },
+        body: "*",
+      },
+    ];
+    const server = await startRestServer(
+      (router) => {
+        router.service(Operations, operations.service);
+        router.service(PrintService, { print });
+      },
+      { rules },
+    );
+    const transport = createRestTransport({ baseUrl: server.baseUrl, rules });
+    const client = createLongRunningClient({ print: Print }, transport);
+    const handle = await client.print({ pages: 7 });
+    assert.equal((await handle.result()).pages, 7);
+    const resumed = await client.print.resume(handle.name);
+    assert.equal((await resumed.result()).pages, 7);
+    await server.close();
+    await operations.shutdown({ graceMs: 1000 });
   });
 });
