@@ -9,7 +9,7 @@ import { readProtoSet } from "./proto-set.js";
 import { createReflectionLookup } from "./reflection-lookup.js";
 import { defaultCallTimeoutMs, type ServerArguments } from "./server-command.js";
 
-/** A server, as a sub-command has it at hand. */
+/** An open connection to a server, with everything that a sub-command needs for its calls. */
 export interface ServerCall {
   readonly client: OperationsClient;
   readonly types: PayloadTypes;
@@ -20,11 +20,11 @@ export interface ServerCall {
 }
 
 /**
- * Do what a sub-command does with a server: connect, work, close. What goes wrong is told on
- * standard error.
+ * Connects to a server, runs a sub-command's work, and closes the connection. Errors are written
+ * to standard error.
  *
- * @param name The operation, or the parent of a list, that it is about.
- * @returns The exit code: the one that `work` gives, or that of the error that it throws.
+ * @param name The name of the operation or the parent of the list.
+ * @returns The exit code: the result of `work`, or the code of the error that it throws.
  */
 export async function callServer(
   context: CommandContext,
@@ -70,7 +70,7 @@ export async function callServer(
   }
 }
 
-/** Say on standard error what went wrong and what to do about it. */
+/** Writes an error and its remedy to standard error. */
 export function tellFailure(
   { terminal: { err } }: CommandContext,
   { message, remedy }: Failure,

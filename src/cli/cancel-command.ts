@@ -6,7 +6,7 @@ import { nameOrFilter } from "./errors.js";
 import { exitCodes } from "./exit-codes.js";
 import { serverCommand } from "./server-command.js";
 
-/** `longrunning cancel`: ask for the cancellation of an operation. */
+/** `longrunning cancel`: requests the cancellation of an operation. */
 export function cancelCommand(context: CommandContext, exit: (code: number) => void) {
   return serverCommand("cancel", "how long the call may take (default: 30s)")
     .summary("ask the server to cancel an operation")

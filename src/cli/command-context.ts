@@ -1,7 +1,7 @@
 import type { Clock } from "../internal/clock.js";
 import type { Terminal } from "./terminal.js";
 
-/** What of the world a command gets to see, so that tests can put something else in its place. */
+/** The environment of a command, so that tests can replace it. */
 export interface CommandContext {
   readonly terminal: Terminal;
   /** Standard input, read by `mcp` alone. */
@@ -9,8 +9,8 @@ export interface CommandContext {
   readonly clock: Clock;
   /** The package's version. */
   readonly version: string;
-  /** Call back on each SIGINT and SIGTERM, in place of ending, until the returned function is called. */
+  /** Calls back on each SIGINT and SIGTERM, instead of ending, until the returned function is called. */
   readonly onSignal: (listener: () => void) => () => void;
-  /** End the process, whatever is under way. */
+  /** Ends the process at once, without waiting for calls. */
   readonly exitNow: (code: number) => void;
 }

@@ -16,47 +16,48 @@ import { withHeaderCommand } from "./header-command.js";
 import { readBoundedFile } from "./read-bounded-file.js";
 import { createTlsFetch } from "./tls-fetch.js";
 
-/** What the command speaks to a server. */
+/** The protocols that the command can use. */
 export const protocols = ["grpc", "grpc-web", "connect", "rest"] as const;
 export type Protocol = (typeof protocols)[number];
 
-/** Which server, and how to speak to it. */
+/** The address of a server, and the options of its connection. */
 export interface ConnectionOptions {
-  /** `http://` or `https://`, host and port, and a path where the server is below of one. */
+  /** `http://` or `https://`, host and port, and the path prefix of the server, if it has one. */
   readonly server: URL;
   readonly protocol: Protocol;
   /** Sent with every call. */
   readonly header: readonly (readonly [name: string, value: string])[];
   /** A program that prints further headers, with its arguments; undefined for none. */
   readonly headerCommand: readonly string[] | undefined;
-  /** A file of certificates in PEM that are trusted in place of the system's. */
+  /** A file of certificates in PEM that are trusted instead of the system's. */
   readonly ca: string | undefined;
-  /** Trust whatever certificate the server shows. */
+  /** Whether any certificate of the server is trusted. */
   readonly insecure: boolean;
-  /** First segment of the paths of REST. */
+  /** The first segment of REST paths. */
   readonly restVersion: string;
 }
 
-/** A way to a server; nothing is connected before the first call. */
+/** A connection to a server, which opens at the first call. */
 export interface Connection {
   readonly transport: Transport;
-  /** Close what is open; calls under way break off. */
+  /** Closes the connection and aborts its calls. */
   close(): void;
 }
 
-/** What TLS is told; nothing where the system's authorities are to be trusted. */
+/** The options of TLS; empty if the system's certificate authorities are trusted. */
 interface Trust {
   readonly ca?: Buffer;
   readonly rejectUnauthorized?: false;
 }
 
 /**
- * Make the way to a server.
+ * Prepares the connection to a server.
  *
- * @param name The name that the calls will be about, an operation's or a list's: REST has its
- *   segments in the pattern of the path.
- * @param registry Types that JSON may hold, for REST.
- * @throws CommanderError for certificates that cannot be read, or that plaintext has no use for.
+ * @param name The name of the operation or the parent of the list. REST derives the pattern of
+ *   its paths from the segments of the name.
+ * @param registry The types that JSON may hold, for REST.
+ * @throws CommanderError for certificates that cannot be read, or that the server's address does
+ *   not need because it is plaintext.
  */
 export async function openConnection(
   options: ConnectionOptions,
@@ -115,8 +116,9 @@ async function trustOf({ server, ca, insecure }: ConnectionOptions): Promise<Tru
 }
 
 /**
- * The pattern of as many segments as the parent in this name has: REST's rules have one, and all
- * that is known of the server is the name. Empty for names that begin with their collection.
+ * Returns a pattern with as many segments as the parent in this name. The HTTP rules of REST need
+ * a pattern, and the command knows nothing of the server except the name. Empty for a name that
+ * begins with its collection.
  */
 function parentPatternOf(name: string): string {
   const parent = parseOperationName(name)?.parent ?? parseListName(name) ?? "";

@@ -1,7 +1,7 @@
 import { Option } from "@commander-js/extra-typings";
 import { InvalidArgumentError } from "commander";
 
-/** `--database-url`, which may hold a password and therefore is taken from the environment too. */
+/** `--database-url`, which may hold a password, so the environment can hold it, too. */
 export function databaseUrlOption(use: string) {
   return new Option("--database-url <url>", use)
     .env("LONGRUNNING_DATABASE_URL")

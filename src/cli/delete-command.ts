@@ -6,7 +6,7 @@ import { nameOrFilter } from "./errors.js";
 import { exitCodes } from "./exit-codes.js";
 import { serverCommand } from "./server-command.js";
 
-/** `longrunning delete`: have the server forget an operation. */
+/** `longrunning delete`: deletes an operation from the server. */
 export function deleteCommand(context: CommandContext, exit: (code: number) => void) {
   return serverCommand("delete", "how long the call may take (default: 30s)")
     .summary("delete an operation and its result")

@@ -10,10 +10,10 @@ const unitMs: Readonly<Record<string, number>> = {
 };
 
 /**
- * A length of time on the command line, `500ms`, `30s`, `1.5h`, in milliseconds.
+ * Parses a duration of the command line, such as `500ms`, `30s` or `1.5h`, into milliseconds.
  *
- * @throws InvalidArgumentError for another form, and for 0 and more than 24 days, which no timer
- *   holds.
+ * @throws InvalidArgumentError for another form, for 0, and for more than 24 days, the longest
+ *   time of a timer.
  */
 export function parseDuration(text: string): number {
   const [, number, unit = ""] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text) ?? [];

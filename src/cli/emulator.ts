@@ -15,39 +15,39 @@ import {
 } from "../server/index.js";
 import type { OpenStore } from "./open-store.js";
 
-/** What an emulator serves, and how. */
+/** Options of `createEmulator`. */
 export interface EmulatorOptions {
-  /** The server's own from then on: its `close` closes it. */
+  /** Owned by the server, whose `close` closes it. */
   readonly opened: OpenStore;
-  /** Undefined: page tokens hold for this process alone. */
+  /** If undefined, page tokens are valid in this process alone. */
   readonly pageTokenKey: Uint8Array | undefined;
-  /** Types that JSON and reflection know besides those of google.rpc. Undefined: none. */
+  /** Types that JSON and reflection contain in addition to google.rpc. Default: none. */
   readonly protoSet: FileRegistry | undefined;
   readonly rest: OperationsHttpRulesOptions;
-  /** Undefined: plaintext. */
+  /** If undefined, the server speaks plaintext. */
   readonly tls: ServerOptions["tls"];
   /** Undefined: only loopback names if it listens on a loopback address, any name otherwise. */
   readonly allowedHosts: ServerOptions["allowedHosts"];
-  /** Undefined: nobody hears of what it does. */
+  /** Receives the events of the operations. Default: none. */
   readonly observer: OperationsObserver | undefined;
-  /** Hears, on one line, of what went wrong on this side. */
+  /** Called with an error of the server, as one line. */
   readonly log: (line: string) => void;
 }
 
 /**
- * Make a server of google.longrunning.Operations whose operations have no work here: what is
- * running stays so until somebody cancels it, and is CANCELLED then. It speaks gRPC, gRPC-Web,
+ * Makes a server of google.longrunning.Operations whose operations have no work: a running one
+ * stays so until a client cancels it, and is CANCELLED then. The server speaks gRPC, gRPC-Web,
  * Connect and REST on one port.
  *
- * @throws RangeError for a REST version or parent that makes no HTTP rule; what Node throws for
- *   a certificate that TLS does not take.
+ * @throws RangeError for a REST version or parent that is not valid in an HTTP rule; Node's error
+ *   for a certificate that TLS refuses.
  */
 export function createEmulator(options: EmulatorOptions): Server {
   const { opened, pageTokenKey, protoSet, tls, observer } = options;
   const { store, dispatcher, signals } = opened;
   const log = (event: { readonly kind: string; readonly cause?: unknown }) => {
     const { kind, cause } = event;
-    // Any client can break a connection off, as often as it likes.
+    // Any client can close its connection at any time, so these events are not logged.
     if (kind === "connection-failed") return;
     options.log(cause instanceof Error ? `${kind}: ${cause.message}` : kind);
   };
@@ -80,7 +80,7 @@ export function createEmulator(options: EmulatorOptions): Server {
   });
 }
 
-/** Nobody works on these operations, so whoever cancels one ends it. */
+/** These operations have no work that could end them, so a cancellation ends them at once. */
 function withCancellation(operations: OperationsServer): ServiceImpl<typeof Operations> {
   return {
     ...operations.service,
@@ -89,7 +89,7 @@ function withCancellation(operations: OperationsServer): ServiceImpl<typeof Oper
       try {
         await operations.fail(request.name, cancelledByRequest());
       } catch (error) {
-        // It was done already, which a cancellation does not change.
+        // The operation was done already, and a cancellation does not change it.
         if (ConnectError.from(error).code !== Code.FailedPrecondition) throw error;
       }
       return answer;

@@ -4,10 +4,7 @@ import { printable } from "../display/printable.js";
 import { echo } from "../internal/echo.js";
 import { exitCodes } from "./exit-codes.js";
 
-/**
- * An error in what the command was given, with what to do about it on a line of its own. It ends
- * the command with the exit code for that.
- */
+/** An error in the command line or its files, with its remedy on a second line; the exit code is 2. */
 function usageError(code: string, what: string, remedy: string): CommanderError {
   const message = `${printable(what)}\n  ${remedy}`;
   return new CommanderError(exitCodes.usage, `longrunning.${code}`, message);
@@ -48,7 +45,7 @@ export function unwritableFile(path: string, cause: unknown): CommanderError {
   );
 }
 
-/** A key for page tokens that is none. What it is instead is not shown. */
+/** A value that is not a key for page tokens. The message does not show the value. */
 export function badPageTokenKey(from: string, keyBytes: number): CommanderError {
   return usageError(
     "badPageTokenKey",
@@ -138,16 +135,16 @@ export function noDatabaseUrl(): CommanderError {
   );
 }
 
-/** A file of --proto-set that is none. */
+/** A file of --proto-set that does not hold a FileDescriptorSet. */
 export function notAProtoSet(path: string, why: string): CommanderError {
   return usageError(
     "notAProtoSet",
-    `${path} is no google.protobuf.FileDescriptorSet with all imports: ${echo(why)}`,
+    `${path} is not a google.protobuf.FileDescriptorSet with all imports: ${echo(why)}`,
     "write one with: buf build -o FILE.binpb (or protoc --include_imports --descriptor_set_out=FILE)",
   );
 }
 
-/** A file of --load that is no list of operations. `where` is a path in it, or empty. */
+/** A file of --load that is not a list of operations. `where` is a path in it, or empty. */
 export function notLoadable(path: string, where: string, why: string): CommanderError {
   const place = where === "" ? "" : ` ${where}`;
   return usageError(
@@ -258,7 +255,7 @@ function lastLines(output: string): string {
   return output.trim() === "" ? "" : lines.map((line) => `  | ${printable(line)}\n`).join("");
 }
 
-/** A parent pattern or a version that makes no HTTP rule. */
+/** A parent pattern or a version that is not valid in an HTTP rule. */
 export function badRestRule(cause: unknown): CommanderError {
   return usageError(
     "badRestRule",
@@ -284,7 +281,7 @@ export function tlsForPlaintext(option: string): CommanderError {
   );
 }
 
-/** What the system says of a file or an address, without Node's syscall and path. */
+/** Returns the system's reason for an error of a file or an address, without syscall and path. */
 function systemReason(cause: unknown): string {
   const reasons: Readonly<Record<string, string>> = {
     ENOENT: "there is no such file",

@@ -2,7 +2,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { OperationError } from "../client/index.js";
 import type { OperationStatus } from "../display/operation-summary.js";
 
-/** What the command exits with; scripts go by these, so they never change. */
+/** The exit codes of the command. Scripts rely on them, so they never change. */
 export const exitCodes = {
   success: 0,
   failed: 1,
@@ -16,7 +16,7 @@ export const exitCodes = {
   interrupted: 130,
 } as const;
 
-/** Each exit code in a few words, in the order of the codes: for help and documents. */
+/** A short meaning for each exit code, in the order of the codes, for help and documents. */
 export const exitCodeMeanings: readonly (readonly [code: number, meaning: string])[] = [
   [exitCodes.success, "done; for wait and watch: the operation succeeded"],
   [exitCodes.failed, "wait, watch: the operation failed"],
@@ -30,7 +30,7 @@ export const exitCodeMeanings: readonly (readonly [code: number, meaning: string
   [exitCodes.interrupted, "interrupted; the operation goes on"],
 ];
 
-/** The exit code that says how an operation ended. */
+/** Returns the exit code for the final state of an operation. */
 export function exitCodeOfStatus(status: OperationStatus): number {
   switch (status) {
     case "running":
@@ -43,7 +43,7 @@ export function exitCodeOfStatus(status: OperationStatus): number {
   }
 }
 
-/** The exit code for an error of a call, or of a wait, which says nothing of the operation. */
+/** Returns the exit code for an error of a call or a wait, which does not depend on the operation. */
 export function exitCodeOfError(error: unknown): number {
   if (error instanceof OperationError) {
     if (error.kind === "timeout") return exitCodes.timeout;

@@ -6,18 +6,18 @@ import { codeName } from "../status/code.js";
 import { standardDetailsOf } from "../status/standard-details.js";
 import { exitCodeOfError, exitCodes } from "./exit-codes.js";
 
-/** How a command that went wrong ends: what it says on standard error, and its exit code. */
+/** The end of a command that failed: its message on standard error and its exit code. */
 export interface Failure {
   readonly exitCode: number;
-  /** Why; on one line, but for errors in what the command was given. */
+  /** The reason, on one line; errors of the command line have a second line. */
   readonly message: string;
-  /** What to do about it; empty where nobody knows. */
+  /** A remedy; empty if there is no known one. */
   readonly remedy: string;
 }
 
 /**
- * Say what an error means for who typed the command. No stack trace: what is not expected shows
- * its message only.
+ * Explains an error to the user of the command, without a stack trace: an unexpected error shows
+ * its message alone.
  *
  * @param name The operation that the command is about; empty for none.
  */
@@ -38,7 +38,7 @@ export function failureOf(error: unknown, name: string): Failure {
   };
 }
 
-/** How a command ends that was interrupted, whatever its calls made of that. */
+/** Returns the failure of an interrupted command, regardless of the errors of its calls. */
 export function interruption(name: string): Failure {
   return { exitCode: exitCodes.interrupted, message: "interrupted", remedy: goesOn(name) };
 }
@@ -96,10 +96,10 @@ function isPlaintextServer(error: ConnectError): boolean {
   );
 }
 
-/** How deep the cause of an error is looked for; `fetch` wraps what TLS says. */
+/** How many causes of an error are searched: `fetch` wraps the error of TLS. */
 const maxCauses = 4;
 
-/** Whether TLS refused the server, by OpenSSL's words for a certificate that nobody vouches for. */
+/** Whether TLS refused the server, by OpenSSL's message for a certificate that is not trusted. */
 function isAboutCertificate(error: ConnectError): boolean {
   // The error of a server has no cause, and may be about certificates of its own.
   const causes = causesOf(error);

@@ -6,7 +6,7 @@ import type { CommandContext } from "./command-context.js";
 import { exitCodes } from "./exit-codes.js";
 import { serverCommand } from "./server-command.js";
 
-/** `longrunning get`: the state of one operation. */
+/** `longrunning get`: shows the state of one operation. */
 export function getCommand(context: CommandContext, exit: (code: number) => void) {
   return serverCommand("get", "how long the call may take (default: 30s)")
     .summary("show one operation")

@@ -10,14 +10,14 @@ import { createOperationTable } from "./operation-table.js";
 import { serverCommand } from "./server-command.js";
 import type { Output } from "./terminal.js";
 
-/** Where the pages of a list are written. */
+/** Writes the pages of a list. */
 interface ListWriter {
   page(page: ListOperationsResponse): Promise<void>;
-  /** @param nextPageToken Where the list goes on; empty at its end. */
+  /** @param nextPageToken The token of the next page; empty at the end of the list. */
   end(nextPageToken: string): void;
 }
 
-/** `longrunning list`: the operations of a parent. */
+/** `longrunning list`: shows the operations of a parent. */
 export function listCommand(context: CommandContext, exit: (code: number) => void) {
   const { out, err } = context.terminal;
   return serverCommand("list", "how long the call for one page may take (default: 30s)")
@@ -69,9 +69,9 @@ function tableWriter(out: Output, err: Output, { types }: ServerCall, nowMs: num
   };
 }
 
-/** One JSON object for the whole list, written while it comes in, so that it may be long. */
+/** Writes one JSON object for the whole list, page by page, so that the list may be long. */
 function jsonWriter(out: Output, { types }: ServerCall): ListWriter {
-  // Nothing is written before the first page is there: the call for it may fail.
+  // The opening waits for the first page, because the call for it may fail.
   const opening = '{\n  "operations": [';
   let before = opening;
   const unreachable: string[] = [];

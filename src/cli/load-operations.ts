@@ -22,20 +22,20 @@ import { readBoundedFile } from "./read-bounded-file.js";
 
 /** Operations from a file. */
 export interface LoadedOperations {
-  /** In the order of the file; no name comes twice. */
+  /** In the order of the file, each name once. */
   readonly operations: readonly Operation[];
-  /** Whether the file says that it is one page of a longer list. */
+  /** Whether the file is one page of a longer list. */
   readonly isPage: boolean;
 }
 
 /**
- * Read the operations of a google.longrunning.ListOperationsResponse in proto JSON, and check
- * that a server can serve each as it is: a name of the usual form, a result if it is done and
- * none if it is not. The bytes of an Any of unknown type are taken from
+ * Reads the operations of a google.longrunning.ListOperationsResponse in proto JSON, and checks
+ * that a server can serve each of them unchanged: its name has the usual form, and it has a result
+ * if and only if it is done. An Any of an unknown type has the form
  * `{"@type": "…", "value": "BASE64"}`.
  *
  * @param registry The types that an Any may hold.
- * @throws CommanderError that names the file, the index and the field at fault.
+ * @throws CommanderError that names the file, the index and the wrong field.
  */
 export async function loadOperations(path: string, registry: Registry): Promise<LoadedOperations> {
   const bytes = await readBoundedFile(path);
@@ -60,7 +60,7 @@ export async function loadOperations(path: string, registry: Registry): Promise<
   return { operations, isPage: nextPageToken !== undefined && nextPageToken !== "" };
 }
 
-/** Reads one message of a file; `where` is its place there. */
+/** Reads one message of a file; `where` is its place in the file. */
 type Reader = <Desc extends DescMessage>(
   desc: Desc,
   where: string,
@@ -140,7 +140,7 @@ function statusFrom(path: string, where: string, json: ExactJson, read: Reader) 
   return status;
 }
 
-/** A misspelt field must not be passed over: what it says would be missing. */
+/** Rejects unknown fields: ignoring a misspelt field would lose its value. */
 function assertFields(path: string, where: string, json: ExactJsonObject, desc: DescMessage): void {
   for (const name of Object.keys(json)) {
     if (desc.fields.some((field) => field.jsonName === name || field.name === name)) continue;
@@ -149,7 +149,7 @@ function assertFields(path: string, where: string, json: ExactJsonObject, desc: 
   }
 }
 
-/** `null` stands for a field that is not set (proto3 JSON). */
+/** `null` is a field that is not set (proto3 JSON). */
 function isGiven(json: ExactJson | undefined): json is ExactJson {
   return json !== undefined && json !== null;
 }

@@ -6,41 +6,41 @@ import type { PostgresObserver } from "../store/postgres/index.js";
 import type { CountingStore } from "../store/sqlite/index.js";
 import { cannotListen, metricsNotLoaded } from "./errors.js";
 
-/** What `longrunning serve` shows of itself to Prometheus. */
+/** The metrics of `longrunning serve` for Prometheus. */
 export interface MetricsEndpoint {
-  /** What is heard through these is shown. */
+  /** These observers feed the metrics. */
   readonly observer: OperationsObserver;
   readonly postgresObserver: PostgresObserver;
-  /** Show how much there is in this store, too. */
+  /** Adds the counts of this store to the metrics. */
   show(store: CountingStore): void;
   /**
-   * Answer from when this resolves.
+   * Starts to listen.
    *
-   * @returns Where.
-   * @throws CommanderError for an address that cannot be had.
+   * @returns The URL of the metrics.
+   * @throws CommanderError if the address is not available.
    */
   listen(host: string, port: number): Promise<string>;
   close(): Promise<void>;
 }
 
-/** The one path that is answered. */
+/** The path of the metrics. */
 const path = "/metrics";
 
-/** Those who scrape are few: how many connections there are, and how long a request may take to come. */
+/** Limits for the few scrapers: the most connections, and the longest time of a request. */
 const maxConnections = 64;
 const limits = { headersTimeout: 5000, requestTimeout: 5000, connectionsCheckingInterval: 1000 };
 
 /**
- * Load OpenTelemetry, and collect from now on.
+ * Loads OpenTelemetry and starts to collect.
  *
  * @throws CommanderError that says which packages to install.
  */
 export async function createMetricsEndpoint(clock: Clock): Promise<MetricsEndpoint> {
   const { telemetry, prometheus, sdk } = await loadOpenTelemetry();
   const exporter = new prometheus.PrometheusExporter({
-    // The server is our own, which says when it listens and on which port.
+    // The server below reports its port and when it listens.
     preventServerStart: true,
-    // Prometheus has names of its own for jobs and instances.
+    // Prometheus names jobs and instances itself.
     withoutTargetInfo: true,
   });
   const meterProvider = new sdk.MeterProvider({ readers: [exporter] });

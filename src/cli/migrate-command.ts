@@ -8,13 +8,13 @@ import { exitCodes } from "./exit-codes.js";
 /** How long a connection may take, in milliseconds. */
 const connectionTimeoutMillis = 5000;
 
-/** `longrunning migrate`: bring a PostgreSQL database to this version, or print how. */
+/** `longrunning migrate`: migrates a PostgreSQL database to the current schema, or prints the script. */
 export function migrateCommand(context: CommandContext, exit: (code: number) => void) {
   const { out } = context.terminal;
   return new Command("migrate")
-    .summary("bring a PostgreSQL database to this version")
+    .summary("migrate a PostgreSQL database to the current schema")
     .description(
-      "Bring the schema of the operations in a PostgreSQL database to this version: all missing " +
+      "Migrate the operations in a PostgreSQL database to the current schema: all missing " +
         "steps or none. `serve` and `connectPostgres` do so by themselves; this is for programs " +
         "that may not. The schema of the queue is pg-boss's, which has a command of its own. " +
         "It wants the package pg.",
@@ -52,7 +52,7 @@ async function onDatabase<T>(
 ): Promise<T> {
   const { default: pg } = await import("pg");
   const pool = new pg.Pool({ connectionString, connectionTimeoutMillis, max: 1 });
-  // A connection that is cut fails its statement; without a listener it would end the program.
+  // A lost connection fails its statement; without a listener its event would end the program.
   pool.on("error", () => undefined);
   try {
     return await work(pool);

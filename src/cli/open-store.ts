@@ -4,38 +4,38 @@ import type { PostgresObserver } from "../store/postgres/index.js";
 import type { CountingStore } from "../store/sqlite/index.js";
 import { storeNotOpened } from "./errors.js";
 
-/** Most operations that are held in memory. */
+/** The most operations in memory. */
 export const maxOperations = 100_000;
 
-/** Where `longrunning serve` keeps its operations: in memory, where neither is given. */
+/** The store of `longrunning serve`: memory if both are undefined. */
 export interface StorePlace {
   /** A SQLite file. */
   readonly data?: string | undefined;
-  /** A PostgreSQL database, as `pg` reads it. */
+  /** A PostgreSQL database, in the form of `pg`. */
   readonly databaseUrl?: string | undefined;
 }
 
-/** A store that is open, with what carries work and news between those that share it. */
+/** An open store, with the dispatcher and the signals of the servers that share it. */
 export interface OpenStore {
   readonly store: OperationStore;
-  /** Undefined: within this process. */
+  /** If undefined, the queue is in this process. */
   readonly dispatcher: Dispatcher | undefined;
-  /** Undefined: within this process. */
+  /** If undefined, signals stay within this process. */
   readonly signals: Signals | undefined;
   /**
-   * The same store, where it is a database: it can fail while the process lives, so that its
-   * health is to be watched, and it counts. Undefined: it is in memory.
+   * The store if it is a database: it can fail while the process lives, so the server watches its
+   * health, and it counts its operations. Undefined for the memory store.
    */
   readonly database: CountingStore | undefined;
-  /** Close all of it, where no server of operations has come to own it. */
+  /** Closes the store and its parts. Call it only if no server owns them. */
   close(): Promise<void>;
 }
 
 /**
- * Open the store. The drivers are loaded here, when they are wanted.
+ * Opens the store, and loads its driver.
  *
- * @param observer Hears of what PostgreSQL's parts do. Undefined: nobody does.
- * @throws CommanderError that says why it cannot be opened, or which package is missing.
+ * @param observer Receives the events of the PostgreSQL store. Default: none.
+ * @throws CommanderError that names the reason or the missing package.
  */
 export async function openStore(
   place: StorePlace,
@@ -74,7 +74,7 @@ async function openPostgres(
   };
 }
 
-/** A store that this process has for itself. */
+/** Wraps a store that no other process shares. */
 function alone(store: OperationStore, database: CountingStore | undefined): OpenStore {
   return {
     store,

@@ -8,9 +8,9 @@ import type { Output } from "./terminal.js";
 
 const titles = ["NAME", "AGE", "STATE", "METHOD/TYPE", "PROGRESS"] as const;
 
-/** A table that grows by pages: its title comes with the first, and columns only ever get wider. */
+/** A table that grows by pages: the first page writes the title, and columns only get wider. */
 export interface OperationTable {
-  /** @param nowMs What ages are counted to, in milliseconds since the Unix epoch. */
+  /** @param nowMs The time at which ages end, in milliseconds since the Unix epoch. */
   add(operations: readonly OperationSummary[], nowMs: number): void;
 }
 

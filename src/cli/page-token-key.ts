@@ -6,13 +6,13 @@ import { readBoundedFile } from "./read-bounded-file.js";
 /** The environment variable that may hold the key. */
 export const pageTokenKeyVariable = "LONGRUNNING_PAGE_TOKEN_KEY";
 
-/** As `createOperations` wants it. */
+/** The length that `createOperations` requires, in bytes. */
 const keyBytes = 32;
 
 /**
- * The key that page tokens are sealed with, from a file of `openssl rand -base64 32`.
+ * Reads the key that seals page tokens from a file of `openssl rand -base64 32`.
  *
- * @throws CommanderError for a file that cannot be read or holds no such key.
+ * @throws CommanderError if the file cannot be read or does not hold a key.
  */
 export async function pageTokenKeyFromFile(path: string): Promise<Uint8Array> {
   const text = (await readBoundedFile(path)).toString("latin1");
@@ -20,10 +20,10 @@ export async function pageTokenKeyFromFile(path: string): Promise<Uint8Array> {
 }
 
 /**
- * The same from text; white space around it counts for nothing.
+ * Reads the key from text, whose surrounding white space is ignored.
  *
- * @param from Where it is from, for the error, which never shows the key.
- * @throws CommanderError for text that is no such key.
+ * @param from The source of the text, for the error, which never shows the key.
+ * @throws CommanderError if the text is not a key.
  */
 export function pageTokenKeyFromText(text: string, from: string): Uint8Array {
   const trimmed = text.trim();
@@ -31,18 +31,18 @@ export function pageTokenKeyFromText(text: string, from: string): Uint8Array {
   try {
     key = base64Decode(trimmed);
   } catch {
-    // Told below.
+    // Reported below.
   }
   if (key?.length !== keyBytes) throw badPageTokenKey(from, keyBytes);
   return key;
 }
 
 /**
- * The key that is kept beside a SQLite file, made with the first start: the tokens of a list
- * that somebody walks outlive a restart. Whoever may read the file may read the key, and nobody
- * else. Call it with the SQLite file open, which one process alone can have.
+ * Reads the key beside a SQLite file, or makes one at the first start, so that page tokens outlive
+ * a restart. The key has the permissions of the SQLite file. Call it while the SQLite file is open,
+ * because one process alone can open that file.
  *
- * @throws CommanderError for a key that cannot be read or written.
+ * @throws CommanderError if the key cannot be read or written.
  */
 export async function pageTokenKeyBeside(dataPath: string): Promise<Uint8Array> {
   const path = `${dataPath}-page-token-key`;

@@ -16,9 +16,9 @@ import { waitCommand } from "./wait-command.js";
 import { watchCommand } from "./watch-command.js";
 
 /**
- * Run the `longrunning` command. Never rejects.
+ * Runs the `longrunning` command. Never rejects.
  *
- * @param args What was typed behind the command's name.
+ * @param args The words after the command's name.
  * @returns The exit code, one of `exitCodes`.
  */
 export async function runProgram(

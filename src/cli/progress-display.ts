@@ -5,19 +5,19 @@ import { styled } from "../display/style.js";
 import type { Clock } from "../internal/clock.js";
 import type { Output } from "./terminal.js";
 
-/** How often a line on a terminal is drawn anew, in milliseconds. */
+/** The time between two frames of the line on a terminal, in milliseconds. */
 const frameMs = 100;
 
-/** Shows how far an operation is, while somebody waits for it. */
+/** Shows the progress of an operation during a wait. */
 export interface ProgressDisplay {
   show(progress: Progress): void;
-  /** Take the line off the terminal and stop drawing. */
+  /** Removes the line from the terminal and stops drawing. */
   close(): void;
 }
 
 /**
- * Show progress: on a terminal by one line that is drawn anew, a bar where a share of the work is
- * known and a spinner otherwise; elsewhere by a plain line for each change.
+ * Makes a progress display. On a terminal it redraws one line, with a bar if the finished share is
+ * known and a spinner otherwise; elsewhere it writes a plain line for each change.
  */
 export function createProgressDisplay(output: Output, clock: Clock): ProgressDisplay {
   const startMs = clock.nowMs();
@@ -48,7 +48,7 @@ function drawnLine(output: Output, clock: Clock, elapsed: () => string): Progres
     const { fraction } = progress;
     const head = fraction === undefined ? spinner : barText(fraction);
     const text = percentText(progress) || "running";
-    // Without line wrap while it is written: a line that is too long would not be drawn over.
+    // Line wrap is off while the line is written, because a wrapped line would not be overwritten.
     output.write(
       `\x1b[?7l\r${styled(output, "cyan", head)} ${text}  ${styled(output, "dim", elapsed())}\x1b[K\x1b[?7h`,
     );

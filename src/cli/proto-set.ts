@@ -4,9 +4,9 @@ import { notAProtoSet } from "./errors.js";
 import { readBoundedFile } from "./read-bounded-file.js";
 
 /**
- * Read the types of a binary google.protobuf.FileDescriptorSet, as buf and protoc write it.
+ * Reads the types of a binary google.protobuf.FileDescriptorSet, the format of buf and protoc.
  *
- * @throws CommanderError that names the file, if it cannot be read or is no such set.
+ * @throws CommanderError that names the file, if the file cannot be read or is not such a set.
  */
 export async function readProtoSet(path: string): Promise<FileRegistry> {
   const bytes = await readBoundedFile(path);

@@ -2,13 +2,13 @@ import { createReadStream } from "node:fs";
 import { CommanderError } from "commander";
 import { fileTooLarge, unreadableFile } from "./errors.js";
 
-/** Largest file that the command reads, in bytes: 64 MiB. */
+/** The largest file that the command reads, in bytes: 64 MiB. */
 const maxFileBytes = 64 * 1024 * 1024;
 
 /**
- * The bytes of a file, or of what else has a path, of at most 64 MiB.
+ * Reads a file, a pipe or a device of at most 64 MiB.
  *
- * @throws CommanderError that names the file, for one that is too large or cannot be read.
+ * @throws CommanderError that names the file, if it is too large or cannot be read.
  */
 export async function readBoundedFile(path: string): Promise<Buffer> {
   const chunks: Buffer[] = [];

@@ -61,7 +61,7 @@ export function createReflectionLookup(
     };
     const answered = new AbortController();
     // No `timeoutMs`: Connect ends that timer with the stream, and until then it would keep the
-    // process alive, though the command has long printed what it has to.
+    // process alive, although the command has finished.
     const timeUp = AbortSignal.timeout(questionTimeoutMs);
     const answers = client.serverReflectionInfo(questions(), {
       signal: AbortSignal.any([signal, answered.signal, timeUp]),
@@ -70,7 +70,7 @@ export function createReflectionLookup(
       for await (const { messageResponse } of answers) return messageResponse;
       return undefined;
     } finally {
-      // To stop reading does not end the call.
+      // The end of reading does not end the call.
       answered.abort();
     }
   };

@@ -32,10 +32,10 @@ import { readBoundedFile } from "./read-bounded-file.js";
 import { storeOperations } from "./store-operations.js";
 import { watchStore } from "./watch-store.js";
 
-/** How long calls under way may take to end when the server is told to stop, in milliseconds. */
+/** How long calls may take to finish after a signal to stop, in milliseconds. */
 const graceMs = 10_000;
 
-/** `longrunning serve`: a stand-alone server of operations, for tests in any language. */
+/** `longrunning serve`: serves operations, for tests in any language. */
 export function serveCommand(context: CommandContext, exit: (code: number) => void) {
   return new Command("serve")
     .summary("serve operations, from memory or from a database")
@@ -136,7 +136,7 @@ export function serveCommand(context: CommandContext, exit: (code: number) => vo
     });
 }
 
-/** A file that is given beats a database that the environment names; two that are given are one too many. */
+/** --data wins over a database of the environment. Both options together are an error. */
 function storePlaceOf(
   { data, databaseUrl }: StorePlace,
   command: { getOptionValueSource(name: "databaseUrl"): string | undefined },
@@ -164,7 +164,7 @@ async function load(
   if (isPage) warn(`${path} has a nextPageToken: it is one page, and what follows is not loaded`);
 }
 
-/** The key for page tokens; undefined for one of this process. */
+/** Returns the key for page tokens, and undefined for a random key of this process. */
 async function pageTokenKeyOf(
   options: StorePlace & { readonly pageTokenKeyFile?: string | undefined },
   warn: (line: string) => void,
@@ -179,7 +179,7 @@ async function pageTokenKeyOf(
   return undefined;
 }
 
-/** Let health say NOT_SERVING while the database does not answer. */
+/** Sets health to NOT_SERVING while the database does not answer. */
 function showHealth(
   { clock }: CommandContext,
   { health }: Server,
@@ -206,7 +206,7 @@ function emulatorOf(options: EmulatorOptions): Server {
   try {
     return createEmulator(options);
   } catch (cause) {
-    // Node's errors of TLS have codes; ours about bounds have none.
+    // A RangeError comes from the REST rules; Node's errors of TLS have other classes.
     if (cause instanceof RangeError) throw badRestRule(cause);
     if (options.tls !== undefined) throw badCertificate(cause);
     throw cause;

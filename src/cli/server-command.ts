@@ -4,13 +4,13 @@ import { protocols } from "./connection.js";
 import { parseDuration } from "./duration.js";
 import { splitWords } from "./header-command.js";
 
-/** Longest that a call takes where --timeout does not say, in milliseconds. */
+/** The longest time of a call without --timeout, in milliseconds. */
 export const defaultCallTimeoutMs = 30_000;
 
 /**
- * A sub-command that asks a server, with the options that all of these have.
+ * Makes a sub-command that calls a server, with the options that all of them share.
  *
- * @param timeout What --timeout limits.
+ * @param timeout The help of --timeout.
  */
 export function serverCommand(name: string, timeout: string) {
   return new Command(name)
@@ -42,14 +42,14 @@ export function serverCommand(name: string, timeout: string) {
     .option(
       "--proto-set <file>",
       "a FileDescriptorSet (buf build -o FILE.binpb) with the types of the payloads; without it " +
-        "the server is asked by its reflection (grpc only), and what nobody knows is shown as base64",
+        "the server is asked by its reflection (grpc only), and payloads of unknown types are shown as base64",
     )
     .option("--ca <file>", "trust these certificates (PEM) in place of the system's")
-    .option("--insecure", "trust whatever certificate the server shows")
+    .option("--insecure", "trust any certificate of the server")
     .option("--rest-version <version>", "first segment of the paths, for rest", "v1");
 }
 
-/** The options of such a command. */
+/** The options of a command that `serverCommand` made. */
 export type ServerArguments = ReturnType<ReturnType<typeof serverCommand>["opts"]>;
 
 function parseServer(text: string): URL {
@@ -57,7 +57,7 @@ function parseServer(text: string): URL {
   try {
     url = new URL(text);
   } catch {
-    // Told below.
+    // Reported below.
   }
   if (url === undefined || (url.protocol !== "http:" && url.protocol !== "https:")) {
     throw new InvalidArgumentError("It must begin with http:// (plaintext) or https:// (TLS).");

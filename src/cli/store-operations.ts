@@ -4,14 +4,14 @@ import { parseOperationName } from "../operation/name.js";
 import { type Operation, StatusSchema } from "../protos.js";
 import type { OperationStore, StoredResult } from "../store/operation-store.js";
 
-/** How long operations that are done are kept, in milliseconds: a hundred years. */
+/** How long completed operations are kept, in milliseconds: a hundred years. */
 const retentionMs = 100 * 365 * 24 * 60 * 60 * 1000;
 
 /**
- * Put operations into a store as they are, driven from outside, so that a list shows them in
- * this order: stores list the newest first.
+ * Inserts operations into a store as externally driven operations, in an order in which lists show
+ * them like this: stores list the newest first.
  *
- * @returns Those whose name the store has already; they were left out.
+ * @returns The operations that were skipped, because the store already has their names.
  */
 export async function storeOperations(
   store: OperationStore,

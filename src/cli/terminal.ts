@@ -1,24 +1,24 @@
-/** A stream that text goes to, as far as the command needs to know it. */
+/** An output stream of the command. */
 export interface Output {
   write(text: string): void;
-  /** Whether a person looks at it: lines may be drawn anew. */
+  /** Whether the output is a terminal, whose lines may be redrawn. */
   readonly isTerminal: boolean;
-  /** Whether it may be coloured. */
+  /** Whether the output may have colors. */
   readonly hasColors: boolean;
-  /** Characters in a line. It changes when the window does. */
+  /** The characters in a line, which change with the window. */
   readonly columns: number;
 }
 
-/** The two outputs of the command: results, and all else (progress, notes, errors). */
+/** The two outputs of the command: `out` for results, `err` for progress, notes and errors. */
 export interface Terminal {
   readonly out: Output;
   readonly err: Output;
 }
 
-/** Assumed where a terminal does not tell its width. */
+/** The width of a terminal that does not report one. */
 const defaultColumns = 80;
 
-/** What is needed of a stream of Node's; `process.stdout` is one. */
+/** A stream of Node, such as `process.stdout`. */
 export interface WritableOutput {
   write(text: string): unknown;
   readonly isTTY?: boolean;
@@ -26,8 +26,8 @@ export interface WritableOutput {
 }
 
 /**
- * The outputs of a process. Colours are for terminals only, and not where NO_COLOR is set to
- * anything (no-color.org) or TERM is `dumb`.
+ * Makes the outputs of a process. Only terminals have colors, unless NO_COLOR is set to any value
+ * (no-color.org) or TERM is `dumb`.
  */
 export function createTerminal(
   out: WritableOutput,

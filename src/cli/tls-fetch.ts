@@ -1,14 +1,14 @@
 import type { IncomingMessage } from "node:http";
 import { Agent, request } from "node:https";
 
-/** `fetch` with our own idea of whom TLS may trust, which Node's has no option for. */
+/** A `fetch` with its own trusted certificates, for which Node's `fetch` has no option. */
 export interface TlsFetch {
   readonly fetch: typeof globalThis.fetch;
-  /** Close the connections that are kept. */
+  /** Closes the idle connections. */
   close(): void;
 }
 
-/** Make one for whole requests, with a text or bytes as their body, that follow no redirect. */
+/** Makes a `fetch` that sends the whole body at once and follows no redirect. */
 export function createTlsFetch(trust: {
   readonly ca?: Buffer;
   readonly rejectUnauthorized?: false;
@@ -16,7 +16,7 @@ export function createTlsFetch(trust: {
   const agent = new Agent({ keepAlive: true, ...trust });
   return {
     async fetch(input, init) {
-      // Node's own Request reads the parts; the connection is all that differs.
+      // Request parses the arguments, so that only the connection differs from Node's `fetch`.
       const asked = new Request(input, init);
       const body = Buffer.from(await asked.arrayBuffer());
       return new Promise<Response>((resolve, reject) => {
@@ -37,7 +37,7 @@ export function createTlsFetch(trust: {
             for (const [name, values] of Object.entries(answer.headersDistinct)) {
               for (const value of values ?? []) headers.append(name, value);
             }
-            // The web's Response refuses a body with these.
+            // `Response` rejects a body with these statuses.
             const hasNoBody = status === 204 || status === 304;
             if (hasNoBody) answer.resume();
             resolve(new Response(hasNoBody ? null : bodyOf(answer), { status, headers }));

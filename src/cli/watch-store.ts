@@ -2,16 +2,16 @@ import type { Clock } from "../internal/clock.js";
 import { settlesWithin } from "../internal/settles-within.js";
 import type { OperationStore } from "../store/index.js";
 
-/** Time between two looks, and how long one may take, in milliseconds. */
+/** The time between two reads, and the longest time of one, in milliseconds. */
 const intervalMs = 5000;
 
-/** A name that no operation has, as its last segment is no id that a server gives. */
+/** A name that no operation has, because its last segment is not a valid id of a server. */
 const nobody = "operations/-";
 
 /**
  * Look every 5 seconds whether a store answers, which it is taken to do at first.
  *
- * @param changed Called with each change: false once a look failed or took more than 5 s.
+ * @param changed Called with each change: false once a read failed or took more than 5 s.
  * @returns Stops it; `changed` is not called again.
  */
 export function watchStore(

@@ -1,17 +1,17 @@
 import { isSameBytes } from "../internal/same-bytes.js";
 
 /**
- * One statement that every implementation of a contract must fulfil, to be run by
- * any test runner: `it(title, () => run(subject))` with a fresh subject.
+ * A statement that every implementation of a contract must fulfil, for any test runner:
+ * `it(title, () => run(subject))` with a fresh subject.
  */
 export interface ContractCase<Subject> {
   /** A sentence about the behaviour. */
   readonly title: string;
-  /** Rejects with an Error that says what was expected, if it does not hold. */
+  /** Rejects with an Error that names the expectation, if the statement does not hold. */
   run(subject: Subject): Promise<void>;
 }
 
-/** A case from its two parts. */
+/** Makes a case of its two parts. */
 export function contractCase<Subject>(
   title: string,
   run: (subject: Subject) => Promise<void>,
@@ -33,7 +33,7 @@ export function assertThat(condition: boolean, what: string): asserts condition 
   if (!condition) throw new Error(`expected that ${what}`);
 }
 
-/** The value, which must be there. @throws Error if it is undefined. */
+/** Returns the value. @throws Error if it is undefined. */
 export function present<T>(value: T | undefined, what: string): T {
   if (value === undefined) throw new Error(`${what}: expected one, but there is none`);
   return value;

@@ -5,7 +5,7 @@ const settled: Settlement = { kind: "settled" };
 const newName = () => `operations/${crypto.randomUUID()}`;
 const newMethod = () => `test.v1.Service/M${crypto.randomUUID()}`;
 
-/** What a dispatcher delivered, to be awaited one by one. */
+/** Collects the deliveries of a dispatcher, so that a test can await them. */
 function createDeliveries(settle: (delivery: Delivery, count: number) => Settlement) {
   const seen: Delivery[] = [];
   const waiting: { count: number; resolve: () => void }[] = [];
@@ -15,9 +15,9 @@ function createDeliveries(settle: (delivery: Delivery, count: number) => Settlem
       for (const { count, resolve } of waiting) if (seen.length >= count) resolve();
       return settle(delivery, seen.length);
     },
-    /** How many there were so far. */
+    /** The number of deliveries so far. */
     count: () => seen.length,
-    /** The first `count` deliveries, as soon as there are as many. */
+    /** Resolves with the first `count` deliveries, as soon as there are that many. */
     first: (count: number) =>
       new Promise<Delivery[]>((resolve) => {
         const give = () => resolve(seen.slice(0, count));
@@ -30,10 +30,7 @@ function createDeliveries(settle: (delivery: Delivery, count: number) => Settlem
 const dispatcherCase = (title: string, run: (dispatcher: Dispatcher) => Promise<void>) =>
   contractCase<Dispatcher>(title, run);
 
-/**
- * What every `Dispatcher` must do. Each case wants a dispatcher of its own and
- * leaves it stopped.
- */
+/** The contract of `Dispatcher`. Each case needs a fresh dispatcher and leaves it stopped. */
 export const dispatcherContract: readonly ContractCase<Dispatcher>[] = [
   dispatcherCase("delivers what is dispatched, by name and method", async (dispatcher) => {
     const method = newMethod();

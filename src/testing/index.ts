@@ -3,9 +3,9 @@ export { dispatcherContract } from "./dispatcher-contract.js";
 export { createManualClock, type ManualClock } from "./manual-clock.js";
 export type {
   CancelScript,
-  Look,
-  LookScript,
   OperationScript,
+  Poll,
+  PollScript,
   ScriptedFailure,
   ScriptedState,
   StartScript,

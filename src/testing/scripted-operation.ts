@@ -5,18 +5,18 @@ import { sleep } from "../internal/sleep.js";
 import { type Operation, OperationSchema } from "../protos.js";
 import { cancelledByRequest, operationNotFound } from "../server/errors.js";
 import { statusFromError } from "../status/status-error.js";
-import { type CheckedScript, type Look, scriptedError } from "./operation-script.js";
+import { type CheckedScript, type Poll, scriptedError } from "./operation-script.js";
 
 /** One operation of a scripted server. */
 export interface ScriptedOperation {
   readonly name: string;
-  /** What the start shows. */
+  /** Returns the response of the start. */
   start(): Operation;
-  /** Take a look as the script has it. @throws ConnectError of the script, `NotFound`, or as `sleep`. */
+  /** Answers GetOperation. @throws ConnectError of the script, `NotFound`, or the abort of `signal`. */
   get(signal: AbortSignal): Promise<Operation>;
-  /** The same for WaitOperation, which holds the call for `timeoutMs` milliseconds at most. */
+  /** Answers WaitOperation, which holds the call for at most `timeoutMs` milliseconds. */
   wait(timeoutMs: number, signal: AbortSignal): Promise<Operation>;
-  /** What a list shows; undefined if it is lost or deleted. */
+  /** Returns the operation in a list; undefined if it is lost or deleted. */
   listed(): Operation | undefined;
   /** @throws ConnectError of the script, `NotFound`, or as `sleep`. */
   cancel(signal: AbortSignal): Promise<void>;
@@ -24,23 +24,23 @@ export interface ScriptedOperation {
   delete(): void;
 }
 
-/** Begin an operation: its times count from now. */
+/** Begins an operation, whose times count from now. */
 export function beginOperation(
   name: string,
   script: CheckedScript,
   clock: Clock,
 ): ScriptedOperation {
   const startMs = monotonicMs(clock);
-  /** When it may end by time alone. */
+  /** The times at which the operation may end, in milliseconds since its start. */
   const endsMs = script.states
     .filter(({ operation }) => operation === undefined || operation.done)
     .map(({ afterMs }) => afterMs);
-  /** Those who hold a WaitOperation call, to be woken by what no clock tells of. */
+  /** Wakes the held WaitOperation calls at changes that do not depend on time. */
   const held = new Set<() => void>();
   let asked = 0;
   let answered = 0;
   let isDeleted = false;
-  /** When a request to cancel takes effect, and what the operation is from then on. */
+  /** The time at which a request to cancel takes effect, and the operation from then on. */
   let cancelMs = Number.POSITIVE_INFINITY;
   let cancelled: Operation | undefined;
 
@@ -49,27 +49,27 @@ export function beginOperation(
     for (const wake of [...held]) wake();
   };
 
-  /** The scripted state, after so many answered looks and so much time. */
-  const scriptedAt = (looks: number, atMs: number): Operation | undefined =>
-    script.states.findLast((state) => state.afterLooks <= looks && state.afterMs <= atMs)
+  /** Returns the scripted state after a number of answered polls and a time. */
+  const scriptedAt = (polls: number, atMs: number): Operation | undefined =>
+    script.states.findLast((state) => state.afterPolls <= polls && state.afterMs <= atMs)
       ?.operation;
 
-  /** The state with this look; undefined where it is not known. */
-  const stateAt = (looks: number, atMs: number): Operation | undefined => {
+  /** Returns the state with this poll; undefined if the operation is lost or deleted. */
+  const stateAt = (polls: number, atMs: number): Operation | undefined => {
     if (isDeleted) return undefined;
     if (cancelled === undefined && elapsedMs() >= cancelMs) {
       const { metadata, done } = scriptedAt(answered, cancelMs) ?? { done: true };
-      // The operation's own end came first.
+      // The operation ended by itself before.
       if (done) cancelMs = Number.POSITIVE_INFINITY;
       else cancelled = cancelledOperation(metadata);
     }
-    const scripted = scriptedAt(looks, atMs);
-    // Also one that was cancelled may be lost.
+    const scripted = scriptedAt(polls, atMs);
+    // The server may lose a cancelled operation, too.
     if (scripted === undefined || cancelled === undefined || atMs < cancelMs) return scripted;
     return cancelled;
   };
 
-  /** Answer a look, which counts from now on. */
+  /** Answers a poll, and counts it. */
   const answer = (atMs = elapsedMs()): Operation => {
     const state = stateAt(answered + 1, atMs);
     answered += 1;
@@ -105,7 +105,7 @@ export function beginOperation(
       signal.addEventListener("abort", onAbort, { once: true });
     });
 
-  /** Resolves when the next look shows the end or a loss, at the latest at `untilMs`. */
+  /** Resolves when the next poll finds the operation done or lost, at the latest at `untilMs`. */
   const hold = async (untilMs: number, signal: AbortSignal) => {
     for (let nowMs = elapsedMs(); nowMs < untilMs; nowMs = elapsedMs()) {
       const state = stateAt(answered + 1, nowMs);
@@ -116,13 +116,13 @@ export function beginOperation(
     }
   };
 
-  const look = async (
-    method: Look["method"],
+  const poll = async (
+    method: Poll["method"],
     heldMs: number,
     signal: AbortSignal,
   ): Promise<Operation> => {
     asked += 1;
-    const does = script.lookAt({ method, number: asked, elapsedMs: elapsedMs() });
+    const does = script.pollScriptAt({ method, number: asked, elapsedMs: elapsedMs() });
     if (does === "hang") return hang(signal);
     if (typeof does === "object") {
       if ("fails" in does) throw scriptedError(does.fails);
@@ -136,8 +136,8 @@ export function beginOperation(
   return {
     name,
     start: () => named(scriptedAt(0, 0) ?? create(OperationSchema)),
-    get: (signal) => look("GetOperation", 0, signal),
-    wait: (timeoutMs, signal) => look("WaitOperation", timeoutMs, signal),
+    get: (signal) => poll("GetOperation", 0, signal),
+    wait: (timeoutMs, signal) => poll("WaitOperation", timeoutMs, signal),
     listed: () => (stateAt(answered + 1, elapsedMs()) === undefined ? undefined : answer()),
     async cancel(signal) {
       const state = stateAt(answered, elapsedMs());
@@ -147,7 +147,7 @@ export function beginOperation(
       if (typeof cancel === "object" && "fails" in cancel) throw scriptedError(cancel.fails);
       if (cancel === "ignored" || state.done) return;
       const delayMs = cancel === "honoured" ? 0 : cancel.delayMs;
-      // A second request does not put the end off.
+      // A second request does not delay the end.
       cancelMs = Math.min(cancelMs, elapsedMs() + delayMs);
       wakeAll();
     },
@@ -159,7 +159,7 @@ export function beginOperation(
   };
 }
 
-/** Never resolves. @throws ConnectError `Code.Canceled`, or what the client gave the call up with. */
+/** Never resolves. @throws ConnectError `Code.Canceled`, or the reason of the abort. */
 export function hang(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
     if (signal.aborted) reject(canceledBy(signal));

@@ -34,48 +34,48 @@ const maxPageSize = 1000;
 /** The methods of google.longrunning.Operations, by their names in the .proto. */
 export type OperationsMethodName = Capitalize<keyof (typeof Operations)["method"]>;
 
-/** How a scripted server is. Every field may be left out. */
+/** Options of `createScriptedOperations`. */
 export interface ScriptedOperationsOptions {
-  /** What the times of the scripts go by. Default: the machine's clock. */
+  /** The clock for the times of the scripts. Default: the machine's clock. */
   clock?: Clock | undefined;
   /**
-   * Methods that it does not have, such as `["WaitOperation"]`: UNIMPLEMENTED, without message
-   * and details, as some servers say it. Default: none.
+   * Methods that the server does not have, such as `["WaitOperation"]`. They fail with
+   * UNIMPLEMENTED, without message and details, like on some real servers. Default: none.
    */
   without?: readonly OperationsMethodName[] | undefined;
 }
 
-/** One call that a scripted server got. */
+/** A call to a scripted server. */
 export interface ScriptedCall {
-  /** The method's name in the .proto: one of Operations, or that of a start. */
+  /** The method's name in the .proto, of Operations or of a start. */
   readonly method: string;
-  /** The operation's name; of a start, once it is answered; of a list, what it is a list of. */
+  /** The operation's name, for a start after its response; for a list, the parent. */
   readonly name: string;
   readonly request: Message;
   readonly header: Headers;
-  /** When it came, in milliseconds of the server's clock since the Unix epoch. */
+  /** The time of its arrival by the server's clock, in milliseconds since the Unix epoch. */
   readonly atMs: number;
-  /** What became of it so far; `given-up` if the client aborted it, or its deadline passed, first. */
+  /** The state of the call; `given-up` if the client aborted it or its deadline passed. */
   readonly state: "open" | "answered" | "failed" | "given-up";
 }
 
-/** A server of operations that does what its scripts say, for tests of what calls such servers. */
+/** A server of operations that follows scripts, for tests of clients. */
 export interface ScriptedOperations {
   /** The five methods: `router.service(Operations, scripted.service)`. */
   readonly service: ServiceImpl<typeof Operations>;
-  /** Leads to the five methods and to all that is `handle`d, in this process. */
+  /** Calls the five methods and the methods of `handle`, in this process. */
   readonly transport: Transport;
-  /** All calls so far, in the order in which they came. */
+  /** All calls so far, in the order of their arrival. */
   readonly calls: readonly ScriptedCall[];
-  /** How many calls of a method came so far: of one operation, or of all. */
+  /** Returns the number of calls of a method so far, of one operation or of all. */
   count(method: string, name?: string): number;
   /**
-   * Serve a long-running method. A script, or a list of them: one for each start, the last one
-   * for all that follow; or a rule. The handler is for a router of your own; `transport` leads
-   * to it without further ado. Doing it again replaces the scripts.
+   * Serves a long-running method. `script` is one script for all starts, a list with one for each
+   * start (the last one repeats), or a function. `transport` calls the method at once; the returned
+   * handler is for a router of your own. A second call replaces the scripts.
    *
    * @throws RangeError for a number out of its bounds, TypeError for a payload of another type
-   *   than the method's, both naming the field. A rule's script is checked when it is used.
+   *   than the method's, both with the field. The script of a function is checked at the start.
    */
   handle<I extends DescMessage, R extends DescMessage, M extends DescMessage>(
     method: LongRunningMethod<I, R, M>,
@@ -85,8 +85,10 @@ export interface ScriptedOperations {
       | ((request: MessageShape<I>) => StartScript<R, M>),
   ): StartHandler<I>;
   /**
-   * Have an operation that nobody started here, to be resumed by its name, and give its first
-   * state. Throws what `handle` throws.
+   * Adds an operation without a start, which a client can resume by its name, and returns its first
+   * state.
+   *
+   * @throws RangeError or TypeError for a wrong script, like `handle`.
    */
   add<R extends DescMessage, M extends DescMessage>(
     method: LongRunningMethod<DescMessage, R, M>,
@@ -95,9 +97,9 @@ export interface ScriptedOperations {
 }
 
 /**
- * Make a scripted server: it answers, fails, lags, loses and forgets as the scripts of its
- * operations say, and counts what it was asked. It runs no work and stores nothing; what a real
- * server does is to be seen at `createTestOperations`. Its lists take no filter.
+ * Makes a scripted server: its responses, failures, delays and losses follow the scripts of its
+ * operations, and it records its calls. It runs no work and has no store; `createTestOperations`
+ * makes a real server for tests. Its lists take no filter.
  */
 export function createScriptedOperations(
   options: ScriptedOperationsOptions = {},
@@ -114,7 +116,7 @@ export function createScriptedOperations(
     begun += 1;
     const name = script.name ?? `operations/${begun}`;
     const operation = beginOperation(name, script, clock);
-    // Set anew, so that it is the latest one of a list.
+    // Deleted first, so that the operation becomes the latest one of a list.
     operations.delete(name);
     operations.set(name, operation);
     return operation;
@@ -128,7 +130,7 @@ export function createScriptedOperations(
     return operation;
   };
 
-  /** Write a call down, with what becomes of it. */
+  /** Records a call and its result. */
   const recorded = async <T>(
     method: string,
     name: string,
@@ -176,7 +178,7 @@ export function createScriptedOperations(
           throw invalidField(
             "filter",
             request.filter,
-            "must be empty, as scripted servers have no filters",
+            "must be empty, because scripted servers have no filters",
           );
         }
         if (request.pageSize < 0) {
@@ -216,7 +218,7 @@ export function createScriptedOperations(
     return start;
   };
 
-  // Made anew when a method is added: a router takes none later.
+  // Made again when a method is added, because a router is fixed once it is made.
   const transport = () => {
     current ??= createRouterTransport((router) => {
       router.service(Operations, service);
@@ -256,7 +258,7 @@ export function createScriptedOperations(
   };
 }
 
-/** What is written down while it goes on. */
+/** The writable form of a record, while its call runs. */
 type Recorded<T> = { -readonly [Field in keyof T]: T[Field] };
 
 function checkedStart<R extends DescMessage, M extends DescMessage>(
@@ -266,7 +268,7 @@ function checkedStart<R extends DescMessage, M extends DescMessage>(
   return script === "hang" || "fails" in script ? script : checkedScript(method, script);
 }
 
-/** Array.isArray does not tell a readonly list from what is none. */
+/** Array.isArray does not narrow a readonly list. */
 function isList<T>(value: object | readonly T[]): value is readonly T[] {
   return Array.isArray(value);
 }

@@ -3,7 +3,7 @@ import { assertSame, type ContractCase, contractCase } from "./contract.js";
 
 const newName = () => `operations/${crypto.randomUUID()}`;
 
-/** Subscribe, and collect what comes until a signal that stands for the end. */
+/** Subscribes, and collects the signals until the last one of the test. */
 async function collect(signals: Signals, name: string) {
   const kinds: SignalKind[] = [];
   let onMissed: () => void = () => undefined;
@@ -20,7 +20,7 @@ async function collect(signals: Signals, name: string) {
 const signalsCase = (title: string, run: (signals: Signals) => Promise<void>) =>
   contractCase<Signals>(title, run);
 
-/** What every `Signals` must do, as long as nothing fails in between. */
+/** The contract of `Signals`, if no connection fails in between. */
 export const signalsContract: readonly ContractCase<Signals>[] = [
   signalsCase("tells each subscriber of a name, in order", async (signals) => {
     const name = newName();

@@ -5,32 +5,32 @@ import type { OperationsEvent } from "../server/events.js";
 import type { OperationsOptions, OperationsServer } from "../server/operations-server.js";
 import { createManualClock, type ManualClock } from "./manual-clock.js";
 
-/** The server's options; what is left out is in memory. */
+/** The server's options. Default: everything is in memory. */
 export interface TestOperationsOptions extends Omit<OperationsOptions, "log"> {
   /** Called with each event of the server. Default: none, `events` has them. */
   log?: ((event: OperationsEvent) => void) | undefined;
-  /** Default: one of its own. Stores and dispatchers that you give should go by the same one. */
+  /** Stores and dispatchers in these options must use the same clock. Default: a new manual clock. */
   clock?: ManualClock | undefined;
 }
 
 /** The real server, in this process and on a manual clock. */
 export interface TestOperations {
   readonly operations: OperationsServer;
-  /** Leads to your services and to google.longrunning.Operations. */
+  /** Calls your services and google.longrunning.Operations. */
   readonly transport: Transport;
-  /** What the server goes by; a client should too. */
+  /** The clock of the server. Give it to clients, too. */
   readonly clock: ManualClock;
-  /** What the log hook heard so far. Nothing is printed. */
+  /** The events of the log so far. None is printed. */
   readonly events: readonly OperationsEvent[];
 }
 
 /**
- * Serve long-running methods for a test: with the real semantics and your real work, in memory,
- * and no time passes but by `clock.advance`.
+ * Serves long-running methods for a test, with the real semantics and your real work, in memory.
+ * Time passes only by `clock.advance`.
  *
- * @param routes Adds your services to the router, with handlers of `operations`;
- *   google.longrunning.Operations is there already.
- * @throws RangeError for an option out of its bounds.
+ * @param routes Adds your services to the router, with handlers of `operations`.
+ *   google.longrunning.Operations is added already.
+ * @throws RangeError if an option is out of its bounds.
  */
 export function createTestOperations(
   routes: (router: ConnectRouter, operations: OperationsServer) => void,
@@ -43,7 +43,7 @@ export function createTestOperations(
     clock,
     log(event) {
       events.push(event);
-      // Handed back, so that the server hears of a hook that fails.
+      // Returned, so that the server can report a hook that fails.
       return options.log?.(event);
     },
   });

@@ -86,7 +86,7 @@ describe("longrunning", () => {
     [
       "a proto set that is none",
       ["serve", "--proto-set", "package.json"],
-      "is no google.protobuf.FileDescriptorSet",
+      "is not a google.protobuf.FileDescriptorSet",
     ],
     [
       "a certificate for plaintext",

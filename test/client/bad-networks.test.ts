@@ -12,9 +12,9 @@ import { Operations } from "../../src/protos.js";
 import {
   createManualClock,
   createScriptedOperations,
-  type LookScript,
   type OperationScript,
   type OperationsMethodName,
+  type PollScript,
 } from "../../src/testing/index.js";
 import { anOperation } from "../support/an-operation.js";
 import { createCountedAbort } from "../support/counted-signal.js";
@@ -118,7 +118,7 @@ describe("the length of WaitOperation calls", () => {
     const served = serve();
     const handle = await served.start({
       states: [{}, { afterMs: 600_000, response: {} }],
-      looks: ({ method }): LookScript => (method === "WaitOperation" ? "hang" : "answer"),
+      polls: ({ method }): PollScript => (method === "WaitOperation" ? "hang" : "answer"),
     });
     expect(await settledAt(handle.result(), served)).toBeLessThanOrEqual(622);
     expect(served.times("WaitOperation").length).toBeLessThanOrEqual(10);
@@ -128,7 +128,7 @@ describe("the length of WaitOperation calls", () => {
     const served = serve();
     const handle = await served.start({
       states: [{}, { afterMs: 600_000, response: {} }],
-      looks: ({ elapsedMs }): LookScript => ({ delayMs: elapsedMs >= 600_000 ? 0 : 1000 }),
+      polls: ({ elapsedMs }): PollScript => ({ delayMs: elapsedMs >= 600_000 ? 0 : 1000 }),
     });
     expect(await settledAt(handle.result(), served)).toBeLessThanOrEqual(621);
     expect(served.scripted.calls.length).toBeLessThanOrEqual(45);
@@ -161,8 +161,8 @@ describe("the retry delay of a server", () => {
   ])("of %s leaves the client's own delays", async (_, header) => {
     const served = serve({ mode: "poll" });
     const handle = await served.start({
-      states: [{}, { afterLooks: 1, response: {} }],
-      looks: ({ elapsedMs }): LookScript => (elapsedMs < 4000 ? { fails: busy(header) } : "answer"),
+      states: [{}, { afterPolls: 1, response: {} }],
+      polls: ({ elapsedMs }): PollScript => (elapsedMs < 4000 ? { fails: busy(header) } : "answer"),
     });
     await settledAt(handle.result(), served);
     expect(served.times("GetOperation")).toEqual([1, 2.5, 4.75]);
@@ -334,7 +334,7 @@ describe("the end of a wait", () => {
     "comes within its timeoutMs and a second at a hanging server: %s",
     async (onTimeout, ms) => {
       const served = serve();
-      const handle = await served.start({ looks: () => "hang", cancel: "hang" });
+      const handle = await served.start({ polls: () => "hang", cancel: "hang" });
       const error = operationErrorOf(handle.result({ timeoutMs: 1000, onTimeout }));
       await served.clock.advance(ms);
       expect(await error).toMatchObject({ kind: "timeout", elapsedMs: ms });

@@ -148,7 +148,7 @@ describe("waiting by GetOperation", () => {
 
   it("gives up a poll without a response at its own time limit", async () => {
     const hanging = createScriptedServer({
-      looks: ({ number }) => (number === 1 ? "answer" : "hang"),
+      polls: ({ number }) => (number === 1 ? "answer" : "hang"),
       options: { mode: "poll", maxConsecutiveFailures: 1 },
     });
     const handle = await hanging.client.resume(Print, scriptedName);
@@ -379,7 +379,7 @@ describe("limits of a wait", () => {
   });
 
   it("an abort during a WaitOperation call ends that call", async () => {
-    const { handle, clock, looks } = await resumed({ hasWait: true, looks: ["answer", "hang"] });
+    const { handle, clock, looks } = await resumed({ hasWait: true, polls: ["answer", "hang"] });
     const controller = new AbortController();
     const result = operationErrorOf(handle.result({ signal: controller.signal }));
     await clock.advance(10);
@@ -619,7 +619,7 @@ describe("waiting by WaitOperation", () => {
   });
 
   it("client 20: calls a server that responds early at the poll interval", async () => {
-    const { handle, clock, looks } = await resumed({ hasWait: true, looks: () => "early" });
+    const { handle, clock, looks } = await resumed({ hasWait: true, polls: () => "early" });
     const result = rejectionOf(handle.result({ timeoutMs: 9000 }));
     await clock.advance(9000);
     await result;

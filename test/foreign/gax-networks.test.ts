@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { createOperationsClient } from "../../src/index.js";
 import { createGrpcTransport, createServer as createRpcServer } from "../../src/node/index.js";
 import { Operations } from "../../src/protos.js";
-import { createScriptedOperations, type Look, type LookScript } from "../../src/testing/index.js";
+import { createScriptedOperations, type Poll, type PollScript } from "../../src/testing/index.js";
 import { openGaxOperations, pollWithGax } from "../protocols/gax-operations.js";
 import { Print } from "../support/print-server.js";
 
@@ -17,31 +17,31 @@ const patienceMs = 8000;
 
 interface Fault {
   /** The treatment of a poll by the server. */
-  readonly looks?: (look: Look) => LookScript;
+  readonly polls?: (poll: Poll) => PollScript;
   /** The treatment of a connection by the proxy. */
   readonly proxy?: (connection: number, down: Socket, up: Socket) => void;
 }
 
 const once1 =
   (code: Code) =>
-  ({ number }: Look): LookScript =>
+  ({ number }: Poll): PollScript =>
     number === 2 ? { fails: code } : "answer";
 const waitsFail =
   (code: Code) =>
-  ({ method }: Look): LookScript =>
+  ({ method }: Poll): PollScript =>
     method === "WaitOperation" ? { fails: code } : "answer";
 
 const faults: readonly [title: string, fault: Fault][] = [
   ["no fault", {}],
-  ["one poll is UNAVAILABLE", { looks: once1(Code.Unavailable) }],
-  ["one poll is INTERNAL", { looks: once1(Code.Internal) }],
-  ["one poll is UNKNOWN", { looks: once1(Code.Unknown) }],
-  ["one poll is DEADLINE_EXCEEDED", { looks: once1(Code.DeadlineExceeded) }],
-  ["one poll is RESOURCE_EXHAUSTED", { looks: once1(Code.ResourceExhausted) }],
-  ["WaitOperation is UNIMPLEMENTED", { looks: waitsFail(Code.Unimplemented) }],
-  ["WaitOperation is PERMISSION_DENIED", { looks: waitsFail(Code.PermissionDenied) }],
-  ["WaitOperation is UNAVAILABLE", { looks: waitsFail(Code.Unavailable) }],
-  ["polls take 300 ms", { looks: () => ({ delayMs: 300 }) }],
+  ["one poll is UNAVAILABLE", { polls: once1(Code.Unavailable) }],
+  ["one poll is INTERNAL", { polls: once1(Code.Internal) }],
+  ["one poll is UNKNOWN", { polls: once1(Code.Unknown) }],
+  ["one poll is DEADLINE_EXCEEDED", { polls: once1(Code.DeadlineExceeded) }],
+  ["one poll is RESOURCE_EXHAUSTED", { polls: once1(Code.ResourceExhausted) }],
+  ["WaitOperation is UNIMPLEMENTED", { polls: waitsFail(Code.Unimplemented) }],
+  ["WaitOperation is PERMISSION_DENIED", { polls: waitsFail(Code.PermissionDenied) }],
+  ["WaitOperation is UNAVAILABLE", { polls: waitsFail(Code.Unavailable) }],
+  ["polls take 300 ms", { polls: () => ({ delayMs: 300 }) }],
   [
     "each connection is cut after 400 ms",
     {
@@ -70,12 +70,12 @@ afterEach(async () => {
 });
 
 /** A server of one operation behind a proxy with this fault. Resolves with the proxy's port. */
-async function serve({ looks, proxy = () => undefined }: Fault): Promise<number> {
+async function serve({ polls, proxy = () => undefined }: Fault): Promise<number> {
   const scripted = createScriptedOperations();
   scripted.add(Print, {
     name,
     states: [{}, { afterMs: doneMs, response: { pages: 3 } }],
-    looks: (look) => (look.number === 1 ? "answer" : (looks?.(look) ?? "answer")),
+    polls: (poll) => (poll.number === 1 ? "answer" : (polls?.(poll) ?? "answer")),
   });
   const server = createRpcServer({
     routes: (router) => router.service(Operations, scripted.service),

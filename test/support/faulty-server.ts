@@ -11,8 +11,8 @@ import { type Operation, Operations, RetryInfoSchema } from "../../src/protos.js
 import {
   type CancelScript,
   createScriptedOperations,
-  type LookScript,
   type OperationsMethodName,
+  type PollScript,
 } from "../../src/testing/index.js";
 import { Print } from "./print-server.js";
 import { failed, running, scriptedName, succeeded } from "./scripted-server.js";
@@ -93,7 +93,7 @@ export function createFaultyServer(clock: Clock, script: FaultScript): FaultySer
   let endShownAtMs = script.doneAtMs === 0 ? 0 : undefined;
   const nowMs = () => clock.nowMs() - startMs;
 
-  const draw = (): LookScript => {
+  const draw = (): PollScript => {
     if (!drawing) return "early";
     const next = script.draws[drawn] ?? { does: "answer" };
     drawn += 1;
@@ -122,7 +122,7 @@ export function createFaultyServer(clock: Clock, script: FaultScript): FaultySer
   const operation = {
     name: scriptedName,
     states: statesOf(script),
-    looks() {
+    polls() {
       const look = draw();
       lagMs = typeof look === "object" && "lagMs" in look ? look.lagMs : 0;
       return look;

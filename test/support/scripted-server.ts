@@ -92,7 +92,7 @@ function lifeOf(start: Operation, answers: readonly [Answer, ...Answer[]]): Prin
   );
   return {
     states: [{ operation: start }, ...shown],
-    looks({ number }) {
+    polls({ number }) {
       const answer = answers[Math.min(number, answers.length) - 1];
       return answer instanceof ConnectError ? { fails: answer } : "answer";
     },

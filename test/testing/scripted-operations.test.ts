@@ -79,9 +79,9 @@ describe("the states of a scripted operation", () => {
     expect(handle.snapshot.kind).toBe("running");
   });
 
-  it("end with the look that afterLooks says", async () => {
+  it("end with the look that afterPolls says", async () => {
     const { handle, clock, scripted } = await started({
-      states: [{ afterLooks: 5, response: { pages: 3 } }],
+      states: [{ afterPolls: 5, response: { pages: 3 } }],
     });
     const result = handle.result();
     await clock.advance(4999);
@@ -105,15 +105,15 @@ describe("the states of a scripted operation", () => {
     expect(await client.get(handle.name)).toMatchObject({ done: true });
   });
 
-  it("need both where afterLooks and afterMs are given", async () => {
+  it("need both where afterPolls and afterMs are given", async () => {
     const { handle, clock, client } = await started({
-      states: [{ afterLooks: 2, afterMs: 1000, response: {} }],
+      states: [{ afterPolls: 2, afterMs: 1000, response: {} }],
     });
     await client.get(handle.name);
     expect((await client.get(handle.name)).done).toBe(false);
     await clock.advance(1000);
     expect((await client.get(handle.name)).done).toBe(true);
-    const late = await started({ states: [{ afterLooks: 2, afterMs: 1000, response: {} }] });
+    const late = await started({ states: [{ afterPolls: 2, afterMs: 1000, response: {} }] });
     await late.clock.advance(1000);
     expect((await late.client.get(late.handle.name)).done).toBe(false);
     expect((await late.client.get(late.handle.name)).done).toBe(true);
@@ -168,7 +168,7 @@ describe("the states of a scripted operation", () => {
   });
 
   it("lose the operation: NOT_FOUND from then on, for every method and in lists", async () => {
-    const { handle, clock, client } = await started({ states: [{}, {}, { lost: true }] });
+    const { handle, clock, client } = await started({ states: [{}, {}, { notFound: true }] });
     const gone = operationErrorOf(handle.result());
     await clock.advance(2000);
     expect(await gone).toMatchObject({ kind: "gone", code: Code.NotFound, polls: 2 });
@@ -206,7 +206,7 @@ describe("the states of a scripted operation", () => {
   it.each<[title: string, states: PrintScript["states"], message: string]>([
     ["a negative time", [{ afterMs: -1 }], "states[0].afterMs must be at least 0, not -1"],
     ["no number", [{ afterMs: Number.NaN }], "states[0].afterMs must be at least 0, not NaN"],
-    ["half a look", [{ afterLooks: 0.5 }], "states[0].afterLooks must be a whole number, not 0.5"],
+    ["half a look", [{ afterPolls: 0.5 }], "states[0].afterPolls must be a whole number, not 0.5"],
     [
       "a time before that of the state above",
       [{ afterMs: 10 }, { afterMs: 9 }],
@@ -214,20 +214,24 @@ describe("the states of a scripted operation", () => {
     ],
     [
       "a look before that of the state above",
-      [{ afterLooks: 2 }, { afterLooks: 1 }],
-      "states[1].afterLooks must be at least 2, not 1",
+      [{ afterPolls: 2 }, { afterPolls: 1 }],
+      "states[1].afterPolls must be at least 2, not 1",
     ],
     [
       "nothing after a time",
       [{ afterMs: 10 }, { response: {} }],
-      "states[1] must have afterLooks or afterMs, as the state before has afterMs",
+      "states[1] must have afterPolls or afterMs, because the state before has afterMs",
     ],
     [
       "a loss at the start",
-      [{}, { afterLooks: 0, lost: true }],
-      "states[1] is lost at the start, and must be so later",
+      [{}, { afterPolls: 0, notFound: true }],
+      "states[1].notFound must be later than the start",
     ],
-    ["two ends at once", [{ response: {}, lost: true }], "states[0] has both response and lost"],
+    [
+      "two ends at once",
+      [{ response: {}, notFound: true }],
+      "states[0] has both response and notFound",
+    ],
   ])("are refused at once: %s", (_, states, message) => {
     const { scripted } = createServer();
     expect(() => scripted.add(Print, { states })).toThrow(message);
@@ -238,8 +242,8 @@ describe("the states of a scripted operation", () => {
 describe("the looks at a scripted operation", () => {
   it("fail as often as the script says, without advancing the states", async () => {
     const { handle, clock, scripted } = await started({
-      looks: Array.from({ length: 3 }, () => ({ fails: Code.Unavailable })),
-      states: [{ afterLooks: 1, response: { pages: 3 } }],
+      polls: Array.from({ length: 3 }, () => ({ fails: Code.Unavailable })),
+      states: [{ afterPolls: 1, response: { pages: 3 } }],
     });
     const result = handle.result();
     await clock.advance(4000);
@@ -255,7 +259,7 @@ describe("the looks at a scripted operation", () => {
   it("flap by a rule", async () => {
     const { client, scripted } = createServer();
     const { name } = scripted.add(Print, {
-      looks: ({ number }) => (number % 3 === 0 ? "answer" : { fails: Code.Unavailable }),
+      polls: ({ number }) => (number % 3 === 0 ? "answer" : { fails: Code.Unavailable }),
     });
     const codes: (Code | undefined)[] = [];
     for (let look = 0; look < 6; look += 1) {
@@ -282,7 +286,7 @@ describe("the looks at a scripted operation", () => {
     const { clock, client, scripted } = createServer();
     await clock.advance(77);
     const { name } = scripted.add(Print, {
-      looks: (look) => {
+      polls: (look) => {
         asked.push(look);
         return "early";
       },
@@ -302,7 +306,7 @@ describe("the looks at a scripted operation", () => {
       { desc: ErrorInfoSchema, value },
     ]);
     const { client, scripted } = createServer();
-    const { name } = scripted.add(Print, { looks: [{ fails: error }] });
+    const { name } = scripted.add(Print, { polls: [{ fails: error }] });
     const thrown = await rejectionOf(client.get(name));
     expect(thrown).toMatchObject({ code: Code.ResourceExhausted, rawMessage: "slower" });
     expect(standardDetailsOf(thrown).errorInfo).toMatchObject(value);
@@ -310,7 +314,7 @@ describe("the looks at a scripted operation", () => {
 
   it("hang until the client gives up, and leave nothing behind", async () => {
     const { client, scripted } = createServer();
-    const { name } = scripted.add(Print, { looks: ["hang"] });
+    const { name } = scripted.add(Print, { polls: ["hang"] });
     const { signal, abort, listeners } = createCountedAbort();
     const look = rejectionOf(client.get(name, { signal }));
     await new Promise((resolve) => setImmediate(resolve));
@@ -327,7 +331,7 @@ describe("the looks at a scripted operation", () => {
   it("take their time, and show what is true at the end of it", async () => {
     const { clock, client, scripted } = createServer();
     const { name } = scripted.add(Print, {
-      looks: [{ delayMs: 5000 }],
+      polls: [{ delayMs: 5000 }],
       states: [{ afterMs: 3000, response: {} }],
     });
     let answered = false;
@@ -344,7 +348,7 @@ describe("the looks at a scripted operation", () => {
   it("may come to a replica that lags behind", async () => {
     const { clock, client, scripted } = createServer();
     const { name } = scripted.add(Print, {
-      looks: ["answer", { lagMs: 2000 }, { lagMs: 60_000 }, "answer"],
+      polls: ["answer", { lagMs: 2000 }, { lagMs: 60_000 }, "answer"],
       states: [{ metadata: { pagesPrinted: 1 } }, { afterMs: 3000, response: {} }],
     });
     await clock.advance(4000);
@@ -355,10 +359,10 @@ describe("the looks at a scripted operation", () => {
 
   it.each([-1, Number.NaN])("are refused with a delay of %d", (delayMs) => {
     const { scripted } = createServer();
-    expect(() => scripted.add(Print, { looks: ["answer", { delayMs }] })).toThrow(
-      `looks[1].delayMs must be at least 0, not ${delayMs}`,
+    expect(() => scripted.add(Print, { polls: ["answer", { delayMs }] })).toThrow(
+      `polls[1].delayMs must be at least 0, not ${delayMs}`,
     );
-    expect(() => scripted.add(Print, { looks: [{ lagMs: delayMs }] })).toThrow("looks[0].lagMs");
+    expect(() => scripted.add(Print, { polls: [{ lagMs: delayMs }] })).toThrow("polls[0].lagMs");
     expect(() => scripted.add(Print, { cancel: { delayMs } })).toThrow("cancel.delayMs");
   });
 });
@@ -405,7 +409,7 @@ describe("WaitOperation of a scripted server", () => {
 
   it("is answered early where the script says so", async () => {
     const server = await started(
-      { looks: () => "early", states: [{ afterLooks: 3, response: { pages: 3 } }] },
+      { polls: () => "early", states: [{ afterPolls: 3, response: { pages: 3 } }] },
       "auto",
     );
     const result = server.handle.result();
@@ -417,7 +421,7 @@ describe("WaitOperation of a scripted server", () => {
   it("is slow where the script says so, beyond its timeout", async () => {
     const { clock, client, scripted } = createServer();
     const { name } = scripted.add(Print, {
-      looks: ({ method }) => (method === "WaitOperation" ? { delayMs: 5000 } : "answer"),
+      polls: ({ method }) => (method === "WaitOperation" ? { delayMs: 5000 } : "answer"),
     });
     let answered = false;
     const wait = client.wait(name, 1000).finally(() => {
@@ -432,7 +436,7 @@ describe("WaitOperation of a scripted server", () => {
 
   it("is UNIMPLEMENTED at a server without it", async () => {
     const { clock, printer, scripted } = createServer({ without: ["WaitOperation"] });
-    scripted.handle(Print, { states: [{ afterLooks: 2, response: { pages: 3 } }] });
+    scripted.handle(Print, { states: [{ afterPolls: 2, response: { pages: 3 } }] });
     const handle = await printer.print({});
     const result = handle.result();
     await clock.advance(2000);
@@ -442,7 +446,7 @@ describe("WaitOperation of a scripted server", () => {
 
   it("ends when another look brings the end on, and when the operation is deleted", async () => {
     const { client, clock, scripted } = createServer();
-    const { name } = scripted.add(Print, { states: [{ afterLooks: 2, response: {} }] });
+    const { name } = scripted.add(Print, { states: [{ afterPolls: 2, response: {} }] });
     const wait = client.wait(name, 60_000);
     await clock.advance(0);
     await client.get(name);
@@ -534,7 +538,7 @@ describe("CancelOperation of a scripted server", () => {
   it("keeps the end that came by looks before it, and drops that of looks after it", async () => {
     const script: PrintScript = {
       cancel: { delayMs: 2000 },
-      states: [{ afterLooks: 2, response: { pages: 3 } }],
+      states: [{ afterPolls: 2, response: { pages: 3 } }],
     };
     const before = await started(script);
     await before.handle.cancel();
@@ -573,7 +577,7 @@ describe("CancelOperation of a scripted server", () => {
 
   it("of an operation that is lost later on does not bring it back", async () => {
     const { handle, client, clock } = await started({
-      states: [{}, { afterMs: 5000, lost: true }],
+      states: [{}, { afterMs: 5000, notFound: true }],
     });
     await handle.cancel();
     expect((await client.get(handle.name)).done).toBe(true);
@@ -706,7 +710,7 @@ describe("createScriptedOperations", () => {
 
   it("lets those who watch many at once go on by its lists", async () => {
     const { scripted, printer, clock } = createServer();
-    scripted.handle(Print, { states: [{ afterLooks: 2, response: { pages: 3 } }] });
+    scripted.handle(Print, { states: [{ afterPolls: 2, response: { pages: 3 } }] });
     const batch = await Promise.all([1, 2, 3].map(() => printer.print({})));
     const kinds: string[] = [];
     const watching = (async () => {

@@ -12,7 +12,7 @@ import {
   storeCase,
 } from "./store-case.js";
 
-/** Claims, and the writes that carry one. */
+/** Claims, and the writes of an attempt. */
 export const attemptCases: readonly ContractCase<OperationStore>[] = [
   storeCase("raises the attempt with every claim", async (store) => {
     const { name } = await inserted(store, newOperation());

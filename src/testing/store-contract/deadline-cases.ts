@@ -34,7 +34,7 @@ async function endAll(
   return ended;
 }
 
-/** Deadlines, and the grace of a cancellation, which is one. */
+/** Deadlines, including the grace of a cancellation. */
 export const deadlineCases: readonly ContractCase<OperationStore>[] = [
   storeCase("sets the deadline to the start plus its time", async (store) => {
     const limited = await inserted(store, newOperation({ deadlineMs: hourMs }));

@@ -11,7 +11,7 @@ import {
   storeCase,
 } from "./store-case.js";
 
-/** The end of an operation, which is final. */
+/** The terminal state of an operation. */
 export const endCases: readonly ContractCase<OperationStore>[] = [
   storeCase("server 56: ends what is given back after a request to cancel", async (store) => {
     for (const handover of [true, false]) {

@@ -198,7 +198,7 @@ export const filterCases: readonly ContractCase<OperationStore>[] = [
   }),
 ];
 
-/** A filter in a message, with no more than the names of its descriptors. */
+/** Writes a filter for a message, with the names of its descriptors instead of the descriptors. */
 function shown(filter: OperationFilter): string {
   return JSON.stringify(filter, (_key, value: unknown) =>
     typeof value === "object" &&

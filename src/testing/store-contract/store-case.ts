@@ -15,7 +15,7 @@ export const failure: StoredResult = { kind: "error", value: Uint8Array.of(0xff,
 export const cancelled: StoredResult = { kind: "error", value: Uint8Array.of(0xff, 3) };
 export const deadlineExceeded: StoredResult = { kind: "error", value: Uint8Array.of(0xff, 4) };
 
-/** A parent of this case's own: suites may share one database. */
+/** A parent that no other case uses: suites may share one database. */
 export const newParent = () => `projects/${crypto.randomUUID()}`;
 
 export const newResourceKey = () => `printers/${crypto.randomUUID()}`;
@@ -48,7 +48,7 @@ export async function inserted(
   return outcome.record;
 }
 
-/** Insert many operations that have no resource, in as few transactions as the store has for it. */
+/** Inserts many operations without a resource, in as few transactions as the store offers. */
 export async function insertAll(
   store: OperationStore,
   operations: readonly NewOperation[],

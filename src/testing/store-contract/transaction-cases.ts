@@ -3,7 +3,7 @@ import type { OperationStore, Transaction } from "../../store/operation-store.js
 import { assertSame, assertThat, type ContractCase } from "../contract.js";
 import { cancelled, claimed, finished, newOperation, response, storeCase } from "./store-case.js";
 
-/** Transactions, of a store that has them. */
+/** Transactions, if the store has them. */
 export const transactionCases: readonly ContractCase<OperationStore>[] = [
   storeCase("hands a transaction's own result on", async (store) => {
     const operation = newOperation();

@@ -13,7 +13,7 @@ import {
 
 const noBytes = new Uint8Array();
 
-/** Lists over several parents, by `-` in place of a segment (AIP-159). */
+/** Lists over several parents, with `-` as a segment (AIP-159). */
 export const wildcardListCases: readonly ContractCase<OperationStore>[] = [
   storeCase("server 51: lists across parents, newest first, page by page", async (store) => {
     const root = newParent();
@@ -56,7 +56,7 @@ export const wildcardListCases: readonly ContractCase<OperationStore>[] = [
       const root = newParent();
       const parent = `${root}/shelves/a`;
       const mine = await inserted(store, newOperation({ parent, principal: "users/ann" }));
-      // More rows than a page of any store walks.
+      // More rows than any store scans for one page.
       const theirs = Array.from({ length: 10_001 }, () =>
         newOperation({ parent, principal: "users/bob", request: noBytes }),
       );
