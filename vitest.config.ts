@@ -9,6 +9,9 @@ const onPostgres = ["test/**/postgres/**/*.test.ts"];
 /** Tests of the package as npm gets it, which is packed once for all of them. */
 const ofThePackage = ["test/consumer/**/*.test.ts", "test/plugin/installed.test.ts"];
 
+/** Tests of the package in frameworks, bundlers and other runtimes, which npm brings. */
+const onPlatforms = "test/platforms/*.test.ts";
+
 export default defineConfig({
   resolve: {
     // The examples name the package as its users do; here that is the sources.
@@ -33,7 +36,7 @@ export default defineConfig({
         test: {
           name: "main",
           include: ["test/**/*.test.ts"],
-          exclude: [...onPostgres, ...ofThePackage],
+          exclude: [...onPostgres, ...ofThePackage, onPlatforms],
         },
       },
       {
@@ -49,6 +52,14 @@ export default defineConfig({
         test: {
           name: "package",
           include: ofThePackage,
+          globalSetup: "test/consumer/support/packed-package.ts",
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "platforms",
+          include: [onPlatforms],
           globalSetup: "test/consumer/support/packed-package.ts",
         },
       },

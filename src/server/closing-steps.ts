@@ -27,9 +27,9 @@ export interface ClosingDeps {
   /** Whether this program has created, reported on or ended external operations. */
   drivesExternal: () => boolean;
   /** Aborted as soon as the server is not ready. */
-  notReady: AbortController;
+  notReady: Pick<AbortController, "abort">;
   /** Aborted as soon as starts are refused. */
-  stopRecovery: AbortController;
+  stopRecovery: Pick<AbortController, "abort">;
 }
 
 /** How long work has to stop after its signal has aborted, in milliseconds. */

@@ -2,6 +2,7 @@ import { create, type DescMessage, type MessageInitShape } from "@bufbuild/proto
 import { systemClock } from "../internal/clock.js";
 import { createClosing } from "../internal/closing.js";
 import { logHookOf } from "../internal/event-log.js";
+import { LazyAbortController } from "../internal/lazy-abort-controller.js";
 import { atLeastOne, inRange, longestMs } from "../internal/option-bounds.js";
 import { settlesWithin } from "../internal/settles-within.js";
 import { fullName, type LongRunningMethod } from "../operation/long-running.js";
@@ -100,8 +101,8 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
   // Closing.
   const startsUnderWay = new Set<Promise<unknown>>();
   let hasCreated = false;
-  const notReady = new AbortController();
-  const stopRecovery = new AbortController();
+  const notReady = new LazyAbortController();
+  const stopRecovery = new LazyAbortController();
   const steps = createClosingSteps({
     ...{ ...deps, writer, waiters, runLoop, housekeeping },
     ...{ startsUnderWay, notReady, stopRecovery },
@@ -111,7 +112,7 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
 
   // Starting.
   let isRecovered = false;
-  const recovered = recoverOperations(deps, stopRecovery.signal).then(() => {
+  const recovered = recoverOperations(deps, stopRecovery).then(() => {
     isRecovered = true;
   });
   const assertAccepting = () => {
@@ -160,7 +161,9 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
 
   return {
     service,
-    draining: notReady.signal,
+    get draining() {
+      return notReady.signal;
+    },
     get state() {
       return closing.state;
     },

@@ -1,6 +1,7 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Clock } from "../internal/clock.js";
+import { LazyAbortController } from "../internal/lazy-abort-controller.js";
 import { sleep } from "../internal/sleep.js";
 import { tell } from "../internal/tell.js";
 import { StatusSchema } from "../protos.js";
@@ -100,7 +101,7 @@ const transientCodes: ReadonlySet<Code> = new Set([
 
 export function createOperationWriter(deps: OperationWriterDeps): OperationWriter {
   const { store, dispatcher, signals, clock, log, observer, scheduleDeadline } = deps;
-  const closed = new AbortController();
+  const closed = new LazyAbortController();
   const retries = new Set<() => void>();
 
   /** Runs a side effect of a write. Without a transaction its failure is only logged. */
@@ -205,7 +206,7 @@ export function createOperationWriter(deps: OperationWriterDeps): OperationWrite
           const { name, method, attempt } = record;
           log({ kind: "store-failed", action: `finish ${name}`, cause });
           const delayMs = finishRetryDelaysMs[tried];
-          if (closed.signal.aborted || delayMs === undefined) throw cause;
+          if (closed.aborted || delayMs === undefined) throw cause;
           if (!transientCodes.has(ConnectError.from(cause).code)) {
             // A result that the store refuses for good must not make the work run again.
             log({ kind: "work-failed", name, method, attempt, cause });

@@ -1,4 +1,5 @@
 import type { Clock } from "../internal/clock.js";
+import type { LazyAbortController } from "../internal/lazy-abort-controller.js";
 import { sleep } from "../internal/sleep.js";
 import type { Dispatcher } from "../store/dispatcher.js";
 import type { ListCursor, OperationRecord, OperationStore } from "../store/operation-store.js";
@@ -21,20 +22,20 @@ const recoveryRetryDelayMs = 1000;
 
 /**
  * Dispatches the unfinished operations of the store, if the queue does not survive a restart.
- * Starts wait for this, so that no operation is dispatched twice. Never rejects; `signal` ends it.
+ * Starts wait for this, so that no operation is dispatched twice. Never rejects; `stop` ends it.
  */
 export async function recoverOperations(
   { store, dispatcher, clock, log, scheduleDeadline }: RecoveryDeps,
-  signal: AbortSignal,
+  stop: Pick<LazyAbortController, "aborted" | "signal">,
 ): Promise<void> {
   if (dispatcher.isDurable) return;
   let after: ListCursor | undefined;
   let isAtEnd = false;
-  while (!isAtEnd && !signal.aborted) {
+  while (!isAtEnd && !stop.aborted) {
     try {
       const page = await store.unfinished({ after, limit: recoveryPageSize });
       for (const record of page.records) {
-        if (signal.aborted) return;
+        if (stop.aborted) return;
         await dispatcher.dispatch([dispatchedOperation(record)]);
         scheduleDeadline(record);
         // Set for each record, so that none is dispatched again if a later one fails.
@@ -44,7 +45,7 @@ export async function recoverOperations(
       after = page.next;
     } catch (cause) {
       log({ kind: "store-failed", action: "recover", cause });
-      await sleep(clock, recoveryRetryDelayMs, signal).catch(() => undefined);
+      await sleep(clock, recoveryRetryDelayMs, stop.signal).catch(() => undefined);
     }
   }
 }

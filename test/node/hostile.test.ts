@@ -326,7 +326,9 @@ describe("a hostile client of the REST face on the one port, of HTTP/2's own kin
     const session = await openSession(`http://127.0.0.1:${port}`);
     const headers = { ":method": "POST", ":path": `/v1/${name}:cancel`, ...header };
     const { rstCode } = await rawCall(session, { headers, chunks: [Buffer.from("{}")] });
-    assert.equal(rstCode, constants.NGHTTP2_PROTOCOL_ERROR);
+    // Node 26 resets a stream with too many bytes by INTERNAL_ERROR, older ones as RFC 9113 says.
+    const codes: unknown[] = [constants.NGHTTP2_PROTOCOL_ERROR, constants.NGHTTP2_INTERNAL_ERROR];
+    assert.ok(codes.includes(rstCode), `reset with ${rstCode}`);
     session.destroy();
   });
 

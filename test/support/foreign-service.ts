@@ -43,7 +43,10 @@ export function openForeignService(
 ): ForeignService {
   const options = { keepCase: true, defaults: true, oneofs: true, enums: String };
   const definition = protoLoaderOf(packageName).loadSync(file, options)[service];
-  const client = new Client(`127.0.0.1:${port}`, channel);
+  // Node 26 refuses an IP address as the server name of TLS.
+  const client = new Client(`127.0.0.1:${port}`, channel, {
+    "grpc.ssl_target_name_override": "localhost",
+  });
   const methodOf = (name: string) => {
     const method = definition?.[name];
     if (method === undefined) throw new TypeError(`${file} has no ${name}`);

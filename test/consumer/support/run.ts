@@ -15,7 +15,7 @@ export async function run(directory: string, program: string, ...args: string[])
       cwd: directory,
       env: { ...process.env, PATH: path },
       maxBuffer: 64 * 1024 * 1024,
-      timeout: 120_000,
+      timeout: 300_000,
     });
     return stdout;
   } catch (cause) {

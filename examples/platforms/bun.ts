@@ -1,0 +1,4 @@
+// bun run bun.ts
+import { web } from "./service.ts";
+
+export default web;

@@ -1,0 +1,4 @@
+// deno serve --allow-net deno.ts
+import { web } from "./service.ts";
+
+export default web;

@@ -1,0 +1,305 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-web";
+import { build } from "esbuild";
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import {
+  CountingService,
+  CountMetadataSchema,
+  CountResponseSchema,
+} from "../../examples/platforms/gen/counting/v1/counting_pb.js";
+import { createLongRunningClient, longRunning } from "../../src/index.js";
+import { run } from "../consumer/support/run.js";
+
+const timeoutMs = 600_000;
+const examples = fileURLToPath(new URL("../../examples/platforms", import.meta.url));
+const fixtures = fileURLToPath(new URL("fixtures", import.meta.url));
+const packed = inject("packedPackage");
+
+/** The tools, in addition to the frameworks that the examples' package.json names. */
+const tools = [
+  "@connectrpc/connect@2",
+  "@connectrpc/connect-node@2",
+  "@rspack/core@2",
+  "@swc/core@1",
+  "@swc/jest@0.2",
+  "@types/express@5",
+  "@types/jest@30",
+  "@types/node@24",
+  "@types/react@19",
+  "bun@1",
+  "deno@2",
+  "jest@30",
+  "miniflare@4",
+  "node@26",
+  // Next needs one with an API in JavaScript.
+  "typescript@5.9",
+  "typescript-5@npm:typescript@5.7",
+  "typescript-7@npm:typescript@7",
+  "webpack@5",
+];
+
+const Count = longRunning(CountingService.method.count, {
+  response: CountResponseSchema,
+  metadata: CountMetadataSchema,
+});
+
+/** The examples with this package from its tarball and all frameworks and tools. */
+let project: string;
+/** The newest Node, which Miniflare and programs in TypeScript need. */
+let newestNode: string;
+const running = new Set<ChildProcess>();
+
+beforeAll(async () => {
+  project = await mkdtemp(join(tmpdir(), "connect-longrunning-platforms-"));
+  await cp(examples, project, { recursive: true });
+  await cp(fixtures, join(project, "fixtures"), { recursive: true });
+  const options = ["--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"];
+  await run(project, "npm", "install", packed.tarball, ...tools, ...options);
+  newestNode = join(project, "node_modules/node/bin/node");
+}, timeoutMs);
+
+afterAll(async () => {
+  for (const child of running) child.kill("SIGKILL");
+  await rm(project, { recursive: true, force: true });
+});
+
+describe("a platform", { timeout: timeoutMs }, () => {
+  it.each(["express", "fastify", "nest", "hono"])("serves RPC and REST: %s", async (name) => {
+    await bundle(`${name}.ts`, `${name}.mjs`);
+    await expectService(await start(process.execPath, [`${name}.mjs`]));
+  });
+
+  it("serves RPC and REST: TypeScript without a build on the newest Node", async () => {
+    await expectService(await start(newestNode, ["node.ts"]));
+  });
+
+  it("serves RPC and REST: Bun", async () => {
+    await expectService(await start("bun", ["run", "bun.ts"]));
+  });
+
+  it("serves RPC and REST: Deno", async () => {
+    const port = await freePort();
+    const args = ["serve", "--allow-all", "--no-check", "--port", String(port), "deno.ts"];
+    await expectService(await start("deno", args, port));
+  });
+
+  it("serves RPC and REST: Next", async () => {
+    await run(project, newestNode, "node_modules/next/dist/bin/next", "build", "next");
+    const port = await freePort();
+    const args = ["node_modules/next/dist/bin/next", "start", "next", "--port", String(port)];
+    await expectService(await start(newestNode, args, port));
+  });
+
+  it("serves RPC and REST: a Durable Object in workerd", async () => {
+    await bundle("workers/worker.ts", "worker.mjs", { packages: "bundle", platform: "browser" });
+    await writeFile(join(project, "miniflare.mjs"), miniflare);
+    await expectService(await start(newestNode, ["miniflare.mjs"]));
+  });
+
+  it("serves a call that Lambda hands over", async () => {
+    await bundle("lambda.ts", "lambda.mjs");
+    const script = `
+      const { handler } = await import("./lambda.mjs");
+      const call = (rawPath, method, body) => handler({
+        rawPath, rawQueryString: "", isBase64Encoded: false, body,
+        headers: { "content-type": "application/json" },
+        requestContext: { domainName: "lambda.test", http: { method } },
+      });
+      const text = ({ body }) => JSON.parse(Buffer.from(body, "base64"));
+      const started = text(await call("/v1/counts", "POST", '{"limit":3}'));
+      const waited = await call("/v1/" + started.name + ":wait", "POST", '{"timeout":"10s"}');
+      console.log(JSON.stringify([waited.statusCode, text(waited).response.counted]));`;
+    const output = await run(project, "node", "--input-type=module", "--eval", script);
+    expect(JSON.parse(output)).toEqual([200, 3]);
+  });
+});
+
+describe("a bundled server with a SQLite store", { timeout: timeoutMs }, () => {
+  it.each([
+    ["webpack", "webpack"],
+    ["Rspack", "@rspack/core"],
+  ])("runs: %s", async (_, bundler) => {
+    await bundle("fixtures/sqlite-server.ts", "sqlite-server.mjs");
+    const folder = join(project, `bundled-by-${bundler.replace("/", "-")}`);
+    const script = `
+      import * as bundler from ${JSON.stringify(bundler)};
+      const { webpack, rspack } = { ...bundler, ...bundler.default };
+      const make = webpack && ${bundler === "webpack"} ? (bundler.default ?? webpack) : rspack;
+      make({
+        mode: "production", target: "node", entry: "./sqlite-server.mjs",
+        output: { path: ${JSON.stringify(folder)}, filename: "server.cjs" },
+      }, (error, stats) => {
+        if (error || stats.hasErrors()) { console.error(error ?? stats.toString()); process.exit(1); }
+      });`;
+    await writeFile(join(project, "bundle.mjs"), script);
+    await run(project, newestNode, "bundle.mjs");
+    const port = await freePort();
+    const data = join(folder, "operations.db");
+    const url = await start(newestNode, [join(folder, "server.cjs")], port, { DATA: data });
+    const response = await fetch(`${url}/google.longrunning.Operations/ListOperations`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: "{}",
+    });
+    expect([response.status, await response.json()]).toEqual([200, {}]);
+  });
+});
+
+describe("a project of type CommonJS", { timeout: timeoutMs }, () => {
+  let folder: string;
+
+  beforeAll(async () => {
+    folder = join(project, "commonjs");
+    await mkdir(folder, { recursive: true });
+    for (const file of ["commonjs.ts", "commonjs.test.ts"]) {
+      await cp(join(fixtures, file), join(folder, file));
+    }
+    await writeFile(join(folder, "package.json"), '{ "type": "commonjs" }');
+  });
+
+  const compilers = [
+    ["7, nodenext", "typescript-7", "nodenext"],
+    ["5.7, nodenext", "typescript-5", "nodenext"],
+    ["5.7, node16", "typescript-5", "node16"],
+  ] as const;
+  it.each(compilers)("compiles and runs: TypeScript %s", async (_, compiler, module) => {
+    const options = ["--module", module, "--target", "es2022", "--outDir", "out"];
+    await run(folder, "node", tsc(compiler), ...options, ...strict, "commonjs.ts");
+    const script = 'require("./out/commonjs.js").listed().then(console.log)';
+    expect(await run(folder, "node", "--eval", script)).toBe("0\n");
+  });
+
+  it("is tested by Jest, with the recipe of the guide", async () => {
+    await writeFile(
+      join(folder, "jest.config.js"),
+      `module.exports = {
+        transform: { "\\\\.[jt]s$": "@swc/jest" },
+        transformIgnorePatterns: ["/node_modules/(?!(connect-longrunning|uuid)/)"],
+      };`,
+    );
+    await run(folder, "node", join(project, "node_modules/jest/bin/jest.js"), "commonjs.test.ts");
+  });
+});
+
+describe("the declarations", { timeout: timeoutMs }, () => {
+  it.each([
+    ["7", "typescript-7"],
+    ["5.7", "typescript-5"],
+  ])("compile without skipLibCheck: TypeScript %s", async (_, compiler) => {
+    const options = ["--module", "nodenext", "--target", "es2022", "--noEmit"];
+    const allowed = ["--allowImportingTsExtensions", "--experimentalDecorators"];
+    await run(project, "node", tsc(compiler), ...options, ...allowed, ...strict, "service.ts");
+  });
+});
+
+const strict = ["--strict", "--skipLibCheck", "false", "--types", "node"];
+
+const tsc = (compiler: string) => join(project, "node_modules", compiler, "bin/tsc");
+
+const miniflare = `
+  import { Miniflare } from "miniflare";
+  new Miniflare({
+    port: Number(process.env.PORT),
+    modules: true,
+    scriptPath: "worker.mjs",
+    compatibilityDate: "2026-01-01",
+    durableObjects: { OPERATIONS: "OperationsObject" },
+  });`;
+
+/** Compiles one file, with its own modules inside. */
+async function bundle(
+  from: string,
+  to: string,
+  options: { packages?: "bundle" | "external"; platform?: "browser" | "node" } = {},
+): Promise<void> {
+  await build({
+    absWorkingDir: project,
+    entryPoints: [from],
+    outfile: to,
+    bundle: true,
+    format: "esm",
+    packages: "external",
+    platform: "node",
+    tsconfigRaw: { compilerOptions: { experimentalDecorators: true } },
+    ...options,
+  });
+}
+
+/** Starts a server and returns its address as soon as it answers. */
+async function start(
+  program: string,
+  args: readonly string[],
+  port?: number,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<string> {
+  const used = port ?? (await freePort());
+  const path = `${join(project, "node_modules/.bin")}:${process.env.PATH}`;
+  const child = spawn(program, args, {
+    cwd: project,
+    env: { ...process.env, NODE_ENV: "production", ...environment, PORT: String(used), PATH: path },
+  });
+  running.add(child);
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (text: string) => {
+      output += text;
+    });
+  }
+  const ended = once(child, "exit").then(() => {
+    throw new Error(`${program} ${args.join(" ")} ended:\n${output}`);
+  });
+  const url = `http://localhost:${used}`;
+  await Promise.race([ended, untilAnswers(url, () => output)]);
+  ended.catch(() => undefined);
+  return url;
+}
+
+/** Polls, because no two platforms say alike that they listen. */
+async function untilAnswers(url: string, output: () => string): Promise<void> {
+  const endMs = Date.now() + 60_000;
+  while (Date.now() < endMs) {
+    const response = await fetch(url).catch(() => undefined);
+    await response?.arrayBuffer();
+    if (response !== undefined) return;
+    await pause(100);
+  }
+  throw new Error(`no answer from ${url}:\n${output()}`);
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0);
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  if (address === null || typeof address === "string") throw new Error("no port was given");
+  return address.port;
+}
+
+/** Calls a platform by Connect, by gRPC-Web and by REST, from the start to the result. */
+async function expectService(baseUrl: string): Promise<void> {
+  const options = { baseUrl, useBinaryFormat: true };
+  for (const transport of [createConnectTransport(options), createGrpcWebTransport(options)]) {
+    const client = createLongRunningClient({ count: Count }, transport);
+    const handle = await client.count({ limit: 4 });
+    const seen: number[] = [];
+    for await (const { metadata } of handle.watch()) seen.push(metadata?.counted ?? 0);
+    expect(seen.at(-1)).toBe(4);
+    expect((await handle.result()).counted).toBe(4);
+  }
+  const headers = { "content-type": "application/json" };
+  const body = JSON.stringify({ limit: 2 });
+  const started = await fetch(`${baseUrl}/v1/counts`, { method: "POST", headers, body });
+  expect(started.status).toBe(200);
+  const { name } = (await started.json()) as { name: string };
+  const missing = await fetch(`${baseUrl}/v1/operations/none`);
+  expect(missing.status).toBe(404);
+  const found = await fetch(`${baseUrl}/v1/${name}`);
+  expect(await found.json()).toMatchObject({ name });
+}
