@@ -8,7 +8,7 @@ const onDemand = ["pg", "pg-boss", "libsql", "@opentelemetry/*"];
 
 /**
  * Writes the `longrunning` command as one file that needs no other package: Connect, Protobuf-ES
- * and the argument parser are inside, so that they are no dependencies of the library. Beside it,
+ * and the argument parser are inside, so that the library does not depend on them. Beside it,
  * `FILE.licenses.txt` has the licences of the packages that are inside.
  *
  * @param file The path of the file to write.

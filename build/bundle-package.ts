@@ -40,12 +40,12 @@ export async function bundlePackage(folder: string): Promise<void> {
 }
 
 /**
- * Have all of `gen/` in one chunk, which whoever imports a part of it shares. esbuild
+ * Puts all of `gen/` into one chunk, which all importers of a part share. esbuild
  * puts two modules into one chunk if the same entry points need them, so each entry
  * point has to need all of `gen/` or nothing. Those in `gen/` itself do by the second
  * import below; the others come to it through `src/protos.ts` alone, which imports all.
  * The side effects that are claimed here keep esbuild from leaving out what an entry
- * point does not use. Other bundlers read in package.json that there are none.
+ * point does not use. Other bundlers read in package.json that there are no side effects.
  */
 const oneFileOfGeneratedCode: Plugin = {
   name: "one-file-of-generated-code",

@@ -26,7 +26,7 @@ export interface EmulatorOptions {
   readonly rest: OperationsHttpRulesOptions;
   /** If undefined, the server speaks plaintext. */
   readonly tls: ServerOptions["tls"];
-  /** Undefined: only loopback names if it listens on a loopback address, any name otherwise. */
+  /** Default: only loopback names if the server listens on a loopback address, else any name. */
   readonly allowedHosts: ServerOptions["allowedHosts"];
   /** Receives the events of the operations. Default: none. */
   readonly observer: OperationsObserver | undefined;
