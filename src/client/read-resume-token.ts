@@ -10,23 +10,21 @@ import { createResumeToken, type ResumeToken } from "./resume-token.js";
  *   to another method.
  */
 export function readResumeToken(token: unknown, method: LongRunningMethod): ResumeToken {
-  const read = typeof token === "object" && token !== null ? token : {};
-  const { v, name, requestId, ...types } = read as Partial<Record<keyof ResumeToken, unknown>>;
+  const read: Partial<Record<keyof ResumeToken, unknown>> = Object(token);
+  const { name, requestId = "" } = read;
   const shown = typeof name === "string" ? name : "";
-  const fault = (why: string) =>
-    new OperationError("invalid-token", invalidToken(why), withoutWait(shown));
-  if (read !== token) throw fault("it is not an object");
-  if (v !== 1) throw fault(`its version is ${String(v)}, expected 1`);
-  // Not checked further: servers have names of other forms than AIP-122's.
-  if (shown === "") throw fault("it has no name of an operation");
   const expected = createResumeToken(method, shown, undefined);
-  for (const field of ["method", "response", "metadata"] as const) {
-    if (types[field] !== expected[field]) {
-      throw fault(`its ${field} is ${String(types[field])}, expected ${expected[field]}`);
+  const fault = (field: string, value: unknown) => {
+    const error = invalidToken(`its ${field} is ${String(value)}`);
+    return new OperationError("invalid-token", error, withoutWait(shown));
+  };
+  for (const field of ["v", "method", "response", "metadata"] as const) {
+    if (read[field] !== expected[field]) {
+      throw fault(field, `${String(read[field])}, expected ${expected[field]}`);
     }
   }
-  if (requestId !== undefined && typeof requestId !== "string") {
-    throw fault("its requestId is not a string");
-  }
-  return createResumeToken(method, shown, requestId);
+  // Its form is not checked: servers have names of other forms than AIP-122's.
+  if (shown === "") throw fault("name", name);
+  if (typeof requestId !== "string") throw fault("requestId", requestId);
+  return createResumeToken(method, shown, read.requestId === undefined ? undefined : requestId);
 }
