@@ -4,6 +4,7 @@ import { AnySchema, DurationSchema, EmptySchema } from "@bufbuild/protobuf/wkt";
 import { ConnectError } from "@connectrpc/connect";
 import { assert, describe, expect, it } from "vitest";
 import { pack, unpackAs } from "../../src/any/index.js";
+import * as clientErrors from "../../src/client/errors.js";
 import * as healthErrors from "../../src/health/errors.js";
 import * as mcpErrors from "../../src/mcp/errors.js";
 import * as nodeErrors from "../../src/node/errors.js";
@@ -150,6 +151,21 @@ const ofRest: ErrorsOf<typeof restErrors> = {
   answerTooLarge: restErrors.answerTooLarge(777),
 };
 
+/** The client's other errors are those of calls, with another message. */
+const ofClient: Omit<ErrorsOf<typeof clientErrors>, "pollFailed" | "waitAborted"> = {
+  deletedHere: clientErrors.deletedHere("operations/777"),
+  malformedName: clientErrors.malformedName(),
+  namelessOperation: clientErrors.namelessOperation("a.B/C777"),
+  waitTimedOut: clientErrors.waitTimedOut('operation "o777" is not done after 888 ms (999 polls)', {
+    name: "o777",
+    limit: "timeoutMs",
+    limitMs: "888",
+    polls: "999",
+  }),
+  invalidToken: clientErrors.invalidToken("its v is 777, expected 1"),
+  repeatedPageToken: clientErrors.repeatedPageToken("t777"),
+};
+
 const types = { response: EmptySchema, metadata: EmptySchema };
 const malformed = create(AnySchema, {
   typeUrl: "type.googleapis.com/google.protobuf.Empty",
@@ -172,6 +188,7 @@ const errors: [of: string, error: ConnectError][] = Object.entries({
   health: ofHealth,
   mcp: ofMcp,
   rest: ofRest,
+  client: ofClient,
   reading: ofReading,
 }).flatMap(([part, made]) =>
   Object.entries(made).map(([name, error]): [string, ConnectError] => [`${name} (${part})`, error]),
@@ -179,6 +196,7 @@ const errors: [of: string, error: ConnectError][] = Object.entries({
 
 /** Further errors of the same functions, where they have more than one form. */
 const furtherForms = [
+  clientErrors.waitTimedOut("", { name: "", limit: "", limitMs: "", unfinished: "" }),
   filterFault("UNKNOWN_FILTER_FIELD"),
   filterFault("FILTER_TYPE_MISMATCH"),
   storeErrors.storeFull({ maxBytes: 777 }),
