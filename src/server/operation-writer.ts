@@ -2,6 +2,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Clock } from "../internal/clock.js";
 import { LazyAbortController } from "../internal/lazy-abort-controller.js";
+import { isSameBytes } from "../internal/same-bytes.js";
 import { sleep } from "../internal/sleep.js";
 import { tell } from "../internal/tell.js";
 import { StatusSchema } from "../protos.js";
@@ -196,12 +197,35 @@ export function createOperationWriter(deps: OperationWriterDeps): OperationWrite
     return done !== undefined;
   };
 
+  /**
+   * Publishes the end of an operation if an earlier try of this attempt has written it: the store
+   * committed, and its answer was lost. Resolves with false if the operation has another end.
+   */
+  const publishUnanswered = async (
+    { name, attempt }: OperationRecord,
+    result: StoredResult,
+    runMs: number | undefined,
+  ): Promise<boolean> => {
+    const found = await store.get(name);
+    const isOwn =
+      found?.result !== undefined &&
+      found.attempt === attempt &&
+      found.result.kind === result.kind &&
+      isSameBytes(found.result.value, result.value);
+    if (!isOwn) return false;
+    await store.transaction((transaction) => publishEnds([found], transaction));
+    scheduleDeadline(found);
+    observeEnd(found, runMs);
+    return true;
+  };
+
   return {
     write,
     async finish(record, result, report, runMs) {
       for (let tried = 0; ; tried += 1) {
         try {
-          return await finishOnce(record, result, report, runMs);
+          if (await finishOnce(record, result, report, runMs)) return true;
+          return tried > 0 && (await publishUnanswered(record, result, runMs));
         } catch (cause) {
           const { name, method, attempt } = record;
           log({ kind: "store-failed", action: `finish ${name}`, cause });

@@ -278,6 +278,12 @@ export function createRunLoop(deps: RunLoopDeps): RunLoop {
         const restartLost = recovery === "restart";
         const record = await store.claim(delivery.name, { restartLost });
         if (record === undefined) return settled;
+        if (delivery.signal?.aborted) {
+          // The claim was late: another process may have the operation. Its delivery stays, and ours
+          // must neither run the work nor end the operation.
+          await release(record, true);
+          return lost(record);
+        }
         scheduleDeadline(record);
         const early = endBeforeRun(record, recovery === "fail" ? 1 : deps.maxLostAttempts);
         if (early !== undefined) {
@@ -289,8 +295,7 @@ export function createRunLoop(deps: RunLoopDeps): RunLoop {
         attempts.set(attemptSignal, delivery.name);
         const { stop } = attemptSignal;
         onLost = () => stop("loss", attemptLost(record.name, record.attempt));
-        if (delivery.signal?.aborted) onLost();
-        else delivery.signal?.addEventListener("abort", onLost, { once: true });
+        delivery.signal?.addEventListener("abort", onLost, { once: true });
         return await attempt(runnable, record, attemptSignal);
       } catch (cause) {
         log({ kind: "store-failed", action: `run ${delivery.name}`, cause });

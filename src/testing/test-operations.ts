@@ -40,6 +40,8 @@ export function createTestOperations(
   const clock = options.clock ?? createManualClock();
   const operations = createOperations({
     ...options,
+    // Tokens of tests are read by this server only.
+    pageTokenKey: options.pageTokenKey ?? crypto.getRandomValues(new Uint8Array(32)),
     clock,
     log(event) {
       events.push(event);

@@ -87,32 +87,72 @@ describe("taking a delivery", () => {
     expect(await store.get(name)).toMatchObject({ state: "running", attempt: 1 });
   });
 
-  it("stops work whose delivery was lost while it was claimed", async () => {
-    const claiming = createDeferred();
-    const reason = createDeferred<unknown>();
-    const { operations, store, deliver, events, clock } = createHandServer(
-      (operation) => {
-        reason.resolve(operation.signal.reason);
-        return untilAborted(operation);
-      },
-      {
-        store: {
-          async claim(name) {
-            await claiming.promise;
-            return store.claim(name);
+  it.each([0, 1])(
+    "gives an operation back whose delivery was lost while it was claimed, after %s lost attempts",
+    async (losses) => {
+      const claiming = createDeferred();
+      let runs = 0;
+      // With this bound a claim of a running operation ends it.
+      const { operations, store, deliver, events, clock } = createHandServer(
+        () => {
+          runs += 1;
+          return {};
+        },
+        {
+          maxLostAttempts: 1,
+          store: {
+            async claim(name) {
+              await claiming.promise;
+              return store.claim(name);
+            },
           },
         },
+      );
+      const { name } = await operations.start(Print, {});
+      for (let lost = 0; lost < losses; lost += 1) await store.claim(name);
+      const lease = new AbortController();
+      const settlement = deliver(name, lease.signal);
+      await clock.advance(0);
+      lease.abort();
+      claiming.resolve();
+      expect(await settlement).toEqual({ kind: "settled" });
+      expect(runs).toBe(0);
+      expect(await store.get(name)).toMatchObject({ state: "queued", result: undefined });
+      expect(events).toEqual([{ kind: "attempt-lost", name, attempt: losses + 1 }]);
+    },
+  );
+
+  it("publishes the end of an operation although the answer to its terminal write is lost", async () => {
+    const ends: string[] = [];
+    let writes = 0;
+    const { clock, store } = createKeptStore();
+    const { dispatcher, deliver } = createHandDispatcher();
+    const { operations, rpc, events } = createPrintServer(() => ({ pages: 3 }), {
+      clock,
+      dispatcher,
+      store: {
+        ...store,
+        async finish(...args) {
+          writes += 1;
+          const done = await store.finish(...args);
+          if (writes === 1) throw new ConnectError("no answer", Code.Unavailable);
+          return done;
+        },
       },
-    );
-    const { name } = await operations.start(Print, {});
-    const lease = new AbortController();
-    const settlement = deliver(name, lease.signal);
+      observer: { ended: ({ name }) => ends.push(name) },
+    });
+    const { name } = await operations.start(Print, {}, { resource: "printers/1" });
+    const next = await operations.start(Print, {}, { resource: "printers/1" });
+    const waited = rpc.waitOperation({ name });
     await clock.advance(0);
-    lease.abort();
-    claiming.resolve();
+    const settlement = deliver(name);
+    // The pause before the second try.
+    await clock.advance(100);
     expect(await settlement).toEqual({ kind: "settled" });
-    expect(await reason.promise).toMatchObject({ code: Code.Aborted });
-    expect(events).toEqual([{ kind: "attempt-lost", name, attempt: 1 }]);
+    expect((await waited).done).toBe(true);
+    expect(ends).toEqual([name]);
+    expect((await store.get(next.name))?.state).toBe("queued");
+    expect(events.map(({ kind }) => kind)).toEqual(["store-failed"]);
   });
 
   it("server 56: ends what was cancelled before its redelivery, without running it again", async () => {

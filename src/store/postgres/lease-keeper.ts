@@ -113,7 +113,15 @@ export function createLeaseKeeper<Key>(options: LeaseKeeperOptions<Key>): LeaseK
         lastTickMs = monotonicMs();
         clock.schedule(tickMs, tick);
       }
-      return { key, signal: lease.controller.signal, end: () => held.delete(lease) };
+      return {
+        key,
+        get signal() {
+          // Timers are late after a stall of the process, and the caller decides by this signal now.
+          if (monotonicMs() - lease.renewedAtMs >= giveUpAfterMs) lose(lease);
+          return lease.controller.signal;
+        },
+        end: () => held.delete(lease),
+      };
     },
     abandon() {
       for (const { controller } of held) controller.abort(leaseLost());

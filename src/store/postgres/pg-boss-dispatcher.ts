@@ -290,14 +290,20 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
     const { key: job, signal } = lease;
     let settlement: Settlement;
     try {
-      settlement = await run({ name: job.name, method: job.queue, signal });
+      settlement = await run({
+        name: job.name,
+        method: job.queue,
+        get signal() {
+          return lease.signal;
+        },
+      });
     } catch (cause) {
       failed(`run ${job.name}`, cause);
       settlement = { kind: "retry", delayMs: retryDelayMs };
     }
     // One that was lost is not ours to settle: without this, a process that gave up a little
     // early would take the operation away from whom it is about to be given to.
-    while (!signal.aborted) {
+    while (!lease.signal.aborted) {
       try {
         if (!(await settle(job, settlement))) {
           tell(observer, (to) => to.leaseLost?.({ name: job.name, method: job.queue }));

@@ -149,4 +149,13 @@ describe("createLeaseKeeper", () => {
     assert.deepEqual(lost, ["a"]);
     assert.deepEqual(stalls, []);
   });
+
+  it("aborts a signal that is read after a stall, before the late timers run", () => {
+    const { keeper, lost, stall } = aKeeper(async () => []);
+    const lease = keeper.keep("a", 0);
+    assert.equal(lease.signal.aborted, false);
+    stall(leaseMs * 0.8);
+    assert.equal(lease.signal.aborted, true);
+    assert.deepEqual(lost, ["a"]);
+  });
 });
