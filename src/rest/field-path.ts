@@ -92,6 +92,12 @@ export function setFromText(
     if (!target.isSet(leaf)) target.set(leaf, reflect(leaf.message));
     return;
   }
+  if (leaf.fieldKind === "scalar" && leaf.scalar === ScalarType.STRING) {
+    assertOneofFree(target, leaf, fields);
+    // Most paths have a name, and a text is its own value: UTF-8 has no halves of surrogate pairs.
+    target.set(leaf, text);
+    return;
+  }
   let read: ReflectMessage;
   try {
     read = readField(leaf, text, mapKey);
