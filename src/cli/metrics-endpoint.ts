@@ -23,6 +23,11 @@ export interface MetricsEndpoint {
   close(): Promise<void>;
 }
 
+/** The histograms of durations. */
+const durations = ["queue", "run", "operation", "wake", "listener.outage"].map(
+  (name) => `${name}.duration`,
+);
+
 /** The path of the metrics. */
 const path = "/metrics";
 
@@ -43,7 +48,14 @@ export async function createMetricsEndpoint(clock: Clock): Promise<MetricsEndpoi
     // Prometheus names jobs and instances itself.
     withoutTargetInfo: true,
   });
-  const meterProvider = new sdk.MeterProvider({ readers: [exporter] });
+  const meterProvider = new sdk.MeterProvider({
+    readers: [exporter],
+    // Prometheus has the unit in the name, which the exporter does not add.
+    views: [...durations, "operations.oldest_queued.age"].map((name) => ({
+      instrumentName: `connect_longrunning.${name}`,
+      name: `connect_longrunning.${name}.seconds`,
+    })),
+  });
   const stops: (() => void)[] = [];
   const server = createServer(limits, (request, response) => {
     const isAsked = request.method === "GET" && request.url?.split("?")[0] === path;

@@ -2,8 +2,15 @@ import { type Attributes, type MeterProvider, metrics } from "@opentelemetry/api
 
 /** What metrics are written with: all of one meter, their names below `connect_longrunning.`. */
 export interface Instruments {
-  /** Of how often something happened. */
-  counter(name: string, unit: string, description: string): (attributes?: Attributes) => void;
+  /**
+   * Of how often something happened. With an increment of 0 a series exists before its first event,
+   * so that `rate()` sees that one.
+   */
+  counter(
+    name: string,
+    unit: string,
+    description: string,
+  ): (attributes?: Attributes, increment?: 0 | 1) => void;
   /** Of durations, which are given in milliseconds and shown in seconds. */
   durations(
     name: string,
@@ -31,7 +38,7 @@ export function createInstruments(meterProvider: MeterProvider | undefined): Ins
   return {
     counter(name, unit, description) {
       const instrument = meter.createCounter(`${prefix}${name}`, { unit, description });
-      return (attributes) => instrument.add(1, attributes);
+      return (attributes, increment = 1) => instrument.add(increment, attributes);
     },
     durations(name, scale, description) {
       const instrument = meter.createHistogram(`${prefix}${name}`, {
@@ -44,6 +51,8 @@ export function createInstruments(meterProvider: MeterProvider | undefined): Ins
     level(name, unit, description) {
       const instrument = meter.createUpDownCounter(`${prefix}${name}`, { unit, description });
       let last = 0;
+      // The series exists before the first change.
+      instrument.add(0);
       return (now) => {
         instrument.add(now - last);
         last = now;

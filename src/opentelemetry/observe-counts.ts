@@ -27,9 +27,10 @@ const answerTimeoutMs = 5000;
  * | metric | unit | is |
  * |---|---|---|
  * | `connect_longrunning.operations.open` | {operation} | by method and `connect_longrunning.state`: those that are not done, but for deleted ones |
+ * | `connect_longrunning.operations.oldest_queued.age` | s | gauge, by method: age of the oldest queued operation; 0 if none is queued |
  * | `connect_longrunning.operations.lost_attempts` | {attempt} | by method: attempts that were lost and whose operation was taken over since, of operations that have not expired |
  *
- * Both are observable up-down counters. The method is `connect_longrunning.method`; the state
+ * The first and the last are observable up-down counters. The method is `connect_longrunning.method`; the state
  * `blocked`, `queued`, which is the depth of the queue, or `running`.
  *
  * @returns Stops it.
@@ -50,6 +51,10 @@ export function observeCounts(
     unit: "{attempt}",
     description: "Attempts that were lost and taken over, in the whole database.",
   });
+  const oldest = meter.createObservableGauge(`${prefix}operations.oldest_queued.age`, {
+    unit: "s",
+    description: "Age of the oldest queued operation, in the whole database.",
+  });
   const stopped = new AbortController();
   let latest: { readonly counts: Promise<OperationCounts>; readonly atMs: number } | undefined;
 
@@ -69,16 +74,22 @@ export function observeCounts(
 
   const openPoints = createPoints();
   const lostPoints = createPoints();
+  const oldestPoints = createPoints();
   const observe: BatchObservableCallback = async (result) => {
     const found = await counts();
-    for (const { method, state, operations } of found.open) {
+    const nowMicros = clock.nowMs() * 1000;
+    for (const { method, state, operations, oldestTimeMicros } of found.open) {
       openPoints.set({ ...ofMethod(method), [`${prefix}state`]: state }, operations);
+      lostPoints.set(ofMethod(method), 0);
+      if (state !== "queued") continue;
+      oldestPoints.set(ofMethod(method), Math.max(0, nowMicros - oldestTimeMicros) / 1_000_000);
     }
     for (const { method, attempts } of found.lost) lostPoints.set(ofMethod(method), attempts);
     openPoints.take((value, attributes) => result.observe(open, value, attributes));
+    oldestPoints.take((value, attributes) => result.observe(oldest, value, attributes));
     lostPoints.take((value, attributes) => result.observe(lost, value, attributes));
   };
-  const observables = [open, lost];
+  const observables = [open, oldest, lost];
   meter.addBatchObservableCallback(observe, observables);
   return () => {
     meter.removeBatchObservableCallback(observe, observables);

@@ -51,6 +51,11 @@ export function createPostgresObserver(
     "{call}",
     "Calls to the queue that failed and are tried again.",
   );
+  listenerLost({}, 0);
+  queueFailed({}, 0);
+  for (const action of ["report", "release", "finish"]) {
+    staleWrite({ [`${prefix}action`]: action }, 0);
+  }
   return {
     leaseLost: ({ method }) => leaseLost(ofMethod(method)),
     recovered: ({ method }) => recovered(ofMethod(method)),

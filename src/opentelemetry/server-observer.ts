@@ -21,6 +21,9 @@ export interface TelemetryOptions {
   meterProvider?: MeterProvider | undefined;
 }
 
+/** The number of OK, which is no error code of Connect. */
+const ok: number = 0;
+
 /** How many operations' start spans are remembered for the links of their runs, the latest ones. */
 const maxRememberedStarts = 10_000;
 
@@ -41,6 +44,7 @@ const maxRememberedStarts = 10_000;
  * | `connect_longrunning.operation.duration` | s | histogram: from the start to the end, by outcome |
  * | `connect_longrunning.operations.started` | {operation} | counter |
  * | `connect_longrunning.operations.ended` | {operation} | counter, by outcome |
+ * | `connect_longrunning.rpcs` | {call} | counter, by `connect_longrunning.rpc` and code: answered starts and calls of the five methods |
  * | `connect_longrunning.runs.retried` | {run} | counter: failed attempts that are not the last |
  * | `connect_longrunning.runs.lost` | {run} | counter: attempts that had lost their operation |
  * | `connect_longrunning.wake.duration` | s | histogram: from the end to the answer of a WaitOperation call that was held |
@@ -66,9 +70,23 @@ export function createServerObserver(options: TelemetryOptions = {}): Operations
   const ended = counter("operations.ended", "{operation}", "Operations ended here.");
   const retried = counter("runs.retried", "{run}", "Failed attempts that are not the last.");
   const lost = counter("runs.lost", "{run}", "Attempts that had lost their operation.");
+  const rpcs = counter("rpcs", "{call}", "Answered starts and calls of the five methods.");
   const starts = createRememberedStarts();
+  const ofRpc = (rpc: string, code: number) => ({
+    [`${prefix}rpc`]: rpc,
+    [`${prefix}code`]: codeName(code),
+  });
+  for (const rpc of ["Get", "List", "Wait", "Cancel", "Delete"]) {
+    rpcs(ofRpc(rpc === "List" ? "ListOperations" : `${rpc}Operation`, 0), 0);
+  }
 
   return {
+    handled(method) {
+      for (const count of [started, retried, lost]) count(ofMethod(method), 0);
+      ended({ ...ofMethod(method), [`${prefix}code`]: codeName(ok) }, 0);
+      rpcs(ofRpc(method, 0), 0);
+    },
+    answered: ({ rpc, code }) => rpcs(ofRpc(rpc, code)),
     started({ name, method }) {
       started(ofMethod(method));
       starts.remember(name, trace.getSpanContext(context.active()));

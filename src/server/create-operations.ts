@@ -5,6 +5,7 @@ import { logHookOf } from "../internal/event-log.js";
 import { LazyAbortController } from "../internal/lazy-abort-controller.js";
 import { atLeastOne, inRange, longestMs } from "../internal/option-bounds.js";
 import { settlesWithin } from "../internal/settles-within.js";
+import { tell } from "../internal/tell.js";
 import { fullName, type LongRunningMethod } from "../operation/long-running.js";
 import { createInProcessDispatcher } from "../store/memory/in-process-dispatcher.js";
 import { createInProcessSignals } from "../store/memory/in-process-signals.js";
@@ -93,7 +94,7 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
   // A store in this process responds at once or blocks the process, so its calls need no signal.
   const boundByCall: BoundByCall = dispatcher.isDurable ? endsWithCall : (call) => call;
   const service = createOperationsService({
-    ...{ store, authorize, writer, waiters, pageTokens, methods, toView, maxWaitMs, log },
+    ...{ store, authorize, writer, waiters, pageTokens, methods, toView, maxWaitMs, log, observer },
     boundByCall,
     maxPageBytes,
   });
@@ -176,13 +177,14 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
       const checkpoints = checkpointFormat(methodOptions.checkpoint);
       const policy = methods.handle(method, methodOptions);
       const runnable = { method, work, policy, retry, checkpoints };
+      tell(observer, (to) => to.handled?.(name));
       dispatcher.serve(name, (delivery) => runLoop.run(runnable, delivery), { maxConcurrent });
       const handler = createStartHandler(method, methodOptions, {
         assertAccepting,
         authorize,
         start: (request, init) => start(method, request, startInit(method, false, init)),
       });
-      return createMethodHandler(name, boundByCall(handler), operationForms, log);
+      return createMethodHandler(name, boundByCall(handler), operationForms, { log, observer });
     },
     start: async (method, request, given = {}) =>
       operationMessage(await start(method, request, startInit(method, false, given))),

@@ -33,6 +33,7 @@ export type {
   ObservedEnd,
   ObservedOperation,
   ObservedRetry,
+  ObservedRpc,
   ObservedRun,
   ObservedWake,
   OperationsObserver,

@@ -1,8 +1,16 @@
 import type { Message } from "@bufbuild/protobuf";
 import { ConnectError, type HandlerContext } from "@connectrpc/connect";
+import { tell } from "../internal/tell.js";
 import { provideWireAnswers, type WireMessage } from "../internal/wire-message.js";
 import { internalError } from "./errors.js";
 import type { OperationsEvent } from "./events.js";
+import type { OperationsObserver } from "./observer.js";
+
+/** The log and the observer of responses. */
+export interface ResponseEvents {
+  readonly log: (event: OperationsEvent) => void;
+  readonly observer: OperationsObserver | undefined;
+}
 
 /** The two forms that a response can have. */
 export interface ResponseForms<Result, Output> {
@@ -20,18 +28,21 @@ export function createMethodHandler<Request extends Message, Result, Output>(
   action: string,
   call: (request: Request, context: HandlerContext) => Promise<Result>,
   { toMessage, toWire }: ResponseForms<Result, Output>,
-  log: (event: OperationsEvent) => void,
+  events: ResponseEvents,
 ): (request: Request, context: HandlerContext) => Promise<Output> {
   const implementation = withConnectErrors(
     action,
     (request: Request, context: HandlerContext) => call(request, context).then(toMessage),
-    log,
+    events,
   );
   provideWireAnswers<Request>(implementation, {
     answer(request, context, reply) {
       call(request, context)
-        .then((result) => reply.send(toWire(result)))
-        .catch((cause: unknown) => reply.fail(toClientError(action, cause, log)));
+        .then((result) => {
+          reply.send(toWire(result));
+          observeResponse(action, events);
+        })
+        .catch((cause: unknown) => reply.fail(toClientError(action, cause, events)));
     },
   });
   return implementation;
@@ -41,15 +52,21 @@ export function createMethodHandler<Request extends Message, Result, Output>(
 export function withConnectErrors<Args extends unknown[], Result>(
   action: string,
   call: (...args: Args) => Result | Promise<Result>,
-  log: (event: OperationsEvent) => void,
+  events: ResponseEvents,
 ): (...args: Args) => Promise<Result> {
   const rethrow = (cause: unknown): never => {
-    throw toClientError(action, cause, log);
+    throw toClientError(action, cause, events);
   };
+  const observed = (result: Result) => {
+    observeResponse(action, events);
+    return result;
+  };
+  const isObserved = events.observer?.answered !== undefined;
   // Not an async function: its frame would stay in memory for as long as a call waits.
   return (...args) => {
     try {
-      return Promise.resolve(call(...args)).catch(rethrow);
+      const called = Promise.resolve(call(...args));
+      return (isObserved ? called.then(observed) : called).catch(rethrow);
     } catch (cause) {
       return Promise.reject(cause).catch(rethrow);
     }
@@ -63,9 +80,15 @@ export function withConnectErrors<Args extends unknown[], Result>(
 export function toClientError(
   action: string,
   cause: unknown,
-  log: (event: OperationsEvent) => void,
+  events: ResponseEvents,
 ): ConnectError {
-  if (cause instanceof ConnectError) return cause;
-  log({ kind: "store-failed", action, cause });
-  return internalError(cause);
+  const error = cause instanceof ConnectError ? cause : internalError(cause);
+  if (error !== cause) events.log({ kind: "store-failed", action, cause });
+  observeResponse(action, events, error.code);
+  return error;
+}
+
+/** Tells the observer of a response. `code` is 0 for OK. */
+export function observeResponse(rpc: string, { observer }: ResponseEvents, code = 0): void {
+  if (observer?.answered !== undefined) tell(observer, (to) => to.answered?.({ rpc, code }));
 }

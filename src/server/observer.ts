@@ -8,6 +8,10 @@ export interface OperationsObserver {
    * operation is dispatched, so also if the transaction then fails.
    */
   started?(operation: ObservedOperation): void;
+  /** This process handles a method from now on: its counters should exist. */
+  handled?(method: string): void;
+  /** A start, or a call of the five methods, is answered with this google.rpc.Code, 0 for OK. */
+  answered?(rpc: ObservedRpc): void;
   /** An attempt begins in this process. */
   claimed?(run: ObservedRun): RunObservation | undefined;
   /** An attempt has failed, and another one will follow. */
@@ -25,6 +29,14 @@ export interface OperationsObserver {
   waitersChanged?(count: number): void;
   /** The number of operations in this process's own queue has changed. */
   queueDepthChanged?(depth: number): void;
+}
+
+/** A call that was answered. */
+export interface ObservedRpc {
+  /** The called method: `package.Service/Method` for a start, otherwise `GetOperation` and so on. */
+  readonly rpc: string;
+  /** The number of the google.rpc.Code; 0 for a response. */
+  readonly code: number;
 }
 
 /** An operation that was started. */

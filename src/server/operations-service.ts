@@ -81,7 +81,7 @@ const maxPageSize = 1000;
 export function createOperationsService(
   deps: OperationsServiceDeps,
 ): ServiceImpl<typeof Operations> {
-  const { store, writer, pageTokens, methods, toView, boundByCall, log } = deps;
+  const { store, writer, pageTokens, methods, toView, boundByCall } = deps;
 
   /** Authorizes, then validates: the order that does not reveal whether a name exists (AIP-211). */
   const authorizeAndValidate = async (
@@ -147,13 +147,13 @@ export function createOperationsService(
       "GetOperation",
       boundByCall(getOperation),
       operationForms,
-      log,
+      deps,
     ),
     listOperations: createMethodHandler(
       "ListOperations",
       boundByCall(listOperations),
       pageForms,
-      log,
+      deps,
     ),
     waitOperation: createWaitOperation(deps, async (name, context) => {
       const caller = await authorizeAndValidate("wait", name, context);
@@ -175,7 +175,7 @@ export function createOperationsService(
         if (record.deleteTimeMicros === undefined) throw operationNotDone(name);
         return create(EmptySchema);
       }),
-      log,
+      deps,
     ),
 
     cancelOperation: withConnectErrors(
@@ -196,7 +196,7 @@ export function createOperationsService(
         if (record === undefined) throw operationNotFound(name);
         return create(EmptySchema);
       }),
-      log,
+      deps,
     ),
   };
 }

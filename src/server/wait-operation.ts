@@ -4,18 +4,21 @@ import { provideWireAnswers, type WireReply } from "../internal/wire-message.js"
 import type { Operation, WaitOperationRequest } from "../protos.js";
 import type { OperationRecord } from "../store/operation-store.js";
 import { invalidField, operationNotFound } from "./errors.js";
-import type { OperationsEvent } from "./events.js";
-import { toClientError, withConnectErrors } from "./method-handler.js";
+import {
+  observeResponse,
+  type ResponseEvents,
+  toClientError,
+  withConnectErrors,
+} from "./method-handler.js";
 import { EncodedOperation, operationMessage, type ToView } from "./operation-view.js";
 import type { OperationWaiters, WaitResponder } from "./operation-waiters.js";
 
 /** Dependencies of WaitOperation. */
-export interface WaitOperationDeps {
+export interface WaitOperationDeps extends ResponseEvents {
   waiters: OperationWaiters;
   toView: ToView;
   /** The longest time for which one call is held, in milliseconds. */
   maxWaitMs: number;
-  log: (event: OperationsEvent) => void;
 }
 
 const action = "WaitOperation";
@@ -30,7 +33,7 @@ export function createWaitOperation(
   deps: WaitOperationDeps,
   authorize: (name: string, context: HandlerContext) => Promise<void>,
 ): (request: WaitOperationRequest, context: HandlerContext) => Promise<Operation> {
-  const { waiters, toView, maxWaitMs, log } = deps;
+  const { waiters, toView, maxWaitMs } = deps;
 
   const implementation = withConnectErrors(
     action,
@@ -43,7 +46,7 @@ export function createWaitOperation(
       if (record === undefined) throw operationNotFound(name);
       return operationMessage(toView(record));
     },
-    log,
+    deps,
   );
 
   provideWireAnswers<WaitOperationRequest>(implementation, {
@@ -69,18 +72,19 @@ class EncodedWait implements WaitResponder {
 
   settle(record: OperationRecord | undefined): void {
     if (record === undefined) {
-      this.reply.fail(operationNotFound(this.name));
+      this.fail(operationNotFound(this.name));
       return;
     }
     try {
       this.reply.send(new EncodedOperation(this.deps.toView(record)));
+      observeResponse(action, this.deps);
     } catch (cause) {
       this.fail(cause);
     }
   }
 
   fail(cause: unknown): void {
-    this.reply.fail(toClientError(action, cause, this.deps.log));
+    this.reply.fail(toClientError(action, cause, this.deps));
   }
 }
 

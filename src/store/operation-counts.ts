@@ -14,6 +14,8 @@ export interface OpenOperations {
   /** Driven from outside is `running`. */
   readonly state: OperationState;
   readonly operations: number;
+  /** The create time of the oldest of them, by the store's clock, in microseconds. */
+  readonly oldestTimeMicros: number;
 }
 
 export interface LostAttempts {

@@ -44,8 +44,10 @@ describe("longrunning serve --metrics-port", () => {
     const metrics = await scrape(metricsUrl);
     expect(metrics.contentType).toMatch(/^text\/plain/);
     expect(metrics.valueOf("connect_longrunning_waiters")).toBe(0);
-    expect(metrics.valueOf("connect_longrunning_wake_duration_count")).toBe(1);
-    expect(metrics.valueOf("connect_longrunning_wake_duration_bucket", { le: "5" })).toBe(1);
+    expect(metrics.valueOf("connect_longrunning_wake_duration_seconds_count")).toBe(1);
+    expect(metrics.valueOf("connect_longrunning_wake_duration_seconds_bucket", { le: "5" })).toBe(
+      1,
+    );
     const cancelled = { connect_longrunning_code: "CANCELLED" };
     expect(metrics.valueOf("connect_longrunning_operations_ended_total", cancelled)).toBe(1);
     // Nothing counts what is in memory.

@@ -15,6 +15,7 @@ it("docs/operate/metrics.md lists each metric that there is, with its unit and i
     { kind: "counter", by: vi.spyOn(meter, "createCounter") },
     { kind: "up-down counter", by: vi.spyOn(meter, "createUpDownCounter") },
     { kind: "up-down counter", by: vi.spyOn(meter, "createObservableUpDownCounter") },
+    { kind: "gauge", by: vi.spyOn(meter, "createObservableGauge") },
     { kind: "histogram", by: vi.spyOn(meter, "createHistogram") },
   ];
   createServerObserver({ meterProvider });
@@ -27,6 +28,6 @@ it("docs/operate/metrics.md lists each metric that there is, with its unit and i
   const text = await readFile("docs/operate/metrics.md", "utf8");
   const rows = text.matchAll(/^\| `(connect_longrunning\.\S+)` \| (\S+) \| ([a-z -]+) \|/gm);
   const listed = [...rows].map(([, name, unit, kind]) => `${name} ${unit} ${kind}`);
-  expect(made).toHaveLength(18);
+  expect(made).toHaveLength(20);
   expect(listed.sort()).toEqual(made.sort());
 });

@@ -6,15 +6,17 @@ import { createCollectedMetrics } from "./collected-metrics.js";
 
 const method = "printing.v1.PrintService/Print";
 const of = { "connect_longrunning.method": method };
+/** When the manual clock starts, in microseconds. */
+const startMicros = Date.UTC(2026, 0, 1) * 1000;
 const one: OperationCounts = {
   open: [
-    { method, state: "queued", operations: 12 },
-    { method, state: "running", operations: 3 },
+    { method, state: "queued", operations: 12, oldestTimeMicros: startMicros - 90_000_000 },
+    { method, state: "running", operations: 3, oldestTimeMicros: startMicros },
   ],
   lost: [{ method, attempts: 2 }],
 };
 const two: OperationCounts = {
-  open: [{ method, state: "queued", operations: 7 }],
+  open: [{ method, state: "queued", operations: 7, oldestTimeMicros: startMicros }],
   lost: [],
 };
 
@@ -49,6 +51,13 @@ describe("observeCounts", () => {
       [{ ...of, "connect_longrunning.state": "running" }, 3],
     ]);
     expect(await points("operations.lost_attempts")).toEqual([[of, 2]]);
+  });
+
+  it("shows the age of the oldest queued operation, and 0 when none is queued", async () => {
+    const { points, clock } = observed([one, { open: [], lost: [] }]);
+    expect(await points("operations.oldest_queued.age")).toEqual([[of, 90]]);
+    await clock.advance(5000);
+    expect(await points("operations.oldest_queued.age")).toEqual([[of, 0]]);
   });
 
   it("asks the store every 5 s at most, however often metrics are collected", async () => {

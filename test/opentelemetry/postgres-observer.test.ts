@@ -20,6 +20,7 @@ describe("createPostgresObserver", () => {
     expect(await points("operations.recovered")).toEqual([[of, 1]]);
     expect(await points("writes.stale")).toEqual([
       [{ "connect_longrunning.action": "report" }, 2],
+      [{ "connect_longrunning.action": "release" }, 0],
       [{ "connect_longrunning.action": "finish" }, 1],
     ]);
   });

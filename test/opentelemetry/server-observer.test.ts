@@ -84,6 +84,7 @@ describe("createServerObserver", () => {
     const of = { "connect_longrunning.method": method };
     expect(await points("runs.retried")).toEqual([[of, 1]]);
     expect(await points("operations.ended")).toEqual([
+      [{ ...of, "connect_longrunning.code": "OK" }, 0],
       [{ ...of, "connect_longrunning.code": "UNKNOWN" }, 1],
     ]);
     await close();
@@ -141,5 +142,44 @@ describe("createServerObserver", () => {
     const { name } = await printer.print({});
     await clock.advance(0);
     expect((await client.get(name)).result.case).toBe("response");
+  });
+});
+
+describe("the counters of createServerObserver", () => {
+  const of = { "connect_longrunning.method": method };
+  const rpc = (name: string, code: string) => ({
+    "connect_longrunning.rpc": name,
+    "connect_longrunning.code": code,
+  });
+
+  it("exist with 0 before the first event, for each method that the server handles", async () => {
+    const { points, close } = observed(() => ({}));
+    for (const name of ["operations.started", "runs.retried", "runs.lost"]) {
+      expect(await points(name)).toEqual([[of, 0]]);
+    }
+    expect(await points("operations.ended")).toEqual([
+      [{ ...of, "connect_longrunning.code": "OK" }, 0],
+    ]);
+    expect(await points("rpcs")).toHaveLength(6);
+    await close();
+  });
+
+  it("count calls by method and code", async () => {
+    const { printer, rpc: calls, points, close } = observed(() => new Promise(() => undefined));
+    const { name } = await printer.print({});
+    await calls.getOperation({ name });
+    await calls.waitOperation({ name, timeout: { seconds: 0n } });
+    await calls.getOperation({ name: "operations/unknown" }).catch(() => undefined);
+    const counted = await points("rpcs");
+    for (const expected of [
+      [rpc(method, "OK"), 1],
+      [rpc("GetOperation", "OK"), 1],
+      [rpc("GetOperation", "NOT_FOUND"), 1],
+      [rpc("WaitOperation", "OK"), 1],
+      [rpc("CancelOperation", "OK"), 0],
+    ]) {
+      expect(counted).toContainEqual(expected);
+    }
+    await close();
   });
 });

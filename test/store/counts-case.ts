@@ -35,7 +35,7 @@ export async function countsByMethodAndState(store: CountingStore): Promise<void
   const byMethod = (one: { method: string }, other: { method: string }) =>
     one.method < other.method ? 1 : -1;
   assert.deepEqual(
-    new Set(open.map((counted) => Object.values(counted).join())),
+    new Set(open.map(({ method, state, operations }) => [method, state, operations].join())),
     new Set([
       `${first},queued,3`,
       `${first},blocked,1`,
@@ -44,6 +44,10 @@ export async function countsByMethodAndState(store: CountingStore): Promise<void
     ]),
   );
   assert.equal(open.length, 4);
+  const { records } = await store.unfinished({ after: undefined, limit: 10 });
+  const oldest = records.find((record) => record.method === first && record.state === "queued");
+  const counted = open.find(({ method, state }) => method === first && state === "queued");
+  assert.equal(counted?.oldestTimeMicros, oldest?.createTimeMicros);
   // Also of the one that is done.
   assert.deepEqual([...lostAttempts].sort(byMethod), [
     { method: first, attempts: 2 },

@@ -260,7 +260,10 @@ export function createPostgresStore(options: PostgresStoreOptions): CountingStor
       return removed === undefined ? 0 : numberOf(removed, "count");
     },
     async counts() {
-      const { open, lost } = countStatements(table);
+      const { open, lost } = countStatements(
+        table,
+        "(extract(epoch from min(create_time)) * 1000000)::bigint",
+      );
       const [openRows, lostRows] = [
         await database.rows(open, [], undefined),
         await database.rows(lost, [], undefined),

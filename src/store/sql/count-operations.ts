@@ -3,10 +3,14 @@ import { unescapeNul } from "./nul-escape.js";
 import { stateOf } from "./record-from-row.js";
 import { numberOf, type Row, textOf } from "./row.js";
 
-/** Returns the statements that count, in any SQL. Each reads one partial index. */
-export function countStatements(table: string) {
+/**
+ * Returns the statements that count, in any SQL. Each reads one partial index.
+ *
+ * @param oldest The expression for the earliest create time of a group, in microseconds.
+ */
+export function countStatements(table: string, oldest: string) {
   return {
-    open: `select method, state, count(*) as operations from ${table}
+    open: `select method, state, count(*) as operations, ${oldest} as oldest from ${table}
       where delete_time is null and end_time is null group by method, state`,
     lost: `select method, sum(losses) as attempts from ${table} where losses > 0 group by method`,
   };
@@ -19,6 +23,7 @@ export function countsFromRows(open: readonly Row[], lost: readonly Row[]): Oper
       method: methodOf(row),
       state: stateOf(row),
       operations: numberOf(row, "operations"),
+      oldestTimeMicros: numberOf(row, "oldest"),
     })),
     lost: lost.map((row) => ({ method: methodOf(row), attempts: numberOf(row, "attempts") })),
   };

@@ -239,7 +239,7 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Co
       group.run(() => database.atomically(() => table.expire(limit)), callOptions),
     counts: () =>
       group.read(() => {
-        const { open, lost } = countStatements("operations");
+        const { open, lost } = countStatements("operations", "min(create_time)");
         return countsFromRows(database.rows(open), database.rows(lost));
       }, undefined),
     close() {
