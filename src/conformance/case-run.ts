@@ -180,11 +180,36 @@ export class CaseRun {
     request: ListRequest,
     options: CallOptions = {},
   ): Promise<Answer<ListOperationsResponse>> {
+    const name = await this.#listName(request.name ?? (await this.parent()), options);
+    return this.#listNamed({ ...request, name }, options);
+  }
+
+  #listNamed(request: ListRequest, options: CallOptions): Promise<Answer<ListOperationsResponse>> {
     const { input, output } = Operations.method.listOperations;
-    const name = request.name ?? (await this.parent());
     return this.#call("ListOperations", options, (common) =>
-      this.subject.call({ ...common, input, output, request: { ...request, name } }),
+      this.subject.call({ ...common, input, output, request }),
     );
+  }
+
+  /**
+   * Services bind the name of a list as `{parent}` or as `{parent}/operations`. One call for each
+   * protocol finds out; the first form is kept unless only the second one is accepted.
+   */
+  async #listName(parent: string, options: CallOptions): Promise<string> {
+    const suffix = "/operations";
+    if (parent === "" || parent === "operations" || parent.endsWith(suffix)) return parent;
+    const key = `list name ${options.protocol ?? this.protocol}`;
+    const isRefused = async (name: string) => {
+      const owner = { protocol: options.protocol, raw: true };
+      const answer = await this.#listNamed({ name, pageSize: 1 }, owner);
+      return isStatus(answer, "INVALID_ARGUMENT") || isStatus(answer, "NOT_FOUND");
+    };
+    const finding =
+      this.subject.shared.get(key) ??
+      (async () => (await isRefused(parent)) && !(await isRefused(parent + suffix)))();
+    this.subject.shared.set(key, finding);
+    finding.catch(() => this.subject.shared.delete(key));
+    return (await finding) === true ? parent + suffix : parent;
   }
 
   async #call<A extends Answer>(
@@ -343,8 +368,8 @@ export class CaseRun {
   async parent(at = 0): Promise<string> {
     const declared = this.description.parents?.[at];
     if (declared !== undefined) return declared;
-    const { name } = await this.someName();
-    return parentOf(name);
+    const started = await this.#someNameOrNone();
+    return started === undefined ? "operations" : parentOf(started.name);
   }
 
   get hasParents(): boolean {
@@ -472,8 +497,20 @@ export class CaseRun {
   async unknownName(): Promise<{ name: string; isGuess: boolean }> {
     const declared = this.description.unknownName;
     if (declared !== undefined) return { name: declared, isGuess: false };
-    const { name } = await this.someName();
-    return { name: this.nameLike(name), isGuess: true };
+    const started = await this.#someNameOrNone();
+    const name =
+      started === undefined ? "operations/conformance-unknown" : this.nameLike(started.name);
+    return { name, isGuess: true };
+  }
+
+  /** Returns some operation, undefined if the subject cannot start one. */
+  async #someNameOrNone(): Promise<Started | undefined> {
+    try {
+      return await this.someName();
+    } catch (error) {
+      if (error instanceof NotExercised) return undefined;
+      throw error;
+    }
   }
 
   /** A name with another id of the same kind. */

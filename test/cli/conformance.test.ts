@@ -119,7 +119,7 @@ describe("longrunning conformance", () => {
     assert.equal(exitCode, 0);
   });
 
-  it("starts a subject, writes the reports, and ends the process", async () => {
+  it("starts a subject, runs cases over all protocols, and writes the reports", async () => {
     const folder = await createTemporaryFolder();
     await mkdir(folder, { recursive: true });
     const path = join(folder, "subject.json");
@@ -132,14 +132,25 @@ describe("longrunning conformance", () => {
     const command = startCommand([
       "conformance",
       path,
-      ...["--case", "get.life", "--protocol", "rest", "--report", reports, "--seed", "5"],
+      ...[
+        "--case",
+        "get.*",
+        "--case",
+        "cancel.ends",
+        "--report",
+        reports,
+        "--seed",
+        "5",
+        "--jobs",
+        "8",
+      ],
     ]);
     const { exitCode, stdout, stderr } = await command.ended;
     assert.equal(stderr, "");
-    assert.match(stdout, /^held: 1 held/);
+    assert.match(stdout, /^held: 27 held/);
     assert.equal(exitCode, 0);
     const { cases, seed } = JSON.parse(await readFile(json, "utf8"));
-    assert.deepEqual([cases.length, seed], [1, 5]);
+    assert.deepEqual([cases.length, seed], [27, 5]);
     assert.match(await readFile(join(folder, "report.xml"), "utf8"), /get\.life/);
   }, 60_000);
 });

@@ -109,7 +109,8 @@ export const restCases: readonly ConformanceCase[] = [
         const { httpMethod, path } = pathOf(run, method, method === "list" ? parent : name);
         const answer = await send(run, httpMethod, path, httpMethod === "POST" ? {} : undefined);
         // A method that refuses this operation answers with a google.rpc.Status.
-        const isUnsupported = errorOf(answer).status === "UNIMPLEMENTED" && method !== "get";
+        const isUnsupported =
+          method !== "get" && (answer.status === 501 || errorOf(answer).status === "UNIMPLEMENTED");
         run.check(
           isUnsupported || !unrouted.has(answer.status),
           `${httpMethod} ${path} reaches ${method}`,
