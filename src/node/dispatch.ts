@@ -32,7 +32,10 @@ export function createDispatch(
   const { contextValues } = options;
   const rpcs = new Map<string, RpcHandler>();
   for (const rpc of routes.rpcs) {
-    rpcs.set(rpc.requestPath, createRpcHandler(rpc, options, limits, received));
+    rpcs.set(
+      rpc.requestPath,
+      createRpcHandler(rpc.method, routes.answering(rpc), options, limits, received),
+    );
   }
   const cors = options.cors && createCors(options.cors);
   const send = createSendResponse(limits.sendTimeoutMs);

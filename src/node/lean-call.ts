@@ -13,7 +13,8 @@ import { DirectContext, type LazyParts } from "../direct/direct-context.js";
 import { invokeUnary, isPromise } from "../direct/invoke-unary.js";
 import type { WireMessage, WireReply } from "../internal/wire-message.js";
 import { trailersOnly } from "../web/error-response.js";
-import { internalError } from "../web/errors.js";
+import { internalError, malformedRequest } from "../web/errors.js";
+import { isParserError } from "../web/malformed-requests.js";
 import { createDueQueue, type DueQueue } from "./due-queue.js";
 import {
   createEnvelopeReader,
@@ -247,7 +248,9 @@ export class LeanCall implements LazyParts, WireReply {
     try {
       this.#message = this.#format().input.parse(data);
     } catch (error) {
-      this.fail(error);
+      const { input } = this.#method.route.spec.method;
+      const isParsers = error instanceof ConnectError && isParserError(error);
+      this.fail(isParsers ? malformedRequest(input.typeName) : error);
     }
   }
 

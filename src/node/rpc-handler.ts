@@ -1,5 +1,5 @@
 import type { DescMethod } from "@bufbuild/protobuf";
-import type { ConnectRouter } from "@connectrpc/connect";
+import type { UniversalHandlerFn } from "@connectrpc/connect/protocol";
 import {
   universalRequestFromNodeRequest,
   universalResponseToNodeResponse,
@@ -12,9 +12,6 @@ import { readBody } from "./request-body.js";
 import type { ResolvedLimits } from "./server-limits.js";
 import type { ServerOptions } from "./server-options.js";
 
-/** One of Connect's handlers: it answers one method in all of the router's protocols. */
-type UniversalHandler = ConnectRouter["handlers"][number];
-
 /**
  * Answers the requests of one RPC. Rejects with a ConnectError that is to be the response, or with
  * an error that is not for the client.
@@ -23,12 +20,13 @@ export type RpcHandler = (exchange: Exchange) => Promise<void>;
 
 /** Has one of Connect's handlers answer, under the limits of the server. */
 export function createRpcHandler(
-  handler: UniversalHandler,
+  method: DescMethod,
+  handler: UniversalHandlerFn,
   { contextValues, readMaxBytes = defaultReadMaxBytes }: ServerOptions,
   limits: ResolvedLimits,
   received: ReceivedBytes,
 ): RpcHandler {
-  const isStreaming = streamsRequests(handler.method);
+  const isStreaming = streamsRequests(method);
   const timeoutMs = isStreaming ? limits.pauseTimeoutMs : limits.bodyTimeoutMs;
   const maxKeptBytes = isStreaming ? readMaxBytes : Number.POSITIVE_INFINITY;
   const bounds = { timeoutMs, isStreaming, maxKeptBytes };

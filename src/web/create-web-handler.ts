@@ -71,7 +71,7 @@ export function createWebHandler(options: WebHandlerOptions): WebHandler {
   const routes = createRoutes({ ...options, acceptCompression }, options.shutdownSignal);
   const cors = options.cors && createCors(options.cors);
   const log = options.log ?? printFailure;
-  const rpcs = new Map(routes.rpcs.map((rpc) => [rpc.requestPath, rpc]));
+  const rpcs = new Map(routes.rpcs.map((rpc) => [rpc.requestPath, routes.answering(rpc)]));
   const ofRpcs: Handler = (request) => {
     const rpc = rpcs.get(request.path);
     return rpc && respondByRpc(rpc, request);

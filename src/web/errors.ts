@@ -10,6 +10,14 @@ export function notServed(path: string): ConnectError {
   });
 }
 
+/** INVALID_ARGUMENT for a message that is not of its type, in binary or in JSON. */
+export function malformedRequest(type: string): ConnectError {
+  return errorWithInfo(Code.InvalidArgument, `the request is not a valid ${type}`, {
+    reason: "MALFORMED_REQUEST",
+    metadata: { type },
+  });
+}
+
 /** RESOURCE_EXHAUSTED for a request body above its limit. */
 export function requestTooLarge(maxBytes: number): ConnectError {
   return errorWithInfo(Code.ResourceExhausted, `the request is larger than ${maxBytes} bytes`, {

@@ -4,6 +4,7 @@ import {
   type ConnectRouterOptions,
   createConnectRouter,
 } from "@connectrpc/connect";
+import type { UniversalHandler, UniversalHandlerFn } from "@connectrpc/connect/protocol";
 import { recordingRouter } from "../direct/recording-router.js";
 import { createHealth, type Health, type HealthOptions } from "../health/create-health.js";
 import {
@@ -16,6 +17,7 @@ import {
 import { createReflection, type ReflectionOptions } from "../reflection/create-reflection.js";
 import type { Handler } from "./handler.js";
 import { createJsonPayloads, type JsonPayloads } from "./json-payloads.js";
+import { createMalformedRequests } from "./malformed-requests.js";
 
 /** Bytes of one message, as in most gRPC servers. */
 export const defaultReadMaxBytes = 4 * 1024 * 1024;
@@ -58,6 +60,8 @@ export interface RouteOptions extends Omit<ConnectRouterOptions, "shutdownSignal
 export interface Routes {
   /** Connect's handlers, one a method. */
   readonly rpcs: ConnectRouter["handlers"];
+  /** Returns the function that answers calls of an RPC by Connect's handler. */
+  answering(rpc: UniversalHandler): UniversalHandlerFn;
   readonly handlers: readonly Handler[];
   /** The health service; undefined if the options say `false`. */
   readonly health: Health | undefined;
@@ -81,7 +85,12 @@ export function createRoutes(options: RouteOptions, shutdownSignal?: AbortSignal
     ...(shutdownSignal && { shutdownSignal }),
   };
   // The fast path makes messages writable itself: an interceptor would cost each of its calls.
-  const interceptors = [payloads.interceptor, ...(options.interceptors ?? [])];
+  const malformed = createMalformedRequests(() => createConnectRouter(routerOptions));
+  const interceptors = [
+    malformed.interceptor,
+    payloads.interceptor,
+    ...(options.interceptors ?? []),
+  ];
   const plain: ConnectRouter = createConnectRouter({ ...routerOptions, interceptors });
   const router = options.fastPath === false ? plain : recordingRouter(plain, routerOptions);
   options.routes(router);
@@ -96,7 +105,13 @@ export function createRoutes(options: RouteOptions, shutdownSignal?: AbortSignal
     const services = [...servicesOf(router), ServerReflection];
     router.service(ServerReflection, createReflection(services, reflection));
   }
-  return { rpcs: router.handlers, handlers: options.handlers?.(router) ?? [], health, payloads };
+  return {
+    rpcs: router.handlers,
+    answering: malformed.answering,
+    handlers: options.handlers?.(router) ?? [],
+    health,
+    payloads,
+  };
 }
 
 /** @throws TypeError if a method starts operations that no method can get. */

@@ -1,10 +1,11 @@
-import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import type { UniversalHandlerFn } from "@connectrpc/connect/protocol";
 import type { HandlerRequest, HandlerResponse } from "./handler.js";
 import { recordOfHeaders } from "./header-record.js";
+import { resumed } from "./malformed-requests.js";
 
 /** Responds by one of Connect's handlers, which has one method in all of the router's protocols. */
 export async function respondByRpc(
-  rpc: UniversalHandler,
+  rpc: UniversalHandlerFn,
   request: HandlerRequest,
 ): Promise<HandlerResponse> {
   const { httpVersion, method, url, body, signal, contextValues } = request;
@@ -24,28 +25,15 @@ export async function respondByRpc(
   const chunks = response.body[Symbol.asyncIterator]();
   // A handler that streams may set headers until its first message.
   const first = await chunks.next();
-  const remaining = { [Symbol.asyncIterator]: () => resumed(first, chunks) };
-  return { status, headers: recordOfHeaders(response.header), body: remaining, trailer };
-}
-
-/** The chunks of an iterator whose first result has been read. */
-function resumed(
-  first: IteratorResult<Uint8Array>,
-  chunks: AsyncIterator<Uint8Array>,
-): AsyncIterator<Uint8Array> {
-  let isFirst = true;
-  return {
-    async next() {
-      if (!isFirst) return chunks.next();
-      isFirst = false;
-      return first;
-    },
+  const remaining = resumed(first, {
+    next: () => chunks.next(),
     // Connect's handlers learn by `throw` that the client did not take their response.
     async return() {
       await chunks.throw?.(new Error("the client went away")).catch(() => undefined);
       return { done: true, value: undefined };
     },
-  };
+  });
+  return { status, headers: recordOfHeaders(response.header), body: remaining, trailer };
 }
 
 const noChunks: AsyncIterable<Uint8Array> = {

@@ -101,6 +101,7 @@ const ofPort: ErrorsOf<typeof nodeErrors> = {
 const ofWeb: ErrorsOf<typeof webErrors> = {
   notServed: webErrors.notServed("/777"),
   requestTooLarge: webErrors.requestTooLarge(777),
+  malformedRequest: webErrors.malformedRequest("a.B777"),
   noTrailers: webErrors.noTrailers(),
   crossSite: webErrors.crossSite("https://h777"),
   internalError: webErrors.internalError(cause),
