@@ -116,7 +116,7 @@ interface ErrorText {
 /** Whether Connect made an error of a parser's: of bytes, or of JSON. */
 export function isParserError({ code, rawMessage }: ErrorText): boolean {
   if (code === Code.Internal) return rawMessage.startsWith("parse binary: ");
-  return code === Code.InvalidArgument && !rawMessage.startsWith("protocol error: ");
+  return code === Code.InvalidArgument && rawMessage.startsWith("cannot decode ");
 }
 
 /** The error of a unary response: in gRPC's trailers, in gRPC-Web's body, or in Connect's JSON. */

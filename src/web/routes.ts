@@ -85,7 +85,9 @@ export function createRoutes(options: RouteOptions, shutdownSignal?: AbortSignal
     ...(shutdownSignal && { shutdownSignal }),
   };
   // The fast path makes messages writable itself: an interceptor would cost each of its calls.
-  const malformed = createMalformedRequests(() => createConnectRouter(routerOptions));
+  const malformed = createMalformedRequests(() =>
+    createConnectRouter({ ...routerOptions, interceptors: [] }),
+  );
   const interceptors = [
     malformed.interceptor,
     payloads.interceptor,
