@@ -116,7 +116,7 @@ export function createWebHandler(options: WebHandlerOptions): WebHandler {
 }
 
 function isGrpc(request: HandlerRequest): boolean {
-  return /^application\/grpc($|[+;])/.test(request.headerOf("content-type") ?? "");
+  return /^application\/grpc($|[+;])/i.test(request.headerOf("content-type") ?? "");
 }
 
 function withHeaders(response: Response, added: Readonly<Record<string, string>>): Response {

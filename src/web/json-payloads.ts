@@ -127,7 +127,7 @@ export function createJsonPayloads(
 /** Whether a call has its messages in JSON: by its content type, or by the query of Connect's GET. */
 function isJson({ header, url }: { readonly header: Headers; readonly url: string }): boolean {
   const contentType = header.get("content-type");
-  return contentType === null ? /[?&]encoding=json(&|$)/.test(url) : /json/.test(contentType);
+  return contentType === null ? /[?&]encoding=json(&|$)/.test(url) : /json/i.test(contentType);
 }
 
 async function* mapped<T>(items: AsyncIterable<T>, map: (item: T) => T): AsyncGenerator<T> {

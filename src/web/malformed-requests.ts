@@ -156,7 +156,7 @@ const ofBody = ["content-length", "content-encoding", "grpc-encoding"];
 function withEmptyMessage(request: UniversalServerRequest): UniversalServerRequest {
   const header = new Headers(request.header);
   for (const name of ofBody) header.delete(name);
-  const contentType = header.get("content-type") ?? "";
+  const contentType = (header.get("content-type") ?? "").toLowerCase();
   const url = new URL(request.url);
   if (url.searchParams.has("message")) {
     const isJson = url.searchParams.get("encoding") === "json";
