@@ -155,7 +155,7 @@ describe("taking a delivery", () => {
     expect(events.map(({ kind }) => kind)).toEqual(["store-failed"]);
   });
 
-  it("server 56: ends what was cancelled before its redelivery, without running it again", async () => {
+  it("server 56: ends an operation that was cancelled before its redelivery, without running it again", async () => {
     let runs = 0;
     const { operations, store, client, deliver } = createHandServer(() => {
       runs += 1;
@@ -347,7 +347,7 @@ describe("an attempt whose signals get lost", () => {
     expect(errorOf(await client.get(name)).code).toBe(Code.Canceled);
   });
 
-  it("looks at once when it is told that signals were missed", async () => {
+  it("reads at once when signals were missed", async () => {
     const inner = createInProcessSignals();
     let tell: (kind: SignalKind) => void = () => undefined;
     const { operations, client, deliver, clock } = createHandServer(untilAborted, {
@@ -455,7 +455,7 @@ describe("the end of an attempt", () => {
     expect(errorOf(await client.get(external.name)).code).toBe(Code.Unknown);
   });
 
-  it("logs what is no ConnectError and came after a request to cancel", async () => {
+  it("logs an exception that is not a ConnectError and comes after a request to cancel", async () => {
     const cause = new TypeError("clean-up failed");
     const { operations, client, deliver, clock, events } = createHandServer(
       ({ signal }) =>

@@ -42,7 +42,7 @@ describe("a caller who is denied", () => {
     expect((await denied({ allow: false }, "//", method)).code).toBe(Code.PermissionDenied);
   });
 
-  it("server 29: is told the permission and the resource, as AIP-211 words it", async () => {
+  it("server 29: gets the permission and the resource in the words of AIP-211", async () => {
     const permission = "printing.jobs.get";
     const error = await denied({ allow: false, permission }, "operations/x", "getOperation");
     expect(error.rawMessage).toBe(
@@ -54,7 +54,7 @@ describe("a caller who is denied", () => {
     });
   });
 
-  it("is told the permission of the action where the hook names none", async () => {
+  it("gets the permission of the action if the hook does not name one", async () => {
     const error = await denied({ allow: false }, "operations/x", "cancelOperation");
     expect(error.rawMessage).toContain("'longrunning.operations.cancel'");
   });

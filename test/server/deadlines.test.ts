@@ -172,7 +172,7 @@ describe("retention", () => {
     ]);
   });
 
-  it("server 7: what is done is shown byte for byte the same until then", async () => {
+  it("server 7: a done operation is the same byte for byte until then", async () => {
     const { printer, client, clock } = createPrintServer(
       (operation) => {
         operation.report({ pagesPrinted: 3 });

@@ -5,7 +5,7 @@ const never = () => new Promise<never>(() => undefined);
 
 describe("a walk through a list", () => {
   it.each(["", "done = false"])(
-    "server 44: under starts, ends and deletions meets all that lasts once, with filter '%s'",
+    "server 44: under starts, ends and deletions returns each lasting operation once, with filter '%s'",
     async (filter) => {
       const { operations, rpc } = createPrintServer(never);
       const started: string[] = [];

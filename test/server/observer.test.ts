@@ -9,7 +9,7 @@ import { never, untilAborted } from "../support/print-work.js";
 
 const method = "printing.v1.PrintService/Print";
 
-/** An observer, and what it heard in order. */
+/** An observer, and its calls in order. */
 function createListener() {
   const heard: [what: string, of: unknown][] = [];
   const note = (what: string) => (of: unknown) => {
@@ -84,7 +84,7 @@ describe("a server's observer", () => {
     ]);
   });
 
-  it("hears of a start, of the run with its time in the queue, and of the end", async () => {
+  it("is called for a start, for the run with its time in the queue, and of the end", async () => {
     const { observer, heard } = createListener();
     const gates = [createDeferred<{ pages: number }>(), createDeferred<{ pages: number }>()];
     const { printer, clock } = createPrintServer(
@@ -116,7 +116,7 @@ describe("a server's observer", () => {
     ]);
   });
 
-  it("hears of retries, and of an end with its code", async () => {
+  it("is called for retries, and for an end with its code", async () => {
     const { observer, of } = createListener();
     const thrown = new ConnectError("away", Code.Unavailable);
     const { printer, clock } = createPrintServer(() => Promise.reject(thrown), {
@@ -130,7 +130,7 @@ describe("a server's observer", () => {
     expect(of("ended")).toMatchObject([{ name, code: Code.Unavailable, runMs: 0 }]);
   });
 
-  it("hears of ends without a run: cancelled, overdue, pre-empted, at once, from outside", async () => {
+  it("is called for ends without a run: cancelled, overdue, pre-empted, at once, from outside", async () => {
     const { observer, of } = createListener();
     const { operations, printer, client, clock } = createPrintServer(never, {
       observer,
@@ -160,7 +160,7 @@ describe("a server's observer", () => {
     expect(of("started")).toHaveLength(6);
   });
 
-  it("hears of an attempt that has lost its operation", async () => {
+  it("is called for an attempt that has lost its operation", async () => {
     const { observer, of } = createListener();
     const clock = createManualClock();
     const store = createMemoryStore({ clock });

@@ -48,7 +48,7 @@ function createCountedServer(pollIntervalMs?: number, isDurable = false) {
 
 const unavailable = new ConnectError("away", Code.Unavailable);
 
-describe("those who wait for one operation", () => {
+describe("the calls that wait for one operation", () => {
   it("server 77: share one read of the store when they come, and one when they are woken", async () => {
     const { operations, client, clock, counts } = createCountedServer();
     const { name } = await operations.create(Print, {});
@@ -128,7 +128,7 @@ describe("those who wait for one operation", () => {
     expect((await again).done).toBe(true);
   });
 
-  it("server 73: one who joins while the others are read for has a read of its own", async () => {
+  it("server 73: a call that joins during the read for the others gets a read of its own", async () => {
     const { operations, client, clock, counts } = createCountedServer();
     const { name } = await operations.create(Print, {});
     const first = client.wait(name, 50_000);

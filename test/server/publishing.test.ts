@@ -63,7 +63,7 @@ describe("a signal that cannot be published after the write", () => {
     expect((await client.get(done.name)).result.case).toBe("response");
   });
 
-  it("does not fail the operation whose end it tells of, nor runs it again", async () => {
+  it("neither fails the operation whose end it publishes, nor runs it again", async () => {
     let runs = 0;
     const { operations, client, clock, events } = createPrintServer(
       () => {
@@ -81,7 +81,7 @@ describe("a signal that cannot be published after the write", () => {
 });
 
 describe("a write that finds nothing", () => {
-  it("is told to nobody", async () => {
+  it("is not published", async () => {
     const published: string[] = [];
     const { client } = createPrintServer(never, {
       signals: {
@@ -206,7 +206,7 @@ describe("over a store with transactions", () => {
     ]);
   });
 
-  it("tells of a start once, whose group failed and which was inserted alone then", async () => {
+  it("reports a start once, whose group failed and which was then inserted alone", async () => {
     const clock = createManualClock();
     const inner = createMemoryStore({ clock });
     const { transaction, commit } = createTransaction();
@@ -277,7 +277,7 @@ describe("over a store with transactions", () => {
   ]);
 
   it.each(writes)(
-    "tells of a %s in its transaction, and is heard after the commit",
+    "publishes a %s in its transaction, and is received after the commit",
     async (what, kind, write) => {
       const server = createTransactionalServer();
       const { name } = await server.operations.create(Print, {}, { resource });
@@ -294,7 +294,7 @@ describe("over a store with transactions", () => {
   );
 
   it.each(writes)(
-    "takes no transaction for a %s where no resource is to be freed, and tells of it after the write",
+    "takes no transaction for a %s if it frees no resource, and publishes it after the write",
     async (what, kind, write) => {
       const server = createTransactionalServer();
       const { name } = await server.operations.create(Print, {});
@@ -323,7 +323,7 @@ describe("over a store with transactions", () => {
     },
   );
 
-  it("tells of a handover after its write", async () => {
+  it("publishes a handover after its write", async () => {
     const { operations, order, listen, clock } = createTransactionalServer({
       work: ({ signal }) =>
         new Promise((_, reject) => {
@@ -402,7 +402,7 @@ describe("what a driver throws", () => {
 });
 
 describe("a dispatch that fails without a transaction", () => {
-  it("ends the operation with UNAVAILABLE, NOT_DISPATCHED, as nobody would ever run it", async () => {
+  it("ends the operation with UNAVAILABLE, NOT_DISPATCHED, because no process would ever run it", async () => {
     const { operations, rpc } = createPrintServer(never, {
       dispatcher: { ...createInProcessDispatcher(), dispatch: away },
     });
@@ -466,7 +466,7 @@ describe("expiry", () => {
     return { ...server, sweeps };
   }
 
-  it("removes page by page all that has expired, a minute after a write, and every hour", async () => {
+  it("removes all expired records page by page, a minute after a write, and every hour", async () => {
     const { operations, clock, sweeps } = createSweptServer();
     for (let count = 0; count < 2500; count += 1) {
       const { name } = await operations.create(Print, {});
@@ -548,7 +548,7 @@ describe("waiting", () => {
     await waiting;
   });
 
-  it("server 69: answers at its timeout although no subscription comes about", async () => {
+  it("server 69: answers at its timeout although there is no subscription", async () => {
     const { operations, rpc, clock } = createPrintServer(never, {
       signals: { ...createInProcessSignals(), subscribe: never },
     });

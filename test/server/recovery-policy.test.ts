@@ -14,7 +14,7 @@ import { never, untilAborted } from "../support/print-work.js";
 
 const method = "printing.v1.PrintService/Print";
 
-/** What the attempts at one operation were handed. */
+/** The checkpoints that the attempts at one operation got. */
 interface Begun {
   readonly attempt: number;
   readonly checkpoint: number[] | undefined;

@@ -20,7 +20,7 @@ describe("retention", () => {
     expect((await client.get(running.name)).done).toBe(false);
   });
 
-  it("server 30: what has expired is NOT_FOUND to wait for, to cancel and to delete", async () => {
+  it("server 30: an expired operation is NOT_FOUND to wait for, to cancel and to delete", async () => {
     const { operations, rpc, clock } = createPrintServer(never, { retentionMs: 1000 });
     const { name } = await operations.create(Print, {});
     await operations.succeed(Print, name, {});

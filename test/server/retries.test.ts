@@ -159,7 +159,7 @@ describe("work that fails", () => {
     expect(atMs).toEqual([0]);
   });
 
-  it("keeps what it reported last through the pause", async () => {
+  it("keeps its last report through the pause", async () => {
     const { printer, client, clock } = createPrintServer(
       (operation) => {
         if (operation.attempt > 1) return untilAborted(operation);
@@ -230,7 +230,7 @@ describe("a checkpoint", () => {
     expect(outcomes).toEqual(["kept", true]);
   });
 
-  it("is refused to an attempt that has lost its operation, which it is told", async () => {
+  it("is refused to an attempt that has lost its operation, with ABORTED", async () => {
     const clock = createManualClock();
     const store = createMemoryStore({ clock });
     const gate = createDeferred();
@@ -282,7 +282,7 @@ describe("work that goes on later", () => {
     expect((await client.get(name)).result.case).toBe("response");
   });
 
-  it("keeps its last checkpoint where it gives none, and goes on at once", async () => {
+  it("keeps its last checkpoint without a new one, and goes on at once", async () => {
     const { printer, client, clock } = createPrintServer(async (operation) => {
       if (operation.checkpoint !== undefined) return { pages: operation.checkpoint[0] ?? 0 };
       await operation.saveCheckpoint(Uint8Array.of(9));

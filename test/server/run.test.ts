@@ -27,7 +27,7 @@ const untilCancelled: PrintWork = ({ signal }) =>
   });
 
 describe("running the work", () => {
-  it("server 2: what the work returns is the response, in an Any of the declared type", async () => {
+  it("server 2: the work's return value is the response, in an Any of the declared type", async () => {
     const { printer, client } = createPrintServer(({ request }) => ({ pages: request.pages }));
     const handle = await printer.print({ pages: 3 });
     expect(await handle.result()).toMatchObject({ pages: 3 });
@@ -117,7 +117,7 @@ describe("running the work", () => {
     expect((await client.get(name)).metadata).toBeUndefined();
   });
 
-  it("an error that cannot be encoded ends the operation all the same, once", async () => {
+  it("an error that cannot be encoded still ends the operation, once", async () => {
     let runs = 0;
     const { printer, events, clock } = createPrintServer(() => {
       runs += 1;
@@ -373,7 +373,7 @@ describe("cancelling", () => {
 });
 
 describe("losing an attempt", () => {
-  it("is no end of the operation: what the work throws for it is written nowhere", async () => {
+  it("does not end the operation: the exception of the work is written nowhere", async () => {
     const clock = createManualClock();
     const store = createMemoryStore({ clock });
     const inProcess = createInProcessDispatcher({ clock });
@@ -409,7 +409,7 @@ describe("work that runs elsewhere", () => {
     expect(await handle.result()).toMatchObject({ pages: 2 });
   });
 
-  it("hears of a request to cancel with its next report, and answers it by failing", async () => {
+  it("gets a request to cancel with its next report, and responds by failing", async () => {
     const { operations, client } = createPrintServer(() => ({}));
     const { name } = await operations.create(Print, {});
     await client.cancel(name);

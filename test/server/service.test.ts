@@ -156,7 +156,7 @@ describe("WaitOperation", () => {
     expect((await waiting).done).toBe(false);
   });
 
-  it("server 77: all who wait for one operation share one subscription, given up with the last", async () => {
+  it("server 77: all waits for one operation share one subscription, which ends with the last", async () => {
     const signals = createInProcessSignals();
     let subscriptions = 0;
     let open = 0;
@@ -221,7 +221,7 @@ describe("WaitOperation", () => {
     expect((await waiting).done).toBe(true);
   });
 
-  it("server 75: who stops waiting frees the waiter, and the work goes on", async () => {
+  it("server 75: a client that stops waiting frees the waiter, and the work goes on", async () => {
     const gate = createDeferred<{ pages: number }>();
     const { printer, client, clock } = createPrintServer(() => gate.promise);
     const handle = await printer.print({});
@@ -340,7 +340,7 @@ describe("ListOperations", () => {
     expect(next.operations.map((operation) => operation.name)).toEqual(names.slice(1));
   });
 
-  it("server 39: a page token shows nothing of what it holds", async () => {
+  it("server 39: a page token does not reveal its content", async () => {
     const { rpc, names } = await serverWith(2);
     const { nextPageToken } = await rpc.listOperations({ name: "printers/7", pageSize: 1 });
     const bytes = Buffer.from(nextPageToken, "base64url").toString("latin1");

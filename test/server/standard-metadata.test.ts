@@ -143,7 +143,7 @@ describe("the metadata that the server keeps", () => {
     expect(metadata).toMatchObject({ pagesBound: 12, requestedCancellation: false });
     expect(metadata.createTime).toEqual(timestampFromMs(startMs));
     expect([metadata.endTime, metadata.expireTime]).toEqual([undefined, undefined]);
-    // What filters say is what is shown.
+    // Filters see the same fields as clients.
     const filter = "metadata.requested_cancellation = true OR metadata.expire_time:*";
     expect((await rpc.listOperations({ name: "shelves/7", filter })).operations).toEqual([]);
     // The work's own message is left as it is.

@@ -211,7 +211,7 @@ describe("a request with validate_only", () => {
     expect(runs).toBe(0);
   });
 
-  it("server 16: is denied to who may not start", async () => {
+  it("server 16: is denied to a caller that may not start", async () => {
     const { binder } = createBindServer(never, { authorize: () => ({ allow: false }) });
     const error = await rejectionOf(binder.bindBook({ validateOnly: true }));
     expect(error.code).toBe(Code.PermissionDenied);
@@ -255,7 +255,7 @@ describe("a request with validate_only", () => {
     expect((await binder.bindBook(other)).done).toBe(true);
   });
 
-  it("server 16: is no start either where the program makes it", async () => {
+  it("server 16: starts nothing if the program makes the call, either", async () => {
     const { operations, rpc } = createBindServer(never);
     expect((await operations.start(BindBook, { validateOnly: true })).done).toBe(true);
     expect((await operations.create(BindBook, { validateOnly: true })).done).toBe(true);
@@ -297,7 +297,7 @@ describe("an operation that needs no work", () => {
     expect((await rpc.listOperations({})).operations).toEqual([]);
   });
 
-  it("server 10: what the start did before it returned is seen by who reads the operation", async () => {
+  it("server 10: the effects of the start before its response are visible to readers of the operation", async () => {
     const shelf: string[] = [];
     const shelving = createDeferred();
     const { binder, rpc } = createBindServer(never, {

@@ -39,7 +39,7 @@ describe("starting an operation", () => {
     expect(name.startsWith("printers/7/trays/1/operations/")).toBe(true);
   });
 
-  it("refuses a parent that is no resource name, and starts nothing", async () => {
+  it("refuses a parent that is not a resource name, and starts nothing", async () => {
     const { printer, client } = createPrintServer(never);
     const details = await rejectionDetailsOf(printer.print({ parent: "printers//7" }));
     expect(details.badRequest?.fieldViolations[0]?.field).toBe("parent");
@@ -63,7 +63,7 @@ describe("starting an operation", () => {
     expect(details.badRequest?.fieldViolations[0]?.field).toBe("parent");
   });
 
-  it("server 12: what validate throws is the call's own error, and no operation comes to be", async () => {
+  it("server 12: an exception of validate is the call's own error, and no operation is created", async () => {
     let ran = false;
     const { printer, rpc } = createPrintServer(
       () => {
