@@ -5,6 +5,11 @@ export {
   type Logger,
   type LogOptions,
 } from "../internal/event-log.js";
+export {
+  createShards,
+  type ShardParts,
+  type ShardsOptions,
+} from "../store/shards/create-shards.js";
 export type {
   Authorization,
   Authorize,

@@ -62,7 +62,7 @@ export const operationForms: ResponseForms<OperationView, Operation> = {
 const lengthDelimited = 2;
 
 const { name, metadata, done, error, response } = OperationSchema.field;
-const { operations, nextPageToken } = ListOperationsResponseSchema.field;
+const { operations, nextPageToken, unreachable } = ListOperationsResponseSchema.field;
 
 /** All of these numbers are below 16, so that each tag is one byte. */
 const tags = {
@@ -73,6 +73,7 @@ const tags = {
   response: tagOf(response),
   operations: tagOf(operations),
   nextPageToken: tagOf(nextPageToken),
+  unreachable: tagOf(unreachable),
 };
 
 const utf8 = new TextEncoder();
@@ -111,13 +112,18 @@ export class EncodedOperation implements WireMessage {
 export class EncodedOperationList implements WireMessage {
   readonly byteLength: number;
 
+  private readonly unreachable: readonly Uint8Array[];
+
   /** @param nextPageToken ASCII; empty at the end of the list. */
   constructor(
     private readonly operations: readonly EncodedOperation[],
     private readonly nextPageToken: string,
+    unreachable: readonly string[] = [],
   ) {
     let length = nextPageToken === "" ? 0 : fieldLength(nextPageToken.length);
     for (const { byteLength } of operations) length += fieldLength(byteLength);
+    this.unreachable = unreachable.map((place) => utf8.encode(place));
+    for (const { byteLength } of this.unreachable) length += fieldLength(byteLength);
     this.byteLength = length;
   }
 
@@ -127,8 +133,11 @@ export class EncodedOperationList implements WireMessage {
     for (const operation of operations) {
       at = operation.writeTo(target, writeHead(target, at, tags.operations, operation.byteLength));
     }
-    if (nextPageToken === "") return at;
-    return writeText(target, at, tags.nextPageToken, nextPageToken, nextPageToken.length);
+    if (nextPageToken !== "") {
+      at = writeText(target, at, tags.nextPageToken, nextPageToken, nextPageToken.length);
+    }
+    for (const place of this.unreachable) at = writeBytes(target, at, tags.unreachable, place);
+    return at;
   }
 }
 

@@ -55,19 +55,22 @@ export type BoundByCall = typeof endsWithCall;
 /** One page of a list. */
 interface PageView {
   readonly operations: readonly OperationView[];
+  readonly unreachable: readonly string[];
   readonly nextPageToken: string;
 }
 
 const pageForms: ResponseForms<PageView, ListOperationsResponse> = {
-  toMessage: ({ operations, nextPageToken }) =>
+  toMessage: ({ operations, unreachable, nextPageToken }) =>
     create(ListOperationsResponseSchema, {
       operations: operations.map(operationMessage),
+      unreachable: [...unreachable],
       nextPageToken,
     }),
-  toWire: ({ operations, nextPageToken }) =>
+  toWire: ({ operations, unreachable, nextPageToken }) =>
     new EncodedOperationList(
       operations.map((view) => new EncodedOperation(view)),
       nextPageToken,
+      unreachable,
     ),
 };
 
@@ -117,8 +120,14 @@ export function createOperationsService(
       context,
     });
     const { parent, pageSize } = readListRequest(request);
+    const isPartial = request.returnPartialSuccess;
+    if (isPartial && store.shardCount === undefined) throw partialSuccessUnsupported();
+    if (isPartial && !parent.split("/").includes("-")) {
+      throw invalidField("return_partial_success", "true", 'needs a "-" in the name (AIP-217)');
+    }
     const filter = parseFilter(request.filter, methods.all(), visiblePrincipal === undefined);
-    const list = { parent, filter: request.filter, principal };
+    const { shardCount } = store;
+    const list = { parent, filter: request.filter, principal, isPartial, shardCount };
     const after =
       request.pageToken === "" ? undefined : await pageTokens.open(request.pageToken, list);
     if (request.pageToken !== "" && after === undefined) {
@@ -135,9 +144,11 @@ export function createOperationsService(
       after,
       limit: pageSize,
       maxBytes: deps.maxPageBytes,
+      isPartial,
     });
     return {
       operations: page.records.map(toView),
+      unreachable: page.unreachable ?? [],
       nextPageToken: page.next === undefined ? "" : await pageTokens.seal(page.next, list),
     };
   };
@@ -208,7 +219,6 @@ function assertOperationName(name: string): void {
 }
 
 function readListRequest(request: ListOperationsRequest): { parent: string; pageSize: number } {
-  if (request.returnPartialSuccess) throw partialSuccessUnsupported();
   const parent = parseListName(request.name);
   if (parent === undefined) {
     throw invalidField("name", request.name, 'must be "{parent}", "{parent}/operations" or empty');

@@ -18,6 +18,10 @@ export interface ListIdentity {
   filter: string;
   /** The caller's principal. Empty if callers are not distinguished. */
   principal: string;
+  /** Whether the pages leave out shards that are away. Absent: false. */
+  isPartial?: boolean | undefined;
+  /** The number of shards. Absent: the store has no shards. */
+  shardCount?: number | undefined;
 }
 
 /** The first byte of a token: the layout of the bytes after it. */
@@ -95,8 +99,16 @@ function decode(token: string): Uint8Array<ArrayBuffer> | undefined {
   }
 }
 
-function bytesOfList({ parent, filter, principal }: ListIdentity): Uint8Array<ArrayBuffer> {
-  return utf8.encode(JSON.stringify([parent, filter, principal]));
+function bytesOfList({
+  parent,
+  filter,
+  principal,
+  isPartial,
+  shardCount,
+}: ListIdentity): Uint8Array<ArrayBuffer> {
+  // Only lists over shards have the rest, so that the tokens of other lists stay valid.
+  const ofShards = shardCount === undefined ? [] : [shardCount, isPartial === true];
+  return utf8.encode(JSON.stringify([parent, filter, principal, ...ofShards]));
 }
 
 function bytesOfCursor({ createTimeMicros, name }: ListCursor): Uint8Array<ArrayBuffer> {

@@ -16,6 +16,33 @@ export function transactionOver(): ConnectError {
   });
 }
 
+/** Returns FAILED_PRECONDITION for a transaction that reaches a second shard. */
+export function transactionSpansShards(): ConnectError {
+  return errorWithInfo(
+    Code.FailedPrecondition,
+    "the transaction has begun in another shard: use one transaction for each shard",
+    { reason: "TRANSACTION_SPANS_SHARDS" },
+  );
+}
+
+/** Returns FAILED_PRECONDITION for a statement before the shard of its transaction is known. */
+export function shardUnknown(): ConnectError {
+  return errorWithInfo(
+    Code.FailedPrecondition,
+    "the shard of the transaction is not known yet: start, read or write an operation first",
+    { reason: "SHARD_UNKNOWN" },
+  );
+}
+
+/** Returns UNAVAILABLE for a shard that did not answer in time. */
+export function shardUnreachable(place: string): ConnectError {
+  return errorWithInfo(Code.Unavailable, `"${place}" cannot be reached`, {
+    reason: "SHARD_UNREACHABLE",
+    metadata: { place },
+    details: [retryDetail(1000)],
+  });
+}
+
 /** The bound that a full store has reached. */
 export type StoreBound = { readonly maxOperations: number } | { readonly maxBytes: number };
 

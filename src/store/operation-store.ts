@@ -235,6 +235,11 @@ export interface ListQuery {
    * counts them. A page may have one record that is larger. Absent: no bound.
    */
   readonly maxBytes?: number | undefined;
+  /**
+   * Whether the page leaves out stores that cannot be reached, instead of rejecting with
+   * UNAVAILABLE (AIP-217). Default: false.
+   */
+  readonly isPartial?: boolean | undefined;
 }
 
 /** Selects records of unfinished work, oldest first, of all parents. */
@@ -251,6 +256,8 @@ export interface ListPage {
   readonly records: readonly OperationRecord[];
   /** The key to continue after; undefined only at the end of the list. */
   readonly next: ListCursor | undefined;
+  /** The places that a partial page leaves out. Absent: none. */
+  readonly unreachable?: readonly string[] | undefined;
 }
 
 /**
@@ -271,6 +278,11 @@ export interface OperationStore {
    * operations, and ends those that it cannot finish. Absent: true.
    */
   readonly isDurable?: boolean | undefined;
+  /**
+   * How many stores it consists of, each of which can be away alone. Page tokens are valid for one
+   * number. Absent: lists are never partial.
+   */
+  readonly shardCount?: number | undefined;
   /**
    * Runs `work` in one transaction: either all of its changes are made or none. A store without
    * transactions passes undefined, and each call of `work` is then independent of the others.
