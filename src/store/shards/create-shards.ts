@@ -395,10 +395,14 @@ function countsOf(stores: readonly OperationStore[]): CountingStore["counts"] {
     const open = new Map<string, OpenCount>();
     const lost = new Map<string, number>();
     for (const counts of all) {
-      for (const { method, state, operations } of counts.open) {
-        const key = `${method} ${state}`;
-        const sum = (open.get(key)?.operations ?? 0) + operations;
-        open.set(key, { method, state, operations: sum });
+      for (const count of counts.open) {
+        const key = `${count.method} ${count.state}`;
+        const { operations = 0, oldestTimeMicros = Number.POSITIVE_INFINITY } = open.get(key) ?? {};
+        open.set(key, {
+          ...count,
+          operations: operations + count.operations,
+          oldestTimeMicros: Math.min(oldestTimeMicros, count.oldestTimeMicros),
+        });
       }
       for (const { method, attempts } of counts.lost) {
         lost.set(method, (lost.get(method) ?? 0) + attempts);

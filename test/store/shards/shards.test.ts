@@ -277,13 +277,23 @@ describe("createShards", () => {
     );
     const { store } = createShards(parts, { shardOf: byDigit(2) });
     onTestFinished(() => store.close());
+    const names: string[] = [];
     for (const shard of [0, 1, 1]) {
-      await store.insert(inShard(shard, { method: "x.v1.X/Run" }));
+      const operation = inShard(shard, { method: "x.v1.X/Run" });
+      names.push(operation.name);
+      await store.insert(operation);
     }
-    assert.deepEqual(await store.counts(), {
-      open: [{ method: "x.v1.X/Run", state: "queued", operations: 3 }],
-      lost: [],
-    });
+    const { open, lost } = await store.counts();
+    const oldest = await store.get(names[0] ?? "");
+    assert.deepEqual(open, [
+      {
+        method: "x.v1.X/Run",
+        state: "queued",
+        operations: 3,
+        oldestTimeMicros: oldest?.createTimeMicros,
+      },
+    ]);
+    assert.deepEqual(lost, []);
   });
 
   it.each<[string, ShardsOptions["shardOf"]]>([
