@@ -118,7 +118,7 @@ describe("lawful but odd servers", () => {
       },
     );
     onTestFinished(close);
-    const report = await runSuite(subject, { jobs: 8, inferred: true, level: "should" });
+    const report = await runSuite(subject, { jobs: 24, inferred: true, level: "should" });
     expect(failuresOf(report)).toEqual([]);
     expect(report.exitCode).toBe(0);
   }, 60_000);
