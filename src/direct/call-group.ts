@@ -1,14 +1,13 @@
 import { systemClock } from "../internal/clock.js";
 import { createTimerQueue, type TimerQueue } from "../internal/timer-queue.js";
 
-/** One who is to hear of the group's abort. */
+/** A call that is notified of the group's abort. */
 export interface GroupMember {
   groupAborted(reason: unknown): void;
 }
 
 /**
- * Calls that are under way and want to hear of their end: as many as there are, and as often as
- * they change.
+ * The calls in progress that are notified of their end.
  */
 export interface CallGroup {
   add(member: GroupMember): void;

@@ -2,7 +2,7 @@ import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import type { ContextValues, HandlerContext } from "@connectrpc/connect";
 import { sharedAccessor } from "./shared-accessor.js";
 
-/** What a context makes only when somebody asks for it. */
+/** The parts of a context that are made when they are first read. */
 export interface LazyParts {
   signal(): AbortSignal;
   values(): ContextValues;

@@ -1,4 +1,4 @@
-/** Hears of the end of a call, once. */
+/** Called at the end of a call, once. */
 export interface CallEndListener {
   handleEvent(): void;
 }

@@ -1,6 +1,5 @@
 /**
- * Tell an observer, or whoever else, whose errors do not reach the teller: neither what
- * it throws nor what a promise that it returns rejects with.
+ * Calls an observer, and swallows its exceptions and the rejections of a promise that it returns.
  */
 export function tell<T, Answer>(
   observer: T | undefined,

@@ -83,7 +83,7 @@ export function createDispatch(
     try {
       await answer(exchange);
     } catch (cause) {
-      // The client went away: there is no one to answer, and nothing is wrong with the server.
+      // The client went away: nothing is wrong with the server.
       if (isOver(exchange)) return;
       const { headersSent } = exchange.response;
       if (cause instanceof ConnectError && !headersSent) {

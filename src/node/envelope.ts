@@ -1,7 +1,7 @@
 import type { WireMessage } from "../internal/wire-message.js";
 import { tooLarge } from "./protocol-errors.js";
 
-/** A message of gRPC and what is said of it (PROTOCOL-HTTP2.md, "Length-Prefixed-Message"). */
+/** A message of gRPC and its flag (PROTOCOL-HTTP2.md, "Length-Prefixed-Message"). */
 export interface Envelope<Data extends Uint8Array | WireMessage = Uint8Array> {
   readonly isCompressed: boolean;
   readonly data: Data;
@@ -49,7 +49,7 @@ class ChunkReader implements EnvelopeReader {
   #isCompressed = false;
   /** The length of the message that is being received. */
   #length = 0;
-  /** Undefined between messages. */
+  /** The bytes so far; undefined between messages. */
   #data: Uint8Array | undefined;
   #dataBytes = 0;
 

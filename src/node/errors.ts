@@ -2,9 +2,9 @@ import { Code, type ConnectError } from "@connectrpc/connect";
 import { echo } from "../internal/echo.js";
 import { errorWithInfo, retryDetail } from "../status/error-info.js";
 
-/** INVALID_ARGUMENT for a request whose target or Host make no URL. */
+/** INVALID_ARGUMENT for a request whose target and Host are not a URL. */
 export function badTarget(): ConnectError {
-  return errorWithInfo(Code.InvalidArgument, "the request's target and host make no URL", {
+  return errorWithInfo(Code.InvalidArgument, "the request's target and host are not a URL", {
     reason: "BAD_TARGET",
   });
 }
@@ -57,7 +57,7 @@ export function portClosing(): ConnectError {
   });
 }
 
-/** UNAVAILABLE: the connection that a call went over is gone; whether the server has run it, nobody knows. */
+/** UNAVAILABLE: the connection that a call went over is gone; the server may have run the call. */
 export function connectionLost(authority: string, cause: unknown): ConnectError {
   return errorWithInfo(Code.Unavailable, `the connection to ${authority} was lost`, {
     reason: "CONNECTION_LOST",

@@ -95,7 +95,7 @@ export function cutOff(exchange: Exchange): void {
 
 /**
  * Have the answer end the exchange also where the client is still sending: a body that
- * nobody reads must not keep a connection busy. To be called before the answer is sent.
+ * no handler reads must not keep a connection busy. Call it before the response is sent.
  */
 export function stopReceivingAfterAnswer(exchange: Exchange): void {
   const { request } = exchange;

@@ -39,7 +39,7 @@ import { errorFromReset } from "./reset-error.js";
 import type { ServerEvent } from "./server-events.js";
 import type { ResolvedLimits } from "./server-limits.js";
 
-/** What all lean calls of a server share. */
+/** The shared state of all calls of a server on the fast path. */
 export interface LeanServer {
   readonly limits: ResolvedLimits;
   /** Calls whose request is still to come, and calls whose answer is still to be taken. */
@@ -49,12 +49,12 @@ export interface LeanServer {
   readonly received: ReceivedBytes;
   readonly inflations: InflationQueue;
   readonly contextValues: ((request: Exchange["request"]) => ContextValues) | undefined;
-  /** Headers of every answer, besides its own. */
+  /** Headers that every response has in addition to its own. */
   readonly extraHeaders: OutgoingHttpHeaders;
   log(event: ServerEvent): void;
 }
 
-/** A request as it came: its stream and what its headers say. */
+/** A request as it came: its stream and its headers. */
 export interface LeanRequest {
   readonly stream: ServerHttp2Stream;
   readonly headers: IncomingHttpHeaders;
@@ -195,12 +195,12 @@ export class LeanCall implements LazyParts, WireReply {
   receive(chunk: Uint8Array): void {
     if (this.#phase !== "receiving" || this.#reader === undefined) return;
     try {
-      // Kept, as a stream that is closed has none.
+      // Kept because a stream that is closed has no session.
       this.#connection ??= this.#stream.session;
       this.#received += chunk.byteLength;
       this.#server.received.add(this.#connection, chunk.byteLength);
       for (const envelope of this.#reader.read(chunk)) {
-        // Refused before its content is looked at: a thousand of them must cost no more than one.
+        // Refused before it is inflated: a thousand envelopes must cost no more than one.
         if (this.#hasEnvelope) throw extraMessage("input");
         this.#hasEnvelope = true;
         this.#envelope = envelope;

@@ -14,13 +14,13 @@ import { type CallGroup, createCallGroup } from "../direct/call-group.js";
 import type { UnaryRoute } from "../direct/recording-router.js";
 import type { JsonPayloads } from "../web/json-payloads.js";
 
-/** All that the calls of one method have in common. */
+/** The shared state of all calls of one method. */
 export interface LeanMethod {
   readonly route: UnaryRoute;
   readonly binary: LeanFormat;
   readonly json: LeanFormat;
   readonly calls: CallGroup;
-  /** Which compression a request has, and which one its answer may have. */
+  /** The compression of a request, and the one that its response may have. */
   negotiate(encoding: string | null, acceptEncoding: string | null): Negotiated;
 }
 

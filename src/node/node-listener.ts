@@ -35,9 +35,8 @@ export interface NodeListenerOptions {
 /**
  * Makes a request listener of node:http and node:http2, or a middleware, of a handler.
  *
- * A path that the handler does not serve goes to the next middleware, or gets 404 if there is
- * none. A body parser may run before: the handler gets the parsed bytes, text or JSON again as
- * bytes. If they are not to be had, or JSON lost digits of a number, the response is INTERNAL
+ * A path that the handler does not serve goes to the next middleware, or gets 404 without one. A body parser may run before: the handler gets the parsed bytes, text or JSON again as
+ * bytes. If nothing is left, or JSON lost digits of a number, the response is INTERNAL
  * with the reason BODY_ALREADY_READ.
  *
  * Bounds on headers, on the time that a body takes and on connections are the server's own:
@@ -103,7 +102,7 @@ function isHttp2(
   return args[0] instanceof Http2ServerRequest;
 }
 
-/** A request's head and its body, or what a body parser has made of it. */
+/** A request's head and its body, or the result of a body parser. */
 interface Content {
   readonly head: NodeHead;
   readonly body: AsyncIterable<Uint8Array> | null;
@@ -119,7 +118,7 @@ function contentOf(exchange: Exchange): Content {
     return { head: request, body: iterable };
   }
   const bytes = parsedBytes(request);
-  // Parsers decompress, and what they leave is whole.
+  // Parsers decompress, and leave a whole body.
   const { "content-encoding": _, "transfer-encoding": __, ...headers } = request.headers;
   const { method, httpVersion } = request;
   const head = {

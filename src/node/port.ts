@@ -56,7 +56,7 @@ export function createPort(
   server.on("connection", (socket: Socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
-    // Whoever takes it over listens too; this one is for the time before and after.
+    // The HTTP servers listen too; this listener is for the time before and after.
     socket.on("error", fail);
     if (tls === undefined) {
       undecided.add(socket);

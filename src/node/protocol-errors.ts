@@ -1,7 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 
-// What is wrong with a unary call, in the words of Connect, whose handlers and transports say the
-// same of the same fault. Which side's message it is about is `input` or `output`.
+// The errors of malformed unary calls, with the messages of Connect's handlers and transports.
+// `input` or `output` names the message that the error is about.
 
 export function incompleteMessage(): ConnectError {
   return new ConnectError("protocol error: incomplete envelope", Code.InvalidArgument);

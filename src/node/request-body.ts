@@ -3,7 +3,7 @@ import { requestTimedOut } from "./errors.js";
 import type { Exchange } from "./exchange.js";
 import type { ReceivedBytes } from "./received-bytes.js";
 
-/** What a request's body is held to. */
+/** The limits of a request's body. */
 export interface BodyBounds {
   /** Time in milliseconds for the whole body, or for each piece of one that streams. */
   readonly timeoutMs: number;
@@ -14,7 +14,7 @@ export interface BodyBounds {
 
 /**
  * The bytes of a request's body, once. To stop reading leaves the connection as it is, so
- * that an answer can still be sent. The time runs while somebody waits for bytes.
+ * that an answer can still be sent. The time runs while the handler waits for bytes.
  *
  * The iteration throws a ConnectError: `DeadlineExceeded` for a client that is too slow,
  * `ResourceExhausted` if too many bytes are being received. It throws

@@ -1,7 +1,7 @@
 import { constants } from "node:http2";
 import { Code, ConnectError } from "@connectrpc/connect";
 
-/** What it means for a call that its stream is reset (gRPC's PROTOCOL-HTTP2.md, "Errors"). */
+/** The error of a call whose stream is reset (gRPC's PROTOCOL-HTTP2.md, "Errors"). */
 const codeOfReset = new Map<number, { readonly name: string; readonly code: Code }>([
   [constants.NGHTTP2_PROTOCOL_ERROR, { name: "PROTOCOL_ERROR", code: Code.Internal }],
   [constants.NGHTTP2_INTERNAL_ERROR, { name: "INTERNAL_ERROR", code: Code.Internal }],
@@ -25,7 +25,7 @@ const codeOfReset = new Map<number, { readonly name: string; readonly code: Code
 
 /**
  * The error of a call whose stream the other side has reset, in Connect's words; undefined for
- * codes that are no error of the call.
+ * codes that are not an error of the call.
  */
 export function errorFromReset(rstCode: number): ConnectError | undefined {
   const reset = codeOfReset.get(rstCode);

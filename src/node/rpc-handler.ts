@@ -13,7 +13,7 @@ import type { ResolvedLimits } from "./server-limits.js";
 import type { ServerOptions } from "./server-options.js";
 
 /**
- * Answers the requests of one RPC. Rejects with a ConnectError that is to be the response, or with
+ * Answers the requests of one RPC. Rejects with a ConnectError that must be the response, or with
  * an error that is not for the client.
  */
 export type RpcHandler = (exchange: Exchange) => Promise<void>;

@@ -7,7 +7,7 @@ import { errorFromReset } from "./reset-error.js";
 /** A request of Node's for which no RPC is found, and its response by a handler. */
 export interface HandlerCall {
   readonly request: NodeRequest;
-  /** Undefined if no handler serves the path. */
+  /** The response; undefined if no handler serves the path. */
   readonly response: Promise<HandlerResponse | undefined>;
 }
 

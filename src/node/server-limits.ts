@@ -1,6 +1,6 @@
 import { inRange, longestMs } from "../internal/option-bounds.js";
 
-/** What one client may cost the server: whole numbers. Every field may be left out. */
+/** Limits on the cost of one client: whole numbers. Every field may be left out. */
 export interface ServerLimits {
   /** Connections at a time, at least 1; further ones are closed at once. Default: 10,000. */
   maxConnections?: number | undefined;
@@ -9,7 +9,7 @@ export interface ServerLimits {
   /** Bytes of a request's path and headers, at least 1024. Default: 16,384. */
   maxHeaderBytes?: number | undefined;
   /**
-   * Memory that one HTTP/2 connection may hold, in bytes, at least 1,000,000: streams, what is
+   * Memory that one HTTP/2 connection may hold, in bytes, at least 1,000,000: streams, data that is
    * queued to be sent, frames to be acknowledged. Above it, new streams are refused. Default: 64,000,000.
    */
   maxSessionBytes?: number | undefined;

@@ -30,7 +30,7 @@ export interface ServerOptions extends RouteOptions {
    * server listens on a loopback address, "*" otherwise.
    */
   allowedHosts?: readonly string[] | "*" | undefined;
-  /** What one client may cost the server. */
+  /** Limits on the cost of one client. */
   limits?: ServerLimits | undefined;
   /** Values for the handlers' and interceptors' contexts, per request. Default: none. */
   contextValues?: ((request: Exchange["request"]) => ContextValues) | undefined;
@@ -40,7 +40,7 @@ export interface ServerOptions extends RouteOptions {
    * without those that any client can cause.
    */
   log?: ((event: ServerEvent) => void) | Logger | undefined;
-  /** Hears of each request when its answer has ended. Default: nobody does. */
+  /** Called for each request when its response has ended. Default: none. */
   onRequest?: ((record: RequestRecord) => void) | undefined;
 }
 
@@ -56,7 +56,7 @@ export interface Drainable {
 export interface ListenOptions {
   /** Default: "127.0.0.1", which only this machine can reach. "0.0.0.0" and "::" are for all. */
   host?: string | undefined;
-  /** From 0 to 65,535; 0 is any free one. Default: 0. */
+  /** The port, from 0 to 65,535; 0 is any free one. Default: 0. */
   port?: number | undefined;
 }
 
@@ -70,7 +70,7 @@ export interface ServerAddress {
 
 /** One port for every protocol. */
 export interface Server {
-  /** Says which services take calls; undefined where the options said `false`. */
+  /** Says which services take calls; undefined if the options say `false`. */
   readonly health: Health | undefined;
   /**
    * Begin to listen; once.

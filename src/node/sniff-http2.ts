@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 
-/** What a client of HTTP/2 sends first (RFC 9113, section 3.4); no request of HTTP/1.1 begins so. */
+/** The first bytes of an HTTP/2 client (RFC 9113, section 3.4); no request of HTTP/1.1 begins so. */
 const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
 
 /**
