@@ -149,8 +149,11 @@ async function readAll(
   return concatBytes(all);
 }
 
-/** The headers that say something of the body. */
-const ofBody = ["content-length", "content-encoding", "grpc-encoding"];
+/**
+ * The headers about the whole body. `grpc-encoding` stays, because the response's encoding depends on it;
+ * the flag of the empty message says that it is not compressed.
+ */
+const ofBody = ["content-length", "content-encoding"];
 
 /** The request with an empty message, which is valid in every protocol and format. */
 function withEmptyMessage(request: UniversalServerRequest): UniversalServerRequest {

@@ -2,7 +2,7 @@ import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { assert, describe, expect, it } from "vitest";
 import { longRunning } from "../../src/index.js";
-import type { Operation } from "../../src/protos.js";
+import { type Operation, Operations } from "../../src/protos.js";
 import { createOperations } from "../../src/server/index.js";
 import { standardDetailsOf } from "../../src/status/index.js";
 import { createMemoryStore } from "../../src/store/index.js";
@@ -41,7 +41,10 @@ describe("a method's declaration", () => {
     const operations = createOperations();
     const print = operations.handle(Print, never);
     const server = await startServer({
-      routes: (router) => router.service(PrintService, { print }),
+      routes: (router) => {
+        router.service(Operations, operations.service);
+        router.service(PrintService, { print });
+      },
       operations,
     });
     try {
