@@ -12,6 +12,7 @@ describe("a server in this process, under any order of calls", () => {
         return {
           options: { clock, dispatcher },
           pause: () => clock.advance(0),
+          passTime: () => clock.advance(5000),
           maxPauses: 5,
           redeliver: (name, method) => dispatcher.dispatch([{ name, method }]),
         };

@@ -24,6 +24,8 @@ export interface Attempt {
 
 /** What the model runs against, and what it needs to know of it. */
 export interface Subject {
+  /** Lets the time pass that a shutdown may take; absent if the clock runs by itself. */
+  readonly passTime?: () => Promise<void>;
   readonly options: OperationsOptions;
   /** Let what is under way happen, for a moment. */
   pause(): Promise<void>;
@@ -80,7 +82,9 @@ export function createRealServer(subject: Subject, maxLostAttempts: number) {
     async close() {
       for (const each of [...attempts.values()].flat()) each.end.resolve({ pages: 0 });
       await subject.pause();
-      await operations.shutdown({ graceMs: 0 });
+      const closed = operations.shutdown({ graceMs: 0 });
+      await subject.passTime?.();
+      await closed;
     },
     pause: subject.pause,
     redeliver: subject.redeliver,
