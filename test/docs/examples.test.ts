@@ -11,15 +11,17 @@ const root = resolve(import.meta.dirname, "../..");
 const prelude = `
 import { ConnectError, type Transport } from "@connectrpc/connect";
 import type { Any } from "@bufbuild/protobuf/wkt";
+import { createConnectTransport } from "@connectrpc/connect-web";
 import * as api from "../../src/index.js";
 import type { Operation } from "../../src/protos.js";
 import { PrintMetadataSchema, PrintResponseSchema, PrintService } from "../../test/gen/printing/v1/printing_pb.js";
 import { Print } from "../../test/support/print-server.js";
 const {
-  createBackoff, createLongRunningClient, createOperationsClient, errorFromStatus, filter, longRunning,
-  OperationError, outcomeOf, pack, standardDetailsOf, unpackAs, watchAll,
+  createBackoff, createLongRunningClient, createOperationsClient, createTypeRegistry, errorFromStatus, filter,
+  longRunning, OperationError, outcomeOf, pack, standardDetailsOf, unpackAs, watchAll,
 } = api;
 declare const transport: Transport;
+declare const baseUrl: string;
 declare const error: ConnectError;
 declare const operation: Operation;
 declare const metadata: Any;
