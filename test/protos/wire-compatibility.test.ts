@@ -68,7 +68,8 @@ beforeAll(async () => {
   const entries = await readdir(`${root}/${ourDirectory}`, { recursive: true });
   fileNames = entries
     .map((entry) => entry.replaceAll("\\", "/"))
-    .filter((entry) => entry.endsWith(".proto"))
+    // The driver of the conformance suite is the only package of our own.
+    .filter((entry) => entry.endsWith(".proto") && !entry.startsWith("longrunning/"))
     .sort();
   const theirDirectory = await mkdtemp(join(tmpdir(), "protos-"));
   try {
@@ -445,7 +446,8 @@ async function copyTheirs(name: string, to: string): Promise<void> {
 
 /** Compiles our list of files, as found in a directory, with their imports. */
 async function compile(directory: string): Promise<Uint8Array> {
-  const args = ["build", directory, "--exclude-source-info", "-o", "-#format=binpb"];
+  const paths = fileNames.flatMap((name) => ["--path", join(directory, name)]);
+  const args = ["build", directory, ...paths, "--exclude-source-info", "-o", "-#format=binpb"];
   const options = { cwd: root, encoding: "buffer", maxBuffer: 16 * 1024 * 1024 } as const;
   const { stdout } = await promisify(execFile)("node_modules/.bin/buf", args, options);
   return stdout;
