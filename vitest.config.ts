@@ -36,7 +36,7 @@ export default defineConfig({
         test: {
           name: "main",
           include: ["test/**/*.test.ts"],
-          exclude: [...onPostgres, ...ofThePackage, onPlatforms],
+          exclude: [...onPostgres, ...ofThePackage, "test/platforms/**"],
         },
       },
       {
