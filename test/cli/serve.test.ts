@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { toBinary } from "@bufbuild/protobuf";
-import { createClient } from "@connectrpc/connect";
+import { Code, createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import {
@@ -194,7 +194,7 @@ describe("longrunning serve", () => {
     });
   });
 
-  it("answers who waits with the latest state before it ends on a signal", async () => {
+  it("ends a wait on work that never ends as ABORTED when a second signal hands over", async () => {
     const { url, command: started } = await serve(
       ...["--load", await loaded([{ name: "operations/a" }])],
     );
@@ -204,7 +204,12 @@ describe("longrunning serve", () => {
     // One connection keeps the order of its calls: the wait is held when this is answered.
     await rpc.getOperation({ name: "operations/a" });
     started.interrupt();
-    expect(await answer).toMatchObject({ name: "operations/a", done: false });
+    started.interrupt();
+    expect(await answer).toMatchObject({
+      name: "operations/a",
+      done: true,
+      result: { case: "error", value: { code: Code.Aborted } },
+    });
     expect((await started.ended).exitCode).toBe(exitCodes.success);
     sessionManager.abort();
   });

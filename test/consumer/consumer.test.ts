@@ -185,7 +185,7 @@ describe("the tarball", { timeout: timeoutMs }, () => {
   it("has what its users need and nothing else", async () => {
     const tops = new Set(packed.files.map((path) => path.split("/")[0]));
     expect([...tops].sort()).toEqual(
-      ["LICENSE", "README.md", "dist", "gen", "package.json", "proto", "src"].sort(),
+      ["LICENSE", "README.md", "dist", "gen", "package.json", "proto", "schema", "src"].sort(),
     );
     const protos = await readdir(join(repository, "proto/google"), { recursive: true });
     const needed = protos.filter((path) => path.endsWith(".proto"));
