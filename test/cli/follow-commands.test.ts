@@ -36,7 +36,7 @@ afterAll(async () => {
 const over = (protocol: string) => ["--server", server.url, "--protocol", protocol];
 
 describe.each(protocols)("longrunning over %s", (protocol) => {
-  /** By reflection where there is one. */
+  /** Options for payload types: the server's reflection if it has one. */
   const types = () => (protocol === "grpc" ? [] : ["--proto-set", protoSet]);
   const options = () => [...over(protocol), ...types()];
 
@@ -221,7 +221,7 @@ describe("longrunning wait", () => {
     expect((await server.operations.report(Compress, name, {})).cancelRequested).toBe(false);
   });
 
-  it("shows a payload of a type that nobody knows as its type and base64", async () => {
+  it("shows a payload of an unknown type as its type and base64", async () => {
     const silent = await startArchiveServer({ reflection: false });
     const name = await silent.create(1);
     const { stdout } = await runCommand("get", name, "--server", silent.url);
@@ -233,7 +233,7 @@ describe("longrunning wait", () => {
     expect(JSON.parse(wait.stdout)).toMatchObject({ done: true, metadata: { value: "CAEQBA==" } });
   });
 
-  it("ends quietly where nobody reads on", async () => {
+  it("ends quietly if the reader closes the output", async () => {
     const name = await server.create(1);
     const watch = command.start("watch", name, ...over("grpc"));
     await watch.wrote("stdout", /25%/);

@@ -26,7 +26,7 @@ async function fault(content: string | Uint8Array): Promise<string> {
   return faultIn(path);
 }
 
-/** What loading this file says, the path replaced by FILE. */
+/** The error of loading this file, the path replaced by FILE. */
 async function faultIn(file: string): Promise<string> {
   const error: unknown = await loadOperations(file, registry).then(
     () => undefined,
@@ -40,7 +40,7 @@ async function faultIn(file: string): Promise<string> {
 const faultOf = (...operations: unknown[]) => fault(JSON.stringify({ operations }));
 
 describe("loadOperations", () => {
-  it("takes an empty list, null for what is not set, and either spelling of a field", async () => {
+  it("accepts an empty list, null for an unset field, and either spelling of a field", async () => {
     for (const content of ["{}", '{"operations": [], "next_page_token": ""}']) {
       await writeFile(path, content);
       expect(await loadOperations(path, registry)).toEqual({ operations: [], isPage: false });

@@ -102,7 +102,7 @@ describe("longrunning mcp", () => {
     });
   });
 
-  it("answers lines that are no message with an error, and goes on", async () => {
+  it("answers lines that are not messages with an error, and goes on", async () => {
     const { input, command } = start("--header", "authorization: Bearer t");
     input.write("nonsense\n\n[]\n");
     input.write(request(3, "ping"));

@@ -12,7 +12,7 @@ const progress = (init: Partial<Progress>): Progress => ({
   ...init,
 });
 
-/** What a terminal shows in its line after this was written: no more than one line is used. */
+/** The line that a terminal shows after this was written: at most one line is used. */
 function shown(written: string): string {
   const frames = written.split("\r");
   expect(written).not.toContain("\n");
@@ -56,7 +56,7 @@ describe("the progress display on a terminal", () => {
 });
 
 describe("the progress display elsewhere", () => {
-  it("writes a line for each change, and none for what stays the same", async () => {
+  it("writes a line for each change, and none without a change", async () => {
     const clock = createManualClock();
     const output = recordedOutput();
     const display = createProgressDisplay(output, clock);

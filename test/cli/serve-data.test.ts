@@ -21,7 +21,7 @@ async function serve(...args: string[]) {
   };
 }
 
-/** A page of two, with the token behind --page-token in what a person is told. */
+/** A page of two, with the token behind --page-token in the output for a person. */
 async function page(url: string, ...options: string[]) {
   const args = ["list", parent, "--server", url, "--page-size", "2", ...options];
   const { exitCode, stdout, stderr } = await runCommand(...args);
@@ -76,7 +76,7 @@ describe("longrunning serve --data", () => {
     expect(await second.stop()).toContain("6 of its operations are there already");
   });
 
-  it("keeps the key of its page tokens where nobody else can read it", async () => {
+  it("keeps the key of its page tokens in a file that no other user can read", async () => {
     const data = join(await createTemporaryFolder(), "operations.db");
     const { stop } = await serve("--data", data);
     await stop();

@@ -32,7 +32,7 @@ async function serve(...args: string[]) {
 }
 
 describe("longrunning serve --metrics-port", () => {
-  it("shows who waits, and how soon they are told of an end", async () => {
+  it("shows the number of waiters, and how soon they receive an end", async () => {
     const { url, metricsUrl, running } = await serve();
     const [name = ""] = running;
     const wait = startCommand(["wait", name, "--server", url]);
@@ -79,7 +79,7 @@ describe("longrunning serve --metrics-port", () => {
     await started.ended;
   });
 
-  it("serves nothing where its port is taken", async () => {
+  it("serves nothing if its port is taken", async () => {
     const taken = createServer().listen(0, "127.0.0.1");
     onTestFinished(() => void taken.close());
     await new Promise((resolve) => taken.once("listening", resolve));

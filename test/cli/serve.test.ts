@@ -56,7 +56,7 @@ async function serve(...args: string[]): Promise<{ url: string; command: Running
   return { url: await urlOf(started), command: started };
 }
 
-/** The same in a process of its own. */
+/** Starts `serve` in a separate process. */
 async function serveAsProcess(
   ...args: string[]
 ): Promise<{ url: string; command: CommandProcess }> {
@@ -79,7 +79,7 @@ async function file(name: string, content: string | Uint8Array): Promise<string>
 const loaded = (operations: unknown[], others: object = {}) =>
   file("operations.json", JSON.stringify({ operations, ...others }));
 
-/** What curl prints, and the HTTP status. */
+/** Runs curl and resolves with its output and the HTTP status. */
 async function curl(...args: string[]) {
   const { stdout } = await execute("curl", ["-sS", "-w", "\n%{http_code}", ...args]);
   const at = stdout.lastIndexOf("\n");
@@ -115,7 +115,7 @@ describe("longrunning serve --load", () => {
     expect((await curl(`${parent}/operations`)).json).toEqual({});
   }, 60_000);
 
-  it("keeps a running operation running until somebody cancels it, and wakes who waits", async () => {
+  it("keeps a running operation until a client cancels it, and wakes its waiters", async () => {
     const { url } = await serve("--load", await loaded([{ name: "operations/a" }]));
     const wait = startCommand(["wait", "operations/a", "--server", url]);
     await wait.wrote("stderr", /running\n/);
@@ -162,7 +162,7 @@ describe("longrunning serve --load", () => {
     expect(known.stdout).toContain("    filesDone: 3\n");
   });
 
-  it("takes what `longrunning list --json` wrote", async () => {
+  it("loads the output of `longrunning list --json`", async () => {
     const operations = operationsOfEveryState(12);
     const parent = "projects/demo/locations/here";
     const first = await serve("--load", await loaded(operations));
@@ -242,7 +242,7 @@ describe("longrunning serve", () => {
     expect((await curl(`${url}/v1/operations`)).status).toBe(200);
   });
 
-  it("has its REST paths where it is told to", async () => {
+  it("serves REST at the given path", async () => {
     const { url } = await serve("--rest-version", "v9", "--rest-parent", "shops/*");
     expect(await curl(`${url}/v9/shops/one/operations`)).toEqual({ status: 200, json: {} });
     const elsewhere = await curl(`${url}/v1/operations`);
@@ -251,7 +251,7 @@ describe("longrunning serve", () => {
   });
 
   it.each(["grpc", "grpc-web", "connect", "rest"])(
-    "serves TLS over %s, to who trusts its certificate",
+    "serves TLS over %s to a client that trusts its certificate",
     async (protocol) => {
       const { cert, key } = await createCertificate();
       const certPath = await file("cert.pem", cert);

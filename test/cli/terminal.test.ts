@@ -21,7 +21,7 @@ describe("createTerminal", () => {
     expect(createTerminal(stream, pipe, env).out).toMatchObject(expected);
   });
 
-  it("tells the width as it is now, and 80 where nobody knows it", () => {
+  it("returns the current width, and 80 if it is unknown", () => {
     const resized = { ...tty };
     const { out, err } = createTerminal(resized, pipe, {});
     expect([out.columns, err.columns]).toEqual([100, 80]);

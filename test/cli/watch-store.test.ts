@@ -4,7 +4,7 @@ import { createManualClock } from "../../src/testing/index.js";
 import { createDeferred } from "../support/deferred.js";
 
 describe("watchStore", () => {
-  it("tells each change once, and what failed is asked again", async () => {
+  it("reports each change once, and polls again after a failure", async () => {
     const clock = createManualClock();
     const answers = [true, false, false, true, true];
     let asked = 0;
@@ -38,7 +38,7 @@ describe("watchStore", () => {
     stop();
   });
 
-  it("says nothing of a look that a stop came across", async () => {
+  it("reports nothing from a poll that a stop interrupted", async () => {
     const clock = createManualClock();
     const answer = createDeferred<undefined>();
     const changes: boolean[] = [];

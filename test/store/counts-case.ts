@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { CountingStore } from "../../src/store/sqlite/index.js";
 import { anInsert } from "../support/an-insert.js";
 
-/** What every store that counts does, on one that is empty. */
+/** Checks of every store that counts operations, on an empty store. */
 export async function countsByMethodAndState(store: CountingStore): Promise<void> {
   assert.deepEqual(await store.counts(), { open: [], lost: [] });
   const [first, second] = ["printing.v1.PrintService/Print", "a\u0000b\\0.Service/Method"];
@@ -48,7 +48,7 @@ export async function countsByMethodAndState(store: CountingStore): Promise<void
   const oldest = records.find((record) => record.method === first && record.state === "queued");
   const counted = open.find(({ method, state }) => method === first && state === "queued");
   assert.equal(counted?.oldestTimeMicros, oldest?.createTimeMicros);
-  // Also of the one that is done.
+  // Including the operation that is done.
   assert.deepEqual([...lostAttempts].sort(byMethod), [
     { method: first, attempts: 2 },
     { method: second, attempts: 1 },

@@ -103,7 +103,7 @@ describe("the in-process dispatcher", () => {
     expect(ran).toEqual(["runs", "waits", "waits too", "later"]);
   });
 
-  it("counts among those that wait the ones of a method that nobody serves yet", async () => {
+  it("counts operations of a method without a handler as waiting", async () => {
     const dispatcher = createInProcessDispatcher({ maxQueued: 1 });
     await dispatcher.dispatch([{ name: "a", method }]);
     expect((await rejectionOf(dispatcher.dispatch([{ name: "b", method }]))).code).toBe(
@@ -175,7 +175,7 @@ describe("the in-process dispatcher", () => {
 });
 
 describe("the turns of an in-process dispatcher", () => {
-  /** A dispatcher that runs one at a time, and the order of what ran. */
+  /** A dispatcher that runs one operation at a time, and the order of its runs. */
   async function runInTurns(operations: readonly { tenant?: string; method?: string }[]) {
     const dispatcher = createInProcessDispatcher({ maxConcurrent: 1 });
     const ran: string[] = [];

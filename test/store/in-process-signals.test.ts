@@ -7,7 +7,7 @@ import { rejectionOf } from "../support/rejection.js";
 const name = "operations/a";
 
 describe("the in-process signals", () => {
-  it("tell of what was published in a transaction once that has committed, and not before", async () => {
+  it("emit a signal published in a transaction after the commit, not before", async () => {
     const signals = createInProcessSignals();
     const heard: SignalKind[] = [];
     await signals.subscribe(name, (kind) => heard.push(kind));
@@ -22,7 +22,7 @@ describe("the in-process signals", () => {
     expect(heard).toEqual(["done"]);
   });
 
-  it("refuse a transaction that cannot tell when it has committed, and tell nobody", async () => {
+  it("refuse a transaction without afterCommit, and emit nothing", async () => {
     const signals = createInProcessSignals();
     const heard: SignalKind[] = [];
     await signals.subscribe(name, (kind) => heard.push(kind));

@@ -36,7 +36,7 @@ describe("the memory store", () => {
     expect(await store.expire(10)).toBe(1);
   });
 
-  it("stamps strictly growing times although the clock stands still or is set back", async () => {
+  it("assigns strictly growing times if the clock stops or is set back", async () => {
     let nowMs = 5000;
     const store = createMemoryStore({ clock: { nowMs: () => nowMs, schedule: () => () => {} } });
     const times: number[] = [];
@@ -48,7 +48,7 @@ describe("the memory store", () => {
     expect(times).toEqual([5_000_000, 5_000_001, 5_000_002, 5_001_000]);
   });
 
-  it("holds no more than maxOperations, and makes room by what has expired", async () => {
+  it("holds at most maxOperations, and removes expired operations to make room", async () => {
     const clock = createManualClock();
     const store = createMemoryStore({ clock, maxOperations: 2 });
     await insertDone(store);
@@ -120,7 +120,7 @@ describe("the memory store", () => {
     expect(await store.expire(10)).toBe(1);
   });
 
-  it("ends a page early after a long stretch of what has expired, with a cursor", async () => {
+  it("ends a page early, with a cursor, after a long range of expired operations", async () => {
     const clock = createManualClock();
     const store = createMemoryStore({ clock });
     const { name } = await insertDone(store, { retentionMs: 5000 });
@@ -135,7 +135,7 @@ describe("the memory store", () => {
     expect(second.next).toBeUndefined();
   });
 
-  it("holds no more than maxBytes, and makes room by what has expired", async () => {
+  it("holds at most maxBytes, and removes expired operations to make room", async () => {
     const clock = createManualClock();
     const store = createMemoryStore({ clock, maxBytes: 10_000 });
     const request = new Uint8Array(4000);
@@ -172,7 +172,7 @@ describe("the memory store", () => {
     expect([done?.state, done?.result?.value.length]).toEqual(["done", 50_000]);
   });
 
-  it("counts nothing of what is gone", async () => {
+  it("does not count operations that were removed", async () => {
     const store = createMemoryStore({ clock: createManualClock(), maxBytes: 10_000 });
     for (let count = 0; count < 20; count += 1) {
       const { name } = await insertDone(store, {
@@ -208,7 +208,7 @@ describe("the memory store", () => {
     expect(record?.metadata?.buffer.byteLength).toBeLessThan(1000);
   });
 
-  it("lets the event loop turn between two pages of what expires", async () => {
+  it("yields to the event loop between two pages of expired operations", async () => {
     const clock = createManualClock();
     const store = createMemoryStore({ clock });
     for (let count = 0; count < 30; count += 1) await insertDone(store);
@@ -224,7 +224,7 @@ describe("the memory store", () => {
     expect(turns).toBeGreaterThanOrEqual(3);
   });
 
-  it("lists across more parents than it can merge, with all that match in the end", async () => {
+  it("lists every match across more parents than it can merge", async () => {
     const store = createMemoryStore({ clock: createManualClock() });
     const names: string[] = [];
     for (let at = 0; at < 300; at += 1) {

@@ -56,7 +56,7 @@ describe("matchesFilter", () => {
     expect(matchesFilter(or(), aRecord())).toBe(false);
   });
 
-  it("makes a condition on what is not there false, and NOT of it true", () => {
+  it("evaluates a condition on an absent field to false, and its NOT to true", () => {
     const ended: OperationFilter = { kind: "time", column: "end_time", operator: "!=", micros: 1 };
     for (const condition of [ended, errorCode, count]) {
       expect(matchesFilter(condition, aRecord())).toBe(false);
@@ -159,7 +159,7 @@ const aSubject = fc
   .map(([record, createTimeMicros]) => ({ ...record, createTimeMicros }));
 
 describe("negated", () => {
-  it("takes what the filter does not take, and has NOT before single conditions alone", () => {
+  it("complements the filter, and applies NOT to single conditions only", () => {
     fc.assert(
       fc.property(aFilter(), aSubject, (filter, record) => {
         expect(matchesFilter(negated(filter), record)).toBe(!matchesFilter(filter, record));

@@ -7,7 +7,7 @@ import { createPayloadSlabs, slabBytes } from "../../src/store/memory/payload-sl
 const chunkWords = 40;
 
 describe("payload slabs", () => {
-  it("give back the bytes that were put, whatever was put and freed besides", () => {
+  it("return the bytes that were put, whatever else was put and freed", () => {
     const bytes = fc.oneof(
       fc.uint8Array({ maxLength: 100 }),
       fc.uint8Array({ minLength: 2000, maxLength: 2100 }),
@@ -53,7 +53,7 @@ describe("payload slabs", () => {
     expect(slabs.get(slabs.put(undefined), copies)).toBeUndefined();
   });
 
-  it("keep what was handed out as it was, after it is freed and its cell is another's", () => {
+  it("keep returned bytes unchanged after their cell is freed and reused", () => {
     const slabs = createPayloadSlabs();
     const handle = slabs.put(Uint8Array.of(1, 2, 3));
     const before = slabs.get(handle, createPayloadCopies(chunkWords));
@@ -62,7 +62,7 @@ describe("payload slabs", () => {
     expect(before).toEqual(Uint8Array.of(1, 2, 3));
   });
 
-  it.each([10, 10_000])("keep a copy of a Buffer of %d bytes, whose slices are none", (length) => {
+  it.each([10, 10_000])("keep a copy of a Buffer of %d bytes, not a view of it", (length) => {
     const slabs = createPayloadSlabs();
     const given = Buffer.alloc(length, 1);
     const handle = slabs.put(given);

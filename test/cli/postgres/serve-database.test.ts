@@ -26,7 +26,7 @@ async function serve(args: readonly string[], init: CommandInit = {}) {
   return { url, started };
 }
 
-/** Have the database leave and come back, and see what grpc.health.v1 says of a replica. */
+/** Have the database leave and come back, and read a replica's state from grpc.health.v1. */
 async function showsHealth(
   database: string,
   { leave, comeBack }: { leave(): Promise<void>; comeBack(): Promise<void> },
@@ -51,7 +51,7 @@ async function showsHealth(
 }
 
 describe("longrunning serve --database-url", () => {
-  it("shares operations, news of them and page tokens with other replicas", async () => {
+  it("shares operations, their signals and page tokens with other replicas", async () => {
     const { url: database } = await createTestDatabase();
     const folder = await createTemporaryFolder();
     const [key, load] = [join(folder, "key"), join(folder, "operations.json")];
@@ -79,7 +79,7 @@ describe("longrunning serve --database-url", () => {
   it("shows NOT_SERVING while the database refuses connections, and SERVING again", async () => {
     const { url: database } = await createTestDatabase();
     const name = new URL(database).pathname.slice(1);
-    // From another one, since this one lets nobody in.
+    // From another database, because this one refuses connections.
     const onServer = async (statement: string) => {
       const { default: pg } = await import("pg");
       const client = new pg.Client({ connectionString: inject("databaseUrl") });

@@ -9,7 +9,7 @@ import { scrape } from "../support/scrape.js";
 
 const method = { connect_longrunning_method: "printing.v1.PrintService/Print" };
 
-it("longrunning serve --database-url shows how deep the queue is, what workers lost and how soon waiters of other replicas hear of an end", async () => {
+it("longrunning serve --database-url shows the queue's depth, workers' losses and the wake latency of other replicas' waiters", async () => {
   const { url: database } = await createTestDatabase();
   const replica = async () => {
     const started = await startReplica(database, "worker");
@@ -53,6 +53,6 @@ it("longrunning serve --database-url shows how deep the queue is, what workers l
     .poll(() => value("connect_longrunning_operations_lost_attempts"), { timeout: 10_000 })
     .toBe(1);
   expect(await value("connect_longrunning_wake_duration_count")).toBe(1);
-  // By far sooner than the 5 s after which whoever waits looks anyway.
+  // By far sooner than the 5 s after which a waiter polls anyway.
   expect(await value("connect_longrunning_wake_duration_sum")).toBeLessThan(2);
 }, 60_000);

@@ -21,7 +21,7 @@ export const Compress = longRunning(ArchiveService.method.compress, {
 export interface ArchiveServer {
   readonly url: string;
   readonly operations: OperationsServer;
-  /** Start an operation below of `archives/a`, with so many of four files done. */
+  /** Start an operation below of `archives/a`, with `filesDone` of four files done. */
   create(filesDone?: number): Promise<string>;
   close(): Promise<void>;
 }

@@ -27,7 +27,7 @@ export function startCommand(args: readonly string[], init: CommandInit = {}): R
     exitNow: () => undefined,
   };
   const ended = runProgram(args, context).then((exitCode): Ended => {
-    // A process would end in spite of these, and the next command hear of them.
+    // A process would end in spite of these, but here they would stay for the next command.
     if (listeners.size > 0) throw new Error("the command left listeners of signals behind");
     return { exitCode, stdout: written.stdout, stderr: written.stderr };
   });
@@ -40,9 +40,9 @@ export function startCommand(args: readonly string[], init: CommandInit = {}): R
   };
 }
 
-/** What a test has another idea of. */
+/** The parts of a command that a test can replace. */
 export interface CommandInit {
-  /** Of both outputs. Default: a pipe. */
+  /** Overrides for both outputs. Default: a pipe. */
   readonly output?: Partial<Output>;
   /** Default: the system's. */
   readonly clock?: CommandContext["clock"];

@@ -32,7 +32,7 @@ const states: readonly Omit<OperationJson, "name">[] = [
   },
 ];
 
-/** So many operations below of `projects/demo/locations/here`, in all states by turns. */
+/** This many operations below `projects/demo/locations/here`, in all states by turns. */
 export function operationsOfEveryState(count: number): OperationJson[] {
   return Array.from({ length: count }, (_, at) => ({
     name: `projects/demo/locations/here/operations/op-${at}`,

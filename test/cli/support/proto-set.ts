@@ -1,7 +1,7 @@
 import { create, type DescFile, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 
-/** These files and all that they import, each after its imports, as buf writes them. */
+/** These files and all their imports, each after its imports, as buf writes them. */
 export function protoSetOf(...files: DescFile[]): Uint8Array {
   const sorted = new Set<DescFile>();
   const add = (file: DescFile) => {

@@ -1,8 +1,8 @@
 import type { Output } from "../../../src/cli/terminal.js";
 
-/** An output that keeps what was written. */
+/** An output that keeps the text written to it. */
 export interface RecordedOutput extends Output {
-  /** All of it, or what came since the last time. */
+  /** The whole text, or the text since the last call. */
   taken(): string;
 }
 

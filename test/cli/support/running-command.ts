@@ -1,4 +1,4 @@
-/** How a command ended, and all that it wrote. */
+/** How a command ended, and its whole output. */
 export interface Ended {
   readonly exitCode: number | null;
   readonly stdout: string;
@@ -8,18 +8,18 @@ export interface Ended {
 /** A command that runs, in a process of its own or in this one. */
 export interface RunningCommand {
   readonly ended: Promise<Ended>;
-  /** The match, as soon as what it wrote so far matches; rejects if it ends before. */
+  /** Resolves with the match as soon as the output matches; rejects if the command ends first. */
   wrote(stream: "stdout" | "stderr", pattern: RegExp): Promise<RegExpExecArray>;
-  /** What SIGINT and SIGTERM do. */
+  /** Does what SIGINT and SIGTERM do. */
   interrupt(): void;
 }
 
-/** What a command wrote so far, and who waits for more of it. */
+/** A command's output so far, and its waiters for more. */
 export interface WrittenText {
   readonly stdout: string;
   readonly stderr: string;
   add(stream: "stdout" | "stderr", text: string): void;
-  /** As in `RunningCommand`. */
+  /** Resolves with the match, see `RunningCommand`. */
   wrote(
     stream: "stdout" | "stderr",
     pattern: RegExp,

@@ -1,4 +1,4 @@
-/** What Prometheus is given: the value of each series that has these labels, by name and labels. */
+/** The response to Prometheus: the value of each series with these labels, by name and labels. */
 export async function scrape(url: string): Promise<Scraped> {
   const response = await fetch(url);
   const text = await response.text();
@@ -22,6 +22,6 @@ export interface Scraped {
   readonly status: number;
   readonly contentType: string;
   readonly text: string;
-  /** The first series of this name with these labels; undefined where there is none. */
+  /** The first series of this name with these labels; undefined if no series matches. */
   valueOf(name: string, labels?: Readonly<Record<string, string>>): number | undefined;
 }

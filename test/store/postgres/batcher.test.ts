@@ -58,7 +58,7 @@ describe("createBatcher", () => {
     assert.deepEqual(itemsOfCalls(), [[1], [2]]);
   });
 
-  it("has an item wait 5 s at most while all calls hang, and takes what comes after it", async () => {
+  it("keeps an item waiting for 5 s at most while all calls hang, and accepts later items", async () => {
     const { clock, calls, batcher, itemsOfCalls } = heldBatcher();
     for (let item = 1; item <= 4; item += 1) {
       void batcher.add(item);

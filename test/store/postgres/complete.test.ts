@@ -41,7 +41,7 @@ describe("op.complete", () => {
   const receipt = (transaction: Transaction, name: string) =>
     transaction.executeSql("insert into receipts values ($1)", [name]);
 
-  /** One print by this work: how it ended, its receipts, and what was logged. */
+  /** One print by this work: its result, its receipts and the logged events. */
   async function print(
     work: (op: Parameters<PrintWork>[0], store: OperationStore) => ReturnType<PrintWork>,
   ) {
@@ -83,7 +83,7 @@ describe("op.complete", () => {
     assert.equal(isAborted, false);
   });
 
-  it("durability 8: an end that is committed stands, whatever the work throws after it", async () => {
+  it("durability 8: a committed result is kept, whatever the work throws after it", async () => {
     const printed = await print(async (op) => {
       await transact(async (transaction) => op.complete({ pages: 1 }, transaction));
       throw new ConnectError("too late", Code.Internal);
@@ -106,7 +106,7 @@ describe("op.complete", () => {
 
   it("durability 19: an attempt that has lost its operation commits nothing", async () => {
     const printed = await print(async (op, store) => {
-      // As another worker does that has it by now.
+      // Another worker claims the operation.
       const other = await store.claim(op.name);
       assert.ok(other !== undefined);
       const completing = transact(async (transaction) => {

@@ -21,7 +21,7 @@ describe("The error of a connection whose code is as long as a SQLSTATE", () => 
     assert.equal(databaseError(brokenPipe()).code, Code.Unavailable);
   });
 
-  it("is not one that a single row may have caused, as a commit may stand", () => {
+  it("is not the error of a single row, because the commit may have succeeded", () => {
     assert.equal(isRowLevelError(databaseError(brokenPipe())), false);
   });
 });

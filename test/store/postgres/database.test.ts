@@ -35,7 +35,7 @@ describe("Transactions of a PostgreSQL database", () => {
     assert.equal(rows.length, 0);
   });
 
-  it("stand once they are committed, although somebody who hears of it throws", async () => {
+  it("keep their writes after the commit if an afterCommit callback throws", async () => {
     const { transaction } = createDatabase(database.pool);
     const told: string[] = [];
     const answer = await transaction(async ({ afterCommit }) => {

@@ -112,7 +112,7 @@ describe("Dispatcher on pg-boss", () => {
       (name === "operations/first" ? first : second).resolve();
       return settled;
     });
-    // The first may be found by the look at the start; then the worker listens.
+    // The first may be found by the poll at the start; then the worker listens.
     await starter.dispatch([{ name: "operations/first", method }]);
     await first.promise;
     await starter.dispatch([{ name: "operations/second", method }]);

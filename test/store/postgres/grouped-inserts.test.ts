@@ -95,7 +95,7 @@ describe("insertTogether of the PostgreSQL store", () => {
       assert.equal(outcome.kind, "inserted");
       const given = operations[at];
       assert.ok(outcome.kind === "inserted" && given !== undefined);
-      // What the one-by-one insert of an equal operation has in its record.
+      // The record that a separate insert of an equal operation writes.
       const twin = await storeOf(database.pool).insert({
         ...given,
         name: `${given.name}-twin`,
@@ -194,7 +194,7 @@ describe("insertTogether of the PostgreSQL store", () => {
     assert.equal(outcome.record.name, earlier.name);
   });
 
-  it("does not try a commit again that was not answered: it may stand", async () => {
+  it("does not retry a commit without a response, because it may have succeeded", async () => {
     let commits = 0;
     const { pool } = database;
     const cut: PostgresPool = {

@@ -87,7 +87,7 @@ describe("createLeaseKeeper", () => {
     assert.ok(abortedAtMs < leaseMs, `aborted after ${abortedAtMs} ms`);
   });
 
-  it("durability 7: a process that stood still gives up before it renews", async () => {
+  it("durability 7: a process that was suspended gives up before it renews", async () => {
     const { keeper, clock, lost, renewals } = aKeeper(async () => []);
     // Taken long ago, when the process was stopped: its first timer runs now.
     const { signal } = keeper.keep("a", -leaseMs);

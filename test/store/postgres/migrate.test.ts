@@ -13,7 +13,7 @@ import { migrationsTable } from "../../../src/store/postgres/migrations.js";
 import { anInsert } from "../../support/an-insert.js";
 import { createTestDatabase } from "../../support/postgres/test-database.js";
 
-/** What a schema consists of, as the catalogue has it. */
+/** The parts of a schema, read from the catalogue. */
 const catalogue = `
   select 'column' as kind, table_name || '.' || column_name as name, data_type || coalesce(collation_name, '') as definition
     from information_schema.columns where table_schema = $1

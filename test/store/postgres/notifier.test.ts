@@ -26,7 +26,7 @@ function aNotifier(pool: PostgresPool, observer?: PostgresObserver) {
   return { database: ofPool, notifier: createNotifier({ database: ofPool, channel, observer }) };
 }
 
-/** What a channel hears, up to the payload that is the last. */
+/** The payloads that a channel receives, up to and including the last. */
 async function listen(last: string) {
   const listener = createNotificationListener({
     newClient: () => new pg.Client({ connectionString: database.url }),

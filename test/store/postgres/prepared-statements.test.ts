@@ -111,7 +111,7 @@ describe("preparing", () => {
     assert.deepEqual(await ask(1, text), [{ it: 7, other: null }]);
   });
 
-  it("hands on what else a statement fails with", async () => {
+  it("passes other errors of a statement to the caller", async () => {
     const { ask } = onePool();
     await ask(6, "select 1 / (5 - $1::integer) as it").then(
       () => assert.fail("it divides by zero"),

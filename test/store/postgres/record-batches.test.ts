@@ -17,7 +17,7 @@ beforeAll(async () => {
   await migrate(database.pool);
 });
 
-/** A store, the statements it makes, and what it tells of writes that come too late. */
+/** A store, its statements, and its events about writes that come too late. */
 function aStore() {
   const texts: string[] = [];
   const stale: StaleWrite[] = [];
@@ -44,7 +44,7 @@ const claimOf = (record: OperationRecord | undefined): Claim => {
 };
 
 describe("Reads and writes of single records in PostgreSQL", () => {
-  it("read what is asked for at the same time by one statement, and what is not there as undefined", async () => {
+  it("read records requested at the same time by one statement, and missing records as undefined", async () => {
     const { store, texts, insert } = aStore();
     const [one = "", other = ""] = await insert(2);
     const found = await Promise.all(
@@ -115,7 +115,7 @@ describe("Reads and writes of single records in PostgreSQL", () => {
     assert.equal((await store.get(done))?.result?.value[0], 1);
   });
 
-  it("end an operation once, whoever ends it at the same time", async () => {
+  it("end an operation once if several callers end it at the same time", async () => {
     const { store, insert } = aStore();
     const [name = "", other = ""] = await insert(2);
     const [claim, otherClaim] = [

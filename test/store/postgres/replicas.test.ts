@@ -26,7 +26,7 @@ describe.sequential("replicas on one PostgreSQL", () => {
     return createLongRunningClient({ print: Print }, transport).print({ pages: 1 });
   };
 
-  /** The first of these workers to have the operation, and what it was handed. */
+  /** The first of these workers to claim the operation, and its checkpoint. */
   const claimed = (among: readonly Replica[], name: string) =>
     Promise.race(
       among.map(async (worker) => {
@@ -73,7 +73,7 @@ describe.sequential("replicas on one PostgreSQL", () => {
     });
   });
 
-  it("durability I2, I3: another goes on from the checkpoint of a killed replica and of one that stands still, and waiters on a third get the results", async () => {
+  it("durability I2, I3: another goes on from the checkpoint of a killed replica and of a suspended one, and waiters on a third get the results", async () => {
     const [toKill, toPause] = [await start(), await start()];
     const { worker: killed } = await claimed(workers, toKill.name);
     const { worker: paused } = await claimed(workers, toPause.name);

@@ -131,13 +131,13 @@ describe("Signals by LISTEN and NOTIFY", () => {
     const signals = createPostgresSignals({ pool: database.pool, listener });
     const heard = createDeferred<SignalKind>();
     await signals.subscribe("operations/a", heard.resolve);
-    // What a pooler in transaction mode does between two statements.
+    // A pooler in transaction mode does this between two statements.
     await clients[0]?.query("unlisten *");
     assert.equal(await heard.promise, "missed");
     await signals.close();
   });
 
-  it("let those subscribe who cannot be told, and tell them to look once they can", async () => {
+  it("accept subscriptions while the listener is disconnected, and emit missed after the reconnect", async () => {
     let attempts = 0;
     const listener = createNotificationListener({
       newClient: () => {
@@ -168,7 +168,7 @@ describe("Signals by LISTEN and NOTIFY", () => {
     await Promise.all([here.close(), there.close()]);
   });
 
-  it("refuse a poll interval that is none", () => {
+  it("refuse an invalid poll interval", () => {
     const listener = createNotificationListener({ newClient: () => new pg.Client() });
     const { pool } = database;
     assert.throws(() => createPostgresSignals({ pool, listener, pollIntervalMs: 0 }), {

@@ -43,7 +43,7 @@ function anOperation(init: Partial<NewOperation> = {}): NewOperation {
   };
 }
 
-/** The code, the reason and the whole text of what a call was refused with. */
+/** The code, the reason and the whole text of a call's error. */
 async function refusal(call: Promise<unknown>) {
   const error: unknown = await call.then(
     () => undefined,
@@ -118,7 +118,7 @@ describe("createPostgresStore", () => {
     assert.equal(await store.get("operations/\u0000"), undefined);
   });
 
-  it("refuses with an error of ours, and shows nothing of the driver's, what the database refuses", async () => {
+  it("rejects with a ConnectError that hides the driver's error if the database refuses a write", async () => {
     const missing = createPostgresStore({ pool: database.pool, schema: "nowhere" });
     const notMigrated = await refusal(missing.get("operations/secret"));
     assert.deepEqual(
@@ -191,7 +191,7 @@ describe("createPostgresStore", () => {
     );
   });
 
-  it("durability I1: the database itself keeps what is done, and lets no attempt shrink", async () => {
+  it("durability I1: the database itself refuses to change done records or lower attempts", async () => {
     const done = anOperation();
     await store.insert(done);
     const claim = await store.claim(done.name);

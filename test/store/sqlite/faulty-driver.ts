@@ -2,7 +2,7 @@ import type { OpenSqlite } from "../../../src/store/sqlite/index.js";
 import { loadDriver } from "../../../src/store/sqlite/load-driver.js";
 import { drivers } from "./drivers.js";
 
-/** A driver whose statements fail when a test wants them to, and that tells of each. */
+/** A driver that reports each statement, and whose statements fail when a test wants them to. */
 export interface FaultyDriver {
   readonly open: OpenSqlite;
   /** The statements that were run, in their order. */

@@ -16,7 +16,7 @@ import { rejectionOf } from "../../support/rejection.js";
 import { createTemporaryFolder } from "../../support/temporary-folder.js";
 import { drivers } from "./drivers.js";
 
-/** A driver whose files find no room beyond so many pages, for as long as the disk is full. */
+/** A driver whose files cannot grow beyond a number of pages while the disk is full. */
 async function createFullDisk(driver: (typeof drivers)[number]) {
   const openReal = await loadDriver(driver);
   let setMost: (pages: number) => void = () => undefined;

@@ -49,7 +49,7 @@ describe("group commit", () => {
     expect(driver.statements.filter((text) => text === "commit")).toHaveLength(1);
   });
 
-  it("tells nobody of a write before it is committed, also no reader", async () => {
+  it("shows a write to no waiter and no reader before it is committed", async () => {
     const { store, driver } = await openFaultyStore();
     const operation = anInsert();
     let read: Promise<unknown> = Promise.resolve();
@@ -61,7 +61,7 @@ describe("group commit", () => {
     expect(await read).toEqual([operation.name, "commit"]);
   });
 
-  it("answers reads at once while nobody writes, without a transaction", async () => {
+  it("answers reads at once without a transaction if no write is waiting", async () => {
     const { store, driver } = await openFaultyStore();
     driver.statements.length = 0;
     await store.get("operations/none");
@@ -83,7 +83,7 @@ describe("group commit", () => {
     expect((await store.insert(anInsert())).kind).toBe("inserted");
   });
 
-  it("fails all of a group whose commit fails, as what may be tried again, and writes nothing", async () => {
+  it("fails a whole group with a retryable error if its commit fails, and writes nothing", async () => {
     const { store, driver } = await openFaultyStore();
     driver.failNext("commit", sqliteIoError);
     const operations = [anInsert(), anInsert()];
@@ -134,7 +134,7 @@ describe("group commit", () => {
     expect(error.message).not.toContain("secret");
   });
 
-  it("fails all that waits where not even a transaction begins", async () => {
+  it("fails all waiting calls if no transaction can begin", async () => {
     const { store, driver } = await openFaultyStore();
     driver.failNext("begin", sqliteIoError);
     const calls = [store.insert(anInsert()), store.transaction(async () => "never")];
@@ -177,7 +177,7 @@ describe("a transaction of a SQLite store", () => {
     expect(order).toEqual(["work", "read"]);
   });
 
-  it("is rolled back alone: what others wrote in its group stays", async () => {
+  it("is rolled back alone: the writes of others in its group stay", async () => {
     const { store } = await openFaultyStore();
     const before = anInsert();
     const after = anInsert();
@@ -196,7 +196,7 @@ describe("a transaction of a SQLite store", () => {
     expect(await store.get(after.name)).toBeDefined();
   });
 
-  it("rejects with what its work throws, also before it returns", async () => {
+  it("rejects with its work's error, even one thrown synchronously", async () => {
     const { store } = await openFaultyStore();
     const thrown = new Error("at once");
     const call = store.transaction(() => {
@@ -323,7 +323,7 @@ describe("a transaction of a SQLite store", () => {
     expect((await others).kind).toBe("inserted");
   });
 
-  it("hands the user what the driver throws at his statement, and values that no column takes back", async () => {
+  it("passes the driver's errors to the user's statement, including unsupported values", async () => {
     const { store, driver } = await openFaultyStore();
     driver.failNext("select 5", sqliteIoError);
     const failed = store.transaction((transaction) =>

@@ -23,7 +23,7 @@ import { drivers } from "./drivers.js";
 
 const kills = 20;
 
-/** A server is killed after 1 to so many starts. */
+/** A server is killed after 1 to this many starts. */
 const maxStartsBeforeKill = 80;
 
 /** How many clients start operations side by side, one after the other each. */
@@ -70,18 +70,18 @@ async function kill(server: Server): Promise<void> {
   await exited;
 }
 
-/** What the servers said, which must hold for ever. */
+/** The servers' responses, which must stay true. */
 interface Acknowledged {
   /** The pages that each started operation was to print. */
   readonly started: Map<string, number>;
   /** As it came over the wire. */
   readonly done: Map<string, Uint8Array>;
-  /** What it may have deleted, though it was killed before it could say so. */
+  /** Operations that it may have deleted, although it was killed before it responded. */
   readonly deleting: Set<string>;
   readonly deleted: Set<string>;
 }
 
-/** Starts, waits and deletes, until the server is gone. `onStarted` hears of each start. */
+/** Starts, waits and deletes, until the server is gone. `onStarted` is called after each start. */
 async function putUnderLoad(
   { transport }: Server,
   acknowledged: Acknowledged,
@@ -106,7 +106,7 @@ async function putUnderLoad(
   }
 }
 
-/** All that the server shows, done or not. */
+/** All operations that the server shows, done or not. */
 async function listAll({ transport }: Server): Promise<Map<string, Operation>> {
   const operations = createClient(Operations, transport);
   const found = new Map<string, Operation>();
@@ -119,7 +119,7 @@ async function listAll({ transport }: Server): Promise<Map<string, Operation>> {
   return found;
 }
 
-/** The same, once all of it is done. */
+/** All operations of the server, once all of them are done. */
 async function listDone(server: Server): Promise<Map<string, Operation>> {
   const operations = createClient(Operations, server.transport);
   for (;;) {
@@ -155,7 +155,7 @@ describe.each(drivers)("a server over SQLite by %s that is killed", (driver) => 
     };
     for (let round = 0; round < kills; round += 1) {
       const server = await startServer(path, driver);
-      // So many starts and a moment more, so that a slow machine is under load as well.
+      // Killed a moment after the last start, so that a slow machine is under load too.
       const enough = createDeferred();
       let startsLeft = 1 + Math.floor(Math.random() * maxStartsBeforeKill);
       const load = Array.from({ length: clients }, () =>
@@ -170,7 +170,7 @@ describe.each(drivers)("a server over SQLite by %s that is killed", (driver) => 
         expect(refused.code).toBe(Code.FailedPrecondition);
         expect(refused.rawMessage).toContain("is open elsewhere");
       }
-      // Whoever ends before the kill was refused something.
+      // A client that ends before the kill got an error.
       await Promise.race([...load, enough.promise.then(() => sleep(Math.random() * 20))]);
       await kill(server);
       await ends;

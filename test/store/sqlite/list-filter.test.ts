@@ -16,7 +16,7 @@ import { anInsert } from "../../support/an-insert.js";
 import { createTemporaryFolder } from "../../support/temporary-folder.js";
 import { drivers } from "./drivers.js";
 
-/** Names with what SQL, GLOB and our own escaping read in a way of their own. */
+/** Names with characters that SQL, GLOB and the store's escaping interpret. */
 const oddities = [
   "a",
   "B",

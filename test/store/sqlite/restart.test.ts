@@ -41,7 +41,7 @@ describe.each(drivers)("a server that starts over the SQLite file of another, by
     const first = createPrintServer(work, { store });
     const { name } = await first.operations.start(Print, { pages: 1 });
     await begun;
-    // Nobody says good-bye to the operation.
+    // The process exits without ending the operation.
     await store.close();
     const next = await startNext(path, driver);
     expect((await next.rpc.waitOperation({ name })).done).toBe(true);

@@ -33,7 +33,7 @@ async function openStore(options: SqliteStoreOptions): Promise<CountingStore> {
   return store;
 }
 
-/** The error of a file that is refused: its code, its reason and what it says. */
+/** The error of a refused file: its code, its reason and its message. */
 async function refusalOf(options: SqliteStoreOptions) {
   const error = await rejectionOf(createSqliteStore(options));
   const { reason } = standardDetailsOf(error).errorInfo ?? {};
@@ -162,7 +162,7 @@ describe.each(drivers)("a SQLite store by %s", (driver) => {
     expect(stdout).toContain("operations.db is open elsewhere: stop the server or the tool");
   });
 
-  it("refuses what is no database, one of somebody else, and one of a newer version", async () => {
+  it("refuses a file that is not a database, a foreign database and a newer version", async () => {
     const folder = await createTemporaryFolder();
     const openFile = await loadDriver(driver);
     const junk = join(folder, "junk");
@@ -209,7 +209,7 @@ describe.each(drivers)("a SQLite store by %s", (driver) => {
     expect(await refusalOf({ path, driver })).toMatchObject({ reason: "DATABASE_TOO_NEW" });
   });
 
-  it("brings a file of the first version to this one, with what is in it", async () => {
+  it("migrates a file of the first version to the current one, with its records", async () => {
     const openFile = await loadDriver(driver);
     const path = await newPath();
     const first = openFile(path);
@@ -249,7 +249,7 @@ describe.each(drivers)("a SQLite store by %s", (driver) => {
     }
   });
 
-  it("refuses bounds that are none, by their names", async () => {
+  it("refuses invalid limits, by their names", async () => {
     const path = await newPath();
     for (const [option, value] of [
       ["maxBytes", 1000],
@@ -263,7 +263,7 @@ describe.each(drivers)("a SQLite store by %s", (driver) => {
     expect(await readdir(join(path, ".."))).toEqual([]);
   });
 
-  it("refuses a damaged file, unless it is told not to look", async () => {
+  it("refuses a damaged file, unless the check is off", async () => {
     const path = await newPath();
     const store = await createSqliteStore({ path, driver });
     for (let at = 0; at < 50; at += 1) {
@@ -283,7 +283,7 @@ describe.each(drivers)("a SQLite store by %s", (driver) => {
     expect(await unchecked.expire(1)).toBe(0);
   });
 
-  it("takes no start beyond maxBytes but still ends what runs, and goes on when there is room", async () => {
+  it("refuses starts beyond maxBytes, but ends running operations, and recovers when there is room", async () => {
     const clock = createManualClock();
     const maxBytes = 1024 * 1024;
     const store = await openStore({ path: await newPath(), driver, clock, maxBytes });
