@@ -108,7 +108,7 @@ describe("a request target in the absolute form", () => {
     "http://a:b/v1/byId/i",
     "ftp://a.example/v1/byId/i",
     "*",
-  ])("is refused with 400 where it is no URL of HTTP: %s", async (target) => {
+  ])("is refused with 400 if it is not an HTTP URL: %s", async (target) => {
     assert.equal((await exchange(target, "OPTIONS")).status, 400);
     assert.deepEqual(seen, []);
   });

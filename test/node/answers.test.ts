@@ -43,7 +43,7 @@ async function serve(options: Partial<ServerOptions> = {}) {
   return server.listen();
 }
 
-describe("a method that nobody serves", () => {
+describe("a method without a handler", () => {
   it.each([
     ["gRPC", (baseUrl: string) => createGrpcTransport({ baseUrl })],
     ["gRPC-Web", (baseUrl: string) => createGrpcWebTransport({ baseUrl, httpVersion: "1.1" })],
@@ -57,7 +57,7 @@ describe("a method that nobody serves", () => {
     assert.deepEqual(errorInfo?.metadata, { path: "/google.longrunning.Operations/GetOperation" });
   });
 
-  it("is told in the headers alone, as gRPC's Trailers-Only", async () => {
+  it("is answered in the headers alone, as gRPC's Trailers-Only", async () => {
     const { url } = await serve();
     const headers = { "content-type": "application/grpc+proto" };
     const response = await fetch(`${url}/no.Such/Method%25`, { method: "POST", headers });
@@ -71,7 +71,7 @@ describe("a method that nobody serves", () => {
   });
 });
 
-describe("a path that nobody serves", () => {
+describe("a path without a handler", () => {
   it("is answered with 404 and the JSON of AIP-193", async () => {
     const { url } = await serve({ handlers: byFetch(() => undefined) });
     const response = await fetch(`${url}/v1/nothing?secret=1`);
@@ -283,7 +283,7 @@ describe("CORS", () => {
     assert.match(headers.get("access-control-expose-headers") ?? "", /grpc-status-details-bin/i);
   });
 
-  it("keeps what the fetch handler's answer varies by", async () => {
+  it("keeps the Vary header of the fetch handler's response", async () => {
     const { url } = await serve({
       cors: { origins: ["https://a.example"] },
       handlers: byFetch(() => new Response("", { headers: { vary: "accept-encoding" } })),
@@ -327,7 +327,7 @@ describe("onRequest", () => {
     );
   });
 
-  it("hears of each answer, without the query; a hook that throws harms nobody", async () => {
+  it("is called for each response, without the query; its exceptions harm no call", async () => {
     const record = createDeferred<RequestRecord>();
     const { url } = await serve({
       onRequest(heard) {
@@ -349,9 +349,9 @@ describe("onRequest", () => {
     assert.equal((await fetch(`${url}/v1/x`)).status, 404);
   });
 
-  it("harms nobody either when it rejects later", async () => {
+  it("harms no call if it rejects later", async () => {
     const rejected = createDeferred();
-    // A rejection that nobody handles ends the process, and fails this run.
+    // An unhandled rejection ends the process, and fails this run.
     const onRequest = async () => {
       await Promise.resolve();
       rejected.resolve();

@@ -245,7 +245,7 @@ describe("the bytes of requests that are being received", () => {
 });
 
 describe("headers before the client has acknowledged the settings", () => {
-  it("are bounded by `maxHeaderBytes` all the same", async () => {
+  it("are still bounded by `maxHeaderBytes`", async () => {
     const paths: string[] = [];
     const seen = createDeferred();
     const see: Handler = ({ path }) => {

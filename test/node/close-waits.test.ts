@@ -24,7 +24,7 @@ import { file_printing_v1_printing, PrintService } from "../gen/printing/v1/prin
 import { createDeferred } from "../support/deferred.js";
 import { Print } from "../support/print-server.js";
 
-/** Ends what a test has opened. */
+/** Ends the connections that a test has opened. */
 const undo: (() => unknown)[] = [];
 afterEach(async () => {
   for (const step of undo.splice(0).reverse()) await step();

@@ -223,7 +223,7 @@ describe("listen", () => {
   });
 });
 
-/** Resolves when nobody listens there any more. */
+/** Resolves when the address refuses connections. */
 async function refusal({ url }: ServerAddress): Promise<void> {
   for (;;) {
     const request = httpRequest(url, { agent: false });

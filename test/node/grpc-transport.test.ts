@@ -69,7 +69,7 @@ describe("createGrpcTransport", () => {
     assert.equal((await rejectionOf(client.getOperation({}))).code, Code.Unavailable);
   });
 
-  it("fails a call with UNAVAILABLE when nobody listens", async () => {
+  it("fails a call with UNAVAILABLE if the port is closed", async () => {
     await server.close();
     const call = client.getOperation({});
     assert.equal((await rejectionOf(call)).code, Code.Unavailable);
@@ -137,7 +137,7 @@ describe("createGrpcTransport", () => {
     assert.equal(await closed, constants.NGHTTP2_CANCEL);
   });
 
-  it("makes no call whose signal is aborted, or whose message is too large", async () => {
+  it("sends no call if its signal is aborted or its message is too large", async () => {
     const signal = AbortSignal.abort();
     const aborted = await rejectionOf(client.getOperation({}, { signal }));
     assert.equal(aborted.code, Code.Canceled);

@@ -38,7 +38,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  // Whatever a test did to it, the server serves others, and is at fault itself in nothing.
+  // After each test the server still serves others, and has reported no error of its own.
   for (const { exchange } of wires) {
     const { status, json } = await exchange({ method: "GET", path: `/v1/${name}` });
     assert.equal(status, 200);
@@ -55,7 +55,7 @@ afterEach(async () => {
 interface HostileRequest {
   readonly method: string;
   readonly path: string;
-  /** Default: that of the body where it ends, none where it does not. */
+  /** Default: the length of the body if it ends, otherwise no header. */
   readonly contentLength?: string | undefined;
   readonly header?: Readonly<Record<string, string>> | undefined;
   /** Default: none. */
@@ -66,7 +66,7 @@ interface HostileRequest {
 
 interface Answer {
   readonly status: number;
-  /** Empty where the answer is no JSON. */
+  /** Empty if the response is not JSON. */
   readonly json: { readonly name?: string; readonly error?: { readonly status?: string } };
 }
 
@@ -189,7 +189,7 @@ describe.each(wires)("a hostile client of the REST face on the one port, by $ver
     }
   });
 
-  it("server 85: is refused for a body where the rule has none, ended or not", async () => {
+  it("server 85: is refused for a body that the rule does not allow, ended or not", async () => {
     for (const method of ["GET", "DELETE"]) {
       for (const isEndless of [false, true]) {
         const answer = await exchange({ method, path: `/v1/${name}`, body: "{}", isEndless });
@@ -199,13 +199,13 @@ describe.each(wires)("a hostile client of the REST face on the one port, by $ver
     }
   });
 
-  it("is answered for the path that it sent, and not for what dots make of it", async () => {
+  it("is answered for the path as sent, without resolving dot segments", async () => {
     for (const path of [`/v1/x/../${name}`, `/v1/x/%2e%2e/${name}`, `/v1/./${name}`]) {
       assert.equal((await exchange({ method: "GET", path })).status, 404);
     }
   });
 
-  it("is told only a part of a long path that it sent", async () => {
+  it("receives only a part of a long path that it sent", async () => {
     const answer = await exchange({ method: "GET", path: `/v1/projects/${"x".repeat(4000)}/no` });
     assert.equal(answer.status, 404);
     assert.ok(JSON.stringify(answer.json).length < 2000);
@@ -293,7 +293,7 @@ describe("a hostile client of the REST face on the one port, once it is gone", (
     await attack();
     const before = held();
     for (let round = 0; round < 4; round += 1) await attack();
-    // Half of what these rounds have sent.
+    // Half of the bytes that these rounds have sent.
     assert.ok(held() - before < 10_000_000);
   });
 });

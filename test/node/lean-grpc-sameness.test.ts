@@ -19,7 +19,7 @@ const readMaxBytes = 4000;
 const writeMaxBytes = 5000;
 const maxTimeoutMs = 600_000;
 
-/** A server of one kind, and what its handlers have done. */
+/** A server of one kind, and the record of its handlers. */
 interface Side {
   readonly server: Server;
   readonly url: string;
@@ -115,7 +115,7 @@ const callHeaders = {
   te: "trailers",
 };
 
-/** What the handler does, by the request's `parent`; `pages` is how much of it. */
+/** The handler's behaviour, by the request's `parent`; `pages` is the amount. */
 const behaviours: Record<
   string,
   (request: PrintRequest, context: HandlerContext) => { name: string } | Promise<{ name: string }>
@@ -227,7 +227,7 @@ function contextText(context: HandlerContext): string {
   });
 }
 
-/** What the handlers have noted, once a call that came after all others is answered. */
+/** The handlers' notes, once a call that came after all others is answered. */
 async function seenBy({ seen }: Side, session: ClientHttp2Session): Promise<string[]> {
   const { trailers } = await rawCall(session, {
     headers: { ...callHeaders, ":path": `/${PrintService.typeName}/Clean` },

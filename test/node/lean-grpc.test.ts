@@ -74,7 +74,7 @@ describe("the context of a call", () => {
     assert.equal(context.signal.reason.name, "AbortError");
   });
 
-  it("has an aborted signal also where nobody asked for it in time, with the error as reason", async () => {
+  it("has a signal aborted with the error, even if first read after the call", async () => {
     let context: HandlerContext | undefined;
     const error = new ConnectError("no paper", Code.FailedPrecondition);
     const { client } = await serve(async (_, given) => {
@@ -212,7 +212,7 @@ describe("a call", () => {
     ]);
   });
 
-  it("is told to the hook for requests once it is over, whole or broken off", async () => {
+  it("calls onRequest when it ends, completed or aborted", async () => {
     const records: RequestRecord[] = [];
     const heard = createDeferred();
     const entered = createDeferred();

@@ -18,7 +18,7 @@ import { createDeferred, type Deferred } from "../support/deferred.js";
 import { http2Headers, http2Preface } from "../support/http2-frames.js";
 import { openRawConnection } from "../support/raw-connection.js";
 
-/** Short, so that the tests are quick; what ends sooner or later than its limit fails by name. */
+/** Short, so that the tests are quick. A call that misses its limit fails by name. */
 const limits: ServerLimits = {
   headersTimeoutMs: 250,
   bodyTimeoutMs: 200,
@@ -62,7 +62,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  // Whatever a test did to it, the server serves others, and is at fault itself in nothing.
+  // After each test the server still serves others, and has reported no error of its own.
   const sessionManager = new Http2SessionManager(address.url);
   const transport = createGrpcTransport({ baseUrl: address.url, sessionManager });
   const { status } = await createClient(Health, transport).check({});
@@ -223,7 +223,7 @@ describe("a client of HTTP/2", () => {
     assert.ok((await connection.ended).includes(goAway));
   });
 
-  it("is told to go away when it is idle", async () => {
+  it("receives GOAWAY when it is idle", async () => {
     const to = await open();
     const [code] = await once(to, "goaway");
     assert.equal(code, constants.NGHTTP2_NO_ERROR);
@@ -320,7 +320,7 @@ describe("a client of HTTP/2", () => {
     assert.ok(received.indexOf(ping) > received.indexOf(serving));
   });
 
-  it("is told to go away when it opens and resets streams without end", async () => {
+  it("receives GOAWAY when it opens and resets streams without end", async () => {
     const to = await open();
     // One call stays open, so that the connection is never idle.
     const quiet = call(to, "/grpc.health.v1.Health/Watch");

@@ -21,7 +21,7 @@ import { openForeignService } from "../support/foreign-service.js";
 import { http2Preface } from "../support/http2-frames.js";
 import { openRawConnection } from "../support/raw-connection.js";
 
-/** What all of Connect's transports take. */
+/** The options common to all of Connect's transports. */
 interface Wire {
   baseUrl: string;
   nodeOptions: { ca?: string };
@@ -153,7 +153,7 @@ describe("the preface", () => {
       "HTTP/1.1 400 ",
     ],
     ["a client of TLS", "\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03", "HTTP/1.1 400 "],
-  ])("is told from %s", async (_, bytes, expected) => {
+  ])("is distinguished from %s", async (_, bytes, expected) => {
     const connection = await openRawConnection(address.port);
     await connection.send(bytes.slice(0, 4));
     await connection.send(bytes.slice(4));

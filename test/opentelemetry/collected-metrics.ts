@@ -6,7 +6,7 @@ import {
   PeriodicExportingMetricReader,
 } from "@opentelemetry/sdk-metrics";
 
-/** Metrics of a provider of its own, to be looked at by what follows `connect_longrunning.`. */
+/** Metrics of a separate provider, by the part of the name after `connect_longrunning.`. */
 export function createCollectedMetrics() {
   const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
   const reader = new PeriodicExportingMetricReader({ exporter });

@@ -68,7 +68,7 @@ describe("observeCounts", () => {
     }
     expect(store.asked).toBe(1);
     await clock.advance(1);
-    // What is not counted any more has ended, and is not as it was.
+    // A series that is no longer counted is reported as 0, not as its last value.
     expect(await values()).toEqual([7, 0]);
     expect(store.asked).toBe(2);
   });
@@ -94,7 +94,7 @@ describe("observeCounts", () => {
     expect(store.asked).toBe(0);
   });
 
-  it("refuses an age that is none", () => {
+  it("refuses a negative age", () => {
     expect(() => observeCounts({ counts: async () => one }, { maxAgeMs: -1 })).toThrow(
       /^maxAgeMs must be/,
     );

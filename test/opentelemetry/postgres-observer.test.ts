@@ -6,7 +6,7 @@ const method = "printing.v1.PrintService/Print";
 const of = { "connect_longrunning.method": method };
 
 describe("createPostgresObserver", () => {
-  it("counts losses, recoveries and stale writes, each by what an operator asks for", async () => {
+  it("counts losses, recoveries and stale writes, each by the attributes for operators", async () => {
     const { meterProvider, points } = createCollectedMetrics();
     onTestFinished(() => meterProvider.shutdown());
     const observer = createPostgresObserver({ meterProvider });

@@ -20,7 +20,7 @@ const method = "printing.v1.PrintService/Print";
 beforeAll(() => context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable()));
 afterAll(() => context.disable());
 
-/** A server that is observed, and what its spans and metrics say. */
+/** An observed server, with its spans and metrics. */
 function observed(work: PrintWork, options: PrintServerOptions = {}) {
   const spans = new InMemorySpanExporter();
   const tracerProvider = new BasicTracerProvider({
@@ -66,7 +66,7 @@ describe("createServerObserver", () => {
     await close();
   });
 
-  it("says of work that threw what it was, attempt by attempt", async () => {
+  it("records the error of work that threw, attempt by attempt", async () => {
     const { printer, clock, runs, points, close } = observed(
       ({ attempt }) => {
         if (attempt === 1) throw new ConnectError("away", Code.Unavailable);
@@ -116,7 +116,7 @@ describe("createServerObserver", () => {
     await close();
   });
 
-  it("measures how soon those who wait are told, in buckets that begin with milliseconds", async () => {
+  it("measures how soon waiters are answered, in buckets that begin with milliseconds", async () => {
     const { observer, points, bounds, close } = observed(() => ({}));
     observer.woken?.({ name: "operations/a", method, wakeMs: 4 });
     expect(await points("wake.duration")).toEqual([
@@ -135,7 +135,7 @@ describe("createServerObserver", () => {
     await close();
   });
 
-  it("does nothing where neither tracer nor meter is registered", async () => {
+  it("does nothing if neither tracer nor meter is registered", async () => {
     const { printer, clock, client } = createPrintServer(() => ({ pages: 1 }), {
       observer: createServerObserver(),
     });

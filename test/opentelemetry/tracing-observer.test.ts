@@ -233,7 +233,7 @@ describe("createTracingObserver", () => {
     ]);
   });
 
-  it("counts the pause that an abort ends, and the one before a last look", async () => {
+  it("counts the pause that an abort ends, and the pause before the final poll", async () => {
     const { handle, clock } = await traced({ get: [running(0), running(0), succeeded(3)] });
     const controller = new AbortController();
     const aborted = rejectionOf(handle.result({ signal: controller.signal }));
@@ -271,7 +271,7 @@ describe("createTracingObserver", () => {
     expect(waitSpan().links).toEqual([]);
   });
 
-  it("does nothing where no tracer is registered, and takes the one that is registered later", async () => {
+  it("does nothing without a registered tracer, and uses one that is registered later", async () => {
     const observer = createTracingObserver();
     const { transport, clock } = createScriptedServer({ starts: [succeeded(3), succeeded(3)] });
     const printer = createLongRunningClient({ print: Print }, transport, { clock, observer });
@@ -288,7 +288,7 @@ describe("createTracingObserver", () => {
 });
 
 describe("an observer that throws", () => {
-  it("stands in the way of no start and no wait", async () => {
+  it("prevents no start and no wait", async () => {
     const fail = () => {
       throw new Error("a bug");
     };

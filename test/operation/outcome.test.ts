@@ -98,7 +98,7 @@ describe("outcomeOf", () => {
     expect(reasons).toEqual(["UNEXPECTED_TYPE", "MALFORMED_PAYLOAD"]);
   });
 
-  it("client 12: metadata of another type does not stand in the way of the result", () => {
+  it("client 12: returns the result although the metadata has another type", () => {
     const result = { case: "response" as const, value: pack(DurationSchema, response) };
     const operation = anOperation({ done: true, result, metadata: pack(EmptySchema, {}) });
     const outcome = outcomeOf(operation, types);

@@ -31,7 +31,7 @@ if (protoc === undefined) console.warn(`test/plugin: skipped what needs protoc: 
 const { tarball } = inject("packedPackage");
 
 let directory: string;
-/** A project with all that the package asks for, and the protos of the golden files. */
+/** A project with the packages that the package needs, and the protos of the golden files. */
 let project: string;
 
 beforeAll(async () => {

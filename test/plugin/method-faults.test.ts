@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createWorkspace } from "./support/generate.js";
 import { compile, runPlugin } from "./support/run-plugin.js";
 
-/** A declaration of a method, and what is said of it after its place and name. */
+/** A declaration of a method, and its error message after its place and name. */
 interface Row {
   fault: string;
   rpc: string;
@@ -147,7 +147,7 @@ beforeAll(async () => {
 
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
-describe("what the plugin says of", () => {
+describe("the plugin's error for", () => {
   it.each(rows.map((row, index) => ({ ...row, index })))("$fault", ({ says, index }) => {
     const file = `bakery/v1/${index}.proto`;
     expect(() => runPlugin(descriptors, file)).toThrow(

@@ -18,7 +18,7 @@ beforeAll(async () => {
 
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
-/** The modules that the files import, by what they call them. */
+/** The modules that the files import, by specifier. */
 function importsOf(files: Files): string[] {
   const imports = Object.values(files).flatMap((text) => [
     ...text.matchAll(/(?: from |require\()"(.*)"/g),

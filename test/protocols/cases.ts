@@ -7,13 +7,13 @@ import { Print } from "../support/print-server.js";
 import { plain } from "./plain.js";
 import type { World } from "./world.js";
 
-/** Something that a client does, and what it must see over every wire. */
+/** A client's action, and the result that it must see over every wire. */
 export interface Case {
   /** A sentence that is false if the case fails. */
   readonly title: string;
   observe(world: World): Promise<JsonValue>;
   readonly expected: JsonValue;
-  /** What JSON cannot carry is expected to be answered with this instead. */
+  /** The expected result over JSON, if JSON cannot carry `expected`. */
   readonly expectedInJson?: JsonValue;
   /** For a server of Connect's own. Default: `expectedInJson`. */
   readonly expectedInJsonOfConnect?: JsonValue;
@@ -94,7 +94,7 @@ export const cases: readonly Case[] = [
     async observe({ create, operations, rpc }) {
       const name = await create();
       const error = new ConnectError("jammed", Code.Aborted);
-      // Field 1, the varint 150; then field 3 with two bytes that are no UTF-8.
+      // Field 1, the varint 150; then field 3 with two bytes that are not UTF-8.
       const value = Uint8Array.of(0x08, 0x96, 0x01, 0x1a, 0x02, 0xff, 0xfe);
       error.details = [{ type: "paper.v9.Jam", value }];
       await operations.fail(name, error);
@@ -454,7 +454,7 @@ export const cases: readonly Case[] = [
   {
     title: "an error cuts a long name short, and never within a character",
     async observe({ rpc }) {
-      // With a deadline: an error that cannot be encoded would be no answer at all.
+      // With a deadline, because an error that cannot be encoded would never be answered.
       const get = (name: string) => plain(rpc.getOperation({ name }, { timeoutMs: 5000 }));
       const answers = [
         // 256 UTF-16 units would end within the last character.
@@ -531,7 +531,7 @@ export const cases: readonly Case[] = [
   },
 ];
 
-/** What a call for an operation that does not exist is answered with. */
+/** The error of a call for an operation that does not exist. */
 function notFound(name: string): JsonObject {
   return {
     code: "NotFound",
@@ -552,7 +552,7 @@ function notFound(name: string): JsonObject {
   };
 }
 
-/** What a list with a filter that is refused is answered with. */
+/** The error of a list whose filter is refused. */
 function invalidFilter(
   filter: string,
   position: number,
@@ -578,7 +578,7 @@ function invalidFilter(
   };
 }
 
-/** What a call with a field that is refused is answered with. */
+/** The error of a call with a field that is refused. */
 function invalid(
   field: string,
   value: string,

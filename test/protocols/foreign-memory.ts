@@ -4,10 +4,10 @@ import { createDeferred, type Deferred } from "../support/deferred.js";
 import type { ForeignOperation } from "./foreign-operations.js";
 import type { ForeignMethods } from "./foreign-server.js";
 
-/** The operations of a foreign server, and what a test does to them. */
+/** The operations of a foreign server, and methods to change them. */
 export interface ForeignMemory {
   readonly methods: ForeignMethods;
-  /** What came as `x-goog-request-params`, call by call. */
+  /** The values of `x-goog-request-params`, call by call. */
   readonly routes: readonly string[];
   /** Put an operation in the place of the one of its name, or add it. */
   put(operation: ForeignOperation): void;

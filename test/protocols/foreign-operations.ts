@@ -57,7 +57,7 @@ interface ForeignWaitRequest {
   timeout?: { seconds: number; nanos: number };
 }
 
-/** The little that is needed of what proto-loader makes of a method and of a message. */
+/** The members that the tests use of a method and a message of proto-loader. */
 interface ForeignMethod {
   readonly path: string;
   readonly requestSerialize: (request: object) => Buffer;

@@ -80,7 +80,7 @@ describe.each(transports)("over %s", (_, create) => {
       await connect(memory.methods);
     });
 
-    it("shows an operation, and is told which one in the routing header", async () => {
+    it("shows an operation, and receives its name in the routing header", async () => {
       memory.put(succeeded(3));
       const operation = await client.get(name);
       assert.equal(operation.name, name);
@@ -89,7 +89,7 @@ describe.each(transports)("over %s", (_, create) => {
       assert.deepEqual(memory.routes, ["name=printers%2F%C3%A9%2Foperations%2F1"]);
     });
 
-    it("lists page by page, by filter, and with what it could not reach", async () => {
+    it("lists page by page, by filter, and with the unreachable places", async () => {
       const names = [1, 2, 3].map((id) => `${parent}/operations/${id}`);
       for (const each of names) memory.put({ ...running(0), name: each });
       memory.put({ ...running(0), name: "printers/other/operations/4" });
@@ -139,7 +139,7 @@ describe.each(transports)("over %s", (_, create) => {
       assert.deepEqual(calls, ["GetOperation", "WaitOperation"]);
     });
 
-    it("cancels an operation that somebody waits for", async () => {
+    it("cancels an operation during a wait for it", async () => {
       memory.put(running(1));
       const handle = await client.resume(Print, name);
       const result = operationErrorOf(handle.result());
@@ -209,7 +209,7 @@ describe.each(transports)("over %s", (_, create) => {
         ]);
       });
 
-      it("says of each other call that it does not have the method", async () => {
+      it("answers each other call with UNIMPLEMENTED", async () => {
         const list = client.list({ name: parent });
         for (const call of [
           () => list[Symbol.asyncIterator]().next(),
@@ -223,7 +223,7 @@ describe.each(transports)("over %s", (_, create) => {
         }
       });
 
-      it("cannot cancel, which is no end of the operation nor of a wait for it", async () => {
+      it("cannot cancel, which ends neither the operation nor a wait for it", async () => {
         const handle = await client.resume(Print, name);
         const result = handle.result();
         const error = await rejectionOf(handle.cancelAndWait());
@@ -235,7 +235,7 @@ describe.each(transports)("over %s", (_, create) => {
   );
 
   describe("a grpc-js server with types that the client does not know", () => {
-    // Field 1, the varint 150; then field 3 with two bytes that are no UTF-8.
+    // Field 1, the varint 150; then field 3 with two bytes that are not UTF-8.
     const bytes = Buffer.from("0896011a02fffe", "hex");
     const unknown = { type_url: "type.googleapis.com/paper.v9.Feed", value: bytes };
     const given = { typeUrl: unknown.type_url, value: "0896011a02fffe" };
@@ -263,7 +263,7 @@ describe.each(transports)("over %s", (_, create) => {
       assert.deepEqual(payloadsOf(operation), [given, response]);
     });
 
-    it("shows progress by metadata that nobody can read", async () => {
+    it("shows progress although the metadata cannot be decoded", async () => {
       memory.put({ ...running(0), metadata: unknown });
       const seen: object[] = [];
       for await (const { kind, metadataError, operation } of await client.resume(Print, name)) {
@@ -344,7 +344,7 @@ async function connect(methods: Partial<ForeignMethods>): Promise<void> {
   sessions = new Http2SessionManager(baseUrl);
   const transport = createTransport({ baseUrl, sessionManager: sessions });
   const noting: Transport = {
-    // Not by an interceptor: our transport takes a shorter way where there is none.
+    // Not by an interceptor: our transport takes a shorter way without interceptors.
     unary(method, ...call) {
       calls.push(method.name);
       return transport.unary(method, ...call);
@@ -387,7 +387,7 @@ function hexOf(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString("hex");
 }
 
-/** What the ErrorInfo of an error says. */
+/** The ErrorInfo of an error. */
 function reasonOf(error: ConnectError | undefined): [string?, object?] {
   const info = error && standardDetailsOf(error).errorInfo;
   return [info?.reason, info?.metadata];

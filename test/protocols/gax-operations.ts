@@ -11,7 +11,7 @@ import {
   protobuf,
 } from "google-gax";
 
-/** What the print service answers with, as google-gax's clients decode it. */
+/** The print service's response, as google-gax's clients decode it. */
 export const PrintResponse = new protobuf.Type("PrintResponse").add(
   new protobuf.Field("pages", 1, "int32"),
 );
@@ -21,7 +21,7 @@ export const PrintMetadata = new protobuf.Type("PrintMetadata").add(
 
 /** google-gax's own client of Operations, over gRPC and a connection of its own. */
 export function openGaxOperations(port: number): OperationsClient {
-  // Credentials that ask nobody for anything.
+  // Credentials that send no request.
   const auth = new GoogleAuth({ authClient: new googleAuthLibrary.PassThroughClient() });
   return lro({ auth }).operationsClient({
     servicePath: "127.0.0.1",

@@ -33,7 +33,7 @@ afterEach(async () => {
   await operations.shutdown();
 });
 
-/** Who answers gRPC: `createServer`'s own lean path, or Connect's handlers. */
+/** The part that answers gRPC: `createServer`'s own lean path, or Connect's handlers. */
 const answerers = [
   { by: "the lean path", fastPath: true },
   { by: "Connect's handlers", fastPath: false },
@@ -74,7 +74,7 @@ describe.each(answerers)("grpc-js with the protos of google-gax, by $by", ({ fas
     });
   });
 
-  it("gets the error of an operation that failed, with a detail that nobody here knows", async () => {
+  it("gets the error of a failed operation, with a detail of an unregistered type", async () => {
     const { name } = await operations.create(Print, { parent });
     const error = new ConnectError("jammed – 紙詰まり", Code.Aborted);
     error.details = [{ type: "paper.v9.Jam", value: bytes("1a02fffe") }];

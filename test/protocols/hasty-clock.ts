@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from "../../src/internal/clock.js";
 
 /**
- * A clock on which every delay that somebody waits for is over at once, so that a test can
+ * A clock on which every foreground delay is over at once, so that a test can
  * let time pass and take none.
  */
 export interface HastyClock extends Clock {

@@ -12,10 +12,10 @@ import { ListOperationsResponseSchema, type Operation, OperationSchema } from ".
 import { registry } from "./wires.js";
 
 /**
- * What a call was answered with, or rejected with, as data that can be written
+ * The response or the error of a call, as data that can be written
  * down by hand: the JSON form of the messages, with two differences. A payload of
  * a type that is not in the registry shows its bytes, in hex; a page token, which
- * nobody can foretell, shows only that it is one.
+ * cannot be predicted, shows only that it is one.
  */
 export async function plain(call: Promise<Message>): Promise<JsonObject> {
   try {

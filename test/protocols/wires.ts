@@ -179,7 +179,7 @@ function overHttp1(
   };
 }
 
-/** What a browser has; here it is Node's. */
+/** The `fetch` of a browser; here it is Node's. */
 function overFetch(connect: (baseUrl: string) => Transport): Wire["open"] {
   return async (routes) => {
     const server = await startServer({ routes, jsonOptions });

@@ -17,18 +17,18 @@ import { Print } from "../support/print-server.js";
 import { createWatchedSignals, type WatchedSignals } from "./watched-signals.js";
 import type { Wire } from "./wires.js";
 
-/** One operations server with a client at the other end of a wire: what a case works with. */
+/** One operations server with a client at the other end of a wire, for a case. */
 export interface World {
   readonly operations: OperationsServer;
   readonly signals: WatchedSignals;
   readonly transport: Transport;
   readonly rpc: Client<typeof Operations>;
   readonly printer: Client<typeof PrintService>;
-  /** What `Print` does from now on. */
+  /** Replaces the work of `Print`. */
   serve(work: PrintWork): void;
   /** Start an operation of "printers/p" that is driven from outside, and return its name. */
   create(parent?: string): Promise<string>;
-  /** Have `label` stand in observations wherever this text does. */
+  /** Replaces this text by `label` in observations. */
   hide(text: string, label: string): void;
   /** An observation without what differs from run to run: ids become op-1, op-2 and so on. */
   masked(observed: JsonValue): JsonValue;

@@ -68,7 +68,7 @@ beforeAll(async () => {
   const entries = await readdir(`${root}/${ourDirectory}`, { recursive: true });
   fileNames = entries
     .map((entry) => entry.replaceAll("\\", "/"))
-    // The driver of the conformance suite is the only package of our own.
+    // The driver of the conformance suite is the only package of this repository.
     .filter((entry) => entry.endsWith(".proto") && !entry.startsWith("longrunning/"))
     .sort();
   const theirDirectory = await mkdtemp(join(tmpdir(), "protos-"));
@@ -317,7 +317,7 @@ describe("the comparison", () => {
   });
 });
 
-/** Path of a declaration or option, to all that matters about it in one line. */
+/** Maps the path of a declaration or option to its facts in one line. */
 type Facts = Map<string, string>;
 
 function differencesBetween(left: Facts, right: Facts): string[] {

@@ -115,7 +115,7 @@ describe("ServerReflectionInfo", () => {
     assert.equal(filesOf(answer)[0]?.name, file);
   });
 
-  it("gives a file with all that it imports, which together are complete", async () => {
+  it("returns a file with all its imports, which together are complete", async () => {
     const [answer] = await ask({ case: "fileByFilename", value: "printing/v1/printing.proto" });
     const files = filesOf(answer);
     const registry = createFileRegistry(create(FileDescriptorSetSchema, { file: files.reverse() }));

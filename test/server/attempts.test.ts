@@ -51,7 +51,7 @@ function createHandDispatcher() {
   return { dispatcher, deliver };
 }
 
-/** A server whose deliveries the test makes, over a store that the test has at hand. */
+/** A server whose deliveries the test makes, over a store that the test can reach. */
 function createHandServer(
   work: PrintWork,
   init: { store?: Partial<OperationStore>; signals?: Signals; maxLostAttempts?: number } = {},
@@ -70,7 +70,7 @@ function errorOf({ result }: Operation): ConnectError {
 
 const reasonOf = (operation: Operation) => standardDetailsOf(errorOf(operation)).errorInfo?.reason;
 
-/** Signals that lose everything, so that whoever waits has to look. */
+/** Signals that lose everything, so that waiters have to poll. */
 const lossySignals: Signals = {
   pollIntervalMs: 5000,
   subscribe: async () => () => undefined,

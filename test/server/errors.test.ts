@@ -9,7 +9,7 @@ import { createPrintServer } from "../support/print-server.js";
 import { never } from "../support/print-work.js";
 import { rejectionOf } from "../support/rejection.js";
 
-describe("details of a type that nobody here knows", () => {
+describe("details of an unregistered type", () => {
   const unknown = create(AnySchema, {
     typeUrl: "types.example.com/elsewhere.v1.Fault",
     value: Uint8Array.of(10, 3, 1, 2, 3, 255, 7),

@@ -54,9 +54,9 @@ describe("a server's observer", () => {
     expect(counts).toEqual([1, 2, 1, 0]);
   });
 
-  it("hears how long after the end those were answered who had waited for it, and of nobody else", async () => {
+  it("reports the delay between the end and each waiter's response, and no other calls", async () => {
     const wakes: ObservedWake[] = [];
-    // Nobody is told of anything, so that all depends on the looks in between.
+    // No signal is delivered, so that waiters depend on their polls.
     const signals: Signals = {
       pollIntervalMs: 5000,
       subscribe: async () => () => undefined,

@@ -115,7 +115,7 @@ describe("parallel work on one resource", () => {
       metadata: { resource: "printers/1" },
     });
     await clock.advance(0);
-    // Its work was told to stop, and what it threw is written nowhere.
+    // Its work was aborted, and the error that it threw is not written.
     expect(events).toEqual([{ kind: "attempt-lost", name: older, attempt: 1 }]);
     expect(await get(older)).toEqual(ended);
     expect(ran).toEqual([older, newer]);

@@ -25,7 +25,7 @@ import { rejectionOf } from "../support/rejection.js";
 const never = () => new Promise<never>(() => undefined);
 const away = () => Promise.reject(new ConnectError("away", Code.Unavailable));
 
-/** What a client does to an operation that is driven from outside, and what is told of it. */
+/** A client's write to an externally driven operation, and the signal that it publishes. */
 const writes: readonly [
   what: string,
   kind: string,
@@ -115,7 +115,7 @@ function createTransaction() {
 
 /**
  * A server over a store with transactions (as far as this test sees: nothing is undone), and
- * the order of what happened there.
+ * the order of its calls.
  */
 function createTransactionalServer(
   init: PrintServerOptions & { commit?: () => void; work?: PrintWork } = {},

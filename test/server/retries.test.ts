@@ -198,7 +198,7 @@ describe("a checkpoint", () => {
         if (operation.attempt === 3) return { pages: 3 };
         const checkpoint = new TextEncoder().encode(`page ${operation.attempt}`);
         const saved = operation.saveCheckpoint(checkpoint);
-        // What the caller does with its bytes afterwards is its own affair.
+        // The caller may change its bytes afterwards.
         checkpoint.fill(0);
         await saved;
         throw away();

@@ -43,7 +43,7 @@ describe("every method but List", () => {
       const error = await rejectionOf(rpc[method]({ name }));
       expect(error.code).toBe(Code.InvalidArgument);
       expect(standardDetailsOf(error).badRequest?.fieldViolations[0]?.field).toBe("name");
-      // An echo of all that a client may send would not fit into a trailer.
+      // An echo of the longest input of a client would not fit into a trailer.
       expect(error.rawMessage.length).toBeLessThan(1000);
     }
   });

@@ -101,7 +101,7 @@ describe("the metadata that the server keeps", () => {
     expect((await shown()).statusMessage).toBe(status);
   });
 
-  it("stands beside what the work reports, whose own words count, but not its times", async () => {
+  it("completes the work's metadata: keeps its fields, but replaces its times", async () => {
     const { shown, clock } = await bound((operation) => {
       operation.report({
         target: "books/dune",

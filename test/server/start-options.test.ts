@@ -316,7 +316,7 @@ describe("an operation that needs no work", () => {
       isStarted = true;
       return operation;
     });
-    // Nobody meets the operation before its resource.
+    // No call can read the operation before its resource exists.
     expect((await rpc.listOperations({})).operations).toEqual([]);
     expect([isStarted, shelf]).toEqual([false, []]);
     shelving.resolve();

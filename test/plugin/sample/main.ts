@@ -1,7 +1,7 @@
 /**
- * What a user of the generated code writes: a server and a client of it, in one
+ * The code that a user of the generated code writes: a server and a client, in one
  * process. It is compiled and run in a project that has installed the package, against
- * what the plugin generates there; here its types are those of the golden files.
+ * the code that the plugin generates there; here its types come from the golden files.
  */
 import type { MessageShape } from "@bufbuild/protobuf";
 import { createRouterTransport } from "@connectrpc/connect";
@@ -72,7 +72,7 @@ same<typeof binding.snapshot.metadata, PrintMetadata_Page | undefined>(true);
 
 const built = await (await binder.constructor$({})).result();
 
-// Compiled and never run: what the compiler must refuse.
+// Compiled and never run: the compiler must refuse these lines.
 export function refused() {
   // @ts-expect-error: it is not long-running.
   press.getDocument({});

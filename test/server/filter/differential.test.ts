@@ -56,7 +56,7 @@ const stages = {
 
 type Value = string | number | bigint | boolean;
 
-/** A field by its path, the values that a record has there, and what it may be compared with. */
+/** A field by its path, a record's values at the path, and the values to compare with. */
 interface Field {
   path: string;
   valuesOf: (plain: Plain) => Value[];
@@ -74,7 +74,7 @@ const unordered = ["=", "!=", ":"];
 
 const shortText = () => fc.string({ unit: fc.constantFrom("a", "b", "\uffee", "🖨"), maxLength: 3 });
 const quotedText = () => shortText().map((value) => ({ text: JSON.stringify(value), value }));
-/** With wildcards, which only equality heeds. */
+/** Text with wildcards, which only equality respects. */
 const pattern = () =>
   fc
     .string({ unit: fc.constantFrom("a", "b", "*"), maxLength: 4 })
@@ -235,7 +235,7 @@ const fields: Field[] = [
   },
 ];
 
-/** Of two types: a number in the one payload and a string in the other. */
+/** The field has two types: a number in one payload and a string in the other. */
 const statePath = "metadata.state";
 const stateField: Field = {
   path: statePath,
@@ -279,7 +279,7 @@ function aModel(): fc.Arbitrary<Model> {
   })).tree;
 }
 
-/** With no more parentheses than OR above AND, AND above nothing, asks for. */
+/** Writes only the parentheses that the precedence of OR over AND requires. */
 function textOf(model: Model): string {
   switch (model.kind) {
     case "compare":
@@ -325,7 +325,7 @@ function stands(value: Value, operator: string, literal: Value): boolean {
     typeof value === "string" && typeof given === "string"
       ? new RegExp(`^${given.replaceAll("*", ".*")}$`, "su").test(value)
       : value === given;
-  // No order holds for what is no number.
+  // NaN has no order.
   if (Number.isNaN(value)) return operator === "!=";
   const bytes = (part: Value) => Buffer.from(String(part));
   const order =

@@ -42,7 +42,7 @@ async function createBakery() {
   return { list, faultOf, hotName: hot.name };
 }
 
-describe("ListOperations with a filter on what operators ask for", () => {
+describe("ListOperations with a filter for operators", () => {
   async function createQueue(sees: "own" | "all") {
     const clock = createManualClock();
     const operations = createOperations({
@@ -166,7 +166,7 @@ describe("ListOperations with a filter", () => {
     expect(info).toMatchObject({ reason: "FILTER_TYPE_MISMATCH", metadata: { position: "18" } });
   });
 
-  it("server 48: finds operations by their columns and by what is in their payloads", async () => {
+  it("server 48: finds operations by their columns and by fields of their payloads", async () => {
     const { list, hotName } = await createBakery();
     expect(await list("metadata.count > 3")).toEqual(["hot"]);
     expect(await list("metadata.is_hot = true OR metadata.carrier = sea -done = true")).toEqual([

@@ -180,7 +180,7 @@ describe("parseFilterSyntax", () => {
     expect(fault.message).toContain(message);
   });
 
-  it("server 50: bounds the length, the terms and the depth, and takes what is just within", () => {
+  it("server 50: bounds the length, the terms and the depth, and accepts each maximum", () => {
     const within = `a = "${"x".repeat(maxFilterLength - 6)}"`;
     expect(within.length).toBe(maxFilterLength);
     expect(canonical(within)).toBe(within);
@@ -245,7 +245,7 @@ describe("parseFilterSyntax", () => {
   });
 });
 
-/** A path's first part, a later part and a value without quotes, in all that may stand there. */
+/** A path's first part, a later part and a value without quotes, with all allowed characters. */
 const word = () =>
   fc
     .string({ unit: fc.constantFrom(..."aZ_09*-+/\\é🖨ANDORT"), minLength: 1 })
@@ -297,7 +297,7 @@ function aFilter(): fc.Arbitrary<FilterSyntax> {
       { nil: undefined },
     ),
   });
-  // What is over the bounds is refused, and is another test's matter.
+  // A filter over the bounds is refused; another test checks that.
   return anExpression(restriction).filter((syntax) => {
     const text = printFilter(syntax);
     return text.length <= maxFilterLength && termsOf(syntax) <= maxFilterTerms;

@@ -146,7 +146,7 @@ describe("a filter's fields of the operation", () => {
     ["end_time = 2026-01-02T03:04:06Z", done, yes],
     ["end_time:*", done, yes],
     ["end_time:*", plain, no],
-    // What is not there matches no comparison, and so NOT of it does (AIP-160)
+    // An absent field matches no comparison, so NOT of it matches (AIP-160)
     ["end_time != 2026-01-02T03:04:06Z", plain, no],
     ["end_time != 2026-01-02T03:04:06.000000001Z", plain, no],
     ["end_time < 9999-12-31T23:59:59Z", plain, no],
@@ -313,7 +313,7 @@ describe("a filter's fields of a payload", () => {
   ])("server 48: %s", (text, onBread, onPlain) => {
     expect(matches(text, bread)).toBe(onBread);
     expect(matches(text, plain)).toBe(onPlain);
-    // Nothing of this is in metadata of another type, or where there is none.
+    // Metadata of another type has no such field, and a record may lack metadata.
     if (!text.includes("NOT ")) {
       expect(matches(text, shipment)).toBe(false);
       expect(matches(text, aRecord())).toBe(false);
