@@ -8,7 +8,7 @@ const { GetOperationRequest, Operation } = operationsProtos.google.longrunning;
 const request = new GetOperationRequest({ name: operation.name });
 
 runClient((baseUrl) => {
-  // Credentials that make no request.
+  // Credentials that send no request.
   const auth = new GoogleAuth({ authClient: new googleAuthLibrary.PassThroughClient() });
   const client = lro({ auth }).operationsClient({
     servicePath: "127.0.0.1",

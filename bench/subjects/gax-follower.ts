@@ -26,7 +26,7 @@ const { Operation } = operationsProtos.google.longrunning;
 
 runFollower((port) => {
   const sslCreds = credentials.createInsecure();
-  // Credentials that make no request.
+  // Credentials that send no request.
   const auth = new GoogleAuth({ authClient: new googleAuthLibrary.PassThroughClient() });
   const operations = lro({ auth }).operationsClient({ servicePath: "127.0.0.1", port, sslCreds });
   const types = new LongrunningDescriptor(

@@ -19,7 +19,7 @@ describe("pack", () => {
 });
 
 describe("pack of another type", () => {
-  it("server 4: refuses a message of another type, also where their fields are alike", () => {
+  it("server 4: refuses a message of another type, even one with equal fields", () => {
     const schema: DescMessage = TimestampSchema;
     expect(() => pack(schema, duration)).toThrow(
       "a google.protobuf.Duration cannot be packed as google.protobuf.Timestamp",
@@ -47,7 +47,7 @@ describe("unpackAs", () => {
     expect(unpackAs(elsewhere, DurationSchema)).toEqual(duration);
   });
 
-  it("never reads the bytes of another type, also where they would fit", async () => {
+  it("never reads the bytes of another type, even if they would decode", async () => {
     // A Timestamp has the same fields as a Duration.
     const error = await errorOf(() => unpackAs(pack(DurationSchema, duration), TimestampSchema));
     expect(error.code).toBe(Code.Internal);

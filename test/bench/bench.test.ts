@@ -63,7 +63,7 @@ describe("bench/run.ts", () => {
     });
   }, 60_000);
 
-  it("lists each question with what it asks", async () => {
+  it("lists each question with its text", async () => {
     const { stdout } = await bench("--list");
     assert.match(stdout, /^get-operation: How much of .*\?$/m);
   }, 60_000);

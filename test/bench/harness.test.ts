@@ -4,7 +4,7 @@ import { ask, type Effort, type OpenSubject, type Question } from "../../bench/h
 
 const effort: Effort = { launches: 6, rounds: 1, warmUpRounds: 1, turns: 1, turnMs: 1 };
 
-/** A subject that takes so many microseconds, and writes down what is done with it. */
+/** A subject that takes this many microseconds, and records the calls to it. */
 function aSubject(
   name: string,
   micros: number,
@@ -54,7 +54,7 @@ describe("ask", () => {
     ]);
   });
 
-  it("divides the sums of a round, so that a turn counts by what it did", async () => {
+  it("divides the sums of a round, so that a turn weighs by its requests", async () => {
     const amounts = [
       { micros: 10, requests: 1 },
       { micros: 90, requests: 9 },
@@ -108,7 +108,7 @@ describe("ask", () => {
     assert.deepEqual(b?.ratio, { min: 1.1, median: 1.1, max: 1.1, medianWithin: [1.1, 1.1] });
   });
 
-  it("says whether a goal was met, against whomever it names", async () => {
+  it("reports whether a goal was met, against the subject that it names", async () => {
     const subjects = [aSubject("a", 100), aSubject("b", 110), aSubject("c", 220)];
     const goal = { measure: "time", subject: "b" } as const;
     const { goals } = await ask(

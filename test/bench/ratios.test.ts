@@ -67,7 +67,7 @@ describe("spreadOf", () => {
     [50, 18, 33],
     [100, 40, 61],
   ] as const) {
-    it(`takes launches ${low} and ${high} of ${launches} for the ends of what the median may be`, () => {
+    it(`takes launches ${low} and ${high} of ${launches} as the bounds of the median`, () => {
       const medians = upTo(launches).map((value) => [value]);
       assert.deepEqual(spreadOf(medians).medianWithin, [low, high]);
     });

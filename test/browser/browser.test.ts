@@ -23,7 +23,7 @@ describe.skipIf(chromiumPath === undefined)("a page in Chromium", () => {
   let pages: HttpServer;
   let page: Page;
   let server: RpcServer;
-  /** What the console printed, what the page threw, and which of its requests failed. */
+  /** The console's output, the page's errors, and its failed requests. */
   let complaints: string[];
 
   beforeAll(async () => {
@@ -191,13 +191,13 @@ describe.skipIf(chromiumPath === undefined)("a page in Chromium", () => {
   });
 });
 
-/** The same without the ids, which are UUIDs. */
+/** The observation with its UUIDs masked. */
 function masked(observed: JsonValue): JsonValue {
   const id = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g;
   return JSON.parse(JSON.stringify(observed).replace(id, "ID"));
 }
 
-/** What is called: the method, without its service. */
+/** The called method, without its service. */
 function lastPartOf(url: string): string {
   return new URL(url).pathname.replace(/^.*\//, "");
 }

@@ -2,8 +2,8 @@ import { existsSync } from "node:fs";
 import { type Browser, chromium } from "playwright-core";
 
 /**
- * Where Chromium is: what `CHROMIUM_PATH` says, else where Debian and Ubuntu put it;
- * undefined where there is none.
+ * Finds Chromium: at `CHROMIUM_PATH` if it is set, else at the paths of Debian and Ubuntu.
+ * Returns undefined if Chromium is not there.
  */
 export function findChromium(): string | undefined {
   const { CHROMIUM_PATH } = process.env;
@@ -13,7 +13,7 @@ export function findChromium(): string | undefined {
   return paths.find((path) => existsSync(path));
 }
 
-/** Start it without a window, and without all that it asks the internet of its own accord. */
+/** Starts Chromium without a window, and without its own requests to the internet. */
 export function launchChromium(executablePath: string): Promise<Browser> {
   return chromium.launch({
     executablePath,

@@ -55,7 +55,7 @@ declare global {
   }
 }
 
-/** What happened in the page, as plain data. */
+/** The events of the page, as plain data. */
 export interface PrintPage {
   /** Start an operation of two pages and iterate it to its end. */
   watch(): Promise<JsonValue>;
@@ -147,7 +147,7 @@ window.printPage = {
   fail: async () => plainError(await errorOf((await print(0)).result())),
   miss: async () => plainError(await errorOf(client.get("printers/p/operations/nobody"))),
   async getByGrpcWeb() {
-    // Its base64 format is none that Connect's servers answer.
+    // Connect's servers do not answer its base64 format.
     const foreign = new GrpcWebClientBase({ format: "binary" });
     const get = async (name: string) => {
       const request = new Bytes(
@@ -168,7 +168,7 @@ window.printPage = {
   },
 };
 
-/** A message as grpc-web has it here: its bytes. */
+/** A message for grpc-web: its bytes. */
 class Bytes {
   readonly bytes: Uint8Array;
   constructor(...bytes: unknown[]) {

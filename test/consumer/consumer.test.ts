@@ -365,7 +365,7 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
-/** What the fixture's program prints; it must come to its end by itself. */
+/** The output of the fixture's program, which must exit by itself. */
 async function outputOf(project: string): Promise<unknown> {
   return JSON.parse(await run(project, "node", "dist/src/main.js"));
 }
@@ -391,7 +391,7 @@ function libraryModules(): string[] {
   return modules.filter((path) => path !== command);
 }
 
-/** What the source maps of these files of the package name, file by file, as paths in the package. */
+/** The sources that the source maps of these files name, as paths in the package. */
 async function sourcesOf(...paths: string[]): Promise<string[]> {
   const maps = paths.map(async (path) => {
     const { sources } = await readJson<{ sources: string[] }>(join(installed, `${path}.map`));

@@ -45,7 +45,7 @@ describe("progressOf", () => {
       counted: "3 of 8",
     });
     expect(progressOf(metadataOf(fields, { [total]: 8 })).counted).toBe("0 of 8");
-    // Nobody knows how much it will be.
+    // The total is unknown.
     expect(progressOf(metadataOf(fields, { [done]: "3" }))).toEqual(nothing);
   });
 

@@ -176,7 +176,7 @@ const malformed = create(AnySchema, {
   value: Uint8Array.of(10, 5),
 });
 
-/** What reading finds, by functions that are in no module of errors. */
+/** Errors of reading, thrown by functions outside the modules of errors. */
 const ofReading = {
   unexpectedType: thrownBy(() => unpackAs(pack(DurationSchema, {}), EmptySchema)),
   malformedPayload: thrownBy(() => unpackAs(malformed, EmptySchema)),
@@ -257,7 +257,7 @@ describe("the errors that a client can meet", () => {
     }
   });
 
-  it.each(errors)("server 79: what varies in the message is in the metadata: %s", (_, error) => {
+  it.each(errors)("server 79: has the message's values in the metadata: %s", (_, error) => {
     let rest = error.rawMessage;
     for (const value of Object.values(infoOf(error).metadata)) rest = rest.replaceAll(value, "");
     expect(rest).not.toContain("777");

@@ -9,7 +9,7 @@ import {
 
 it("docs/operate/metrics.md lists each metric that there is, with its unit and its kind", async () => {
   const meterProvider = new MeterProvider();
-  // One meter for all who ask by this name.
+  // One meter for all callers with this name.
   const meter = meterProvider.getMeter("connect-longrunning");
   const created = [
     { kind: "counter", by: vi.spyOn(meter, "createCounter") },

@@ -253,7 +253,7 @@ describe("compressFolder", () => {
     expect(open.filter((path) => path.startsWith(directory))).toEqual([]);
   });
 
-  it("removes the archive and passes on what onProgress throws", async () => {
+  it("removes the archive and rejects with the error of onProgress", async () => {
     write("a", "content");
     const bug = new TypeError("of the caller");
     const onProgress = () => {

@@ -49,7 +49,7 @@ describe("the demo", { timeout: 60_000 }, () => {
     exitCode: number | null;
     stdout: string;
     stderr: string;
-    /** Paths of what is in the directory for temporary files afterwards. */
+    /** Paths in the directory for temporary files afterwards. */
     left: string[];
   }
 
@@ -65,7 +65,7 @@ describe("the demo", { timeout: 60_000 }, () => {
       );
     });
     const left = readdirSync(temporary, { recursive: true, encoding: "utf8" })
-      // tsx keeps what it has compiled there.
+      // tsx keeps compiled files there.
       .filter((path) => !path.startsWith("tsx-"))
       .map((path) => join(temporary, path));
     return { ...run, left };

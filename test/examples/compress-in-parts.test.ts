@@ -52,7 +52,7 @@ describe("compressing in parts", () => {
     const { directory, archive, attempt } = scene;
     const checkpoint = await lostAttempt(scene);
     expect(checkpoint.filesDone).toBe(64);
-    // What stands behind the checkpoint is another's, who was taken for dead.
+    // The bytes after the checkpoint come from an attempt that was taken for dead.
     await writeFile(checkpoint.workFile, "late", { flag: "a" });
     const parts: number[] = [];
     const resumed = await attempt(2, checkpoint, ({ filesDone }) => parts.push(filesDone));

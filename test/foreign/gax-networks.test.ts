@@ -12,7 +12,7 @@ import { Print } from "../support/print-server.js";
 const name = "operations/1";
 /** The operation is done after this time. */
 const doneMs = 1000;
-/** A client without a result by then has none. */
+/** A client without a result after this time counts as failed. */
 const patienceMs = 8000;
 
 interface Fault {

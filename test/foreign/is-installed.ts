@@ -1,6 +1,6 @@
 /**
- * Whether a foreign client is there to test with. Where `FOREIGN_CLIENTS` is `required`, as
- * `npm run test:foreign` has it, a missing one fails the tests that would else be skipped.
+ * Whether a foreign client is installed. If `FOREIGN_CLIENTS` is `required` (set by
+ * `npm run test:foreign`), a missing client fails the tests that would otherwise be skipped.
  *
  * @param remedy The command that installs it.
  */

@@ -95,7 +95,7 @@ describe("callWithin", () => {
     expect(clock.scheduled()).toBe(0);
   });
 
-  it("rejects with what the call throws before it returns, and leaves nothing behind", async () => {
+  it("rejects with an error thrown synchronously by the call, and leaves no timer or listener", async () => {
     const clock = createManualClock();
     const abort = createCountedAbort();
     const call = callWithin(clock, 1000, abort.signal, () => {

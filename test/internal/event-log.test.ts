@@ -43,7 +43,7 @@ describe("createLog", () => {
     );
   });
 
-  it("writes one line of JSON if it is told to", () => {
+  it("writes one line of JSON if the format is json", () => {
     const { log, lines } = createTestLog({ format: "json" });
     log(failed);
     log({ kind: "attempt-lost", name: "operations/a", attempt: 2 } as OperationsEvent);

@@ -103,7 +103,7 @@ describe("the timer queue", () => {
     );
   });
 
-  it("leaves no timer of the clock once the last is removed, and may be told so twice", () => {
+  it("leaves no timer of the clock once the last is removed, even if it is removed twice", () => {
     const clock = createManualClock();
     const queue = createTimerQueue(clock);
     const timer = aTimer();

@@ -41,7 +41,7 @@ describe("a long-running tool without tasks", () => {
     expect(answer.result.structuredContent).toMatchObject({ done: false, state: "running" });
   });
 
-  it("mcp 34: names the next call in an answer that is no error", async () => {
+  it("mcp 34: names the next call in a result that is not an error", async () => {
     const { call, clock } = createPrintMcp(untilAborted, { mcp: { waitMs: 0 } });
     const { result } = await settled(clock, call(print, {}));
     expect(result.isError).toBe(false);

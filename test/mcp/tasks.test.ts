@@ -108,7 +108,7 @@ describe("a task", () => {
     expect(broken).not.toHaveProperty("result");
   });
 
-  it("mcp 46: acknowledges a cancellation, also of a task that has ended", async () => {
+  it("mcp 46: acknowledges a cancellation, even of a task that has ended", async () => {
     const { send, call, clock } = createPrintMcp(untilAborted);
     const { taskId } = (await call(print, {}, withTasks)).result as unknown as { taskId: string };
     await idle();

@@ -85,7 +85,7 @@ describe("the HTTP endpoint", () => {
     left.abort();
   });
 
-  it("mcp 8: ignores session ids and event ids, and makes none", async () => {
+  it("mcp 8: ignores session ids and event ids, and sends neither", async () => {
     const { send } = createPrintMcp(untilAborted);
     const answer = await send(
       "tools/list",

@@ -173,7 +173,7 @@ function workResult(how: How, pages: number, isCancelRequested: boolean): Result
     : { code: codes.OutOfRange, details: [foreignDetail] };
 }
 
-/** A detail of a type that nobody here knows, of bytes that are no message. */
+/** A detail of an unregistered type, with bytes that are not a message. */
 const foreignDetail = {
   typeUrl: `${foreignPrefix}v1.Thing`,
   value: Uint8Array.of(0xff, 0, 0xfe, 0x80),
@@ -230,7 +230,7 @@ const look = (at: number) =>
     expect((await call).done).toBe(operation.result !== undefined);
   });
 
-/** I2, I4: another worker takes over, and what the one before does counts no more. */
+/** I2, I4: another worker takes over, and writes of the previous worker no longer count. */
 const redeliver = (at: number) =>
   onOperation(
     "redeliver",
@@ -271,7 +271,7 @@ const list = (parent: string, pageSize: number, done: boolean | undefined): Comm
   toString: () => `list ${parent} by ${pageSize}, done ${done}`,
 });
 
-/** I9: what lives through the whole walk is met exactly once. */
+/** I9: an operation that exists during the whole walk is listed exactly once. */
 const stepOfWalk = (parent: string, pageSize: number): Command => ({
   check: () => true,
   async run(model, real) {

@@ -12,7 +12,7 @@ export type Result =
   | { pages: number }
   | { code: number; details: { typeUrl: string; value: Uint8Array }[] };
 
-/** One operation, as the model has it. */
+/** One operation in the model. */
 export interface ModelOperation {
   readonly name: string;
   readonly parent: string;
@@ -26,11 +26,11 @@ export interface ModelOperation {
   isCancelRequested: boolean;
   isDeleted: boolean;
   result: Result | undefined;
-  /** What the first look at the done operation showed: it never changes (I1). */
+  /** The done operation at the first read: it never changes (I1). */
   doneBytes: Uint8Array | undefined;
 }
 
-/** Somebody who waits for an operation. */
+/** A client that waits for an operation. */
 export interface ModelWaiter {
   readonly operation: ModelOperation;
   answer: Operation | Code | undefined;
@@ -45,19 +45,19 @@ export interface ModelWalk {
   pageToken: string;
 }
 
-/** All that the server should know, in plain variables. Newest last. */
+/** The expected state of the server, in plain variables. Newest last. */
 export interface OperationsModel {
   readonly operations: ModelOperation[];
   readonly waiters: ModelWaiter[];
   walk: ModelWalk | undefined;
 }
 
-/** Whether nobody can find it: deleted or expired. A running one never expires (I10). */
+/** Whether the operation is deleted or expired. A running operation never expires (I10). */
 export function isGone(operation: ModelOperation): boolean {
   return operation.isDeleted || (operation.isEphemeral && operation.result !== undefined);
 }
 
-/** What a list of this parent shows. */
+/** The operations that a list of this parent shows. */
 export function visibleIn(model: OperationsModel, parent: string): ModelOperation[] {
   return model.operations.filter((each) => each.parent === parent && !isGone(each)).reverse();
 }
@@ -78,7 +78,7 @@ export async function assertSame(model: OperationsModel, real: RealServer): Prom
       if (isEphemeral && result !== undefined) expect(answer).toBeDefined();
       else expect(shown).toEqual(expected);
     });
-    // What becomes of the operation now is not this waiter's concern any more.
+    // Later changes to the operation do not affect this waiter.
     if (expected !== undefined) model.waiters.splice(model.waiters.indexOf(waiter), 1);
   }
 }
@@ -112,7 +112,7 @@ function resultOf({ result }: Operation): Result | undefined {
       return { pages: fromBinary(PrintResponseSchema, result.value.value).pages };
     case "error": {
       const { code, details } = result.value;
-      // What the server adds of its own is named; what the work gave is kept whole (I12).
+      // The server may add details of its types; it keeps the work's details whole (I12).
       const foreign = details.filter(({ typeUrl }) => typeUrl.startsWith(foreignPrefix));
       return { code, details: foreign.map(({ typeUrl, value }) => ({ typeUrl, value })) };
     }

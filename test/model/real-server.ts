@@ -22,7 +22,7 @@ export interface Attempt {
   readonly end: Deferred<Ending>;
 }
 
-/** What the model runs against, and what it needs to know of it. */
+/** The server that the model runs against, and how it passes time. */
 export interface Subject {
   /** Lets the time pass that a shutdown may take; absent if the clock runs by itself. */
   readonly passTime?: () => Promise<void>;
@@ -68,7 +68,7 @@ export function createRealServer(subject: Subject, maxLostAttempts: number) {
     rpc: createClient(Operations, transport),
     printer: createClient(PrintService, transport),
     attemptsOf: (name: string) => attempts.get(name) ?? [],
-    /** Check until it holds; what has to happen may take its time. */
+    /** Checks until the check passes, because the expected change may take time. */
     async eventually(check: () => Promise<void>) {
       for (let paused = 0; ; paused += 1) {
         try {

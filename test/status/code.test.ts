@@ -34,7 +34,7 @@ describe("codes", () => {
     expect(httpStatusFromCode(code)).toBe(httpStatus);
   });
 
-  it("knows no other names, and OK is no error", () => {
+  it("knows no other names, and OK is not an error", () => {
     for (const name of ["OK", "Canceled", "CANCELED", "1", "", "toString"]) {
       expect(codeFromName(name)).toBeUndefined();
     }

@@ -1,4 +1,4 @@
-/** What a client of HTTP/2 sends first, with empty settings (RFC 9113, section 3.4); Latin-1. */
+/** The connection preface of HTTP/2, with empty settings (RFC 9113, section 3.4); Latin-1. */
 export const http2Preface = `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0`;
 
 /**

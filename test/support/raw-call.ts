@@ -11,7 +11,7 @@ export interface RawRequest {
   readonly ending?: "end" | "reset" | "open" | undefined;
 }
 
-/** All that a client sees of an answer, but for the time of day. */
+/** The whole response as a client sees it, except the time of day. */
 export interface RawAnswer {
   readonly headers: readonly (readonly [string, unknown])[];
   readonly trailers: readonly (readonly [string, unknown])[];
@@ -34,7 +34,7 @@ export async function rawCall(
   session: ClientHttp2Session,
   { headers, chunks, ending = "end" }: RawRequest,
 ): Promise<RawAnswer> {
-  // Node ends a GET at once unless it is told.
+  // Node ends a GET at once unless this is set.
   const stream = session.request(headers, chunks.length > 0 ? { endStream: false } : {});
   const closed = new Promise<void>((resolve) => stream.once("close", () => resolve()));
   const data: Buffer[] = [];

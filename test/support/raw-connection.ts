@@ -6,11 +6,11 @@ export interface RawConnection {
   readonly socket: Socket;
   /** Write, as bytes of Latin-1; resolves when they are sent, or will never be. */
   send(bytes: string | Uint8Array): Promise<void>;
-  /** All that came so far, as Latin-1. */
+  /** The bytes received so far, as Latin-1. */
   received(): string;
   /** Resolves when so much has come that the predicate holds; rejects where the end comes first. */
   receives(predicate: (received: string) => boolean): Promise<string>;
-  /** Resolves with all that came, when the other side has closed or reset the connection. */
+  /** Resolves with all received bytes when the peer has closed or reset the connection. */
   readonly ended: Promise<string>;
 }
 

@@ -4,18 +4,18 @@ import type { Socket } from "node:net";
 
 /** A request as a bare HTTP/2 server sees it. */
 export interface RawReceived {
-  /** By name; what HTTP/2 itself needs included. */
+  /** Sorted by name, including the pseudo-headers of HTTP/2. */
   readonly headers: readonly (readonly [string, unknown])[];
   /** In hex. */
   readonly data: string;
 }
 
-/** A server of bare HTTP/2: what it answers is up to the test. */
+/** A server of bare HTTP/2, whose responses the test defines. */
 export interface RawGrpcServer {
   readonly url: string;
   /** The requests that came whole, in order. */
   readonly received: RawReceived[];
-  /** What comes of each request from now on, once it is whole. */
+  /** Sets the response to each later request, sent once the request is whole. */
   answer(how: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void): void;
   /** Break all connections, without a word of HTTP/2. */
   cut(): void;

@@ -1,19 +1,19 @@
 import type { Clock } from "../../src/internal/clock.js";
 
 /**
- * A clock that jumps from one scheduled callback to the next. It costs a fraction of
- * what a manual clock does, for tests that live through thousands of hours.
+ * A clock that jumps from one scheduled callback to the next. It costs a fraction
+ * of a manual clock's time, for tests that live through thousands of hours.
  */
 export interface SteppedClock extends Clock {
   monotonicMs(): number;
   /** Sets the date: changes `nowMs`, not the callbacks. */
   setDate(ms: number): void;
   /**
-   * Go to the time of the earliest callback, call it, and let all that follows from it
-   * in this process happen. False if there is none.
+   * Goes to the time of the earliest callback, calls it, and lets everything that follows
+   * in this process happen. Returns false if no callback is scheduled.
    */
   step(): Promise<boolean>;
-  /** Let all that can happen now do so; time stands still. */
+  /** Lets all pending callbacks run, without advancing the time. */
   settle(): Promise<void>;
   /** How many callbacks are scheduled. */
   scheduled(): number;

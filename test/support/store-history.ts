@@ -151,7 +151,7 @@ function timeless(record: OperationRecord | undefined) {
 }
 
 /**
- * What a store answers to a call, for two stores to be compared. Where they go by the same
+ * A store's result of a call, to compare two stores. If both use the same
  * clock, all times are part of it.
  */
 export async function answer(

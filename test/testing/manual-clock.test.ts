@@ -44,7 +44,7 @@ describe("createManualClock", () => {
     expect(clock.scheduled()).toBe(0);
   });
 
-  it("counts what nobody waits for only where it is asked for, and calls it all the same", async () => {
+  it("counts background callbacks only on request, but calls them", async () => {
     const clock = createManualClock();
     let called = 0;
     const note = () => {

@@ -50,7 +50,7 @@ function createServer(options: ScriptedOperationsOptions & { mode?: "auto" | "po
   };
 }
 
-/** A handle of an operation that goes by a script; its client looks once a second. */
+/** A handle of an operation that goes by a script; its client polls every second. */
 async function started(script: PrintScript, mode: "auto" | "poll" = "poll") {
   const server = createServer({ mode });
   server.scripted.handle(Print, script);
@@ -79,7 +79,7 @@ describe("the states of a scripted operation", () => {
     expect(handle.snapshot.kind).toBe("running");
   });
 
-  it("end with the look that afterPolls says", async () => {
+  it("end with the poll that afterPolls names", async () => {
     const { handle, clock, scripted } = await started({
       states: [{ afterPolls: 5, response: { pages: 3 } }],
     });
@@ -92,7 +92,7 @@ describe("the states of a scripted operation", () => {
     expect(scripted.count("GetOperation")).toBe(5);
   });
 
-  it("end at the time that afterMs says, however often somebody looks", async () => {
+  it("end at the time of afterMs, however often the client polls", async () => {
     const { handle, clock, client } = await started({
       states: [{ afterMs: 60_000, response: { pages: 3 } }],
     });
@@ -184,7 +184,7 @@ describe("the states of a scripted operation", () => {
     for await (const operation of client.list()) expect.unreachable(operation.name);
   });
 
-  it("hold payloads of types that nobody knows", async () => {
+  it("hold payloads of unregistered types", async () => {
     const foreign = pack(StringValueSchema, { value: "?" });
     const { handle, clock } = await started({
       states: [{ metadata: foreign }, { metadata: { pagesPrinted: 1 }, response: foreign }],
@@ -239,7 +239,7 @@ describe("the states of a scripted operation", () => {
   });
 });
 
-describe("the looks at a scripted operation", () => {
+describe("the polls of a scripted operation", () => {
   it("fail as often as the script says, without advancing the states", async () => {
     const { handle, clock, scripted } = await started({
       polls: Array.from({ length: 3 }, () => ({ fails: Code.Unavailable })),
@@ -488,7 +488,7 @@ describe("CancelOperation of a scripted server", () => {
     expect(clock.scheduled()).toBe(0);
   });
 
-  it("changes nothing where it is ignored", async () => {
+  it("changes nothing if the script ignores it", async () => {
     const { handle, clock } = await started({
       cancel: "ignored",
       states: [{ afterMs: 5000, response: { pages: 3 } }],
@@ -531,7 +531,7 @@ describe("CancelOperation of a scripted server", () => {
     });
     await handle.cancel();
     await clock.advance(10_000);
-    // Nobody has looked in the meantime.
+    // No client has polled in the meantime.
     expect((await client.get(handle.name)).result.case).toBe("response");
   });
 
@@ -666,7 +666,7 @@ describe("the starts of a scripted server", () => {
 });
 
 describe("createScriptedOperations", () => {
-  it("has operations that nobody started, to be resumed by name", async () => {
+  it("has operations without a start call, for clients that resume by name", async () => {
     const { scripted, client } = createServer();
     scripted.add(Print, { name: "jobs/9/operations/x", states: [{ response: { pages: 9 } }] });
     const handle = await client.resume(Print, "jobs/9/operations/x");
@@ -708,7 +708,7 @@ describe("createScriptedOperations", () => {
     expect(listed).toEqual([name, other.name]);
   });
 
-  it("lets those who watch many at once go on by its lists", async () => {
+  it("supports clients that watch many operations by its lists", async () => {
     const { scripted, printer, clock } = createServer();
     scripted.handle(Print, { states: [{ afterPolls: 2, response: { pages: 3 } }] });
     const batch = await Promise.all([1, 2, 3].map(() => printer.print({})));
@@ -756,7 +756,7 @@ describe("createScriptedOperations", () => {
     expect(scripted.count(method)).toBe(1);
   });
 
-  it("refuses what is no operation's name, and does not find what is not there", async () => {
+  it("refuses an invalid operation name, and does not find an unknown operation", async () => {
     const { client } = createServer();
     expect((await rejectionOf(client.get("elsewhere"))).code).toBe(Code.InvalidArgument);
     expect((await rejectionOf(client.get("operations/99"))).code).toBe(Code.NotFound);

@@ -48,7 +48,7 @@ describe("createTestOperations", () => {
     expect((await wait).done).toBe(false);
   });
 
-  it("keeps what the log hook hears, and tells a hook of the test too", async () => {
+  it("keeps the events of the log hook, and passes them to the test's hook", async () => {
     const heard: OperationsEvent[] = [];
     const { clock, events, transport } = createTestOperations(
       (router, operations) => {

@@ -143,7 +143,7 @@ describe.each([
     }
   });
 
-  it("keeps what a request says of a type that it does not know out: 400", async () => {
+  it("refuses an unregistered type in a request with 400", async () => {
     const headers = { "content-type": "application/json" };
     const body = JSON.stringify({ "@type": `${unknown.typeUrl}#/unregistered.Payload`, value: "" });
     const response = await fetch(url + list, {

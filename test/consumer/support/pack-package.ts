@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { run } from "./run.js";
 
-/** What `npm pack` made. */
+/** The result of `npm pack`. */
 export interface PackedPackage {
   /** Where the tarball is. */
   readonly tarball: string;
@@ -14,14 +14,14 @@ export interface PackedPackage {
 export const repository = fileURLToPath(new URL("../../..", import.meta.url));
 
 /**
- * Pack this package as it stands. `prepare` writes `dist`, which another run may
+ * Packs the package from the worktree. `prepare` writes `dist`, which another run may
  * be reading or writing in the repository, so it happens in a copy.
  */
 export async function packPackage(directory: string): Promise<PackedPackage> {
   const copy = join(directory, "package");
   await copySources(copy);
   const output = await run(copy, "npm", "pack", "--json", "--pack-destination", directory);
-  // What the prepare script prints comes first.
+  // The output of the prepare script comes first.
   const [packed] = JSON.parse(output.slice(output.search(/^\[/m))) as {
     filename: string;
     files: { path: string }[];
@@ -33,7 +33,7 @@ export async function packPackage(directory: string): Promise<PackedPackage> {
   };
 }
 
-/** Copy all that git has or would take, with what is installed. */
+/** Copies all files that git tracks or would add, and links the installed packages. */
 async function copySources(copy: string): Promise<void> {
   const listed = await run(
     repository,
@@ -42,7 +42,7 @@ async function copySources(copy: string): Promise<void> {
   );
   for (const path of listed.split("\0").filter((path) => path !== "")) {
     const source = join(repository, path);
-    // Git goes on listing a file that is deleted until somebody commits that.
+    // Git lists a deleted file until the deletion is committed.
     if ((await stat(source).catch(() => undefined)) === undefined) continue;
     await mkdir(dirname(join(copy, path)), { recursive: true });
     await cp(source, join(copy, path));

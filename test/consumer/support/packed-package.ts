@@ -6,7 +6,7 @@ import { type PackedPackage, packPackage } from "./pack-package.js";
 
 declare module "vitest" {
   interface ProvidedContext {
-    /** This package, as it stands, in a tarball. */
+    /** The package from the worktree, in a tarball. */
     packedPackage: PackedPackage;
   }
 }

@@ -9,7 +9,7 @@ import { createTemporaryFolder } from "../../support/temporary-folder.js";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 
-/** Run the demo, and resolve with what it printed. */
+/** Runs the demo, and resolves with its output. */
 function runDemo(folder: string, databaseUrl: string, temporary: string): Promise<string> {
   return new Promise((resolve, reject) => {
     execFile(
@@ -49,7 +49,7 @@ describe("the demo of replicas", () => {
       );
     }
     const left = await readdir(join(archive, ".."));
-    // What the killed attempt had is cleared away by the next one.
+    // The next attempt removes the files of the killed attempt.
     expect(left).toEqual(["folder.tar.gz"]);
   }, 60_000);
 });

@@ -15,13 +15,13 @@ describe("a server over PostgreSQL, under any order of calls", () => {
   it("does what a plain model does: I1, I2, I4 to I10 and I12", async () => {
     await checkModel(
       async () => {
-        // What the run before has left is none of this one's.
+        // Remove the operations of the previous run.
         await database.pool.query("truncate longrunning.operations");
         await database.pool.query("drop schema if exists longrunning_queue cascade");
         const parts = await connectPostgres({ connectionString: database.url, maxConnections: 5 });
         return {
           options: parts,
-          // What the database and its signals bring comes by sockets, which no clock moves.
+          // Rows and signals of the database arrive by sockets, which no clock moves.
           pause: () => sleep(5),
           maxPauses: 1000,
           redeliver: (name, method) => parts.dispatcher.dispatch([{ name, method }]),

@@ -3,14 +3,14 @@ import { startPostgres } from "./start-postgres.js";
 
 declare module "vitest" {
   interface ProvidedContext {
-    /** Of a server on which the tests may create databases. */
+    /** The URL of a server on which the tests may create databases. */
     databaseUrl: string;
   }
 }
 
 /**
  * One PostgreSQL for all tests that want one: the server that `DATABASE_URL` names, or one
- * of our own that is gone afterwards.
+ * started here and removed afterwards.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const given = process.env.DATABASE_URL;

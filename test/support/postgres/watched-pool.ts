@@ -1,8 +1,8 @@
 import type { PostgresPool } from "../../../src/store/postgres/index.js";
 
 /**
- * A pool that tells of its statements before it runs them: what `before` throws is what
- * the driver has thrown, and what it awaits holds the statement back.
+ * A pool that calls `before` ahead of each statement: an error of `before` replaces that of
+ * the driver, and its promise delays the statement.
  */
 export function watchedPool(
   pool: PostgresPool,
