@@ -4,7 +4,7 @@ import { BadRequestSchema, ErrorInfoSchema, ResourceInfoSchema } from "connect-l
 /** The `domain` of every ErrorInfo that this service makes (AIP-193). */
 const domain = "archive.example";
 
-/** A path, and what this service takes it for. */
+/** A path, and the kind of resource that this service expects there. */
 export interface Resource {
   readonly kind: "Folder" | "File" | "Archive";
   readonly path: string;
@@ -41,8 +41,8 @@ export function fileChanged(path: string, cause?: unknown): ConnectError {
 }
 
 /**
- * What it means that the file system refused something. An error that is no
- * everyday refusal comes back as it is; then the caller learns only that there
+ * Translates an error of the file system. Returns an error other than the common
+ * refusals unchanged; then the caller sees only that there
  * was one (UNKNOWN), and the server's log has the rest.
  */
 export function fileSystemFault(

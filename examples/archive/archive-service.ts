@@ -11,7 +11,7 @@ import {
   CompressResponseSchema,
 } from "./gen/archive/v1/archive_pb.js";
 
-/** Compress with its two payload types: all that server and client need to know of it. */
+/** Compress with its two payload types, as server and client need it. */
 export const Compress = longRunning(ArchiveService.method.compress, {
   response: CompressResponseSchema,
   metadata: CompressMetadataSchema,
@@ -47,7 +47,7 @@ export function assertPaths({ folder, archive }: CompressRequest): void {
   }
 }
 
-/** Progress as the metadata message has it. */
+/** Converts progress to the fields of the metadata message. */
 export function metadataFrom(progress: CompressProgress) {
   return {
     ...progress,

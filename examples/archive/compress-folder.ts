@@ -44,7 +44,7 @@ export interface CompressedFolder {
  * Write every file of a folder (see `listFiles`) into one gzip-compressed tar. Of
  * the files a chunk at a time is in memory, of the folder the list.
  *
- * The archive is written in its place, which nobody else can take from the moment
+ * The archive is written in its place, which no other process can take from the moment
  * it is opened, and is removed again unless all went well.
  *
  * @throws ConnectError what `listFiles` and `readUnchanged` throw; `AlreadyExists`

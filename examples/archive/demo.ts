@@ -21,11 +21,11 @@ import { startArchiveServer } from "./server.js";
 
 type CompressHandle = OperationHandle<CompressResponse, CompressMetadata>;
 
-/** What the steps of the demo share. */
+/** The values that the steps of the demo share. */
 interface Scene {
-  /** What is compressed. */
+  /** The folder to compress. */
   readonly folder: string;
-  /** Where the archives go: a new directory, so that all that is left behind shows. */
+  /** The directory of the archives: a new one, so that leftover files are visible. */
   readonly directory: string;
   /** Path of the one archive that stays. */
   readonly archive: string;
@@ -156,7 +156,7 @@ function grouped(bytes: bigint): string {
   return bytes.toLocaleString("en-US");
 }
 
-/** The folder that the demo compresses when it is told no other. */
+/** The folder that the demo compresses by default. */
 function typescriptFolder(): string {
   return dirname(fileURLToPath(import.meta.resolve("typescript/package.json")));
 }

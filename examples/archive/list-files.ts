@@ -10,7 +10,7 @@ export interface ListedFile {
   readonly path: string;
   /** Content in bytes; 0 for a link. */
   readonly size: number;
-  /** Type and permissions, as `stat` has them. */
+  /** Type and permissions, as in the result of `stat`. */
   readonly mode: number;
   /** When the content was last changed, in milliseconds since 1970. */
   readonly mtimeMs: number;
@@ -21,8 +21,8 @@ export interface ListedFile {
 /**
  * All files below a folder, sorted by name: by UTF-16 code units, which is the
  * same order everywhere. Symbolic links are listed and not followed, so that none
- * leads out of the folder or round in circles. What has no content to keep
- * (sockets, pipes, devices) is left out, and so are folders without files.
+ * leads out of the folder or round in circles. Files without content to keep
+ * (sockets, pipes, devices) are left out, and so are folders without files.
  *
  * @throws ConnectError `NotFound` if there is no such folder, `PermissionDenied`
  *   if it or one below it cannot be read, `Aborted` if one goes away meanwhile.

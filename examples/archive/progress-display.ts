@@ -44,7 +44,7 @@ export function progressText(progress: CompressMetadata): string {
   return `${percent} %, ${files}, ${bytes}`;
 }
 
-/** From 0 to 1, by bytes, or by files where none has any content. */
+/** Returns the share done, from 0 to 1: by bytes, or by files if all files are empty. */
 function shareOf({ filesDone, filesTotal, bytesDone, bytesTotal }: CompressMetadata): number {
   if (bytesTotal > 0n) return Number(bytesDone) / Number(bytesTotal);
   return filesTotal > 0 ? filesDone / filesTotal : 1;

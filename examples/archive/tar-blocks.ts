@@ -4,7 +4,7 @@ import type { ListedFile } from "./list-files.js";
 /** A tar archive is a sequence of blocks of this many bytes. */
 const blockBytes = 512;
 
-/** What comes before a file's content: its name and all else that is known of it. */
+/** Returns the header before a file's content: its name and its other attributes. */
 export function tarHeader(file: ListedFile): Buffer {
   const fields: HeaderData = {
     path: file.name,
@@ -23,12 +23,12 @@ export function tarHeader(file: ListedFile): Buffer {
     : block;
 }
 
-/** What comes after a file's content: zeros up to a whole block. */
+/** Returns the padding after a file's content: zeros up to a whole block. */
 export function tarPadding(size: number): Buffer {
   return Buffer.alloc((blockBytes - (size % blockBytes)) % blockBytes);
 }
 
-/** What ends an archive: two blocks of zeros. */
+/** Returns the end of an archive: two blocks of zeros. */
 export function tarEnd(): Buffer {
   return Buffer.alloc(2 * blockBytes);
 }

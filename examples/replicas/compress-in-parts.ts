@@ -19,7 +19,7 @@ export interface CompressInPartsOptions {
   /** Go on from here. Undefined: begin at the beginning. */
   readonly checkpoint: PartCheckpoint | undefined;
   readonly signal: AbortSignal;
-  /** Called after each part, which stands in the work file by then. */
+  /** Called after each part is written to the work file. */
   readonly onPart: (checkpoint: PartCheckpoint, progress: CompressProgress) => Promise<void>;
 }
 
@@ -28,10 +28,10 @@ const partBytes = 1024 * 1024;
 const partFiles = 32;
 
 /**
- * Compress a folder as the archive example does, in parts that are gzip members of their own: what
- * stands in the file after each is the beginning of the archive, whoever goes on.
+ * Compresses a folder as the archive example does, in parts that are separate gzip members. After
+ * each part the file is the beginning of the archive, whichever attempt goes on.
  *
- * An attempt writes to a file of its own and begins with a copy of what it goes on from. So one
+ * An attempt writes to a file of its own and begins with a copy of its predecessor's. So one
  * that was taken for dead and goes on writing does no harm. The archive appears under its name
  * all at once; if it is there with the same bytes, an earlier attempt has put it there.
  *
@@ -82,13 +82,13 @@ export async function compressInParts(
   }
 }
 
-/** Whether another attempt may go on from what this one has written. */
+/** Whether another attempt may go on from the file of this attempt. */
 function isForAnother({ aborted, reason }: AbortSignal): boolean {
   const { code } = ConnectError.from(reason);
   return aborted && (code === Code.Unavailable || code === Code.Aborted);
 }
 
-/** Whether the folder is still what it was and what there was of the archive is still there. */
+/** Whether the folder is unchanged and the written part of the archive is still there. */
 async function isUsable(checkpoint: PartCheckpoint | undefined, listing: string): Promise<boolean> {
   if (checkpoint?.listing !== listing) return false;
   const stats = await stat(checkpoint.workFile).catch(() => undefined);

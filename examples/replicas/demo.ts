@@ -37,7 +37,7 @@ async function main(argument: string | undefined): Promise<void> {
   }
 }
 
-/** What the demo plays with. */
+/** The processes and paths of the demo. */
 interface Scene {
   readonly api: Replica;
   readonly workers: readonly Replica[];
@@ -56,7 +56,7 @@ async function play({ api, workers, folder, archive }: Scene): Promise<void> {
   const handle = await archiver.compress({ folder, archive });
   console.log(`   ${handle.name}`);
   const result = handle.result();
-  // It is looked at further down; until then a failure is nobody's.
+  // Awaited further down; until then a rejection must not count as unhandled.
   result.catch(() => undefined);
   const { name } = handle;
   const runner = await Promise.race(
@@ -90,8 +90,8 @@ async function play({ api, workers, folder, archive }: Scene): Promise<void> {
 }
 
 /**
- * The database that DATABASE_URL names, or a server of the demo's own; undefined, with the
- * reason printed, where there can be none.
+ * Opens the database that DATABASE_URL names, or starts a server for the demo. Returns undefined,
+ * and prints the reason, if that fails.
  */
 async function openDatabase(): Promise<{ url: string; stop(): Promise<void> } | undefined> {
   const url = process.env.DATABASE_URL;
@@ -104,7 +104,7 @@ async function openDatabase(): Promise<{ url: string; stop(): Promise<void> } | 
   }
 }
 
-/** The folder that the demo compresses when it is told no other. */
+/** The folder that the demo compresses by default. */
 function typescriptFolder(): string {
   return dirname(fileURLToPath(import.meta.resolve("typescript/package.json")));
 }

@@ -1,4 +1,4 @@
-/** What the next attempt goes on from. */
+/** The state that the next attempt goes on from. */
 export interface PartCheckpoint {
   /** The file that the archive has grown in so far. */
   readonly workFile: string;
@@ -6,7 +6,7 @@ export interface PartCheckpoint {
   readonly listing: string;
   /** How many files of the list are in the archive. */
   readonly filesDone: number;
-  /** How many bytes of the work file these are: what stands behind them counts for nothing. */
+  /** How many bytes of the work file these are. Later bytes are ignored. */
   readonly archiveBytes: number;
 }
 
@@ -15,9 +15,9 @@ export function checkpointBytes(checkpoint: PartCheckpoint): Uint8Array {
 }
 
 /**
- * The checkpoint in these bytes; undefined where there are none.
+ * Decodes a checkpoint; returns undefined without bytes.
  *
- * @throws SyntaxError or TypeError for what this service did not write.
+ * @throws SyntaxError or TypeError if this service did not write the bytes.
  */
 export function checkpointFrom(bytes: Uint8Array | undefined): PartCheckpoint | undefined {
   if (bytes === undefined) return undefined;

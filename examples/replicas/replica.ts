@@ -23,7 +23,7 @@ const operations = createOperations({
   pageTokenKey: new Uint8Array(32),
 });
 
-/** Workers run what is started, by whomever; an API replica starts, answers and runs nothing. */
+/** Workers run the operations of all replicas; an API replica starts and answers, but runs nothing. */
 const compress =
   role === "worker"
     ? operations.handle(
@@ -65,7 +65,7 @@ const server = createServer({
   operations,
 });
 const { url } = await server.listen();
-// Whoever forked it has gone, or wants it to go.
+// The parent process has exited, or asks this one to exit.
 process.on("disconnect", () => {
   void server.close().finally(() => process.exit());
 });

@@ -2,7 +2,7 @@ import { fork } from "node:child_process";
 import { EventEmitter, once } from "node:events";
 import { fileURLToPath } from "node:url";
 
-/** What a replica tells the process that forked it. */
+/** The messages of a replica to the process that forked it. */
 export type ReplicaEvent =
   | { readonly kind: "listening"; readonly url: string }
   | {
@@ -32,7 +32,7 @@ export interface Replica {
     kind: K,
     isWanted?: (event: Extract<ReplicaEvent, { kind: K }>) => boolean,
   ): Promise<Extract<ReplicaEvent, { kind: K }>>;
-  /** End it with SIGKILL, which it never hears of. Resolves when it is gone. */
+  /** Ends it with SIGKILL, which it cannot handle. Resolves when it is gone. */
   kill(): Promise<void>;
   /** Have it shut down in order. Resolves when it is gone. */
   close(): Promise<void>;
