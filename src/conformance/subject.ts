@@ -294,7 +294,7 @@ function sendCall<I extends DescMessage, O extends DescMessage>(
   const request = create(init.input, init.request);
   const limit = new AbortController();
   // A call continues after its limit until its lateness exceeds twice the delay of the event loop,
-  // so that a slow server is told apart from a slow runner.
+  // so that a slow server is distinguished from a slow runner.
   const delay = context.loopDelay.begin();
   const startMs = performance.now();
   const { slackMs } = context;
