@@ -17,8 +17,8 @@ export interface CallGroup {
 }
 
 /**
- * One listener for all: a signal finds the listener that is to be removed by going through
- * all that it has, which takes long where thousands of calls wait.
+ * Adds one listener to the signal for all calls. A signal searches all of its listeners to
+ * remove one, which is slow if thousands of calls wait.
  */
 export function createCallGroup(shutdown: AbortSignal | undefined): CallGroup {
   const members = new Set<GroupMember>();

@@ -24,8 +24,8 @@ export class CallSignal implements CallEnd, GroupMember, QueuedTimer {
   #endReason: unknown;
 
   /**
-   * @param request whose signal aborts the call's, and is asked for only then. Default: none, for
-   *   whoever calls `end` where the client goes away.
+   * @param request Its signal aborts the call's signal, and is read only when the call's signal is
+   *   used. Default: none, for a server that calls `end` when the client disconnects.
    */
   constructor(
     group: CallGroup,
@@ -96,7 +96,7 @@ export class CallSignal implements CallEnd, GroupMember, QueuedTimer {
     this.end(this.#request?.signal.reason);
   }
 
-  /** Hear of all that ends the call by itself, from the first time that somebody wants to know. */
+  /** Listens for the events that end the call. Called when the end is first read. */
   #watch(): void {
     if (this.#isWatching || this.#endReason !== undefined) return;
     this.#isWatching = true;

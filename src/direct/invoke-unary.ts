@@ -3,7 +3,7 @@ import type { HandlerContext } from "@connectrpc/connect";
 import { invokeUnaryImplementation } from "@connectrpc/connect/protocol";
 import type { UnaryRoute } from "./recording-router.js";
 
-/** Call a unary method, by way of its interceptors. The answer is at hand where its handler had it. */
+/** Calls a unary method through its interceptors. Returns the response synchronously if the handler does. */
 export function invokeUnary(
   { spec, options: { interceptors } }: UnaryRoute,
   context: HandlerContext,

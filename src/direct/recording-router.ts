@@ -18,16 +18,16 @@ export type UnaryImplSpec = Extract<MethodImplSpec<DescMessage, DescMessage>, { 
 /** A unary method of a router, by its implementation. */
 export interface UnaryRoute {
   readonly spec: UnaryImplSpec;
-  /** The answers in their wire form; undefined where there is none, or where an interceptor wants the message. */
+  /** The encoded responses. Undefined if the method has no encoded responses or an interceptor needs the message. */
   readonly wireAnswers: WireAnswers<Message> | undefined;
   /** The router's, with the route's own before them. */
   readonly options: UniversalHandlerOptions;
 }
 
-/** Of handlers that came about by a recording router. */
+/** The routes of handlers that a recording router created. */
 const routes = new WeakMap<UniversalHandler, UnaryRoute>();
 
-/** What a handler calls; undefined for one that streams, and where no recording router made it. */
+/** Returns the route of a handler. Returns undefined if it streams or a recording router did not create it. */
 export function unaryRouteOf(handler: UniversalHandler): UnaryRoute | undefined {
   return routes.get(handler);
 }
