@@ -9,7 +9,7 @@ export interface Progress {
   readonly fraction: number | undefined;
   /** `3 of 8`; undefined if the metadata has a percentage alone, or nothing. */
   readonly counted: string | undefined;
-  /** The current step in the server's words; undefined if the metadata has none. */
+  /** The current step, in the server's words. Undefined if the metadata contains no status. */
   readonly status: string | undefined;
 }
 
