@@ -20,7 +20,7 @@ import {
 /** Whether a service takes calls (grpc.health.v1.HealthCheckResponse.ServingStatus). */
 export type ServingStatus = "UNKNOWN" | "SERVING" | "NOT_SERVING";
 
-/** What may be said of a health service. */
+/** Options of `createHealth`. */
 export interface HealthOptions {
   /**
    * Watch calls at a time, at least 1; a further one is RESOURCE_EXHAUSTED. Default: 1000.
@@ -36,7 +36,7 @@ export interface Health {
   set(service: string, status: ServingStatus): void;
   /** Forget a service: it is unknown from now on. */
   delete(service: string): void;
-  /** Show NOT_SERVING for all services from now on, whatever is set. Watch calls hear of it. */
+  /** Reports NOT_SERVING for all services from now on, regardless of their set status, including to Watch calls. */
   drain(): void;
   /** Drain, and end every Watch call with UNAVAILABLE. */
   close(): void;
@@ -76,7 +76,7 @@ export function createHealth(options: HealthOptions = {}): Health {
     if (isClosed) throw watchClosed();
     if (watches.size >= maxWatches) throw tooManyWatches(maxWatches);
     let onChange = () => {};
-    // Registered before the first look, so that no change is missed.
+    // Registered before the status is first read, so that no change is missed.
     const changed = () => onChange();
     watches.set(changed, service);
     signal.addEventListener("abort", changed);

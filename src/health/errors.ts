@@ -3,7 +3,7 @@ import { echo } from "../internal/echo.js";
 import { BadRequestSchema, ResourceInfoSchema } from "../protos.js";
 import { errorWithInfo, retryDetail } from "../status/error-info.js";
 
-/** NOT_FOUND for a service whose health nobody has set (health.proto, Check). */
+/** NOT_FOUND for a service whose health the program has not set (health.proto, Check). */
 export function serviceUnknown(service: string): ConnectError {
   return errorWithInfo(Code.NotFound, `the service "${echo(service)}" is not known here`, {
     reason: "SERVICE_UNKNOWN",
@@ -17,7 +17,7 @@ export function serviceUnknown(service: string): ConnectError {
   });
 }
 
-/** INVALID_ARGUMENT for what is longer than any name of a service. */
+/** INVALID_ARGUMENT for a service name that exceeds the maximum length. */
 export function serviceNameTooLong(service: string, maxLength: number): ConnectError {
   const description = `service must have at most ${maxLength} characters`;
   return errorWithInfo(Code.InvalidArgument, description, {
