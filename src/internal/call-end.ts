@@ -4,8 +4,8 @@ export interface CallEndListener {
 }
 
 /**
- * When a call is over, for those who do without an AbortSignal, which takes as much memory as all
- * else that a call that waits holds. Every AbortSignal is one.
+ * Reports the end of a call without an AbortSignal, because an AbortSignal doubles the memory of a
+ * waiting call. Every AbortSignal is a `CallEnd`.
  */
 export interface CallEnd {
   readonly aborted: boolean;

@@ -3,9 +3,9 @@ import { canceledBy } from "./canceled-by.js";
 import type { Clock } from "./clock.js";
 
 /**
- * Make a call that ends for sure: with the call, after `timeoutMs` milliseconds of
- * `clock`, or as soon as `signal` aborts. In the last two cases the call's own signal
- * aborts, and what becomes of it does not matter any more.
+ * Makes a call and settles at the latest after `timeoutMs` milliseconds of `clock`, or as
+ * soon as `signal` aborts. In both cases the call's own signal aborts, and its later
+ * result is ignored.
  *
  * @throws ConnectError of the call; `Code.DeadlineExceeded` at the timeout;
  *   `Code.Canceled` with the signal's reason as its cause.

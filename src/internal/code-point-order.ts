@@ -1,7 +1,7 @@
 /**
- * Which of two texts comes first, by code points: below zero, zero or above. The same
- * order as that of their UTF-8 bytes, and so as that of databases' binary collations;
- * JavaScript's own puts U+FFFD after U+1F5A8.
+ * Compares two texts by code points. Returns a number below zero, zero or above zero. The
+ * order equals the order of the UTF-8 bytes, and so the binary collations of databases.
+ * JavaScript's own order differs: it puts U+FFFD after U+1F5A8.
  */
 export function compareCodePoints(one: string, other: string): number {
   const length = Math.min(one.length, other.length);
@@ -12,7 +12,7 @@ export function compareCodePoints(one: string, other: string): number {
   return one.length - other.length;
 }
 
-/** Surrogates stand for what is above U+FFFF. */
+/** Ranks surrogates above all other code units, because they encode code points above U+FFFF. */
 function rank(unit: number): number {
   return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit;
 }

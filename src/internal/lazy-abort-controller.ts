@@ -6,7 +6,7 @@ export class LazyAbortController implements Pick<AbortController, "signal" | "ab
   #controller: AbortController | undefined;
   #abortedBy: { readonly reason: unknown } | undefined;
 
-  /** Whether `abort` was called. Reading it makes no signal. */
+  /** Whether `abort` was called. Reading it does not create the signal. */
   get aborted(): boolean {
     return this.#abortedBy !== undefined;
   }

@@ -1,6 +1,6 @@
 import { nextTurn } from "./next-turn.js";
 
-/** What of a stream of node:http2 is needed. */
+/** The members of a node:http2 stream that `resetOnceAnswered` uses. */
 export interface AnsweredStream {
   /** `localClose` is 1 once the end of the answer is sent. */
   readonly state: { readonly localClose?: number | undefined };
@@ -12,9 +12,9 @@ export interface AnsweredStream {
 const noError = 0;
 
 /**
- * Reset the stream of a request of node:http2 once its answer is sent, unless all of the request
- * has come by then: a body that nobody reads must not keep a stream open. To be called before the
- * answer. The response's own "finish" is of no use, as it comes when the stream is closed.
+ * Resets the stream of a node:http2 request once its response is sent, unless the whole request
+ * has arrived by then: an unread body must not keep a stream open. Call it before the response is
+ * sent. The response's own "finish" event does not help, because it comes when the stream is closed.
  */
 export function resetOnceAnswered(
   request: { readonly complete: boolean },
@@ -23,10 +23,10 @@ export function resetOnceAnswered(
   const reset = () => {
     if (!request.complete) stream.close(noError);
   };
-  // Node asks for trailers when the body is sent, also where there are none. Not at once: a reset
-  // overtakes them.
+  // Node asks for trailers when the body is sent, even if the response has no trailers. The reset
+  // waits for the event loop, because it would overtake the trailers.
   stream.once("wantTrailers", () => void nextTurn().then(reset));
-  // An answer of headers alone has none.
+  // A response of headers alone does not emit "wantTrailers".
   stream.once("finish", async () => {
     await nextTurn();
     if (stream.state.localClose === 1) reset();

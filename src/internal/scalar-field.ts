@@ -1,6 +1,6 @@
 import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 
-/** A singular string field, by its name in the .proto; undefined where there is none of that kind. */
+/** Returns the singular string field with this .proto name, or undefined if the message has no such field. */
 export function stringField(schema: DescMessage, name: string): DescField | undefined {
   return scalarField(schema, name, ScalarType.STRING);
 }

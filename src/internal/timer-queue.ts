@@ -36,7 +36,7 @@ export function createTimerQueue(clock: Clock): TimerQueue {
   /** The queue's time when the clock showed `baseNowMs`; it never goes back. */
   let baseMs = 0;
   let baseNowMs = monotonicMs(clock);
-  /** When the clock's timer is due, by the queue's time; infinite if there is none. */
+  /** The time at which the clock's timer is due, by the queue's time. Infinite if no timer is set. */
   let armedMs = never;
   let disarm = () => {};
 

@@ -1,10 +1,10 @@
 /**
- * The message name in a type URL: what follows its last `/`, or all of it where
- * there is none (google.protobuf.Any).
+ * Returns the message name in a type URL: the text after its last `/`, or the whole
+ * text if it contains no `/` (google.protobuf.Any).
  */
 export function typeNameFromUrl(typeUrl: string): string {
   return typeUrl.slice(typeUrl.lastIndexOf("/") + 1);
 }
 
-/** The prefix that Any payloads carry where nobody chose another one. */
+/** The default prefix of the type URLs of Any payloads. */
 export const typeUrlPrefix = "type.googleapis.com/";

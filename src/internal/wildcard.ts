@@ -1,5 +1,5 @@
 /**
- * What stands between the `*` of a text, each of which is any number of characters:
+ * The pieces of a text between its `*`. Each `*` matches any number of characters:
  * `*.foo` is `["", ".foo"]`. A text without `*` is one piece.
  */
 export type WildcardPieces = readonly string[];
@@ -46,7 +46,7 @@ function indexWithin(text: string, piece: string, from: number, end: number): nu
   return -1;
 }
 
-/** Of each beginning of a piece, the length of the longest shorter beginning that it ends in. */
+/** Returns, for each prefix of a piece, the length of its longest proper prefix that is also its suffix. */
 function bordersOf(piece: string): Int32Array {
   const borders = new Int32Array(piece.length);
   let length = 0;

@@ -2,7 +2,7 @@ import type { Message } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
 import type { CallEnd } from "./call-end.js";
 
-/** A message as the bytes that are sent for it: who sends it copies them, and nothing is encoded. */
+/** A message in its encoded form. The sender copies the bytes and does not encode again. */
 export interface WireMessage {
   readonly byteLength: number;
   /** Write all of it to `target` from `at` on, and return where it ends. */
@@ -11,16 +11,17 @@ export interface WireMessage {
 
 /** Where the answer to one call goes: one of the two is called, once, and neither throws. */
 export interface WireReply {
-  /** Over as soon as nobody waits for the answer any more. */
+  /** Aborted as soon as the caller no longer waits for the response. */
   readonly end: CallEnd;
   send(message: WireMessage): void;
   fail(error: unknown): void;
 }
 
-/** What answers a unary method with a message in its wire form. */
+/** An implementation of a unary method that responds with an encoded message. */
 export interface WireAnswers<Request> {
   /**
-   * Never throws. No promise: those that stand still while a call waits take more than the wait.
+   * Never throws. Does not return a promise, because pending promises take more memory than the
+   * rest of a waiting call.
    *
    * @param request of the method that it is registered for.
    */
@@ -30,8 +31,8 @@ export interface WireAnswers<Request> {
 const answersByImplementation = new WeakMap<object, WireAnswers<Message>>();
 
 /**
- * Have the answers of a method's implementation be there in their wire form as well, for
- * servers that can send that: as long as nobody comes in between who wants the message.
+ * Registers encoded responses for a method's implementation. Servers that can send encoded
+ * responses use them unless an interceptor needs the message.
  */
 export function provideWireAnswers<Request extends Message>(
   implementation: (request: Request, context: HandlerContext) => unknown,
@@ -40,7 +41,7 @@ export function provideWireAnswers<Request extends Message>(
   answersByImplementation.set(implementation, answers);
 }
 
-/** Undefined for what is no implementation, or one without a wire form. */
+/** Returns undefined if the value is not an implementation or has no encoded responses. */
 export function wireAnswersOf(implementation: unknown): WireAnswers<Message> | undefined {
   return typeof implementation === "function"
     ? answersByImplementation.get(implementation)
