@@ -29,7 +29,7 @@ export interface ToolOptions {
   task?: "optional" | "required" | "never" | undefined;
 }
 
-/** Which methods become tools: true and false, or the settings of the tool. */
+/** Selects the methods that become tools. Returns true, false, or the settings of the tool. */
 export type ToolSelection = (method: DescMethodUnary) => boolean | ToolOptions;
 
 /** A tool as `tools/list` shows it (MCP 2026-07-28, server/tools). */
@@ -153,7 +153,7 @@ function responseSchema(method: DescMethodUnary, descriptions: Descriptions) {
 }
 
 function objectOf(schema: JsonSchema): ObjectSchema {
-  // A request that is no object in JSON, such as a Timestamp, has its JSON in a member.
+  // If a request's JSON is not an object, such as a Timestamp, a member holds the JSON.
   return schema.type === "object"
     ? { ...schema, type: "object" }
     : {
