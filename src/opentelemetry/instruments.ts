@@ -1,23 +1,23 @@
 import { type Attributes, type MeterProvider, metrics } from "@opentelemetry/api";
 
-/** What metrics are written with: all of one meter, their names below `connect_longrunning.`. */
+/** The instruments of one meter. Their names start with `connect_longrunning.`. */
 export interface Instruments {
   /**
-   * Of how often something happened. With an increment of 0 a series exists before its first event,
-   * so that `rate()` sees that one.
+   * Creates a counter of events. With an increment of 0 a series exists before its first event,
+   * so that `rate()` includes that event.
    */
   counter(
     name: string,
     unit: string,
     description: string,
   ): (attributes?: Attributes, increment?: 0 | 1) => void;
-  /** Of durations, which are given in milliseconds and shown in seconds. */
+  /** Creates a histogram of durations. Values are passed in milliseconds and exported in seconds. */
   durations(
     name: string,
     scale: DurationScale,
     description: string,
   ): (durationMs: number, attributes?: Attributes) => void;
-  /** Of how much there is, which is given as a whole and not as a difference. */
+  /** Creates an instrument of a current amount. Values are absolute, not differences. */
   level(name: string, unit: string, description: string): (now: number) => void;
 }
 
@@ -28,11 +28,11 @@ export type DurationScale = keyof typeof bucketBounds;
 const bucketBounds = {
   /** Some work: milliseconds to days. */
   work: [0.01, 0.1, 1, 5, 10, 30, 60, 300, 900, 3600, 4 * 3600, 12 * 3600, 24 * 3600, 7 * 86_400],
-  /** News of something: the bounds that OpenTelemetry advises for a request, and below. */
+  /** Bounds for the delivery of signals: the bounds that OpenTelemetry advises for requests, and smaller bounds. */
   news: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
 };
 
-/** @param meterProvider Undefined: the one that is registered with `@opentelemetry/api`, if any. */
+/** @param meterProvider Creates the meter. Default: the provider registered with `@opentelemetry/api`, if any. */
 export function createInstruments(meterProvider: MeterProvider | undefined): Instruments {
   const meter = meterOf(meterProvider);
   return {
@@ -65,7 +65,7 @@ export function meterOf(meterProvider: MeterProvider | undefined) {
   return (meterProvider ?? metrics).getMeter("connect-longrunning");
 }
 
-/** What the names of metrics and of their attributes begin with. */
+/** The prefix of the names of metrics and of their attributes. */
 export const prefix = "connect_longrunning.";
 
 /** The attribute that says by which method an operation was started. */

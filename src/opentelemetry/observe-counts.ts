@@ -17,23 +17,23 @@ export interface ObserveCountsOptions extends Pick<TelemetryOptions, "meterProvi
   clock?: Clock | undefined;
 }
 
-/** How long the store may take, in milliseconds: half of what Prometheus gives a scrape. */
+/** Time limit of the store's response, in milliseconds: half of Prometheus's default scrape timeout. */
 const answerTimeoutMs = 5000;
 
 /**
- * Show how much there is in a store whenever metrics are collected: in the whole database, so
- * that one process is enough to ask. While the store does not answer the last counts stand.
+ * Observes the number of operations in a store whenever metrics are collected. The counts cover the
+ * whole database, so one process is enough. While the store does not respond, the last counts remain.
  *
  * | metric | unit | is |
  * |---|---|---|
- * | `connect_longrunning.operations.open` | {operation} | by method and `connect_longrunning.state`: those that are not done, but for deleted ones |
+ * | `connect_longrunning.operations.open` | {operation} | by method and `connect_longrunning.state`: operations that are neither done nor deleted |
  * | `connect_longrunning.operations.oldest_queued.age` | s | gauge, by method: age of the oldest queued operation; 0 if none is queued |
  * | `connect_longrunning.operations.lost_attempts` | {attempt} | by method: attempts that were lost and whose operation was taken over since, of operations that have not expired |
  *
  * The first and the last are observable up-down counters. The method is `connect_longrunning.method`; the state
  * `blocked`, `queued`, which is the depth of the queue, or `running`.
  *
- * @returns Stops it.
+ * @returns A function that stops the observation.
  * @throws RangeError for an option out of its bounds.
  */
 export function observeCounts(
@@ -98,8 +98,8 @@ export function observeCounts(
 }
 
 /**
- * The points of one metric. What was shown once is 0 when it is not counted any more: the SDK
- * would show its last value for ever.
+ * Creates the points of one metric. A point that was exported once becomes 0 when it is no longer
+ * counted. Otherwise the SDK would export its last value forever.
  */
 function createPoints() {
   const points = new Map<string, { readonly attributes: Attributes; value: number }>();

@@ -15,13 +15,13 @@ import { createInstruments, ofMethod, prefix } from "./instruments.js";
 
 /** Where spans and metrics go. */
 export interface TelemetryOptions {
-  /** What makes the tracer. Default: the one that is registered with `@opentelemetry/api`, if any. */
+  /** Creates the tracer. Default: the provider registered with `@opentelemetry/api`, if any. */
   tracerProvider?: TracerProvider | undefined;
-  /** What makes the meter. Default: the one that is registered with `@opentelemetry/api`, if any. */
+  /** Creates the meter. Default: the provider registered with `@opentelemetry/api`, if any. */
   meterProvider?: MeterProvider | undefined;
 }
 
-/** The number of OK, which is no error code of Connect. */
+/** The number of OK, which is not in Connect's `Code`. */
 const ok: number = 0;
 
 /** How many operations' start spans are remembered for the links of their runs, the latest ones. */

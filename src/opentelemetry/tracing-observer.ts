@@ -19,40 +19,39 @@ import { codeName } from "../status/index.js";
 
 /** Where spans go. */
 export interface TracingOptions {
-  /** What makes the tracer. Default: the one that is registered with `@opentelemetry/api`, if any. */
+  /** Creates the tracer. Default: the provider registered with `@opentelemetry/api`, if any. */
   tracerProvider?: TracerProvider | undefined;
 }
 
 /**
- * An observer that makes one span of each wait, for `ClientOptions.observer`. A wait
- * is a `result()`, an `outcome()` or an iteration; its span ends with it, also when
- * the caller leaves the iteration. Where no tracer is registered it does nothing.
+ * Creates an observer for `ClientOptions.observer` that records one span for each wait. A
+ * wait is a `result()`, an `outcome()` or an iteration. Its span ends with it, including when
+ * the caller leaves the iteration. Without a registered tracer the observer does nothing.
  *
  * The span is named `package.Service/Method wait` after the method that started the
- * operation, is a child of the span that is active where the wait begins, and links
- * to the span that was active where the operation was started; that link is missing
- * from an operation that was resumed. The span is not made active: one loop looks for
- * all who wait for one operation, so its calls are nobody's children.
+ * operation. It is a child of the span that is active when the wait begins, and links to
+ * the span that was active when the operation was started. A resumed operation has no such
+ * link. The span is not made active: one loop polls for all waits for an operation, so its
+ * calls are not children of one wait.
  *
- * Its kind is INTERNAL, as in google-cloud-go. A span of kind CLIENT stands for one
- * call to a remote service, of which a backend draws its map of services and counts
- * requests; here these are the single looks, whose spans the transport's own
- * instrumentation makes.
+ * Its kind is INTERNAL, as in google-cloud-go. A span of kind CLIENT represents one call
+ * to a remote service, and backends derive their service map and request counts from it.
+ * The calls here are the polls, and the transport's own instrumentation records their spans.
  *
- * Attributes, the first four as Google's client libraries name them (google-cloud-go
+ * Attributes, the first four with the names in Google's client libraries (google-cloud-go
  * longrunning/longrunning.go, google-cloud-rust tests/o11y/src/lro_tracing.rs):
  *
  * | attribute | is |
  * |---|---|
  * | `gcp.resource.destination.id` | the operation's name |
- * | `gcp.longrunning.poll_attempt_count` | how often the wait looked |
- * | `gcp.longrunning.done` | whether the operation was seen to be done |
- * | `gcp.longrunning.status_code` | once it is done, the number of its google.rpc.Code: 0 with a response; missing where it has no result |
- * | `error.type` | the code of the wait's error by its google.rpc.Code name; missing from a wait that has none |
- * | `connect_longrunning.wait.end` | `succeeded`, the `kind` of the OperationError, `stopped` where the caller left an iteration, `policy` where the caller's poll policy threw |
- * | `connect_longrunning.wait.failed_polls` | how many of its looks failed |
- * | `connect_longrunning.wait.paused_ms` | time within pauses between looks, in milliseconds |
- * | `connect_longrunning.wait.overshoot_ms` | how long the end may have gone unseen, in milliseconds; only if the operation is done |
+ * | `gcp.longrunning.poll_attempt_count` | number of polls of the wait |
+ * | `gcp.longrunning.done` | whether a poll found the operation done |
+ * | `gcp.longrunning.status_code` | once it is done, the number of its google.rpc.Code: 0 with a response; missing if it has no result |
+ * | `error.type` | the code of the wait's error by its google.rpc.Code name; missing if the wait has no error |
+ * | `connect_longrunning.wait.end` | `succeeded`, the `kind` of the OperationError, `stopped` if the caller left an iteration, `policy` if the caller's poll policy threw |
+ * | `connect_longrunning.wait.failed_polls` | number of failed polls of the wait |
+ * | `connect_longrunning.wait.paused_ms` | time spent in pauses between polls, in milliseconds |
+ * | `connect_longrunning.wait.overshoot_ms` | maximum delay between the operation's end and its detection, in milliseconds; only if the operation is done |
  *
  * The span's status is ERROR with the error's message for every wait that rejects, and
  * for an operation that ended with an error.
@@ -90,7 +89,7 @@ function linksOf({ link }: ObservedWait): { context: SpanContext }[] {
   return started !== undefined && isSpanContextValid(started) ? [{ context: started }] : [];
 }
 
-/** Without those that do not apply, as an attribute must not be undefined. */
+/** Returns only the attributes that apply, because an attribute must not be undefined. */
 function attributesOf(end: WaitEnd, failedPolls: number): Attributes {
   const statusCode = statusCodeOf(end);
   return {
