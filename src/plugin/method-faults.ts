@@ -7,11 +7,11 @@ import {
 } from "../operation/long-running.js";
 
 /**
- * What keeps a method from being declared with `longRunning`, though it returns
+ * Returns the reasons why a method cannot be declared with `longRunning`, though it returns
  * google.longrunning.Operation or has `operation_info` (AIP-151, AIP-4210). Each
- * fault is one line: its place in the .proto file, the method, and what to write.
+ * reason is one line: the place in the .proto file, the method, and the text to write.
  *
- * @param allFiles Where a type may be that the method's file does not import.
+ * @param allFiles The files to search for a type that the method's file does not import.
  */
 export function methodFaults(method: DescMethod, allFiles: readonly DescFile[]): string[] {
   return faultsOf(method, allFiles).map(
@@ -58,11 +58,11 @@ function faultsOf(method: DescMethod, allFiles: readonly DescFile[]): string[] {
   });
 }
 
-/** What to write for a type that cannot be found under its name. */
+/** Returns the text to write for a type that cannot be found under its name. */
 function remedyFor(name: string, file: DescFile, allFiles: readonly DescFile[]): string {
   const home = allFiles.find((other) => findMessage(other, name)?.file === other);
   if (home !== undefined) return `write: import "${home.proto.name}";`;
-  // What protoc allows wherever a type is named, but not AIP-4210.
+  // protoc accepts these forms of a type's name, but AIP-4210 does not.
   const absolute = name.replace(/^\./, "");
   const complete = [absolute, `${file.proto.package}.${absolute}`].find((candidate) =>
     findMessage(file, candidate),

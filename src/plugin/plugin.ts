@@ -59,8 +59,8 @@ function servicesOf(file: DescFile) {
 }
 
 /**
- * All that protoc-gen-es may export from the file's `_pb`, so that one can import both
- * files whole.
+ * Yields the names that protoc-gen-es may export from the file's `_pb`, so that a program can
+ * import all names of both files.
  */
 function* generatedNames(f: GeneratedFile, schema: Schema, file: DescFile): Iterable<string> {
   yield f.importSchema(file).name;

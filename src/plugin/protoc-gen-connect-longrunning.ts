@@ -1,8 +1,8 @@
 #!/usr/bin/env node
-// What buf and protoc run. The plugin itself is imported below, because
+// The executable that buf and protoc run. The plugin itself is imported below, because
 // @bufbuild/protoplugin is an optional peer and may be missing.
 
-/** What is needed of Node's `process`; the package is compiled without Node's types. */
+/** The part of Node's `process` that the plugin uses, because the package is compiled without Node's types. */
 declare const process: { exitCode: number };
 
 try {
