@@ -9,10 +9,10 @@ import {
 } from "../protos.js";
 import { createFileIndex, type FileIndex } from "./file-index.js";
 
-/** What may be said of a reflection service. */
+/** Options of `createReflection`. */
 export interface ReflectionOptions {
   /**
-   * Files to answer with besides those of the services and what they import: for types that
+   * Files to serve in addition to the files of the services and their imports: for types that
    * travel in an Any, and for extensions. Default: none.
    */
   files?: readonly DescFile[] | undefined;
@@ -33,7 +33,7 @@ export function createReflection(
   let index: FileIndex | undefined;
   return {
     async *serverReflectionInfo(requests) {
-      // Made when somebody asks, since most servers are never asked.
+      // Created on the first request, because most servers never receive a reflection request.
       index ??= createFileIndex([
         ...served.map(({ file }) => file),
         // The details of errors, which clients print.

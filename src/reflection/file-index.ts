@@ -7,23 +7,24 @@ import {
 } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 
-/** Files and what they declare, by the names that clients ask for. */
+/** Files and their declarations, by the names that clients request. */
 export interface FileIndex {
-  /** By the name that imports have, as "google/rpc/status.proto". */
+  /** Returns the file with this import path, such as "google/rpc/status.proto". */
   byName(name: string): DescFile | undefined;
-  /** By the full name of anything that a file declares. */
+  /** Returns the file that declares this fully qualified name. */
   bySymbol(symbol: string): DescFile | undefined;
   byExtension(messageName: string, number: number): DescFile | undefined;
-  /** Undefined for a message that no file declares. */
+  /** Returns undefined if no file declares the message. */
   extensionNumbers(messageName: string): Iterable<number> | undefined;
   /**
-   * A file and all that it imports, also indirectly, as serialized FileDescriptorProtos, each
-   * before what it imports. Leaves out the imports whose names are in `sent`, and adds to it what it returns.
+   * Returns a file and its direct and indirect imports as serialized FileDescriptorProtos, each file
+   * before its imports. Omits the imports whose names are in `sent`, and adds the names of the
+   * returned files to `sent`.
    */
   withImports(file: DescFile, sent: Set<string>): Uint8Array[];
 }
 
-/** Index these files and all that they import. */
+/** Indexes these files and their direct and indirect imports. */
 export function createFileIndex(files: Iterable<DescFile>): FileIndex {
   const byName = new Map<string, DescFile>();
   const bySymbol = new Map<string, DescFile>();
