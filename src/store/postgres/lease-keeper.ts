@@ -19,7 +19,7 @@ export interface LeaseKeeperOptions<Key> {
   renew: (keys: readonly Key[]) => Promise<readonly Key[]>;
   onLost: (key: Key) => void;
   onFailed: (cause: unknown) => void;
-  /** Called with the leases that were lost because the event loop stood still this long, in milliseconds. */
+  /** Called with the leases that were lost because the event loop was blocked for this long, in milliseconds. */
   onStalled: (stalledMs: number, keys: readonly Key[]) => void;
   clock: Clock;
   /** A time in milliseconds that is never set. */

@@ -14,9 +14,9 @@ export interface PostgresObserver {
    */
   leaseLost?(event: { readonly name: string; readonly method: string }): void;
   /**
-   * Called when this process lost leases because its event loop stood still for longer than they
-   * last, in milliseconds. Other attempts run these operations again. Absent: a line on standard
-   * error.
+   * Called when this process lost leases because its event loop was blocked for longer than a
+   * lease lasts, in milliseconds. Other attempts run these operations again. Default: prints a line
+   * to standard error.
    */
   eventLoopStalled?(event: EventLoopStall): void;
   /** Called when an operation whose last delivery was lost is delivered again. `deliveries` counts all. */
