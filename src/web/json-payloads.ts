@@ -23,10 +23,10 @@ import { fieldsWithAny, isAny } from "../json/fields-with-any.js";
  * Writes payloads of unregistered types in Connect's JSON: `{"@type": "…", "value": "<base64>"}`,
  * as the REST gateway does.
  *
- * Connect writes JSON by Protobuf-ES, which fails for an Any whose type is not in the registry. So
- * `writable` makes such an Any one of a type that is: a message with the bytes, whose name stands
- * behind the URL of the payload. The encoder of the text takes that name off again. It is drawn at
- * random, so that a request cannot have it.
+ * Connect writes JSON with Protobuf-ES, which fails for an Any whose type is not in the registry. So
+ * `writable` replaces such an Any with an Any of a registered type: a message with the bytes, whose
+ * name follows the URL of the payload. The encoder of the text removes that name again. The name is
+ * random, so that a request cannot contain it.
  */
 export interface JsonPayloads {
   /** Connect's options of JSON, with a registry of the services' types and of `own`. */
