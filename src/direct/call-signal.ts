@@ -96,7 +96,7 @@ export class CallSignal implements CallEnd, GroupMember, QueuedTimer {
     this.end(this.#request?.signal.reason);
   }
 
-  /** Listens for the events that end the call. Called when the end is first read. */
+  /** Listens for the events that end the call. Called on the first access to the end. */
   #watch(): void {
     if (this.#isWatching || this.#endReason !== undefined) return;
     this.#isWatching = true;

@@ -21,14 +21,14 @@ export interface Instruments {
   level(name: string, unit: string, description: string): (now: number) => void;
 }
 
-/** How long what is measured takes: OpenTelemetry's own buckets are made for milliseconds. */
+/** The order of magnitude of a histogram's durations, because OpenTelemetry's default buckets are made for milliseconds. */
 export type DurationScale = keyof typeof bucketBounds;
 
 /** Where the buckets of histograms end, in seconds. */
 const bucketBounds = {
   /** Some work: milliseconds to days. */
   work: [0.01, 0.1, 1, 5, 10, 30, 60, 300, 900, 3600, 4 * 3600, 12 * 3600, 24 * 3600, 7 * 86_400],
-  /** Bounds for the delivery of signals: the bounds that OpenTelemetry advises for requests, and smaller bounds. */
+  /** Bounds for wakes of waits and outages of the listener: those that OpenTelemetry advises for requests, and smaller bounds. */
   news: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
 };
 
