@@ -31,15 +31,15 @@ export interface ClientFormat {
   /**
    * The headers of a request.
    *
-   * @param timeoutMs undefined for none.
-   * @param own the caller's, which give way to those of the protocol.
+   * @param timeoutMs Undefined for no timeout.
+   * @param own The caller's headers. The protocol's headers replace them.
    */
   requestHeaders(timeoutMs: number | undefined, own: HeadersInit | undefined): OutgoingHttpHeaders;
-  /** The same for interceptors, which may change them. */
+  /** The headers of a request as `Headers`, for interceptors, which may change them. */
   requestHeader(timeoutMs: number | undefined, own: HeadersInit | undefined): Headers;
 }
 
-/** What all calls of one method have in common. */
+/** The values that all calls of one method share. */
 export interface ClientMethod {
   readonly url: string;
   readonly input: Serialization<MessageShape<DescMessage>>;
@@ -105,9 +105,9 @@ export function createClientFormat(options: GrpcTransportOptions): ClientFormat 
 }
 
 /**
- * A message that is known to be of a method's output type: the parser has made it so.
+ * Returns the message as the method's output type, which the parser has created.
  *
- * @throws ConnectError `Code.Internal` where it is not, which would be a fault of ours.
+ * @throws ConnectError `Code.Internal` if it has another type, which would be a bug in this package.
  */
 export function asMessage<Desc extends DescMessage>(
   schema: Desc,
@@ -124,7 +124,7 @@ const timeoutUnits = [
   ["M", 60_000],
 ] as const;
 
-/** As "TimeoutValue TimeoutUnit": at most eight digits, never shorter than what was asked for. */
+/** Returns the timeout as "TimeoutValue TimeoutUnit": at most eight digits, never shorter than `timeoutMs`. */
 function timeoutText(timeoutMs: number): string {
   for (const [unit, ms] of timeoutUnits) {
     const value = Math.max(Math.ceil(timeoutMs / ms), 0);

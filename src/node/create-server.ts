@@ -31,7 +31,7 @@ import type { RequestRecord, ServerEvent } from "./server-events.js";
 import { resolveLimits } from "./server-limits.js";
 import type { ListenOptions, Server, ServerAddress, ServerOptions } from "./server-options.js";
 
-/** What Node says of a new stream besides its headers: the types leave the second out. */
+/** Node's arguments for a new stream after its headers. Node's types omit the second. */
 type StreamRest = [flags: number, rawHeaders?: readonly string[]];
 
 /** The longest time from the end of the grace until connections are cut, in milliseconds. */
@@ -78,7 +78,7 @@ export function createServer(options: ServerOptions): Server {
     {
       maxHeaderSize: limits.maxHeaderBytes,
       headersTimeout: limits.headersTimeoutMs,
-      // Bodies have their own time, which depends on what they are for.
+      // Bodies have their own time limit, which depends on their purpose.
       requestTimeout: 0,
       keepAliveTimeout: limits.idleTimeoutMs,
       connectionsCheckingInterval: Math.ceil(
@@ -245,7 +245,7 @@ function record(exchange: Exchange, onRequest: (record: RequestRecord) => void):
   });
 }
 
-/** As `record`, for a stream that was answered without a request and a response. */
+/** Calls `onRequest` when a stream closes that was served without a request and a response object. */
 function recordStream(
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,

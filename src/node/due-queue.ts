@@ -30,7 +30,7 @@ export function createDueQueue<Item>(
   const schedule = (delayMs: number) => {
     if (isScheduled) return;
     isScheduled = true;
-    // What is in the queue has a socket, which keeps the process alive; an empty one must not.
+    // Each queued item has a socket, which keeps the process alive. An empty queue must not.
     setTimeout(look, delayMs).unref();
   };
   return {

@@ -34,7 +34,7 @@ export interface EnvelopeReader {
    *   bytes, as soon as its length is known.
    */
   read(chunk: Uint8Array): readonly Envelope[];
-  /** Whether there are bytes of a message that is not complete; its head alone is none. */
+  /** Whether the reader holds bytes of an incomplete message. A complete head alone does not count. */
   isIncomplete(): boolean;
 }
 
@@ -75,7 +75,7 @@ class ChunkReader implements EnvelopeReader {
     }
   }
 
-  /** Where in the chunk the message begins; undefined where its head is not whole yet. */
+  /** Returns the index in the chunk at which the message begins, or undefined if its head is incomplete. */
   #readHead(chunk: Uint8Array, at: number): number | undefined {
     const missing = headLength - this.#head.byteLength;
     const piece = chunk.subarray(at, at + missing);
@@ -112,8 +112,8 @@ class ChunkReader implements EnvelopeReader {
 }
 
 /**
- * From Node's pool where they are few, which spares the collector an allocation of its own for
- * each message; and no Buffer, as bytes of a message are none.
+ * Allocates bytes, from Node's pool if they are few, which saves an allocation for each message.
+ * Returns a Uint8Array rather than a Buffer, because the bytes of a message are a Uint8Array.
  */
 function pooledBytes(length: number): Uint8Array {
   const { buffer, byteOffset } = Buffer.allocUnsafe(length);

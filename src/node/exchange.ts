@@ -23,9 +23,9 @@ export function pathOf(exchange: Exchange): string {
 }
 
 /**
- * The URL that the request is for; undefined where target and host make none. The target is
- * taken as a path also where it begins with two slashes, which a URL would take as a host. Where
- * it names a host, that is the one, whatever the Host header says (RFC 9112, section 3.2.2).
+ * Returns the URL of the request, or undefined if target and host do not form a URL. A target that
+ * begins with two slashes is a path, though a URL would parse it as a host. If the target contains
+ * a host, that host overrides the Host header (RFC 9112, section 3.2.2).
  */
 export function urlOf(exchange: Exchange): string | undefined {
   const { request } = exchange;
@@ -40,7 +40,7 @@ export function urlOf(exchange: Exchange): string | undefined {
   return URL.canParse(url) ? url : undefined;
 }
 
-/** The Host field. HTTP/1.0 needs none, and health checks of load balancers have none. */
+/** Returns the Host field. HTTP/1.0 does not require it, and load balancers' health checks omit it. */
 function hostHeaderOf({ headers, httpVersion }: IncomingMessage): string | undefined {
   return headers.host ?? (httpVersion === "1.0" ? "localhost" : undefined);
 }

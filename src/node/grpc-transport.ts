@@ -117,7 +117,7 @@ export function createGrpcTransport(given: GrpcTransportOptions): Transport {
 
 const received = Symbol("received");
 
-/** A response whose headers and trailers are made when somebody asks for them. */
+/** A response whose headers and trailers are created on first access. */
 class LeanResponse<I extends DescMessage, O extends DescMessage> implements UnaryResponse<I, O> {
   declare readonly header: Headers;
   declare readonly trailer: Headers;

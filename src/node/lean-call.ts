@@ -88,9 +88,9 @@ export function createLeanServer(
 }
 
 /**
- * Answer one unary gRPC call from the events of its stream. It does what Connect's handler and
- * adapter do together, without a pipeline of async iterables, and makes headers, signals and
- * timers only where somebody asks for them.
+ * Serves one unary gRPC call from the events of its stream. It replaces Connect's handler and
+ * adapter without a pipeline of async iterables, and creates headers, signals and timers only
+ * when the handler or an interceptor accesses them.
  */
 export function answerLeanCall(server: LeanServer, method: LeanMethod, request: LeanRequest): void {
   const { maxTimeoutMs } = method.route.options;
@@ -98,9 +98,9 @@ export function answerLeanCall(server: LeanServer, method: LeanMethod, request: 
   new LeanCall(server, method, request, timeoutMs).begin(request, error);
 }
 
-/** Each field counts: of a call that waits, its stream and this are nearly all that is held. */
+/** Has few fields, because a waiting call holds little memory other than its stream and this object. */
 export class LeanCall implements LazyParts, WireReply {
-  /** Tells whoever makes the answer that nobody waits for it any more. */
+  /** Aborts when the client no longer waits for the response. */
   readonly end: CallSignal;
   readonly #server: LeanServer;
   readonly #method: LeanMethod;
@@ -110,9 +110,9 @@ export class LeanCall implements LazyParts, WireReply {
   readonly #isBinary: boolean;
   readonly #compression: ReturnType<LeanMethod["negotiate"]>;
   readonly #context: DirectContext;
-  /** What the client still has to do: send all of its request, then take all of its answer. */
+  /** The progress of the call: the client sends the whole request, then receives the whole response. */
   #phase: "receiving" | "running" | "answered" | "closed" = "receiving";
-  /** Undefined once the request is there. */
+  /** The reader of the request. Undefined once the request has arrived. */
   #reader: EnvelopeReader | undefined;
   #message: MessageShape<DescMessage> | undefined;
   /** The first one; it is taken once the chunk that completes it has no other. */
@@ -159,11 +159,11 @@ export class LeanCall implements LazyParts, WireReply {
     this.#stream[callOf] = this;
   }
 
-  /** @param refusal Why it is not to be answered; undefined where nothing is wrong so far. */
+  /** @param refusal The error that refuses the call. Undefined if no error has been found so far. */
   begin({ headers, rawHeaders }: LeanRequest, refusal: ConnectError | undefined): void {
     const { contextValues, receiving } = this.#server;
     const stream = this.#stream;
-    // What an error does to the call, the close after it tells.
+    // A "close" event follows each error and ends the call.
     stream.on("error", ignore);
     stream.on("close", onClose);
     try {
@@ -276,7 +276,7 @@ export class LeanCall implements LazyParts, WireReply {
         return;
       }
       const invoked = invokeUnary(route, this.#context, message);
-      // Most handlers of a small answer have it at hand, and a turn of the queue is not free.
+      // Most handlers of small responses return them synchronously, and a microtask is not free.
       if (!isPromise(invoked)) this.#serialize(invoked);
       else {
         invoked.then(
@@ -326,7 +326,7 @@ export class LeanCall implements LazyParts, WireReply {
     );
   }
 
-  /** Answer with an error; whatever is no ConnectError is shown as INTERNAL and nothing else. */
+  /** Responds with an error. An error that is not a ConnectError becomes INTERNAL without its message. */
   fail(error: unknown): void {
     this.#answer(
       undefined,
@@ -414,7 +414,7 @@ export class LeanCall implements LazyParts, WireReply {
     return this.#isBinary ? this.#method.binary : this.#method.json;
   }
 
-  /** Where it has not, the end of the answer must end the stream: nobody reads the rest. */
+  /** Whether the whole request has arrived. If not, the end of the response must end the stream, because the rest is not read. */
   #hasReceivedAll(): boolean {
     return this.#hasEnded || this.#stream.endAfterHeaders;
   }
@@ -476,7 +476,7 @@ function onClose(this: LeanStream): void {
 
 function ignore(): void {}
 
-/** What `timeoutMs` of a context answers. */
+/** Returns the implementation of a context's `timeoutMs`. */
 function timeLeftUntil(deadlineMs: number): () => number {
   const endMs = Math.trunc(deadlineMs);
   return () => endMs - performance.now();

@@ -11,8 +11,8 @@ import type { ResolvedLimits } from "./server-limits.js";
 import type { ServerOptions } from "./server-options.js";
 
 /**
- * Takes a request that it can answer, and says by `false` that it cannot. What it takes are
- * unary calls by gRPC whose headers raise no question; all else is for Connect's handlers.
+ * Serves a request, or returns false if it cannot. It serves unary gRPC calls with plain headers.
+ * Connect's handlers serve all other requests.
  */
 export type LeanGrpcServer = (
   stream: ServerHttp2Stream,
@@ -59,7 +59,7 @@ export function createLeanGrpcServer(
   };
 }
 
-/** An origin as URLs write it; undefined for one that is none. */
+/** Returns the origin in the form of URLs, or undefined if the text is not an origin. */
 function originUrl(text: string): string | undefined {
   if (!URL.canParse(text)) return undefined;
   const url = new URL(text);

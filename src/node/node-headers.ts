@@ -14,7 +14,7 @@ export function compactHeaders(
   return rawHeaders?.length === 2 * Object.keys(headers).length ? rawHeaders : headers;
 }
 
-/** Headers of Node as the web has them, without HTTP/2's pseudo-headers. */
+/** Converts Node's headers to `Headers`, without HTTP/2's pseudo-headers. */
 export function webHeaders(received: ReceivedHeaders): Headers {
   const headers = new Headers();
   const entries = isRaw(received) ? inPairs(received) : Object.entries(received);
@@ -43,7 +43,7 @@ export function addToNodeHeaders(target: OutgoingHttpHeaders, headers: Headers):
   });
 }
 
-/** What Node refuses to send, as HTTP/2 has no such headers (RFC 9113, section 8.2.2). */
+/** Headers that Node refuses to send, because HTTP/2 forbids them (RFC 9113, section 8.2.2). */
 const connectionHeaders = new Set([
   "connection",
   "http2-settings",

@@ -20,7 +20,7 @@ export interface Port {
   dropUndecided(): void;
 }
 
-/** By ALPN with TLS (RFC 7301), by the first bytes without. */
+/** Creates a port that detects the protocol by ALPN with TLS (RFC 7301), and by the first bytes without TLS. */
 export function createPort(
   tls: ServerOptions["tls"],
   limits: ResolvedLimits,
@@ -73,7 +73,7 @@ export function createPort(
   });
   server.on("tlsClientError", (cause: unknown, socket: Socket) => {
     fail(cause);
-    // Node leaves that to whoever listens, also where the time for the handshake is over.
+    // Node leaves the socket open for the listener, including after a handshake timeout.
     socket.destroy();
   });
   return {

@@ -10,8 +10,7 @@ import type { RequestRecord, ServerEvent } from "./server-events.js";
 import type { ServerLimits } from "./server-limits.js";
 
 /**
- * What a server serves, and how. Compression is gzip and brotli unless `acceptCompression` says
- * otherwise.
+ * Options of `createServer`. Compression is gzip and brotli unless `acceptCompression` is set.
  */
 export interface ServerOptions extends RouteOptions {
   /**
@@ -73,10 +72,10 @@ export interface Server {
   /** Says which services take calls; undefined if the options say `false`. */
   readonly health: Health | undefined;
   /**
-   * Begin to listen; once.
+   * Starts to listen. Can be called once.
    *
-   * @throws RangeError for a port out of its bounds; Node's error where the address is in
-   *   use or not to be had.
+   * @throws RangeError if the port is out of bounds. Node's error if the address is in use or
+   *   not available.
    */
   listen(options?: ListenOptions): Promise<ServerAddress>;
   /**

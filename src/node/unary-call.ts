@@ -38,7 +38,7 @@ export interface UnaryCall {
   readonly path: string;
   readonly headers: OutgoingHttpHeaders;
   readonly message: MessageShape<DescMessage>;
-  /** Gives the call up. Default: nobody does. */
+  /** Aborts the call. Default: no signal. */
   readonly signal: AbortSignal | undefined;
   /** Default: no limit. */
   readonly timeoutMs: number | undefined;
@@ -83,7 +83,7 @@ class LeanUnaryCall {
   #headers: IncomingHttpHeaders | undefined;
   #trailers: IncomingHttpHeaders | undefined;
   #compression: Compression | undefined;
-  /** What a response says that is of headers only (PROTOCOL-HTTP2.md, "Trailers-Only"). */
+  /** The error in a response of headers only (PROTOCOL-HTTP2.md, "Trailers-Only"). */
   #headerError: ConnectError | undefined;
   #envelope: Envelope | undefined;
 
@@ -326,7 +326,7 @@ function isPlain(headers: IncomingHttpHeaders): boolean {
 /** Why a call has no stream. */
 function connectFailure(error: unknown, authority: string): ConnectError {
   if (error instanceof ConnectError && error.cause === undefined) return error;
-  // Headers that Node refuses, and the like: no attempt to connect was made.
+  // A TypeError or RangeError, such as for headers that Node refuses, precedes any attempt to connect.
   if (error instanceof TypeError || error instanceof RangeError) {
     return ConnectError.from(error, Code.Internal);
   }
