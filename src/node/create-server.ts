@@ -61,7 +61,7 @@ export function createServer(options: ServerOptions): Server {
   const http1Responses = new Set<ServerResponse>();
   /** Whether connections that are open now should end with their last call. */
   let isDraining = false;
-  /** Whether no connection is accepted any more. */
+  /** Whether the server no longer accepts connections. */
   let isClosing = false;
 
   const { onRequest } = options;
@@ -209,7 +209,7 @@ export function createServer(options: ServerOptions): Server {
     async listen({ host = "127.0.0.1", port: portNumber = 0 }: ListenOptions = {}) {
       inRange("port", portNumber, 0, 65_535);
       port.server.listen(portNumber, host);
-      // Rejects with the error, where that comes first.
+      // Rejects with the error if it comes first.
       await once(port.server, "listening");
       const address = port.server.address();
       if (typeof address === "object" && address !== null) hosts.listening(address.address);

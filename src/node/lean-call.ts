@@ -367,7 +367,7 @@ export class LeanCall implements LazyParts, WireReply {
     if (!this.#hasReceivedAll()) this.#closeSoon();
   }
 
-  /** Answer with nothing but an error, where the headers of the call itself cannot be sent. */
+  /** Responds with an error alone, if the headers of the call itself cannot be sent. */
   #refuse(cause: unknown): void {
     const stream = this.#stream;
     this.#stopReceiving();

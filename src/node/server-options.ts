@@ -85,7 +85,7 @@ export interface Server {
    * 2. The operations shut down while the port still answers: starts are refused, waits are held
    *    until their operation ends. Connections end with their last call (GOAWAY,
    *    `Connection: close`), so clients connect to another replica.
-   * 3. When the operations have shut down, no connection is accepted any more. The calls under way
+   * 3. When the operations have shut down, the server no longer accepts connections. The calls under way
    *    have the rest of the grace. Then their signals abort with UNAVAILABLE.
    * 4. Open connections are cut at the latest one second after the grace.
    *

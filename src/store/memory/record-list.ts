@@ -14,7 +14,7 @@ const maxScannedPerPage = 10_000;
 /** The payloads of a page's records lie in arrays of this length: 16 kB. */
 const copiedChunkWords = 4096;
 
-/** The create times that can match where there is no filter. */
+/** The create times that can match if there is no filter. */
 const anyTime = { least: Number.NEGATIVE_INFINITY, most: Number.POSITIVE_INFINITY };
 
 /** Dependencies of lists. */

@@ -16,7 +16,7 @@ const failedTransaction = "25P02";
 
 /** Statements and transactions over a pool, with errors that a client may see. */
 export interface Database {
-  /** The rows of one statement, in the caller's transaction where there is one. */
+  /** Returns the rows of one statement, which runs in the caller's transaction if there is one. */
   rows(text: string, values: readonly unknown[], options: StoreOptions | undefined): Promise<Row[]>;
   /**
    * Runs `work` in a transaction of its own. Commits once `work` resolves; rolls back and rejects

@@ -330,7 +330,7 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
     });
   };
 
-  /** Ends jobs; the answer is false for each that is held no more. */
+  /** Ends jobs. The result is false for each job that is no longer held. */
   const removals = createBatcher<QueuedJob, boolean>({
     clock,
     run: async (jobs) => {

@@ -74,7 +74,7 @@ export function requeuedLine(name: string): string {
   return `${name} was open and had no job in the queue: it was queued again; rows of the queue's schema were removed, or one of the two schemas was restored alone`;
 }
 
-/** Writes a line for operators to standard error, where no observer takes the event. */
+/** Writes a line for operators to standard error if no observer handles the event. */
 export function logToConsole(line: string): void {
   console.error(`connect-longrunning: ${line}`);
 }

@@ -71,7 +71,7 @@ export function creationKeyOf(createTime: string): string {
 export const isVisible = `(o.state <> 'gone' and o.delete_time is null
   and (o.expire_time is null or o.expire_time > (select clock_timestamp())))`;
 
-/** Whether nothing needs row `o` any more, neither a reader nor its request id. */
+/** Whether row `o` is no longer needed, neither by a reader nor for its request id. */
 export const isForgotten = `(coalesce(o.purge_time <= clock_timestamp(), false)
   and coalesce(o.request_window_end_time <= clock_timestamp(), true))`;
 

@@ -51,7 +51,7 @@ export function createOperationTable(database: SqliteDatabase, time: StoreTime):
     return record;
   };
 
-  /** Clear a row away that nothing needs any more, neither a reader nor its request id. */
+  /** Removes a row that is no longer needed, neither by a reader nor for its request id. */
   const clear = (where: string, ...values: SqliteValue[]): boolean => {
     const now = time.now();
     const text = `delete from operations where ${where} and purge_time <= ?

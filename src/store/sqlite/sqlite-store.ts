@@ -182,7 +182,7 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Co
     insert: (operation, callOptions) =>
       group.run(() => {
         const given = callOptions ?? {};
-        // Several statements, where there is a resource: all of them or none.
+        // If there is a resource, several statements run: all of them or none.
         return operation.resourceKey === undefined
           ? insert(operation, given)
           : database.atomically(() => insert(operation, given));
