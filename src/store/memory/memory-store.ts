@@ -136,11 +136,12 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
 
   /** Remove a record whose time has come; its request id stays known for its window (AIP-155). */
   const remove = (row: number) => {
-    const isRemembered =
-      rows.requestKeyOf(row) !== undefined && rows.requestIdEndOf(row) > time.now();
-    if (isRemembered) indexes.bury(row);
+    if (isRemembered(row)) indexes.bury(row);
     else forget(row);
   };
+
+  const isRemembered = (row: number) =>
+    rows.requestKeyOf(row) !== undefined && rows.requestIdEndOf(row) > time.now();
 
   const expire = (limit: number) => {
     for (let gone = 0; gone < limit; gone += 1) {
@@ -154,7 +155,7 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
   /** Whether a record has the name, or one had it whose request id is still remembered. */
   const isTaken = (name: string) => {
     const row = rowByName.get(name);
-    if (row !== undefined && isDue(row)) remove(row);
+    if (row !== undefined && isDue(row) && !isRemembered(row)) forget(row);
     return rowByName.has(name);
   };
 

@@ -39,7 +39,7 @@ it("longrunning serve --database-url shows the queue's depth, workers' losses an
   const open = "connect_longrunning_operations_open";
   expect(shown(open, { ...method, connect_longrunning_state: "running" })).toBe(1);
   expect(shown(open, { ...method, connect_longrunning_state: "queued" })).toBe(1);
-  expect(shown("connect_longrunning_operations_lost_attempts", method)).toBeUndefined();
+  expect(shown("connect_longrunning_operations_lost_attempts", method)).toBe(0);
 
   const served = createOperationsClient(transportTo(url));
   const wait = served.wait(running.name, 60_000);
@@ -52,7 +52,7 @@ it("longrunning serve --database-url shows the queue's depth, workers' losses an
   await expect
     .poll(() => value("connect_longrunning_operations_lost_attempts"), { timeout: 10_000 })
     .toBe(1);
-  expect(await value("connect_longrunning_wake_duration_count")).toBe(1);
+  expect(await value("connect_longrunning_wake_duration_seconds_count")).toBe(1);
   // By far sooner than the 5 s after which a waiter polls anyway.
-  expect(await value("connect_longrunning_wake_duration_sum")).toBeLessThan(2);
+  expect(await value("connect_longrunning_wake_duration_seconds_sum")).toBeLessThan(2);
 }, 60_000);

@@ -47,7 +47,11 @@ describe("op.complete", () => {
   ) {
     const parts = await connectPostgres({ connectionString: database.url });
     const events: OperationsEvent[] = [];
-    const operations = createOperations({ ...parts, log: (event) => events.push(event) });
+    const operations = createOperations({
+      ...parts,
+      pageTokenKey: new Uint8Array(32),
+      log: (event) => events.push(event),
+    });
     const transport = createRouterTransport((router) => {
       router.service(PrintService, {
         print: operations.handle(Print, (op) => work(op, parts.store)),
