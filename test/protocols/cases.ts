@@ -3,6 +3,7 @@ import { type Duration, durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { createLongRunningClient } from "../../src/index.js";
 import { ResourceInfoSchema } from "../../src/protos.js";
+import { createDeferred } from "../support/deferred.js";
 import { Print } from "../support/print-server.js";
 import { plain } from "./plain.js";
 import type { World } from "./world.js";
@@ -17,6 +18,8 @@ export interface Case {
   readonly expectedInJson?: JsonValue;
   /** For a server of Connect's own. Default: `expectedInJson`. */
   readonly expectedInJsonOfConnect?: JsonValue;
+  /** For a client of Connect-Web. Default: `expectedInJson`. */
+  readonly expectedInJsonByFetch?: JsonValue;
 }
 
 const parent = "printers/p";
@@ -117,6 +120,12 @@ export const cases: readonly Case[] = [
       details: [],
     },
     // ProtoJSON has no form for an Any whose type the writer does not know.
+    expectedInJsonByFetch: {
+      code: "Unknown",
+      message:
+        "cannot decode message google.protobuf.Any from JSON: type.googleapis.com/paper.v9.Jam is not in the type registry",
+      details: [],
+    },
     expectedInJsonOfConnect: {
       code: "Internal",
       message:
@@ -324,17 +333,16 @@ export const cases: readonly Case[] = [
   {
     title: "a start answers with an operation that can be waited for",
     async observe({ printer, rpc, serve }) {
-      let finish = (_: { pages: number }) => {};
+      // The work may begin after the client has the start's response.
+      const end = createDeferred<{ pages: number }>();
       serve(({ report }) => {
         report({ pagesPrinted: 2 });
-        return new Promise((resolve) => {
-          finish = resolve;
-        });
+        return end.promise;
       });
       const started = await printer.print({ parent, pages: 2 });
       const { name } = started;
       const waited = plain(rpc.waitOperation({ name, timeout: long }));
-      finish({ pages: 2 });
+      end.resolve({ pages: 2 });
       return [await plain(Promise.resolve(started)), await waited];
     },
     expected: [

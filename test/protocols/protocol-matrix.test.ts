@@ -14,7 +14,9 @@ describe.each(titled(wires))("over %s", (_, wire) => {
     await inWorld(wire, async (world) => {
       const observed = world.masked(await observe(world));
       const { expectedInJson = expected, expectedInJsonOfConnect = expectedInJson } = inJson;
-      const ofServer = wire.isInProcess ? expectedInJsonOfConnect : expectedInJson;
+      const { expectedInJsonByFetch = expectedInJson } = inJson;
+      const ofClient = wire.isByFetch ? expectedInJsonByFetch : expectedInJson;
+      const ofServer = wire.isInProcess ? expectedInJsonOfConnect : ofClient;
       const wanted = wire.format === "json" ? ofServer : expected;
       assert.deepEqual(observed, wanted);
     });

@@ -12,6 +12,8 @@ import { startServer } from "../support/servers.js";
 export interface Wire {
   readonly title: string;
   readonly format: "binary" | "json";
+  /** Whether the client is Connect-Web's, which has its own code for a response that it cannot read. */
+  readonly isByFetch?: true;
   /** Whether the server is Connect's own router and not `createServer`. Default: false. */
   readonly isInProcess?: boolean;
   /** Serve the routes and connect to them. */
@@ -119,6 +121,7 @@ export const wires: readonly Wire[] = [
   {
     title: "Connect with JSON by fetch, HTTP/1.1",
     format: "json",
+    isByFetch: true,
     open: overFetch((baseUrl) => web.createConnectTransport({ baseUrl, ...json })),
   },
   {
