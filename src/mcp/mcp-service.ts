@@ -80,8 +80,8 @@ export interface McpOptions {
    */
   onDisconnect?: "continue" | "cancel" | undefined;
   /**
-   * The operations of this process's server, `createOperations(…)`: times of tasks come from the
-   * record then, and streams end when the server shuts down. Default: times come from the metadata.
+   * The operations of this process's server, `createOperations(…)`: subscriptions to tasks end when it
+   * shuts down. Default: they end when their clients go.
    */
   operations?: McpOperations | undefined;
   /** The time that waits and intervals use. Default: the system's clock. */
@@ -142,7 +142,7 @@ export function createMcpService(methods: readonly DescMethod[], options: McpOpt
   const hasTasks = (options.tasks ?? true) && hasLongRunning;
   const envelopes = createEnvelopeWriter(json, registry);
   const results = createToolResults(envelopes, maxResultLength);
-  const writeTask = createTaskWriter(envelopes, options.operations, clock);
+  const writeTask = createTaskWriter(envelopes, clock);
   const operationTools = new Map(
     (hasLongRunning
       ? createOperationTools({
@@ -186,7 +186,7 @@ export function createMcpService(methods: readonly DescMethod[], options: McpOpt
     const started = (await callMethod(tool, args, upstream, call)) as Operation;
     if (started.done) return results.ofOperation(started, types, "isError");
     if (takesTasks && isUnguessable(started.name)) {
-      return { ...(await writeTask(started)), resultType: "task" };
+      return { ...writeTask(started), resultType: "task" };
     }
     if (waitMs === 0) return results.ofOperation(started, types, "isError");
     try {

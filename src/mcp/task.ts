@@ -12,20 +12,10 @@ import type { Operation } from "../protos.js";
 import type { EnvelopeWriter } from "./operation-envelope.js";
 import { messageOf, shortText } from "./progress-notifier.js";
 
-/** Times of an operation, in milliseconds since the Unix epoch. */
-export interface OperationTimes {
-  readonly createTimeMs: number;
-  readonly updateTimeMs: number;
-  /** When the record is removed; undefined until the operation is done. */
-  readonly expireTimeMs: number | undefined;
-}
-
 /** The parts of `createOperations` that the handler can use. */
 export interface McpOperations {
   /** Aborts when the server begins to shut down. */
   readonly draining?: AbortSignal | undefined;
-  /** Returns the times of an operation's record; undefined if there is no such record. */
-  timesOf?(name: string): Promise<OperationTimes | undefined>;
 }
 
 /** The states of tasks that operations can have. */
@@ -43,22 +33,15 @@ const laterPollIntervalMs = 5000;
 const firstMinuteMs = 60_000;
 
 /** Returns the task of an operation, without its result. */
-export type TaskWriter = (operation: Operation) => Promise<JsonObject>;
+export type TaskWriter = (operation: Operation) => JsonObject;
 
-export function createTaskWriter(
-  envelopes: EnvelopeWriter,
-  operations: McpOperations | undefined,
-  clock: Clock,
-): TaskWriter {
-  return async (operation) => {
+export function createTaskWriter(envelopes: EnvelopeWriter, clock: Clock): TaskWriter {
+  return (operation) => {
     const nowMs = clock.nowMs();
     const metadata = envelopes.metadataOf(operation);
-    const recorded = await operations?.timesOf?.(operation.name);
-    const createdMs = recorded?.createTimeMs ?? createTimeMsOf(operation.name, metadata) ?? nowMs;
-    const updatedMs = recorded?.updateTimeMs ?? timeMsIn(metadata, "end_time") ?? nowMs;
-    const expireMs = operation.done
-      ? (recorded?.expireTimeMs ?? timeMsIn(metadata, "expire_time"))
-      : undefined;
+    const createdMs = createTimeMsOf(operation.name, metadata) ?? nowMs;
+    const updatedMs = timeMsIn(metadata, "end_time") ?? nowMs;
+    const expireMs = operation.done ? timeMsIn(metadata, "expire_time") : undefined;
     const message = statusMessageOf(operation, envelopes);
     const isYoung = nowMs - createdMs < firstMinuteMs;
     return {
