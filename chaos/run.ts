@@ -187,9 +187,9 @@ await Promise.all([api, ...workers].map((replica) => replica.end()));
 await pool.end();
 await server.stop();
 // `performance.now()` counts from the start of this process.
-const verdict = failures.length === 0 ? "passed" : "failed";
+const status = failures.length === 0 ? "passed" : "failed";
 console.log(
-  `chaos ${verdict}: ${audit.ends} ends, ${faults.kills} kills, ${faults.pauses} pauses, ${faults.cuts} cuts, ` +
+  `chaos ${status}: ${audit.ends} ends, ${faults.kills} kills, ${faults.pauses} pauses, ${faults.cuts} cuts, ` +
     `${faults.restarts} restarts; ${Math.round(performance.now() / 1000)} s in all`,
 );
 process.exit(failures.length === 0 ? 0 : 1);

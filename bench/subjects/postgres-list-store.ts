@@ -1,12 +1,12 @@
 /** Pages of a PostgreSQL table of operations, by our store. It fills the table, by one statement. */
 import { createPostgresStore, migrate } from "../../src/store/postgres/index.js";
-import { preparing } from "../../src/store/postgres/prepared-statements.js";
+import { withPreparedStatements } from "../../src/store/postgres/prepared-statements.js";
 import type { Fill, FillOutcome } from "../child-messages.js";
 import { runStored } from "../child-side.js";
 import { listAgain, pageSize, parent, pool } from "./postgres-list-query.js";
 
 // The settings of `connectPostgres`.
-const store = createPostgresStore({ pool: preparing(pool) });
+const store = createPostgresStore({ pool: withPreparedStatements(pool) });
 
 async function fill({ operations, openEvery, wireBytes }: Fill): Promise<FillOutcome> {
   await migrate(pool);

@@ -125,20 +125,20 @@ async function* tarOf(
   const bytesTotal = files.reduce((sum, { size }) => sum + size, 0);
   let filesDone = 0;
   let bytesDone = 0;
-  const tell = () => onProgress({ filesDone, filesTotal, bytesDone, bytesTotal });
-  tell();
+  const notifySafely = () => onProgress({ filesDone, filesTotal, bytesDone, bytesTotal });
+  notifySafely();
   for (const file of files) {
     yield tarHeader(file);
     if (file.linkTarget === undefined) {
       for await (const chunk of readUnchanged(file)) {
         yield chunk;
         bytesDone += chunk.length;
-        tell();
+        notifySafely();
       }
       yield tarPadding(file.size);
     }
     filesDone += 1;
-    tell();
+    notifySafely();
   }
   yield tarEnd();
 }

@@ -15,7 +15,7 @@ const [connectionString = "", role] = process.argv.slice(2);
 /** Pause after each part, in milliseconds: the demo needs work that lasts some seconds. */
 const pauseMs = 400;
 
-const tell = (event: ReplicaEvent) => process.send?.(event);
+const notifySafely = (event: ReplicaEvent) => process.send?.(event);
 
 const operations = createOperations({
   ...(await connectPostgres({ connectionString, maxConnections: 5 })),
@@ -31,7 +31,7 @@ const compress =
         async (op) => {
           const { name, attempt, request, signal } = op;
           const checkpoint = checkpointFrom(op.checkpoint);
-          tell({ kind: "began", name, attempt, filesDone: checkpoint?.filesDone ?? 0 });
+          notifySafely({ kind: "began", name, attempt, filesDone: checkpoint?.filesDone ?? 0 });
           const made = await compressInParts(request.folder, request.archive, {
             workFile: `${request.archive}.${name.replaceAll("/", "-")}.${attempt}.part`,
             checkpoint,
@@ -40,7 +40,7 @@ const compress =
               op.report(metadataFrom(progress));
               await op.saveCheckpoint(checkpointBytes(reached));
               const { filesDone, filesTotal } = progress;
-              tell({ kind: "saved", name, filesDone, filesTotal });
+              notifySafely({ kind: "saved", name, filesDone, filesTotal });
               await sleep(pauseMs, undefined, { signal });
             },
           });
@@ -69,4 +69,4 @@ const { url } = await server.listen();
 process.on("disconnect", () => {
   void server.close().finally(() => process.exit());
 });
-tell({ kind: "listening", url });
+notifySafely({ kind: "listening", url });

@@ -1,6 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { OperationsClient } from "../client/index.js";
-import { echo } from "../internal/echo.js";
+import { truncateForError } from "../internal/truncate-for-error.js";
 import { parseFilterSyntax } from "../server/filter/parse-filter-syntax.js";
 import { filterVerdict } from "./filter-verdict.js";
 
@@ -147,6 +147,6 @@ function filterIgnored(name: string | undefined): ConnectError {
   const why =
     name === undefined
       ? "it accepts a filter that is not valid, and the listed operations do not show whether they match"
-      : `it lists "${echo(name)}", which does not match`;
+      : `it lists "${truncateForError(name)}", which does not match`;
   return new ConnectError(`the server ignores the filter: ${why}`, Code.FailedPrecondition);
 }

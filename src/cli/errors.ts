@@ -1,7 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { CommanderError } from "commander";
 import { printable } from "../display/printable.js";
-import { echo } from "../internal/echo.js";
+import { truncateForError } from "../internal/truncate-for-error.js";
 import { exitCodes } from "./exit-codes.js";
 
 /** An error in the command line or its files, with its remedy on a second line; the exit code is 2. */
@@ -101,7 +101,7 @@ export function storeNotOpened(
       `${printable(cause.rawMessage)}\n  check that it runs, and the address in --database-url`,
     );
   }
-  const why = cause instanceof ConnectError ? echo(cause.rawMessage) : messageOf(cause);
+  const why = cause instanceof ConnectError ? truncateForError(cause.rawMessage) : messageOf(cause);
   return usageError(
     "storeNotOpened",
     why,
@@ -139,7 +139,7 @@ export function noDatabaseUrl(): CommanderError {
 export function notAProtoSet(path: string, why: string): CommanderError {
   return usageError(
     "notAProtoSet",
-    `${path} is not a google.protobuf.FileDescriptorSet with all imports: ${echo(why)}`,
+    `${path} is not a google.protobuf.FileDescriptorSet with all imports: ${truncateForError(why)}`,
     "write one with: buf build -o FILE.binpb (or protoc --include_imports --descriptor_set_out=FILE)",
   );
 }
@@ -158,7 +158,7 @@ export function notLoadable(path: string, where: string, why: string): Commander
 export function unknownPayloadType(path: string, where: string, typeUrl: string): CommanderError {
   return usageError(
     "unknownPayloadType",
-    `${path}: ${where} is of type "${echo(typeUrl)}", which is not known here`,
+    `${path}: ${where} is of type "${truncateForError(typeUrl)}", which is not known here`,
     'give its descriptors with --proto-set, or its bytes: {"@type": "…", "value": "BASE64"}',
   );
 }
@@ -201,22 +201,22 @@ export function incompleteTls(): CommanderError {
 export function badSubjectFile(path: string, problem: string): CommanderError {
   return usageError(
     "badSubjectFile",
-    `${path}: ${echo(problem)}`,
+    `${path}: ${truncateForError(problem)}`,
     "`longrunning conformance --init` writes a file that works",
   );
 }
 
 /** A subject file whose members contradict each other. */
 export function contradictorySubject(problem: string): CommanderError {
-  return usageError("contradictorySubject", echo(problem), "correct the subject file");
+  return usageError("contradictorySubject", truncateForError(problem), "correct the subject file");
 }
 
 /** An environment variable of a subject file that is not set. */
 export function missingVariable(path: string, name: string): CommanderError {
   return usageError(
     "missingVariable",
-    `${path}: the environment variable ${echo(name)} is not set`,
-    `set it, as ${echo(name)}=… longrunning conformance ${path}`,
+    `${path}: the environment variable ${truncateForError(name)} is not set`,
+    `set it, as ${truncateForError(name)}=… longrunning conformance ${path}`,
   );
 }
 
@@ -224,7 +224,7 @@ export function missingVariable(path: string, name: string): CommanderError {
 export function noSuchCase(pattern: string): CommanderError {
   return usageError(
     "noSuchCase",
-    `no case matches "${echo(pattern)}"`,
+    `no case matches "${truncateForError(pattern)}"`,
     "`longrunning conformance --list` shows all of them",
   );
 }
@@ -301,7 +301,7 @@ function codeOf(cause: unknown): string {
 }
 
 function messageOf(cause: unknown): string {
-  return cause instanceof Error ? echo(cause.message) : "unknown reason";
+  return cause instanceof Error ? truncateForError(cause.message) : "unknown reason";
 }
 
 export function nameOrFilter(): CommanderError {

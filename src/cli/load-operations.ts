@@ -1,6 +1,6 @@
 import { create, type DescMessage, type MessageShape, type Registry } from "@bufbuild/protobuf";
 import { type Any, AnySchema } from "@bufbuild/protobuf/wkt";
-import { echo } from "../internal/echo.js";
+import { truncateForError } from "../internal/truncate-for-error.js";
 import { createMessageJson, isJsonObject } from "../json/message-json.js";
 import { missReportingRegistry } from "../json/miss-reporting-registry.js";
 import {
@@ -52,7 +52,7 @@ export async function loadOperations(path: string, registry: Registry): Promise<
   for (const [index, { name }] of operations.entries()) {
     const earlier = indexByName.get(name);
     if (earlier !== undefined) {
-      const why = `"${echo(name)}" is the name of operations[${earlier}] already`;
+      const why = `"${truncateForError(name)}" is the name of operations[${earlier}] already`;
       throw notLoadable(path, `operations[${index}].name`, why);
     }
     indexByName.set(name, index);
@@ -82,7 +82,7 @@ function createReader(path: string, registry: Registry): Reader {
     } catch (cause) {
       if (missed !== undefined) throw unknownPayloadType(path, where, missed);
       const why = cause instanceof Error ? cause.message : "unknown reason";
-      throw notLoadable(path, where, `is no ${desc.typeName}: ${echo(why)}`);
+      throw notLoadable(path, where, `is no ${desc.typeName}: ${truncateForError(why)}`);
     }
   };
 }
@@ -93,8 +93,12 @@ function operationFrom(path: string, where: string, json: ExactJson, read: Reade
   assertFields(path, where, json, OperationSchema);
   const { name, done = false, metadata, response, error } = json;
   if (typeof name !== "string" || parseOperationName(name) === undefined) {
-    const given = typeof name === "string" ? `"${echo(name)}"` : exactJsonText(name ?? null);
-    throw fault(".name", `must have the form "{parent/}operations/{id}", not ${echo(given)}`);
+    const given =
+      typeof name === "string" ? `"${truncateForError(name)}"` : exactJsonText(name ?? null);
+    throw fault(
+      ".name",
+      `must have the form "{parent/}operations/{id}", not ${truncateForError(given)}`,
+    );
   }
   if (typeof done !== "boolean") throw fault(".done", "must be true or false");
   if (isGiven(response) && isGiven(error)) {
@@ -144,7 +148,7 @@ function statusFrom(path: string, where: string, json: ExactJson, read: Reader) 
 function assertFields(path: string, where: string, json: ExactJsonObject, desc: DescMessage): void {
   for (const name of Object.keys(json)) {
     if (desc.fields.some((field) => field.jsonName === name || field.name === name)) continue;
-    const place = where === "" ? echo(name) : `${where}.${echo(name)}`;
+    const place = where === "" ? truncateForError(name) : `${where}.${truncateForError(name)}`;
     throw notLoadable(path, place, `is no field of ${desc.typeName}`);
   }
 }

@@ -1,7 +1,7 @@
 import { ConnectError } from "@connectrpc/connect";
 import { callWithin } from "../internal/call-within.js";
+import { notifySafely } from "../internal/notify-safely.js";
 import { onAbort } from "../internal/on-abort.js";
-import { tell } from "../internal/tell.js";
 import { fullName } from "../operation/long-running.js";
 import type { Operation } from "../protos.js";
 import { ErrorInfoSchema } from "../protos.js";
@@ -80,7 +80,7 @@ export class Wait<Response, Metadata> implements PollFollower {
     this.#limits = waitLimits(options, settings);
     this.#stats = new PollStats(tracked, this.#limits.policy);
     this.#latest = tracked.snapshot();
-    this.#observation = tell(settings.observer, (to) =>
+    this.#observation = notifySafely(settings.observer, (to) =>
       to.waitStarted?.({
         operationName: tracked.name,
         method: fullName(tracked.method.method),
@@ -152,7 +152,7 @@ export class Wait<Response, Metadata> implements PollFollower {
   onPolled(operation: Operation): void {
     this.#stats.recordSuccess();
     const snapshot = this.#tracked.onPolled(operation);
-    tell(this.#observation, (to) => to.polled?.({ operation }));
+    notifySafely(this.#observation, (to) => to.polled?.({ operation }));
     if (snapshot !== this.#latest) {
       this.#latest = snapshot;
       this.#watchStall();
@@ -163,12 +163,12 @@ export class Wait<Response, Metadata> implements PollFollower {
   }
 
   onFailedWait(error: ConnectError): void {
-    tell(this.#observation, (to) => to.polled?.({ error }));
+    notifySafely(this.#observation, (to) => to.polled?.({ error }));
     this.#stats.recordFailedWait(error);
   }
 
   onFailed(error: ConnectError): void {
-    tell(this.#observation, (to) => to.polled?.({ error }));
+    notifySafely(this.#observation, (to) => to.polled?.({ error }));
     let fault: OperationError | undefined;
     try {
       fault = this.#stats.recordFailure(error);
@@ -208,7 +208,7 @@ export class Wait<Response, Metadata> implements PollFollower {
       pausedMs: (this.#poller?.pausedMs() ?? 0) - this.#pausedBeforeMs,
       overshootMs: done ? Math.min(this.#poller?.lastPauseMs() ?? 0, elapsedMs) : 0,
     };
-    tell(this.#observation, (to) => to.ended?.({ done, snapshot, error, ...cost }));
+    notifySafely(this.#observation, (to) => to.ended?.({ done, snapshot, error, ...cost }));
     then();
   }
 
@@ -264,7 +264,7 @@ export class Wait<Response, Metadata> implements PollFollower {
     } catch (error) {
       if (this.#listenerHasThrown) return;
       this.#listenerHasThrown = true;
-      tell(onListenerError, (to) => to(error));
+      notifySafely(onListenerError, (to) => to(error));
     }
   }
 }

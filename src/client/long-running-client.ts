@@ -6,8 +6,8 @@ import type {
   Registry,
 } from "@bufbuild/protobuf";
 import type { CallOptions, Transport } from "@connectrpc/connect";
+import { notifySafely } from "../internal/notify-safely.js";
 import { withResponseTypes } from "../internal/response-types.js";
-import { tell } from "../internal/tell.js";
 import {
   type LongRunningMethod,
   type LongRunningMethodsOf,
@@ -112,7 +112,7 @@ function startMethod(
   const start = async (request: MessageInitShape<DescMessage>, options: StartOptions = {}) => {
     const started = await startOperation(transport, core, method, request, options);
     // The caller gets the handle even if the observer throws.
-    const link = tell(observer, (to) => to.operationStarted?.(started.operation));
+    const link = notifySafely(observer, (to) => to.operationStarted?.(started.operation));
     return createOperationHandle(core, method, started.operation, {
       ...started,
       startedHere: true,

@@ -118,14 +118,14 @@ export function lastCallMs({ settings }: ClientCore): number {
   return Math.min(1000, settings.pollTimeoutMs);
 }
 
-const trackedByHandle = new WeakMap<object, TrackedOperation<unknown, unknown>>();
+const trackedStates = new WeakMap<object, TrackedOperation<unknown, unknown>>();
 
-/** @internal Makes the state of a handle available to `trackedOf`. */
+/** @internal Makes the state of a handle available to `trackedByHandle`. */
 export function keepTracked(handle: object, tracked: TrackedOperation<unknown, unknown>): void {
-  trackedByHandle.set(handle, tracked);
+  trackedStates.set(handle, tracked);
 }
 
 /** @internal Returns undefined for an object that this copy of the package did not make. */
-export function trackedOf(handle: object): TrackedOperation<unknown, unknown> | undefined {
-  return trackedByHandle.get(handle);
+export function trackedByHandle(handle: object): TrackedOperation<unknown, unknown> | undefined {
+  return trackedStates.get(handle);
 }

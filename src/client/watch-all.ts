@@ -1,6 +1,6 @@
 import { ConnectError } from "@connectrpc/connect";
+import { notifySafely } from "../internal/notify-safely.js";
 import { onAbort } from "../internal/on-abort.js";
-import { tell } from "../internal/tell.js";
 import { fullName } from "../operation/long-running.js";
 import type { Operation } from "../protos.js";
 import { type ClientRounds, createClientRounds } from "./client-rounds.js";
@@ -12,7 +12,7 @@ import type { OperationHandle } from "./operation-handle.js";
 import type { BackoffOptions, PollPolicy } from "./poll-policy.js";
 import { PollStats } from "./poll-stats.js";
 import type { Snapshot } from "./snapshot.js";
-import { type ClientCore, type TrackedOperation, trackedOf } from "./tracked-operation.js";
+import { type ClientCore, type TrackedOperation, trackedByHandle } from "./tracked-operation.js";
 import { waitLimits } from "./wait-options.js";
 
 /** Options of `watchAll`. All fields are optional. */
@@ -93,7 +93,7 @@ export function watchAll<H extends OperationHandle<unknown, unknown>>(
 ): AsyncIterable<OperationUpdate<H>> {
   const tracked = new Map<H, TrackedOperation<unknown, unknown>>();
   for (const handle of handles) {
-    const inside = trackedOf(handle);
+    const inside = trackedByHandle(handle);
     if (inside === undefined) {
       throw new TypeError(`no client of this package made the handle of "${handle.name}"`);
     }
@@ -218,7 +218,7 @@ function follow<H extends OperationHandle<unknown, unknown>>(
   let latest = tracked.snapshot();
   let pending: OperationUpdate<H>[] = [{ handle, snapshot: latest }];
   let isOpen = true;
-  const observation = tell(observer, (to) =>
+  const observation = notifySafely(observer, (to) =>
     to.waitStarted?.({
       operationName: tracked.name,
       method: fullName(tracked.method.method),
@@ -230,7 +230,7 @@ function follow<H extends OperationHandle<unknown, unknown>>(
     if (!isOpen) return;
     isOpen = false;
     const done = latest.kind !== "running";
-    tell(observation, (to) =>
+    notifySafely(observation, (to) =>
       to.ended?.({
         done,
         snapshot: latest as Snapshot,
@@ -271,12 +271,12 @@ function follow<H extends OperationHandle<unknown, unknown>>(
     },
     onPolled(operation: Operation) {
       stats.recordSuccess();
-      tell(observation, (to) => to.polled?.({ operation }));
+      notifySafely(observation, (to) => to.polled?.({ operation }));
       note(tracked.onPolled(operation));
     },
     onFailed(failure: ConnectError) {
       const error = stats.recordFailure(failure);
-      tell(observation, (to) => to.polled?.({ error: failure }));
+      notifySafely(observation, (to) => to.polled?.({ error: failure }));
       note(tracked.snapshot());
       if (error !== undefined && isOpen) giveUp(error);
     },

@@ -11,7 +11,7 @@ import {
   type UniversalHandlerOptions,
   validateUniversalHandlerOptions,
 } from "@connectrpc/connect/protocol";
-import { type WireAnswers, wireAnswersOf } from "../internal/wire-message.js";
+import { type EncodedHandler, wireAnswersOf } from "../internal/wire-message.js";
 
 export type UnaryImplSpec = Extract<MethodImplSpec<DescMessage, DescMessage>, { kind: "unary" }>;
 
@@ -19,7 +19,7 @@ export type UnaryImplSpec = Extract<MethodImplSpec<DescMessage, DescMessage>, { 
 export interface UnaryRoute {
   readonly spec: UnaryImplSpec;
   /** The encoded responses. Undefined if the method has no encoded responses or an interceptor needs the message. */
-  readonly wireAnswers: WireAnswers<Message> | undefined;
+  readonly wireAnswers: EncodedHandler<Message> | undefined;
   /** The router's, with the route's own before them. */
   readonly options: UniversalHandlerOptions;
 }

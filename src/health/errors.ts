@@ -1,20 +1,24 @@
 import { Code, type ConnectError } from "@connectrpc/connect";
-import { echo } from "../internal/echo.js";
+import { truncateForError } from "../internal/truncate-for-error.js";
 import { BadRequestSchema, ResourceInfoSchema } from "../protos.js";
 import { errorWithInfo, retryDetail } from "../status/error-info.js";
 
 /** NOT_FOUND for a service whose health the program has not set (health.proto, Check). */
 export function serviceUnknown(service: string): ConnectError {
-  return errorWithInfo(Code.NotFound, `the service "${echo(service)}" is not known here`, {
-    reason: "SERVICE_UNKNOWN",
-    metadata: { service: echo(service) },
-    details: [
-      {
-        desc: ResourceInfoSchema,
-        value: { resourceType: "service", resourceName: echo(service) },
-      },
-    ],
-  });
+  return errorWithInfo(
+    Code.NotFound,
+    `the service "${truncateForError(service)}" is not known here`,
+    {
+      reason: "SERVICE_UNKNOWN",
+      metadata: { service: truncateForError(service) },
+      details: [
+        {
+          desc: ResourceInfoSchema,
+          value: { resourceType: "service", resourceName: truncateForError(service) },
+        },
+      ],
+    },
+  );
 }
 
 /** INVALID_ARGUMENT for a service name that exceeds the maximum length. */
@@ -22,7 +26,7 @@ export function serviceNameTooLong(service: string, maxLength: number): ConnectE
   const description = `service must have at most ${maxLength} characters`;
   return errorWithInfo(Code.InvalidArgument, description, {
     reason: "INVALID_FIELD",
-    metadata: { field: "service", value: echo(service) },
+    metadata: { field: "service", value: truncateForError(service) },
     details: [
       { desc: BadRequestSchema, value: { fieldViolations: [{ field: "service", description }] } },
     ],

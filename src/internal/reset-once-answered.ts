@@ -1,4 +1,4 @@
-import { nextTurn } from "./next-turn.js";
+import { yieldToEventLoop } from "./yield-to-event-loop.js";
 
 /** The members of a node:http2 stream that `resetOnceAnswered` uses. */
 export interface AnsweredStream {
@@ -25,10 +25,10 @@ export function resetOnceAnswered(
   };
   // Node asks for trailers when the body is sent, even if the response has no trailers. The reset
   // waits for the event loop, because it would overtake the trailers.
-  stream.once("wantTrailers", () => void nextTurn().then(reset));
+  stream.once("wantTrailers", () => void yieldToEventLoop().then(reset));
   // A response of headers alone does not emit "wantTrailers".
   stream.once("finish", async () => {
-    await nextTurn();
+    await yieldToEventLoop();
     if (stream.state.localClose === 1) reset();
   });
 }

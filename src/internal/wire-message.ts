@@ -10,7 +10,7 @@ export interface WireMessage {
 }
 
 /** Where the answer to one call goes: one of the two is called, once, and neither throws. */
-export interface WireReply {
+export interface EncodedResponder {
   /** Aborted as soon as the caller no longer waits for the response. */
   readonly end: CallEnd;
   send(message: WireMessage): void;
@@ -18,31 +18,31 @@ export interface WireReply {
 }
 
 /** An implementation of a unary method that responds with an encoded message. */
-export interface WireAnswers<Request> {
+export interface EncodedHandler<Request> {
   /**
    * Never throws. Does not return a promise, because pending promises take more memory than the
    * rest of a waiting call.
    *
    * @param request of the method that it is registered for.
    */
-  answer(request: Request, context: HandlerContext, reply: WireReply): void;
+  answer(request: Request, context: HandlerContext, reply: EncodedResponder): void;
 }
 
-const answersByImplementation = new WeakMap<object, WireAnswers<Message>>();
+const answersByImplementation = new WeakMap<object, EncodedHandler<Message>>();
 
 /**
  * Registers encoded responses for a method's implementation. Servers that can send encoded
  * responses use them unless an interceptor needs the message.
  */
-export function provideWireAnswers<Request extends Message>(
+export function registerEncodedHandler<Request extends Message>(
   implementation: (request: Request, context: HandlerContext) => unknown,
-  answers: WireAnswers<Request>,
+  answers: EncodedHandler<Request>,
 ): void {
   answersByImplementation.set(implementation, answers);
 }
 
 /** Returns undefined if the value is not an implementation or has no encoded responses. */
-export function wireAnswersOf(implementation: unknown): WireAnswers<Message> | undefined {
+export function wireAnswersOf(implementation: unknown): EncodedHandler<Message> | undefined {
   return typeof implementation === "function"
     ? answersByImplementation.get(implementation)
     : undefined;

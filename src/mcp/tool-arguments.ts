@@ -1,5 +1,5 @@
 import type { DescField, DescMessage, Message } from "@bufbuild/protobuf";
-import { echo } from "../internal/echo.js";
+import { truncateForError } from "../internal/truncate-for-error.js";
 import { findJsonFault, type JsonFault } from "../json/json-fault.js";
 import { hasOwnJson, isJsonObject, type MessageJson } from "../json/message-json.js";
 import { type ExactJson, type ExactJsonObject, parseJson } from "../json/parse-json.js";
@@ -40,7 +40,7 @@ function problemOf(fault: JsonFault): string {
     case "oneof":
       return `and ${fault.other} are both set, and at most one of them may be`;
     case "value":
-      return `has a value that its type does not allow: ${echo(fault.text)}`;
+      return `has a value that its type does not allow: ${truncateForError(fault.text)}`;
   }
 }
 

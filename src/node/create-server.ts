@@ -15,8 +15,8 @@ import {
   createClosing,
 } from "../internal/closing.js";
 import { logHookOf } from "../internal/event-log.js";
+import { notifySafely } from "../internal/notify-safely.js";
 import { inRange, longestMs } from "../internal/option-bounds.js";
-import { tell } from "../internal/tell.js";
 import { createRoutes } from "../web/routes.js";
 import { createAllowedHosts } from "./allowed-hosts.js";
 import { createDispatch } from "./dispatch.js";
@@ -46,7 +46,7 @@ const handOverMs = afterGraceMs - 100;
 export function createServer(options: ServerOptions): Server {
   const limits = resolveLimits(options.limits ?? {});
   const logHook = logHookOf(options.log);
-  const log = (event: ServerEvent) => tell(logHook, (to) => to(event));
+  const log = (event: ServerEvent) => notifySafely(logHook, (to) => to(event));
   const shutdown = new AbortController();
   // Every call listens while it is under way; above ten listeners Node warns of a leak.
   setMaxListeners(0, shutdown.signal);
@@ -66,7 +66,8 @@ export function createServer(options: ServerOptions): Server {
 
   const { onRequest } = options;
   const serve = (exchange: Exchange) => {
-    if (onRequest !== undefined) record(exchange, (record) => tell(onRequest, (to) => to(record)));
+    if (onRequest !== undefined)
+      record(exchange, (record) => notifySafely(onRequest, (to) => to(record)));
     dispatch(exchange).catch((cause: unknown) => {
       log({ kind: "handler-failed", path: pathOf(exchange), cause });
       cutOff(exchange);
@@ -123,7 +124,7 @@ export function createServer(options: ServerOptions): Server {
     } else if (!fastPath(stream, headers, rest[1])) {
       http2Requests.emit("stream", stream, headers, ...rest);
     } else if (onRequest !== undefined) {
-      recordStream(stream, headers, (record) => tell(onRequest, (to) => to(record)));
+      recordStream(stream, headers, (record) => notifySafely(onRequest, (to) => to(record)));
     }
   });
   http2.on("session", (session) => {

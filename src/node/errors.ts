@@ -1,5 +1,5 @@
 import { Code, type ConnectError } from "@connectrpc/connect";
-import { echo } from "../internal/echo.js";
+import { truncateForError } from "../internal/truncate-for-error.js";
 import { errorWithInfo, retryDetail } from "../status/error-info.js";
 
 /** INVALID_ARGUMENT for a request whose target and Host are not a URL. */
@@ -12,11 +12,11 @@ export function badTarget(): ConnectError {
 /** PERMISSION_DENIED for a host that the server does not answer to: DNS rebinding, or a missing option. */
 export function hostNotAllowed(host: string): ConnectError {
   const message =
-    `this server does not answer to the host "${echo(host)}"; ` +
+    `this server does not answer to the host "${truncateForError(host)}"; ` +
     "add it to `allowedHosts` (--allowed-host) if it is one of the server's names";
   return errorWithInfo(Code.PermissionDenied, message, {
     reason: "HOST_NOT_ALLOWED",
-    metadata: { host: echo(host) },
+    metadata: { host: truncateForError(host) },
   });
 }
 

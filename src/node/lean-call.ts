@@ -11,7 +11,7 @@ import { grpcStatusOk, parseTimeout, setTrailerStatus } from "@connectrpc/connec
 import { CallSignal, callEnded } from "../direct/call-signal.js";
 import { DirectContext, type LazyParts } from "../direct/direct-context.js";
 import { invokeUnary, isPromise } from "../direct/invoke-unary.js";
-import type { WireMessage, WireReply } from "../internal/wire-message.js";
+import type { EncodedResponder, WireMessage } from "../internal/wire-message.js";
 import { trailersOnly } from "../web/error-response.js";
 import { internalError, malformedRequest } from "../web/errors.js";
 import { isParserError } from "../web/malformed-requests.js";
@@ -99,7 +99,7 @@ export function answerLeanCall(server: LeanServer, method: LeanMethod, request: 
 }
 
 /** Has few fields, because a waiting call holds little memory other than its stream and this object. */
-export class LeanCall implements LazyParts, WireReply {
+export class LeanCall implements LazyParts, EncodedResponder {
   /** Aborts when the client no longer waits for the response. */
   readonly end: CallSignal;
   readonly #server: LeanServer;

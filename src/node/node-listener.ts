@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Http2ServerRequest, type Http2ServerResponse } from "node:http2";
 import { ConnectError, type ContextValues } from "@connectrpc/connect";
+import { notifySafely } from "../internal/notify-safely.js";
 import { oneChunk } from "../internal/one-chunk.js";
-import { tell } from "../internal/tell.js";
 import { httpStatusFromCode } from "../status/http-status.js";
 import { isCrossSite } from "../web/cross-site.js";
 import { errorResponse, printFailure } from "../web/error-response.js";
@@ -83,7 +83,7 @@ export function createNodeListener(
         const { headersSent } = exchange.response;
         const isAnswer = cause instanceof ConnectError && !headersSent;
         if (isAnswer) return sendError(exchange, cause, httpStatusFromCode(cause.code));
-        tell(log, (to) => to({ kind: "handler-failed", path: pathOf(exchange), cause }));
+        notifySafely(log, (to) => to({ kind: "handler-failed", path: pathOf(exchange), cause }));
         if (!headersSent) return sendError(exchange, internalError(cause), 500);
         cutOff(exchange);
       })

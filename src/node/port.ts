@@ -6,7 +6,7 @@ import type { ServerOptions } from "./server-options.js";
 import { sniffHttp2 } from "./sniff-http2.js";
 
 /** Takes a new connection over. */
-export interface ConnectionTakers {
+export interface ConnectionHandlers {
   http1(socket: Socket): void;
   http2(socket: Socket): void;
 }
@@ -24,7 +24,7 @@ export interface Port {
 export function createPort(
   tls: ServerOptions["tls"],
   limits: ResolvedLimits,
-  takers: ConnectionTakers,
+  takers: ConnectionHandlers,
   log: (event: ServerEvent) => void,
 ): Port {
   const sockets = new Set<Socket>();

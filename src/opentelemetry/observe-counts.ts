@@ -108,9 +108,9 @@ function createPoints() {
       points.set(JSON.stringify(attributes), { attributes, value });
     },
     /** Tell of all of them, and begin anew. */
-    take(tell: (value: number, attributes: Attributes) => void) {
+    take(report: (value: number, attributes: Attributes) => void) {
       for (const point of points.values()) {
-        tell(point.value, point.attributes);
+        report(point.value, point.attributes);
         point.value = 0;
       }
     },

@@ -1,6 +1,6 @@
 import { create, type DescFile, type DescService, type MessageInitShape } from "@bufbuild/protobuf";
 import { Code, type ServiceImpl } from "@connectrpc/connect";
-import { echo } from "../internal/echo.js";
+import { truncateForError } from "../internal/truncate-for-error.js";
 import {
   file_google_rpc_error_details,
   type ServerReflection,
@@ -65,17 +65,20 @@ function answerTo(
       return { case: "listServicesResponse", value: { service } };
     }
     case "fileByFilename":
-      return fileAnswer(index.byName(question.value), `file "${echo(question.value)}"`);
+      return fileAnswer(index.byName(question.value), `file "${truncateForError(question.value)}"`);
     case "fileContainingSymbol":
-      return fileAnswer(index.bySymbol(question.value), `symbol "${echo(question.value)}"`);
+      return fileAnswer(
+        index.bySymbol(question.value),
+        `symbol "${truncateForError(question.value)}"`,
+      );
     case "fileContainingExtension": {
       const { containingType, extensionNumber } = question.value;
-      const what = `extension ${extensionNumber} of "${echo(containingType)}"`;
+      const what = `extension ${extensionNumber} of "${truncateForError(containingType)}"`;
       return fileAnswer(index.byExtension(containingType, extensionNumber), what);
     }
     case "allExtensionNumbersOfType": {
       const numbers = index.extensionNumbers(question.value);
-      if (numbers === undefined) return notFound(`message "${echo(question.value)}"`);
+      if (numbers === undefined) return notFound(`message "${truncateForError(question.value)}"`);
       const value = { baseTypeName: question.value, extensionNumber: [...numbers] };
       return { case: "allExtensionNumbersResponse", value };
     }

@@ -167,7 +167,7 @@ export function createRestHandler(
     return { status: 204, header: new Headers({ Allow: allow.join(", ") }), body: undefined };
   };
 
-  const tell = (cause: unknown) => {
+  const notifyOfCause = (cause: unknown) => {
     try {
       options.onInternalError?.(cause);
     } catch {
@@ -178,7 +178,7 @@ export function createRestHandler(
   const errorAnswer = (caught: unknown, presentation: Presentation): Answer => {
     const error = internalFault(caught);
     // An error of the called method has no cause here: its own server reports it.
-    if (error.code === Code.Internal && error.cause !== undefined) tell(error.cause);
+    if (error.code === Code.Internal && error.cause !== undefined) notifyOfCause(error.cause);
     const { errorFormat } = presentation;
     const { httpStatus, json: body, header } = errorAnswerOf(error, errorFormat, json);
     // A page shows no script whose status is an error (HTML, "fetch a classic script").

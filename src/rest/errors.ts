@@ -1,14 +1,18 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { echo } from "../internal/echo.js";
+import { truncateForError } from "../internal/truncate-for-error.js";
 import { BadRequestSchema } from "../protos.js";
 import { type ErrorParts, errorWithInfo } from "../status/error-info.js";
 
 /** 400: the path or the query has a malformed escape, or escapes that are not UTF-8. */
 export function malformedUrl(part: string): ConnectError {
-  return errorWithInfo(Code.InvalidArgument, `"${echo(part)}" is not percent-encoded UTF-8`, {
-    reason: "MALFORMED_URL",
-    metadata: { part: echo(part) },
-  });
+  return errorWithInfo(
+    Code.InvalidArgument,
+    `"${truncateForError(part)}" is not percent-encoded UTF-8`,
+    {
+      reason: "MALFORMED_URL",
+      metadata: { part: truncateForError(part) },
+    },
+  );
 }
 
 /** 405: rules have this path, but under other HTTP methods, which `Allow` names. */
@@ -20,10 +24,10 @@ export function methodNotAllowed(
   const allow = allowed.join(", ");
   const error = errorWithInfo(
     Code.Unimplemented,
-    `${echo(method)} is not for ${echo(path)}, which takes ${allow}`,
+    `${truncateForError(method)} is not for ${truncateForError(path)}, which takes ${allow}`,
     {
       reason: "METHOD_NOT_ALLOWED",
-      metadata: { method: echo(method), path: echo(path), allow },
+      metadata: { method: truncateForError(method), path: truncateForError(path), allow },
     },
   );
   error.metadata.set("Allow", allow);
@@ -32,41 +36,49 @@ export function methodNotAllowed(
 
 /** 400: a system parameter with another value than `expected`, which completes "parameter X …". */
 export function invalidParameter(name: string, value: string, expected: string): ConnectError {
-  return badField(name, `parameter ${echo(name)} ${expected}, not "${echo(value)}"`, {
-    reason: "INVALID_PARAMETER",
-    metadata: { parameter: echo(name), value: echo(value) },
-  });
+  return badField(
+    name,
+    `parameter ${truncateForError(name)} ${expected}, not "${truncateForError(value)}"`,
+    {
+      reason: "INVALID_PARAMETER",
+      metadata: { parameter: truncateForError(name), value: truncateForError(value) },
+    },
+  );
 }
 
 /** 400: a query parameter that no field may come from; `why` is the rest of the sentence. */
 export function unboundParameter(name: string, why: string): ConnectError {
-  return badField(name, `parameter "${echo(name)}" ${why}`, {
+  return badField(name, `parameter "${truncateForError(name)}" ${why}`, {
     reason: "UNKNOWN_PARAMETER",
-    metadata: { parameter: echo(name) },
+    metadata: { parameter: truncateForError(name) },
   });
 }
 
 /** 400, in the words of Google's servers: a value that its field's type does not have. */
 export function invalidValue(field: string, type: string, value: string): ConnectError {
-  return badField(field, `Invalid value at '${echo(field)}' (${type}), "${echo(value)}"`, {
-    reason: "INVALID_VALUE",
-    metadata: { field: echo(field), type, value: echo(value) },
-  });
+  return badField(
+    field,
+    `Invalid value at '${truncateForError(field)}' (${type}), "${truncateForError(value)}"`,
+    {
+      reason: "INVALID_VALUE",
+      metadata: { field: truncateForError(field), type, value: truncateForError(value) },
+    },
+  );
 }
 
 /** 400: a member of a body that is not a field. */
 export function unknownMember(path: string, typeName: string): ConnectError {
-  return badField(path, `"${echo(path)}" is not a field of ${typeName}`, {
+  return badField(path, `"${truncateForError(path)}" is not a field of ${typeName}`, {
     reason: "UNKNOWN_FIELD",
-    metadata: { field: echo(path), type: typeName },
+    metadata: { field: truncateForError(path), type: typeName },
   });
 }
 
 /** 400: one field under two names. */
 export function repeatedMember(path: string): ConnectError {
-  return badField(path, `${echo(path)} is set twice, by both of its names`, {
+  return badField(path, `${truncateForError(path)} is set twice, by both of its names`, {
     reason: "REPEATED_FIELD",
-    metadata: { field: echo(path) },
+    metadata: { field: truncateForError(path) },
   });
 }
 
@@ -74,8 +86,8 @@ export function repeatedMember(path: string): ConnectError {
 export function oneofConflict(path: string, oneof: string, other: string): ConnectError {
   return badField(
     path,
-    `${echo(path)} and ${other} are both set, and the oneof ${oneof} takes one of them`,
-    { reason: "ONEOF_CONFLICT", metadata: { field: echo(path), oneof, other } },
+    `${truncateForError(path)} and ${other} are both set, and the oneof ${oneof} takes one of them`,
+    { reason: "ONEOF_CONFLICT", metadata: { field: truncateForError(path), oneof, other } },
   );
 }
 
@@ -89,10 +101,14 @@ export function missingRequired(typeName: string): ConnectError {
 
 /** 400: a body for a rule without one. */
 export function unexpectedBody(method: string): ConnectError {
-  const error = errorWithInfo(Code.InvalidArgument, `${echo(method)} takes no body here`, {
-    reason: "UNEXPECTED_BODY",
-    metadata: { method: echo(method) },
-  });
+  const error = errorWithInfo(
+    Code.InvalidArgument,
+    `${truncateForError(method)} takes no body here`,
+    {
+      reason: "UNEXPECTED_BODY",
+      metadata: { method: truncateForError(method) },
+    },
+  );
   return withoutFollower(error);
 }
 
@@ -138,8 +154,8 @@ export function unsupportedMediaType(
 ): ConnectError {
   return errorWithInfo(
     Code.InvalidArgument,
-    `the body must be ${expected}, not "${echo(contentType)}"`,
-    { reason: "UNSUPPORTED_MEDIA_TYPE", metadata: { contentType: echo(contentType) } },
+    `the body must be ${expected}, not "${truncateForError(contentType)}"`,
+    { reason: "UNSUPPORTED_MEDIA_TYPE", metadata: { contentType: truncateForError(contentType) } },
   );
 }
 
@@ -173,8 +189,11 @@ export function unsupportedEncoding(encoding: string, known: readonly string[]):
   const accepted = known.join(", ");
   const error = errorWithInfo(
     Code.InvalidArgument,
-    `the body may be encoded as ${accepted || "identity"}, not "${echo(encoding)}"`,
-    { reason: "UNSUPPORTED_ENCODING", metadata: { encoding: echo(encoding), accepted } },
+    `the body may be encoded as ${accepted || "identity"}, not "${truncateForError(encoding)}"`,
+    {
+      reason: "UNSUPPORTED_ENCODING",
+      metadata: { encoding: truncateForError(encoding), accepted },
+    },
   );
   // RFC 9110, section 15.5.16.
   error.metadata.set("Accept-Encoding", accepted || "identity");
@@ -185,8 +204,8 @@ export function unsupportedEncoding(encoding: string, known: readonly string[]):
 export function invalidHeader(name: string, value: string, expected: string): ConnectError {
   return errorWithInfo(
     Code.InvalidArgument,
-    `header ${name} must be ${expected}, not "${echo(value)}"`,
-    { reason: "INVALID_HEADER", metadata: { header: name, value: echo(value) } },
+    `header ${name} must be ${expected}, not "${truncateForError(value)}"`,
+    { reason: "INVALID_HEADER", metadata: { header: name, value: truncateForError(value) } },
   );
 }
 
@@ -195,8 +214,11 @@ export function noSuchVersion(version: string, versions: readonly string[]): Con
   const known = versions.join(", ");
   return errorWithInfo(
     Code.NotFound,
-    `there is no version "${echo(version)}"; there are: ${known}`,
-    { reason: "NO_SUCH_VERSION", metadata: { version: echo(version), versions: known } },
+    `there is no version "${truncateForError(version)}"; there are: ${known}`,
+    {
+      reason: "NO_SUCH_VERSION",
+      metadata: { version: truncateForError(version), versions: known },
+    },
   );
 }
 
@@ -223,7 +245,7 @@ function withoutFollower(error: ConnectError): ConnectError {
 
 function badField(field: string, description: string, parts: ErrorParts): ConnectError {
   const { reason } = parts;
-  const violation = { field: echo(field), description, reason };
+  const violation = { field: truncateForError(field), description, reason };
   return errorWithInfo(Code.InvalidArgument, description, {
     ...parts,
     details: [{ desc: BadRequestSchema, value: { fieldViolations: [violation] } }],
@@ -232,17 +254,17 @@ function badField(field: string, description: string, parts: ErrorParts): Connec
 
 /** A client's message whose fields do not fit the path that its method has. */
 export function noMatchingPath(field: string, value: string, template: string): ConnectError {
-  return badField(field, `${field} "${echo(value)}" does not fit ${template}`, {
+  return badField(field, `${field} "${truncateForError(value)}" does not fit ${template}`, {
     reason: "NO_MATCHING_PATH",
-    metadata: { field, value: echo(value), template },
+    metadata: { field, value: truncateForError(value), template },
   });
 }
 
 /** A client's value that has no form in this part of a request. */
 export function unsendableField(field: string, part: string): ConnectError {
-  return badField(field, `${echo(field)} cannot be sent in ${part}`, {
+  return badField(field, `${truncateForError(field)} cannot be sent in ${part}`, {
     reason: "UNSENDABLE_FIELD",
-    metadata: { field: echo(field), part },
+    metadata: { field: truncateForError(field), part },
   });
 }
 
@@ -265,10 +287,10 @@ export function unreachable(baseUrl: string, cause: unknown): ConnectError {
 
 /** A redirect of a client's request, which is not followed because it could take credentials elsewhere. */
 export function redirected(baseUrl: string, location: string): ConnectError {
-  const target = location === "" ? "elsewhere" : `to ${echo(location)}`;
+  const target = location === "" ? "elsewhere" : `to ${truncateForError(location)}`;
   return errorWithInfo(Code.Unknown, `${baseUrl} redirects ${target}; set baseUrl to the server`, {
     reason: "REDIRECTED",
-    metadata: { baseUrl, location: echo(location) },
+    metadata: { baseUrl, location: truncateForError(location) },
   });
 }
 

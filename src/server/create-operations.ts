@@ -3,9 +3,9 @@ import { systemClock } from "../internal/clock.js";
 import { createClosing } from "../internal/closing.js";
 import { logHookOf } from "../internal/event-log.js";
 import { LazyAbortController } from "../internal/lazy-abort-controller.js";
+import { notifySafely } from "../internal/notify-safely.js";
 import { atLeastOne, inRange, longestMs } from "../internal/option-bounds.js";
 import { settlesWithin } from "../internal/settles-within.js";
-import { tell } from "../internal/tell.js";
 import { fullName, type LongRunningMethod } from "../operation/long-running.js";
 import { createInProcessDispatcher } from "../store/memory/in-process-dispatcher.js";
 import { createInProcessSignals } from "../store/memory/in-process-signals.js";
@@ -177,7 +177,7 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
       const checkpoints = checkpointFormat(methodOptions.checkpoint);
       const policy = methods.handle(method, methodOptions);
       const runnable = { method, work, policy, retry, checkpoints };
-      tell(observer, (to) => to.handled?.(name));
+      notifySafely(observer, (to) => to.handled?.(name));
       dispatcher.serve(name, (delivery) => runLoop.run(runnable, delivery), { maxConcurrent });
       const handler = createStartHandler(method, methodOptions, {
         assertAccepting,

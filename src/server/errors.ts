@@ -1,5 +1,5 @@
 import { Code, type ConnectError } from "@connectrpc/connect";
-import { echo } from "../internal/echo.js";
+import { truncateForError } from "../internal/truncate-for-error.js";
 import { BadRequestSchema, PreconditionFailureSchema, ResourceInfoSchema } from "../protos.js";
 import { errorWithInfo, retryDetail } from "../status/error-info.js";
 
@@ -18,10 +18,10 @@ export function invalidField(
   expected: string,
   reason = "INVALID_FIELD",
 ): ConnectError {
-  const description = `${field} ${expected}, not "${echo(value)}"`;
+  const description = `${field} ${expected}, not "${truncateForError(value)}"`;
   return errorWithInfo(Code.InvalidArgument, description, {
     reason,
-    metadata: { field, value: echo(value) },
+    metadata: { field, value: truncateForError(value) },
     details: [
       { desc: BadRequestSchema, value: { fieldViolations: [{ field, description, reason }] } },
     ],
@@ -34,7 +34,7 @@ export function invalidField(
  * @param resource The name that the caller sent; empty if it has no parent.
  */
 export function permissionDenied(permission: string, resource: string): ConnectError {
-  const shown = echo(resource);
+  const shown = truncateForError(resource);
   return errorWithInfo(
     Code.PermissionDenied,
     `Permission '${permission}' denied on resource '${shown}' (or it might not exist).`,
@@ -59,11 +59,16 @@ export interface FilterFault {
 /** INVALID_ARGUMENT for a filter that cannot be understood (AIP-160). */
 export function invalidFilter(filter: string, fault: FilterFault): ConnectError {
   const { reason, position } = fault;
-  const problem = echo(fault.problem);
+  const problem = truncateForError(fault.problem);
   const description = `filter, column ${position}: ${problem}`;
   return errorWithInfo(Code.InvalidArgument, description, {
     reason,
-    metadata: { field: "filter", value: echo(filter), position: String(position), problem },
+    metadata: {
+      field: "filter",
+      value: truncateForError(filter),
+      position: String(position),
+      problem,
+    },
     details: [
       {
         desc: BadRequestSchema,
@@ -75,13 +80,13 @@ export function invalidFilter(filter: string, fault: FilterFault): ConnectError 
 
 /** NOT_FOUND for an operation that is unknown, deleted or expired. */
 export function operationNotFound(name: string): ConnectError {
-  return errorWithInfo(Code.NotFound, `operation "${echo(name)}" does not exist`, {
+  return errorWithInfo(Code.NotFound, `operation "${truncateForError(name)}" does not exist`, {
     reason: "OPERATION_NOT_FOUND",
-    metadata: { name: echo(name) },
+    metadata: { name: truncateForError(name) },
     details: [
       {
         desc: ResourceInfoSchema,
-        value: { resourceType: operationType, resourceName: echo(name) },
+        value: { resourceType: operationType, resourceName: truncateForError(name) },
       },
     ],
   });
@@ -89,13 +94,13 @@ export function operationNotFound(name: string): ConnectError {
 
 /** ALREADY_EXISTS for a start under a name that is in use. */
 export function operationExists(name: string): ConnectError {
-  return errorWithInfo(Code.AlreadyExists, `operation "${echo(name)}" exists already`, {
+  return errorWithInfo(Code.AlreadyExists, `operation "${truncateForError(name)}" exists already`, {
     reason: "OPERATION_EXISTS",
-    metadata: { name: echo(name) },
+    metadata: { name: truncateForError(name) },
     details: [
       {
         desc: ResourceInfoSchema,
-        value: { resourceType: operationType, resourceName: echo(name) },
+        value: { resourceType: operationType, resourceName: truncateForError(name) },
       },
     ],
   });
@@ -115,14 +120,14 @@ export function requestIdReused(requestId: string): ConnectError {
 export function requestIdSpent(requestId: string, name: string): ConnectError {
   return errorWithInfo(
     Code.FailedPrecondition,
-    `request_id "${echo(requestId)}" started operation "${echo(name)}", which was deleted or has expired`,
+    `request_id "${truncateForError(requestId)}" started operation "${truncateForError(name)}", which was deleted or has expired`,
     {
       reason: "REQUEST_ID_SPENT",
-      metadata: { requestId: echo(requestId), name: echo(name) },
+      metadata: { requestId: truncateForError(requestId), name: truncateForError(name) },
       details: [
         {
           desc: ResourceInfoSchema,
-          value: { resourceType: operationType, resourceName: echo(name) },
+          value: { resourceType: operationType, resourceName: truncateForError(name) },
         },
       ],
     },
@@ -135,20 +140,23 @@ export function requestIdSpent(requestId: string, name: string): ConnectError {
  * @param name The other operation; undefined if the caller does not own it.
  */
 export function resourceBusy(resourceKey: string, name: string | undefined): ConnectError {
-  const other = name === undefined ? "another operation" : `operation "${echo(name)}"`;
+  const other = name === undefined ? "another operation" : `operation "${truncateForError(name)}"`;
   return errorWithInfo(
     Code.Aborted,
-    `${other} works on "${echo(resourceKey)}"; start again when it is done`,
+    `${other} works on "${truncateForError(resourceKey)}"; start again when it is done`,
     {
       reason: "RESOURCE_BUSY",
-      metadata: { resource: echo(resourceKey), ...(name !== undefined && { name: echo(name) }) },
+      metadata: {
+        resource: truncateForError(resourceKey),
+        ...(name !== undefined && { name: truncateForError(name) }),
+      },
       details: [
         {
           desc: ResourceInfoSchema,
           value:
             name === undefined
-              ? { resourceName: echo(resourceKey) }
-              : { resourceType: operationType, resourceName: echo(name) },
+              ? { resourceName: truncateForError(resourceKey) }
+              : { resourceType: operationType, resourceName: truncateForError(name) },
         },
       ],
     },
@@ -194,14 +202,14 @@ function notWritable(
   why: string,
   metadata: Record<string, string> = {},
 ): ConnectError {
-  const description = `operation "${echo(name)}" ${why}`;
+  const description = `operation "${truncateForError(name)}" ${why}`;
   return errorWithInfo(Code.FailedPrecondition, description, {
     reason,
-    metadata: { name: echo(name), ...metadata },
+    metadata: { name: truncateForError(name), ...metadata },
     details: [
       {
         desc: PreconditionFailureSchema,
-        value: { violations: [{ type: reason, subject: echo(name), description }] },
+        value: { violations: [{ type: reason, subject: truncateForError(name), description }] },
       },
     ],
   });
@@ -250,10 +258,14 @@ export function cancelledByRequest(details?: Parameters<typeof errorWithInfo>[2]
 
 /** ABORTED: the reason of an attempt's signal when another attempt has the operation. */
 export function attemptLost(name: string, attempt: number): ConnectError {
-  return errorWithInfo(Code.Aborted, `attempt ${attempt} at "${echo(name)}" is another's by now`, {
-    reason: "ATTEMPT_LOST",
-    metadata: { name: echo(name), attempt: String(attempt) },
-  });
+  return errorWithInfo(
+    Code.Aborted,
+    `attempt ${attempt} at "${truncateForError(name)}" is another's by now`,
+    {
+      reason: "ATTEMPT_LOST",
+      metadata: { name: truncateForError(name), attempt: String(attempt) },
+    },
+  );
 }
 
 /** ABORTED: the result of an operation whose worker was lost as often as allowed. */
@@ -293,8 +305,8 @@ export function cancelGraceExpired(): ConnectError {
 export function preempted(resourceKey: string): ConnectError {
   return errorWithInfo(
     Code.Aborted,
-    `a later operation on "${echo(resourceKey)}" took the place of this one`,
-    { reason: "PREEMPTED", metadata: { resource: echo(resourceKey) } },
+    `a later operation on "${truncateForError(resourceKey)}" took the place of this one`,
+    { reason: "PREEMPTED", metadata: { resource: truncateForError(resourceKey) } },
   );
 }
 

@@ -1,7 +1,7 @@
 import type { Message } from "@bufbuild/protobuf";
 import { ConnectError, type HandlerContext } from "@connectrpc/connect";
-import { tell } from "../internal/tell.js";
-import { provideWireAnswers, type WireMessage } from "../internal/wire-message.js";
+import { notifySafely } from "../internal/notify-safely.js";
+import { registerEncodedHandler, type WireMessage } from "../internal/wire-message.js";
 import { internalError } from "./errors.js";
 import type { OperationsEvent } from "./events.js";
 import type { OperationsObserver } from "./observer.js";
@@ -35,7 +35,7 @@ export function createMethodHandler<Request extends Message, Result, Output>(
     (request: Request, context: HandlerContext) => call(request, context).then(toMessage),
     events,
   );
-  provideWireAnswers<Request>(implementation, {
+  registerEncodedHandler<Request>(implementation, {
     answer(request, context, reply) {
       call(request, context)
         .then((result) => {
@@ -90,5 +90,6 @@ export function toClientError(
 
 /** Tells the observer of a response. `code` is 0 for OK. */
 export function observeResponse(rpc: string, { observer }: ResponseEvents, code = 0): void {
-  if (observer?.answered !== undefined) tell(observer, (to) => to.answered?.({ rpc, code }));
+  if (observer?.answered !== undefined)
+    notifySafely(observer, (to) => to.answered?.({ rpc, code }));
 }

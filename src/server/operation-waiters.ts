@@ -1,7 +1,7 @@
 import type { CallEnd, CallEndListener } from "../internal/call-end.js";
 import { canceledBy } from "../internal/canceled-by.js";
 import type { Clock } from "../internal/clock.js";
-import { tell } from "../internal/tell.js";
+import { notifySafely } from "../internal/notify-safely.js";
 import { createTimerQueue, type QueuedTimer, type TimerQueue } from "../internal/timer-queue.js";
 import type { OperationRecord, OperationStore } from "../store/operation-store.js";
 import type { Signals, Unsubscribe } from "../store/signals.js";
@@ -47,7 +47,7 @@ export function createOperationWaiters(waitersDeps: OperationWaitersDeps): Opera
   let onIdle: (() => void)[] = [];
   const countBy = (difference: number) => {
     count += difference;
-    tell(observer, (to) => to.waitersChanged?.(count));
+    notifySafely(observer, (to) => to.waitersChanged?.(count));
     if (count > 0 || onIdle.length === 0) return;
     for (const resolve of onIdle) resolve();
     onIdle = [];
@@ -286,7 +286,7 @@ class Topic implements QueuedTimer {
     if (observer?.woken === undefined || record?.endTimeMicros === undefined) return;
     const { name, method, endTimeMicros } = record;
     const wakeMs = Math.max(0, clock.nowMs() - endTimeMicros / 1000);
-    tell(observer, (to) => to.woken?.({ name, method, wakeMs }));
+    notifySafely(observer, (to) => to.woken?.({ name, method, wakeMs }));
   }
 
   private fail(waiter: Waiter, error: unknown): void {

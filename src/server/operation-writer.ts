@@ -2,9 +2,9 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Clock } from "../internal/clock.js";
 import { LazyAbortController } from "../internal/lazy-abort-controller.js";
+import { notifySafely } from "../internal/notify-safely.js";
 import { isSameBytes } from "../internal/same-bytes.js";
 import { sleep } from "../internal/sleep.js";
-import { tell } from "../internal/tell.js";
 import { StatusSchema } from "../protos.js";
 import type { DispatchedOperation, Dispatcher } from "../store/dispatcher.js";
 import type {
@@ -162,7 +162,7 @@ export function createOperationWriter(deps: OperationWriterDeps): OperationWrite
     if (observer?.ended === undefined || result === undefined) return;
     const code = result.kind === "response" ? 0 : fromBinary(StatusSchema, result.value).code;
     const totalMs = (endTimeMicros - createTimeMicros) / 1000;
-    tell(observer, (to) => to.ended?.({ name, method, code, runMs, totalMs }));
+    notifySafely(observer, (to) => to.ended?.({ name, method, code, runMs, totalMs }));
   };
 
   const write: OperationWriter["write"] = async (writeRecord, kindOf, { found, runMs } = {}) => {

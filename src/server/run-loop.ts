@@ -1,6 +1,6 @@
 import { type DescMessage, fromBinary } from "@bufbuild/protobuf";
 import { type Clock, monotonicMs } from "../internal/clock.js";
-import { tell } from "../internal/tell.js";
+import { notifySafely } from "../internal/notify-safely.js";
 import type { LongRunningMethod } from "../operation/long-running.js";
 import type { Delivery, Dispatcher, Settlement } from "../store/dispatcher.js";
 import type {
@@ -137,23 +137,23 @@ export function createRunLoop(deps: RunLoopDeps): RunLoop {
     if (released === undefined) return lost(record);
     if (released.state === "done") return settled;
     const { name, method, attempt } = record;
-    tell(observer, (to) => to.retried?.({ name, method, attempt, delayMs, thrown }));
+    notifySafely(observer, (to) => to.retried?.({ name, method, attempt, delayMs, thrown }));
     return { kind: "retry", delayMs };
   };
 
   const lost = ({ name, method, attempt }: OperationRecord): Settlement => {
     log({ kind: "attempt-lost", name, attempt });
-    tell(observer, (to) => to.lost?.({ name, method, attempt }));
+    notifySafely(observer, (to) => to.lost?.({ name, method, attempt }));
     return settled;
   };
 
   const observeClaim = (record: OperationRecord): RunObservation | undefined => {
     const { name, method, attempt, createTimeMicros } = record;
     const depth = dispatcher.queued?.();
-    if (depth !== undefined) tell(observer, (to) => to.queueDepthChanged?.(depth));
+    if (depth !== undefined) notifySafely(observer, (to) => to.queueDepthChanged?.(depth));
     const queueMs =
       attempt === 1 ? Math.max(0, clock.nowMs() - createTimeMicros / 1000) : undefined;
-    return tell(observer, (to) => to.claimed?.({ name, method, attempt, queueMs }));
+    return notifySafely(observer, (to) => to.claimed?.({ name, method, attempt, queueMs }));
   };
 
   /** One attempt at a claimed operation. */
@@ -217,7 +217,7 @@ export function createRunLoop(deps: RunLoopDeps): RunLoop {
     });
     const runMs = Math.round(monotonicMs(clock) - startMs);
     const thrown = outcome.kind === "error" ? outcome.thrown : undefined;
-    tell(observation, (to) => to.settled?.(runMs, thrown));
+    notifySafely(observation, (to) => to.settled?.(runMs, thrown));
     const lastReport = await reports.close();
     // Closed first, so that the attempt's own end does not abort its signal.
     attemptSignal.close();

@@ -1,6 +1,6 @@
 import type { DescMessage } from "@bufbuild/protobuf";
 import { ConnectError } from "@connectrpc/connect";
-import { tell } from "../internal/tell.js";
+import { notifySafely } from "../internal/notify-safely.js";
 import { fullName, type LongRunningMethod } from "../operation/long-running.js";
 import { StatusSchema } from "../protos.js";
 import { statusFromError } from "../status/status-error.js";
@@ -66,7 +66,7 @@ function calledWithin<T>(observation: RunObservation | undefined, work: () => T)
     }
     return called;
   };
-  tell(observation, (to) => to.within?.(call));
+  notifySafely(observation, (to) => to.within?.(call));
   const outcome = call();
   if ("thrown" in outcome) throw outcome.thrown;
   return outcome.value;

@@ -1,8 +1,8 @@
 import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { AnySchema } from "@bufbuild/protobuf/wkt";
+import { nextImmediate } from "../internal/next-immediate.js";
+import { notifySafely } from "../internal/notify-safely.js";
 import { isSameBytes } from "../internal/same-bytes.js";
-import { tell } from "../internal/tell.js";
-import { turnEnd } from "../internal/turn-end.js";
 import { typeUrlPrefix } from "../internal/type-url.js";
 import { fullName, type LongRunningMethod } from "../operation/long-running.js";
 import type { Dispatcher } from "../store/dispatcher.js";
@@ -101,7 +101,7 @@ export interface OperationStarts {
 const responseTurns = 4;
 
 async function turnsEnd(turns: number): Promise<void> {
-  for (let turn = 0; turn < turns; turn += 1) await turnEnd();
+  for (let turn = 0; turn < turns; turn += 1) await nextImmediate();
 }
 
 /** The minimum retention of a request id after its start, in milliseconds. */
@@ -157,7 +157,7 @@ export function createOperationStarts(deps: StartDeps): OperationStarts {
     responsesSent ??= turnsEnd(responseTurns).then(() => {
       responsesSent = undefined;
     });
-    tell(observer, (to) => to.started?.({ name, method }));
+    notifySafely(observer, (to) => to.started?.({ name, method }));
   };
 
   const started = async (
@@ -214,7 +214,7 @@ export function createOperationStarts(deps: StartDeps): OperationStarts {
 
   const observeQueue = () => {
     const depth = dispatcher.queued?.();
-    if (depth !== undefined) tell(observer, (to) => to.queueDepthChanged?.(depth));
+    if (depth !== undefined) notifySafely(observer, (to) => to.queueDepthChanged?.(depth));
   };
 
   return {

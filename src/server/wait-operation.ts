@@ -1,6 +1,6 @@
 import { type Duration, durationMs } from "@bufbuild/protobuf/wkt";
 import type { HandlerContext } from "@connectrpc/connect";
-import { provideWireAnswers, type WireReply } from "../internal/wire-message.js";
+import { type EncodedResponder, registerEncodedHandler } from "../internal/wire-message.js";
 import type { Operation, WaitOperationRequest } from "../protos.js";
 import type { OperationRecord } from "../store/operation-store.js";
 import { invalidField, operationNotFound } from "./errors.js";
@@ -49,7 +49,7 @@ export function createWaitOperation(
     deps,
   );
 
-  provideWireAnswers<WaitOperationRequest>(implementation, {
+  registerEncodedHandler<WaitOperationRequest>(implementation, {
     answer({ name, timeout }, context, reply) {
       const responder = new EncodedWait(name, reply, deps);
       authorize(name, context)
@@ -66,7 +66,7 @@ export function createWaitOperation(
 class EncodedWait implements WaitResponder {
   constructor(
     private readonly name: string,
-    private readonly reply: WireReply,
+    private readonly reply: EncodedResponder,
     private readonly deps: WaitOperationDeps,
   ) {}
 

@@ -1,5 +1,5 @@
 import type { Clock } from "../internal/clock.js";
-import { nextTurn } from "../internal/next-turn.js";
+import { yieldToEventLoop } from "../internal/yield-to-event-loop.js";
 
 /** A clock that advances only when a test calls `advance()`. */
 export interface ManualClock extends Clock {
@@ -63,12 +63,12 @@ export function createManualClock(startMs = Date.UTC(2026, 0, 1)): ManualClock {
     },
     async advance(ms) {
       const untilMs = nowMs + ms;
-      await nextTurn();
+      await yieldToEventLoop();
       for (let timer = earliest(untilMs); timer; timer = earliest(untilMs)) {
         timers.delete(timer);
         nowMs = Math.max(nowMs, timer.dueMs);
         timer.callback();
-        await nextTurn();
+        await yieldToEventLoop();
       }
       nowMs = untilMs;
     },

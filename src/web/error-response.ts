@@ -1,7 +1,7 @@
 import { createRegistry, toBinary, toJson } from "@bufbuild/protobuf";
 import { base64Encode } from "@bufbuild/protobuf/wire";
 import { ConnectError, encodeBinaryHeader } from "@connectrpc/connect";
-import { tell } from "../internal/tell.js";
+import { notifySafely } from "../internal/notify-safely.js";
 import { typeNameFromUrl } from "../internal/type-url.js";
 import { file_google_rpc_error_details, StatusSchema } from "../protos.js";
 import { codeName } from "../status/code.js";
@@ -65,7 +65,7 @@ export function failureResponse(
   log: (event: HandlerFailure) => void,
 ): HandlerResponse {
   if (cause instanceof ConnectError) return refusal(request, cause, httpStatusFromCode(cause.code));
-  tell(log, (to) => to({ kind: "handler-failed", path: request.path, cause }));
+  notifySafely(log, (to) => to({ kind: "handler-failed", path: request.path, cause }));
   return refusal(request, internalError(cause), 500);
 }
 

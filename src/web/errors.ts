@@ -1,12 +1,12 @@
 import { Code, type ConnectError } from "@connectrpc/connect";
-import { echo } from "../internal/echo.js";
+import { truncateForError } from "../internal/truncate-for-error.js";
 import { errorWithInfo } from "../status/error-info.js";
 
 /** UNIMPLEMENTED for a path that no RPC and no handler serves. */
 export function notServed(path: string): ConnectError {
-  return errorWithInfo(Code.Unimplemented, `nothing is served at "${echo(path)}"`, {
+  return errorWithInfo(Code.Unimplemented, `nothing is served at "${truncateForError(path)}"`, {
     reason: "NOT_SERVED",
-    metadata: { path: echo(path) },
+    metadata: { path: truncateForError(path) },
   });
 }
 
@@ -29,11 +29,11 @@ export function requestTooLarge(maxBytes: number): ConnectError {
 /** PERMISSION_DENIED for a request that a web page of another origin can have sent. */
 export function crossSite(origin: string): ConnectError {
   const message =
-    `a page of "${echo(origin)}" may not call: send Content-Type: application/json, ` +
+    `a page of "${truncateForError(origin)}" may not call: send Content-Type: application/json, ` +
     "and have `cors` allow the origin";
   return errorWithInfo(Code.PermissionDenied, message, {
     reason: "CROSS_SITE",
-    metadata: { origin: echo(origin) },
+    metadata: { origin: truncateForError(origin) },
   });
 }
 

@@ -13,7 +13,7 @@ const name = "operations/1";
 /** The operation is done after this time. */
 const doneMs = 1000;
 /** A client without a result after this time counts as failed. */
-const patienceMs = 8000;
+const maxQueueDelayMs = 8000;
 
 interface Fault {
   /** The treatment of a poll by the server. */
@@ -112,7 +112,7 @@ async function serve({ polls, proxy = () => undefined }: Fault): Promise<number>
 /** The pages of a result; undefined if it does not come, or is an error. */
 async function pagesOf(result: Promise<number>): Promise<number | undefined> {
   const patience = new Promise<undefined>((resolve) =>
-    setTimeout(() => resolve(undefined), patienceMs),
+    setTimeout(() => resolve(undefined), maxQueueDelayMs),
   );
   return Promise.race([result.catch(() => undefined), patience]);
 }

@@ -175,8 +175,12 @@ describe.runIf(isInstalled(python, remedy))("ProtoJSON beside Python's protobuf"
     }));
     server = await startRestServer(
       (router) => {
-        const echo = (request: Kinds) => request;
-        router.service(KindsService, { put: echo, query: echo, getNested: echo });
+        const truncateForError = (request: Kinds) => request;
+        router.service(KindsService, {
+          put: truncateForError,
+          query: truncateForError,
+          getNested: truncateForError,
+        });
       },
       {
         rules: [

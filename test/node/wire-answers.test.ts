@@ -3,7 +3,7 @@ import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufb
 import { AnySchema, anyPack } from "@bufbuild/protobuf/wkt";
 import { createClient, type Interceptor } from "@connectrpc/connect";
 import { afterEach, describe, it } from "vitest";
-import { provideWireAnswers } from "../../src/internal/wire-message.js";
+import { registerEncodedHandler } from "../../src/internal/wire-message.js";
 import { createGrpcTransport, createServer, type ServerOptions } from "../../src/node/index.js";
 import {
   type GetOperationRequest,
@@ -131,7 +131,7 @@ describe("an implementation whose answers are there in their wire form", () => {
   const serveBoth = (options: Partial<ServerOptions> = {}) => {
     const getOperation = (_: GetOperationRequest) =>
       create(OperationSchema, { name: "operations/by-message" });
-    provideWireAnswers(getOperation, {
+    registerEncodedHandler(getOperation, {
       answer(_, _context, reply) {
         reply.send({
           byteLength: wireOperation.byteLength,

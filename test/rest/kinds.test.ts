@@ -7,17 +7,17 @@ import { type RestServer, type RestServerOptions, startRestServer } from "./supp
 /** A service that answers with the request, and the requests that it was called with. */
 async function startKindsServer(options: RestServerOptions = {}) {
   const requests: Kinds[] = [];
-  const echo = (request: Kinds) => {
+  const truncateForError = (request: Kinds) => {
     requests.push(request);
     return request;
   };
   const server = await startRestServer((router) => {
     router.service(KindsService, {
-      query: echo,
-      put: echo,
-      putNested: echo,
-      putInteger: echo,
-      getNested: echo,
+      query: truncateForError,
+      put: truncateForError,
+      putNested: truncateForError,
+      putInteger: truncateForError,
+      getNested: truncateForError,
     });
   }, options);
   return { server, requests };

@@ -349,12 +349,12 @@ describe("an attempt whose signals get lost", () => {
 
   it("reads at once when signals were missed", async () => {
     const inner = createInProcessSignals();
-    let tell: (kind: SignalKind) => void = () => undefined;
+    let notifySafely: (kind: SignalKind) => void = () => undefined;
     const { operations, client, deliver, clock } = createHandServer(untilAborted, {
       signals: {
         ...inner,
         async subscribe(_, listener) {
-          tell = listener;
+          notifySafely = listener;
           return () => undefined;
         },
       },
@@ -365,7 +365,7 @@ describe("an attempt whose signals get lost", () => {
     await client.cancel(name);
     await clock.advance(60_000);
     expect((await client.get(name)).done).toBe(false);
-    tell("missed");
+    notifySafely("missed");
     await clock.advance(0);
     expect(errorOf(await client.get(name)).code).toBe(Code.Canceled);
   });

@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from "../../internal/clock.js";
-import { nextTurn } from "../../internal/next-turn.js";
 import { atLeastOne } from "../../internal/option-bounds.js";
+import { yieldToEventLoop } from "../../internal/yield-to-event-loop.js";
 import { storeClosed, storeFull, transactionUnsupported } from "../errors.js";
 import type {
   Claim,
@@ -136,7 +136,7 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
 
   /** Remove a record whose time has come; its request id stays known for its window (AIP-155). */
   const remove = (row: number) => {
-    if (isRemembered(row)) indexes.bury(row);
+    if (isRemembered(row)) indexes.makeTombstone(row);
     else forget(row);
   };
 
@@ -318,7 +318,7 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
       assertUsable(given);
       const overdue = endOverdue(results, limit);
       // A caller that asks again at once gives others a turn in between.
-      if (overdue.ended.length === limit) await nextTurn();
+      if (overdue.ended.length === limit) await yieldToEventLoop();
       return overdue;
     },
     list: async (query, given) => {
@@ -333,7 +333,7 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
       assertUsable(given);
       const gone = expire(limit);
       // The same here.
-      if (gone === limit) await nextTurn();
+      if (gone === limit) await yieldToEventLoop();
       return gone;
     },
     close: async () => {

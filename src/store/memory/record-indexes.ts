@@ -37,7 +37,7 @@ export interface RecordIndexes {
   /** Change a row, and move it to where it belongs then. */
   change(row: number, changes: RecordChanges): void;
   /** Make a row a tombstone. */
-  bury(row: number): void;
+  makeTombstone(row: number): void;
   /** Let go of a row. */
   free(row: number): void;
 }
@@ -155,10 +155,10 @@ export function createRecordIndexes(rows: RecordRows): RecordIndexes {
         else if (!isThere && before[at]) ids.remove(row);
       });
     },
-    bury(row) {
+    makeTombstone(row) {
       leave(row, lasting);
       leave(row, timed);
-      rows.bury(row);
+      rows.makeTombstone(row);
       enter(row, timed);
     },
     free(row) {

@@ -27,7 +27,7 @@ export interface RecordRows {
   add(operation: NewOperation, state: OperationState, createTimeMicros: number): number;
   change(row: number, changes: RecordChanges): void;
   /** Make it a tombstone. */
-  bury(row: number): void;
+  makeTombstone(row: number): void;
   /** Releases the row. Its number may be used for another record. */
   free(row: number): void;
   /** @param copies Default: an array for this record alone. */
@@ -275,7 +275,7 @@ export function createRecordRows(parents: InternedStrings): RecordRows {
       if ("checkpoint" in changes) setPayload(row, numbers.checkpoint, changes.checkpoint);
       if (changes.result !== undefined) setResult(row, changes.result);
     },
-    bury(row) {
+    makeTombstone(row) {
       releaseContent(row);
       setFlag(row, tombstoneBit);
     },

@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from "../../internal/clock.js";
+import { nextImmediate } from "../../internal/next-immediate.js";
 import { createTimerQueue, type QueuedTimer } from "../../internal/timer-queue.js";
-import { turnEnd } from "../../internal/turn-end.js";
 import { databaseUnavailable } from "./postgres-errors.js";
 
 /** How a batcher sends items to the database, many with one call. */
@@ -27,7 +27,7 @@ const maxItems = 100;
 const maxUnderWay = 4;
 
 /** How long items wait for a call that is under way, in milliseconds, because it may hang. */
-const patienceMs = 50;
+const maxQueueDelayMs = 50;
 
 /** How many items wait at most, and for how long, in milliseconds: as for a connection of the pool. */
 const maxWaiting = 10_000;
@@ -80,13 +80,13 @@ export function createBatcher<Item, Answer>({
     if (waiting.length === 0 || underWay >= maxUnderWay) return;
     if (waiting.length >= maxItems) begin();
     else if (underWay === 0) beginAtTurnEnd();
-    else unschedule ??= clock.schedule(patienceMs, begin);
+    else unschedule ??= clock.schedule(maxQueueDelayMs, begin);
   };
 
   const beginAtTurnEnd = () => {
     if (isDue) return;
     isDue = true;
-    void turnEnd().then(() => {
+    void nextImmediate().then(() => {
       isDue = false;
       if (waiting.length > 0 && underWay < maxUnderWay) begin();
     });

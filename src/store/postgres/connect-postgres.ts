@@ -10,7 +10,7 @@ import type { PostgresObserver } from "./postgres-observer.js";
 import type { PostgresClient } from "./postgres-pool.js";
 import { createPostgresSignals } from "./postgres-signals.js";
 import { createPostgresStore } from "./postgres-store.js";
-import { preparing } from "./prepared-statements.js";
+import { withPreparedStatements } from "./prepared-statements.js";
 import { schemaName } from "./schema-name.js";
 
 /** How operations live in a PostgreSQL database. */
@@ -83,7 +83,7 @@ function limitStatements(client: PostgresClient, done: (cause?: Error) => void):
  * How many connections are reserved for leases and queues, because a transaction on another
  * connection may wait for these. Two, so that no lease waits for a long statement.
  */
-const upkeepConnections = 2;
+const maintenanceConnections = 2;
 
 /**
  * Keep and run operations in a PostgreSQL database (14 or newer), shared by any number of
@@ -147,12 +147,12 @@ export async function connectPostgres(options: ConnectPostgresOptions): Promise<
       // belongs to others, too: there only transactions have the limit.
       verify: isPooled ? undefined : limitStatements,
     });
-  const statementPool = poolOf(max - upkeepConnections);
+  const statementPool = poolOf(max - maintenanceConnections);
   const isPrepared = options.prepareStatements ?? !isPooled;
-  const pool = isPrepared ? preparing(statementPool) : statementPool;
-  const upkeepPool = poolOf(upkeepConnections);
+  const pool = isPrepared ? withPreparedStatements(statementPool) : statementPool;
+  const maintenancePool = poolOf(maintenanceConnections);
   const endPools = async () => {
-    await closedInTime([statementPool.end(), upkeepPool.end()]);
+    await closedInTime([statementPool.end(), maintenancePool.end()]);
     for (const client of open) destroyConnection(client);
   };
   const undo: (() => Promise<void>)[] = [endPools];
@@ -171,7 +171,7 @@ export async function connectPostgres(options: ConnectPostgresOptions): Promise<
       : undefined;
     const dispatcher = createPgBossDispatcher({
       pool,
-      upkeepPool,
+      maintenancePool,
       listener,
       schema: queueSchema,
       operationsSchema: schema,

@@ -1,4 +1,4 @@
-import { tell } from "../../internal/tell.js";
+import { notifySafely } from "../../internal/notify-safely.js";
 import { storeClosed, transactionOver } from "../errors.js";
 import type { StoreOptions, Transaction } from "../operation-store.js";
 import { isRow, type Row } from "../sql/row.js";
@@ -77,7 +77,7 @@ export function createDatabase(pool: PostgresPool): Database {
         }
       });
       // An error of a callback does not undo the commit.
-      for (const callback of callbacks) tell(callback, (call) => call());
+      for (const callback of callbacks) notifySafely(callback, (call) => call());
       return result;
     },
     close() {

@@ -1,7 +1,7 @@
 import { createTimeRange, requiredDone } from "../filter-bounds.js";
 import type { ListCursor, ListPage, ListQuery, StoreOptions } from "../operation-store.js";
 import { type FilterDialect, filterSql, isDecidedBySql } from "../sql/filter-sql.js";
-import { hasReadEnough, maxWalkedRows, readPage, type Stretch } from "../sql/list-page.js";
+import { hasReadEnough, maxWalkedRows, readPage, type Scan } from "../sql/list-page.js";
 import { escapeNul, unescapeNul } from "../sql/nul-escape.js";
 import { recordFromRow } from "../sql/record-from-row.js";
 import { numberOf, optionalTextOf, type Row, textOf } from "../sql/row.js";
@@ -40,7 +40,7 @@ export async function listOperations(
   const reading = readPage(query, isDecided);
   for (;;) {
     const rest = { ...query, after: reading.after(), limit: reading.readLimit };
-    const page = reading.add(await readStretch(parts, rest, options));
+    const page = reading.add(await readScan(parts, rest, options));
     if (page !== undefined) return page;
   }
 }
@@ -50,11 +50,11 @@ export async function listOperations(
  * the matching ones. If these are fewer than the limit, `rest` is the last row of the walk in
  * the snapshot of the same statement.
  */
-async function readStretch(
+async function readScan(
   { database, schema, columns }: ListParts,
   query: ListQuery,
   options: StoreOptions | undefined,
-): Promise<Stretch> {
+): Promise<Scan> {
   const parameters = createParameters();
   const key = walkKey(query);
   const walk = `from ${schema}.operations o where ${walkCondition(query, key, schema, parameters)}

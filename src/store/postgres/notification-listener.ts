@@ -1,7 +1,7 @@
 import { callWithin } from "../../internal/call-within.js";
 import { type Clock, systemClock } from "../../internal/clock.js";
+import { notifySafely } from "../../internal/notify-safely.js";
 import { inRange, longestMs } from "../../internal/option-bounds.js";
-import { tell } from "../../internal/tell.js";
 import { closedInTime, destroyConnection } from "./close-limit.js";
 import type { PostgresObserver } from "./postgres-observer.js";
 import type { PostgresListenClient } from "./postgres-pool.js";
@@ -93,7 +93,7 @@ export function createNotificationListener(
     if (lostAtMs === undefined) return;
     const lostMs = Math.max(0, clock.nowMs() - lostAtMs);
     lostAtMs = undefined;
-    tell(observer, (to) => to.listenerRestored?.({ lostMs }));
+    notifySafely(observer, (to) => to.listenerRestored?.({ lostMs }));
     for (const channel of listeners.values()) for (const listener of channel) listener.missed();
   };
 
@@ -104,7 +104,7 @@ export function createNotificationListener(
     unschedule?.();
     end(lost);
     if (closing.signal.aborted) return;
-    if (lostAtMs === undefined) tell(observer, (to) => to.listenerLost?.({ cause }));
+    if (lostAtMs === undefined) notifySafely(observer, (to) => to.listenerLost?.({ cause }));
     lostAtMs ??= clock.nowMs();
     const delayMs = Math.min(firstReconnectDelayMs * 2 ** failures, lastReconnectDelayMs);
     failures += 1;

@@ -1,4 +1,4 @@
-import { tell } from "../../internal/tell.js";
+import { notifySafely } from "../../internal/notify-safely.js";
 import type { StoreOptions } from "../operation-store.js";
 import type { Database } from "./database.js";
 import type { PostgresObserver } from "./postgres-observer.js";
@@ -43,7 +43,7 @@ export function createNotifier({ database, channel, observer }: NotifierOptions)
   let isClosed = false;
 
   const lost = (count: number, cause: unknown) =>
-    tell(observer, (to) => to.notificationsLost?.({ channel, count, cause }));
+    notifySafely(observer, (to) => to.notificationsLost?.({ channel, count, cause }));
 
   const sendGathered = async () => {
     while (gathered.size > 0) {

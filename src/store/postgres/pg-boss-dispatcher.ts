@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from "../../internal/clock.js";
+import { notifySafely } from "../../internal/notify-safely.js";
 import { atLeastOne, inRange, longestMs } from "../../internal/option-bounds.js";
 import { sleep } from "../../internal/sleep.js";
-import { tell } from "../../internal/tell.js";
 import type { Delivery, DispatchedOperation, Dispatcher, Settlement } from "../dispatcher.js";
 import type { Transaction } from "../operation-store.js";
 import { createBatcher } from "./batcher.js";
@@ -37,7 +37,7 @@ export interface PgBossDispatcherOptions {
    * as many such transactions as there are connections would wait for each other.
    * Default: `pool`, which then needs more connections than transactions that run at once.
    */
-  upkeepPool?: PostgresPool | undefined;
+  maintenancePool?: PostgresPool | undefined;
   /**
    * Wakes the dispatcher as soon as an operation is dispatched. `stop` does not close it. Absent: the
    * dispatcher polls only.
@@ -153,12 +153,12 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
   let stopping: Promise<void> | undefined;
 
   const failed = (action: string, cause: unknown) =>
-    tell(observer, (to) => to.queueFailed?.({ action, cause }));
+    notifySafely(observer, (to) => to.queueFailed?.({ action, cause }));
 
   /** pg-boss, started; where that failed it is tried again. */
   const started = (): Promise<PgBossQueue> => {
     starting ??= startPgBoss({
-      pool: options.upkeepPool ?? pool,
+      pool: options.maintenancePool ?? pool,
       schema,
       heartbeatSeconds,
       migrate: options.migrate ?? true,
@@ -197,12 +197,13 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
       );
       return (await Promise.all(lost)).flat();
     },
-    onLost: ({ name, queue }) => tell(observer, (to) => to.leaseLost?.({ name, method: queue })),
+    onLost: ({ name, queue }) =>
+      notifySafely(observer, (to) => to.leaseLost?.({ name, method: queue })),
     onFailed: (cause) => failed("renew", cause),
     onStalled(stalledMs, jobs) {
       const event = { stalledMs, leaseMs, names: jobs.map(({ name }) => name) };
       if (observer?.eventLoopStalled === undefined) logToConsole(stalledLine(event));
-      tell(observer, (to) => to.eventLoopStalled?.(event));
+      notifySafely(observer, (to) => to.eventLoopStalled?.(event));
     },
     clock,
     monotonicMs: () => performance.now(),
@@ -272,7 +273,7 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
   const begin = (job: QueuedJob, served: ServedMethod, sentAtMs: number) => {
     const { name, queue: method, retryCount } = job;
     if (retryCount > 0) {
-      tell(observer, (to) => to.recovered?.({ name, method, deliveries: retryCount + 1 }));
+      notifySafely(observer, (to) => to.recovered?.({ name, method, deliveries: retryCount + 1 }));
     }
     const lease = leases.keep(job, sentAtMs);
     served.running += 1;
@@ -306,7 +307,7 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
     while (!lease.signal.aborted) {
       try {
         if (!(await settle(job, settlement))) {
-          tell(observer, (to) => to.leaseLost?.({ name: job.name, method: job.queue }));
+          notifySafely(observer, (to) => to.leaseLost?.({ name: job.name, method: job.queue }));
         }
         return;
       } catch (cause) {
@@ -407,7 +408,7 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
       await started();
       for (const { name, method } of await by([...methods.keys()])) {
         if (observer?.requeued === undefined) logToConsole(requeuedLine(name));
-        tell(observer, (to) => to.requeued?.({ name, method }));
+        notifySafely(observer, (to) => to.requeued?.({ name, method }));
       }
     } catch (cause) {
       failed("reconcile", cause);

@@ -51,17 +51,17 @@ export function createPostgresSignals(options: PostgresSignalsOptions): Signals 
   let isClosed = false;
   let closing: Promise<void> | undefined;
 
-  const tell = (name: string, kind: SignalKind) => {
+  const notifySubscribers = (name: string, kind: SignalKind) => {
     for (const subscriber of [...(subscribers.get(name) ?? [])]) subscriber(kind);
   };
   const listen = (by: NotificationListener) =>
     by.listen(channel, {
       notified(payload) {
         const signal = parseSignal(payload);
-        if (signal !== undefined) tell(signal.name, signal.kind);
+        if (signal !== undefined) notifySubscribers(signal.name, signal.kind);
       },
       missed() {
-        for (const name of [...subscribers.keys()]) tell(name, "missed");
+        for (const name of [...subscribers.keys()]) notifySubscribers(name, "missed");
       },
     });
 
@@ -87,7 +87,7 @@ export function createPostgresSignals(options: PostgresSignalsOptions): Signals 
       // Subscribers in this process need no NOTIFY. For a transaction without `afterCommit` they
       // wait for it, or poll.
       if (transaction === undefined || transaction.afterCommit !== undefined) {
-        afterCommit(publishOptions, "signals", () => tell(name, kind));
+        afterCommit(publishOptions, "signals", () => notifySubscribers(name, kind));
       }
     },
     close() {

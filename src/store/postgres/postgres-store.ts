@@ -1,4 +1,4 @@
-import { tell } from "../../internal/tell.js";
+import { notifySafely } from "../../internal/notify-safely.js";
 import type { CountingStore } from "../operation-counts.js";
 import type {
   Claim,
@@ -101,7 +101,7 @@ export function createPostgresStore(options: PostgresStoreOptions): CountingStor
   };
 
   const observeStaleWrite = (action: StaleWrite["action"], { name, attempt }: Claim) =>
-    tell(options.observer, (to) => to.staleWrite?.({ name, attempt, action }));
+    notifySafely(options.observer, (to) => to.staleWrite?.({ name, attempt, action }));
 
   const get = async (
     name: string,

@@ -44,7 +44,7 @@ const notKept: ReadonlySet<string> = new Set(["26000", "42P05", "0A000"]);
  * third of the cost of a small statement. A pooler in transaction mode may not keep prepared
  * statements: after the first such error none is prepared.
  */
-export function preparing(pool: PreparingPool): PostgresPool {
+export function withPreparedStatements(pool: PreparingPool): PostgresPool {
   guardPool(pool);
   const sightings = new Map<string, number>();
   const names = new Map<string, string>();

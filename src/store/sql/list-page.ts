@@ -22,7 +22,7 @@ export function hasReadEnough(records: readonly OperationRecord[], query: ListQu
 }
 
 /** The result of one statement. */
-export interface Stretch {
+export interface Scan {
   /** At most as many as were asked for: the first ones after the cursor that may match. */
   readonly records: readonly OperationRecord[];
   /**
@@ -39,7 +39,7 @@ export interface PageReading {
   /** Where the next statement begins. */
   after(): ListCursor | undefined;
   /** Adds the result of a statement. Returns the page, or undefined if another statement has to read. */
-  add(stretch: Stretch): ListPage | undefined;
+  add(stretch: Scan): ListPage | undefined;
 }
 
 /** @param isDecided Whether the statements find nothing but matches. */

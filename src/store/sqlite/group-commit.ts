@@ -1,6 +1,6 @@
 import { Code, type ConnectError } from "@connectrpc/connect";
 import { type Clock, monotonicMs } from "../../internal/clock.js";
-import { turnEnd } from "../../internal/turn-end.js";
+import { nextImmediate } from "../../internal/next-immediate.js";
 import { storeClosed, transactionOver, transactionUnsupported } from "../errors.js";
 import type { StoreOptions, Transaction } from "../operation-store.js";
 import { executeSql } from "./execute-sql.js";
@@ -41,8 +41,8 @@ export interface GroupCommit {
 interface Member {
   /** Do it, and keep the outcome. Throws if the transaction of the whole group is lost. */
   perform(): Promise<void> | void;
-  /** The group is committed: tell the outcome. */
-  tell(): void;
+  /** The group is committed: settles the promise of its caller. */
+  settle(): void;
   /** The group is lost. */
   fail(cause: unknown): void;
 }
@@ -81,7 +81,7 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
           const performed = perform();
           return performed instanceof Promise ? performed.then(keep) : keep(performed);
         },
-        tell() {
+        settle() {
           if (outcome === undefined || "thrown" in outcome) {
             reject(outcome?.thrown);
             return;
@@ -98,7 +98,7 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
   const pump = async () => {
     do {
       // Calls that other connections have sent meanwhile join the group.
-      await turnEnd();
+      await nextImmediate();
       await commitGroup();
     } while (waiting.length > 0);
     pumping = undefined;
@@ -128,7 +128,7 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
     } finally {
       isGroupOpen = false;
     }
-    for (const member of members) member.tell();
+    for (const member of members) member.settle();
   };
 
   const rollBack = () => {

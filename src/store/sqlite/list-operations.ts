@@ -1,7 +1,7 @@
 import { createTimeRange, requiredDone } from "../filter-bounds.js";
 import type { ListCursor, ListPage, ListQuery } from "../operation-store.js";
 import { type FilterDialect, filterSql, isDecidedBySql } from "../sql/filter-sql.js";
-import { hasReadEnough, maxWalkedRows, readPage, type Stretch } from "../sql/list-page.js";
+import { hasReadEnough, maxWalkedRows, readPage, type Scan } from "../sql/list-page.js";
 import { escapeNul, unescapeNul } from "../sql/nul-escape.js";
 import { recordFromRow } from "../sql/record-from-row.js";
 import { numberOf, textOf } from "../sql/row.js";
@@ -26,7 +26,7 @@ export function listOperations(
   const reading = readPage(query, isDecided);
   for (;;) {
     const rest = { ...query, after: reading.after(), limit: reading.readLimit };
-    const page = reading.add(readStretch(database, rest, nowMicros));
+    const page = reading.add(readScan(database, rest, nowMicros));
     if (page !== undefined) return page;
   }
 }
@@ -46,7 +46,7 @@ function createParameters() {
 type Parameters = ReturnType<typeof createParameters>;
 
 /** The first records after the query's cursor that may match. */
-function readStretch(database: SqliteDatabase, query: ListQuery, nowMicros: number): Stretch {
+function readScan(database: SqliteDatabase, query: ListQuery, nowMicros: number): Scan {
   const parameters = createParameters();
   const { add } = parameters;
   // The payloads are read of the matches alone: the index and the start of a row tell the rest.

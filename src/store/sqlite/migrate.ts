@@ -34,7 +34,7 @@ const applicationId = 0x4c524f50;
  *
  * @throws ConnectError `FailedPrecondition`.
  */
-export function assertOurs(connection: SqliteConnection, path: string): void {
+export function assertApplicationId(connection: SqliteConnection, path: string): void {
   const owner = pragma(connection, "application_id");
   const version = pragma(connection, "user_version");
   if (owner !== applicationId) {

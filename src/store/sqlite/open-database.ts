@@ -1,6 +1,6 @@
 import { ConnectError } from "@connectrpc/connect";
 import { isRow, textOf } from "../sql/row.js";
-import { assertOurs, migrate } from "./migrate.js";
+import { assertApplicationId, migrate } from "./migrate.js";
 import { prepareFile } from "./prepare-file.js";
 import type { OpenSqlite, SqliteConnection } from "./sqlite-driver.js";
 import {
@@ -55,14 +55,14 @@ export async function openDatabase(
   try {
     connection = open(file);
     connection.exec("pragma locking_mode = exclusive");
-    assertOurs(connection, path);
-    takeHold(connection);
+    assertApplicationId(connection, path);
+    lockFile(connection);
     isHeld = true;
     migrate(connection);
     if (isChecked) check(connection, path);
   } catch (cause) {
     try {
-      if (connection !== undefined) (isHeld ? letGo : leaveAlone)(connection);
+      if (connection !== undefined) (isHeld ? unlockAndClose : closeUntouched)(connection);
     } catch {
       // The file was not open or cannot be written. The first error counts.
     }
@@ -74,7 +74,7 @@ export async function openDatabase(
     connection: opened,
     close() {
       try {
-        letGo(opened);
+        unlockAndClose(opened);
       } catch (cause) {
         throw databaseError(cause);
       } finally {
@@ -89,7 +89,7 @@ export async function openDatabase(
  * `synchronous=FULL`. In exclusive mode the lock is held as long as the connection is open;
  * it also spares the file of shared memory.
  */
-function takeHold(connection: SqliteConnection): void {
+function lockFile(connection: SqliteConnection): void {
   connection.exec("pragma journal_mode = wal");
   const [row] = connection.prepare("pragma journal_mode").all();
   const mode = isRow(row) ? textOf(row, "journal_mode") : "unknown";
@@ -108,7 +108,7 @@ function takeHold(connection: SqliteConnection): void {
  * Close a connection that may hold the lock. libsql leaves the file open, and locked, until
  * its statements are collected as garbage; out of WAL the lock can be given back before.
  */
-function letGo(connection: SqliteConnection): void {
+function unlockAndClose(connection: SqliteConnection): void {
   try {
     connection.exec(`
       pragma journal_mode = delete;
@@ -143,7 +143,7 @@ function openError(path: string, cause: unknown): Error {
 }
 
 /** Close a connection to what may be another's file, which stays as it is. */
-function leaveAlone(connection: SqliteConnection): void {
+function closeUntouched(connection: SqliteConnection): void {
   try {
     connection.exec("pragma locking_mode = normal; select 1 from sqlite_schema");
   } finally {

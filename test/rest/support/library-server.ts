@@ -10,20 +10,20 @@ export interface LibraryServer extends RestServer {
 
 export async function startLibraryServer(options: RestServerOptions = {}): Promise<LibraryServer> {
   const calls: (readonly [string, Book])[] = [];
-  const echo = (method: string) => (book: Book) => {
+  const truncateForError = (method: string) => (book: Book) => {
     calls.push([method, book]);
     return book;
   };
   const server = await startRestServer((router) => {
     router.service(LibraryService, {
-      getByName: echo("GetByName"),
-      getById: echo("GetById"),
-      updateShelf: echo("UpdateShelf"),
-      updateAll: echo("UpdateAll"),
-      setTags: echo("SetTags"),
-      getShelf: echo("GetShelf"),
-      getTags: echo("GetTags"),
-      purge: echo("Purge"),
+      getByName: truncateForError("GetByName"),
+      getById: truncateForError("GetById"),
+      updateShelf: truncateForError("UpdateShelf"),
+      updateAll: truncateForError("UpdateAll"),
+      setTags: truncateForError("SetTags"),
+      getShelf: truncateForError("GetShelf"),
+      getTags: truncateForError("GetTags"),
+      purge: truncateForError("Purge"),
       scan: (body) => body,
       scanPage: (page) => page,
       hidden: () => create(LibraryService.method.hidden.output),

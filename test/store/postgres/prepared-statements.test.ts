@@ -4,7 +4,7 @@ import pg from "pg";
 import { afterEach, beforeAll, describe, it } from "vitest";
 import { createDatabase } from "../../../src/store/postgres/database.js";
 import { isRowLevelError } from "../../../src/store/postgres/database-error.js";
-import { preparing } from "../../../src/store/postgres/prepared-statements.js";
+import { withPreparedStatements } from "../../../src/store/postgres/prepared-statements.js";
 import { createTestDatabase, type TestDatabase } from "../../support/postgres/test-database.js";
 
 let database: TestDatabase;
@@ -23,7 +23,7 @@ afterEach(async () => {
 function onePool() {
   const inner = new pg.Pool({ connectionString: database.url, max: 1 });
   opened.push(inner);
-  const pool = preparing(inner);
+  const pool = withPreparedStatements(inner);
   const prepared = async () => {
     const { rows } = await inner.query<{ name: string }>("select name from pg_prepared_statements");
     return rows.map(({ name }) => name);

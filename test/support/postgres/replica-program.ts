@@ -10,13 +10,13 @@ import type { ReplicaMessage } from "./replica.js";
 
 // One replica of a print service, to be forked: replica-program.ts DATABASE_URL worker|api
 const [connectionString = "", role] = process.argv.slice(2);
-const tell = (message: ReplicaMessage) => process.send?.(message);
+const notifySafely = (message: ReplicaMessage) => process.send?.(message);
 
 const operations = createOperations({
   ...(await connectPostgres({ connectionString, maxConnections: 5, maxConcurrent: 1 })),
   pageTokenKey: new Uint8Array(32),
   log: (event) => {
-    if (event.kind === "attempt-lost") tell({ kind: event.kind, name: event.name });
+    if (event.kind === "attempt-lost") notifySafely({ kind: event.kind, name: event.name });
   },
 });
 
@@ -26,13 +26,13 @@ const operations = createOperations({
  */
 const work: PrintWork = async (op) => {
   const { name, attempt, signal, checkpoint } = op;
-  tell({ kind: "claimed", name, attempt, checkpoint: checkpoint && [...checkpoint] });
+  notifySafely({ kind: "claimed", name, attempt, checkpoint: checkpoint && [...checkpoint] });
   if (attempt > 1) return { pages: attempt };
   op.report({ pagesPrinted: 1 });
   await op.saveCheckpoint(Uint8Array.of(1, 2, 3));
-  tell({ kind: "checkpoint-saved", name });
+  notifySafely({ kind: "checkpoint-saved", name });
   await sleep(600_000, undefined, { signal }).catch(() => undefined);
-  tell({ kind: "aborted", name, code: ConnectError.from(signal.reason).code });
+  notifySafely({ kind: "aborted", name, code: ConnectError.from(signal.reason).code });
   throw signal.reason;
 };
 
@@ -56,4 +56,4 @@ process.on("message", (message) => {
 });
 // The test has ended, in whichever way.
 process.on("disconnect", () => process.exit());
-tell({ kind: "listening", port: server.port });
+notifySafely({ kind: "listening", port: server.port });

@@ -1,7 +1,7 @@
 /**
  * Calls an observer, and swallows its exceptions and the rejections of a promise that it returns.
  */
-export function tell<T, Answer>(
+export function notifySafely<T, Answer>(
   observer: T | undefined,
   what: (to: T) => Answer,
 ): Answer | undefined {

@@ -5,7 +5,7 @@ const maxEchoLength = 256;
  * Truncates client input for an error message. Replaces lone surrogates, which JSON can contain and
  * truncation can create, because an error that contains one cannot be serialized.
  */
-export function echo(value: string): string {
+export function truncateForError(value: string): string {
   const cut = value.length <= maxEchoLength ? value : `${value.slice(0, maxEchoLength)}…`;
   return cut.replace(/\p{Surrogate}/gu, "\ufffd");
 }
