@@ -12,6 +12,9 @@ const setUp = /In an empty folder:\n\n```sh\n(?<commands>[\s\S]*?)```/;
 /** The pages whose files make one project. */
 const guidePages = [
   "docs/guide/first-service.md",
+  "docs/guide/work.md",
+  "docs/guide/client.md",
+  "docs/guide/access.md",
   "docs/guide/external-work.md",
   "docs/guide/rest.md",
   "docs/guide/testing.md",
