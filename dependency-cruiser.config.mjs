@@ -169,6 +169,13 @@ export default {
       to: { path: "^src/node/|@connectrpc/connect-node" },
     },
     {
+      name: "one-door-to-connect-protocol",
+      comment: "only src/direct/connect-protocol.ts imports what Connect does not promise to keep",
+      severity: "error",
+      from: { path: "^src/", pathNot: "^src/direct/connect-protocol\\.ts$" },
+      to: { path: "@connectrpc/connect/dist/[^/]+/protocol" },
+    },
+    {
       name: "sqlite-is-optional",
       comment: "all but one entry point and the command work where there is no SQLite",
       severity: "error",

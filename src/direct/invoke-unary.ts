@@ -1,6 +1,6 @@
 import { create, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
-import { invokeUnaryImplementation } from "@connectrpc/connect/protocol";
+import { invokeUnaryImplementation } from "./connect-protocol.js";
 import type { UnaryRoute } from "./recording-router.js";
 
 /** Calls a unary method through its interceptors. Returns the response synchronously if the handler does. */

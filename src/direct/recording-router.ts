@@ -6,12 +6,12 @@ import {
   createServiceImplSpec,
   type MethodImplSpec,
 } from "@connectrpc/connect";
+import { type EncodedHandler, wireAnswersOf } from "../internal/wire-message.js";
 import {
   type UniversalHandler,
   type UniversalHandlerOptions,
   validateUniversalHandlerOptions,
-} from "@connectrpc/connect/protocol";
-import { type EncodedHandler, wireAnswersOf } from "../internal/wire-message.js";
+} from "./connect-protocol.js";
 
 export type UnaryImplSpec = Extract<MethodImplSpec<DescMessage, DescMessage>, { kind: "unary" }>;
 

@@ -1,6 +1,5 @@
 import type { ConnectRouter, ContextValues, Transport } from "@connectrpc/connect";
-import { createUniversalHandlerClient } from "@connectrpc/connect/protocol";
-import { createTransport } from "@connectrpc/connect/protocol-connect";
+import { createConnectTransport, createUniversalHandlerClient } from "./connect-protocol.js";
 
 /**
  * Makes a transport to the handlers of a router in this process. Calls pass through the router's
@@ -21,7 +20,7 @@ export function createRouterTransport(
             handler,
           ),
         );
-  return createTransport({
+  return createConnectTransport({
     httpClient: createUniversalHandlerClient(withValues),
     baseUrl: "https://in-memory",
     useBinaryFormat: true,

@@ -7,18 +7,18 @@ import {
 } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import {
-  type Compression,
-  createMethodSerializationLookup,
-  createMethodUrl,
-  type Serialization,
-  validateReadWriteMaxBytes,
-} from "@connectrpc/connect/protocol";
-import { requestHeaderWithCompression } from "@connectrpc/connect/protocol-grpc";
-import {
   compressionBrotli,
   compressionGzip,
   type GrpcTransportOptions,
 } from "@connectrpc/connect-node";
+import {
+  type Compression,
+  createMethodSerializationLookup,
+  createMethodUrl,
+  grpcRequestHeader,
+  type Serialization,
+  validateReadWriteMaxBytes,
+} from "../direct/connect-protocol.js";
 import { addToNodeHeaders } from "./node-headers.js";
 
 /** How a transport writes requests and reads answers: its options, with Connect's defaults. */
@@ -66,7 +66,7 @@ export function createClientFormat(options: GrpcTransportOptions): ClientFormat 
     };
   };
   const requestHeader = (timeoutMs: number | undefined, own: HeadersInit | undefined) => {
-    const headers = requestHeaderWithCompression(
+    const headers = grpcRequestHeader(
       useBinaryFormat,
       undefined,
       own,

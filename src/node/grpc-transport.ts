@@ -12,12 +12,12 @@ import {
   type Transport,
   type UnaryResponse,
 } from "@connectrpc/connect";
-import { runUnaryCall } from "@connectrpc/connect/protocol";
 import {
   createGrpcTransport as createConnectGrpcTransport,
   type GrpcTransportOptions,
   Http2SessionManager,
 } from "@connectrpc/connect-node";
+import { runUnaryCall } from "../direct/connect-protocol.js";
 import { sharedAccessor } from "../direct/shared-accessor.js";
 import { asMessage, createClientFormat } from "./client-format.js";
 import { verifySession, withPingDefaults } from "./client-sessions.js";

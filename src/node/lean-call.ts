@@ -7,8 +7,8 @@ import {
 } from "node:http2";
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ContextValues, createContextValues } from "@connectrpc/connect";
-import { grpcStatusOk, parseTimeout, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { CallSignal, callEnded } from "../direct/call-signal.js";
+import { grpcStatusOk, parseGrpcTimeout, setTrailerStatus } from "../direct/connect-protocol.js";
 import { DirectContext, type LazyParts } from "../direct/direct-context.js";
 import { invokeUnary, isPromise } from "../direct/invoke-unary.js";
 import type { EncodedResponder, WireMessage } from "../internal/wire-message.js";
@@ -94,7 +94,10 @@ export function createLeanServer(
  */
 export function answerLeanCall(server: LeanServer, method: LeanMethod, request: LeanRequest): void {
   const { maxTimeoutMs } = method.route.options;
-  const { timeoutMs, error } = parseTimeout(textOf(request.headers["grpc-timeout"]), maxTimeoutMs);
+  const { timeoutMs, error } = parseGrpcTimeout(
+    textOf(request.headers["grpc-timeout"]),
+    maxTimeoutMs,
+  );
   new LeanCall(server, method, request, timeoutMs).begin(request, error);
 }
 

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from "node:http2";
-import { parseContentType } from "@connectrpc/connect/protocol-grpc";
+import { parseGrpcContentType } from "../direct/connect-protocol.js";
 import { unaryRouteOf } from "../direct/recording-router.js";
 import type { Routes } from "../web/routes.js";
 import type { AllowedHosts } from "./allowed-hosts.js";
@@ -41,7 +41,7 @@ export function createLeanGrpcServer(
     cors === undefined || cors.origins === "*" ? {} : { vary: "origin" };
   const server = createLeanServer({ limits, contextValues, extraHeaders, received, log });
   const originOf = rememberLast(originUrl);
-  const isBinary = rememberLast((contentType) => parseContentType(contentType)?.binary);
+  const isBinary = rememberLast((contentType) => parseGrpcContentType(contentType)?.binary);
 
   return (stream, headers, rawHeaders) => {
     const path = headers[":path"];

@@ -1,16 +1,14 @@
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { ConnectError } from "@connectrpc/connect";
+import { type CallGroup, createCallGroup } from "../direct/call-group.js";
 import {
   compressionNegotiate,
   createMethodSerializationLookup,
+  grpcContentTypeJson,
+  grpcContentTypeProto,
+  grpcHeaderAcceptEncoding,
   type Serialization,
-} from "@connectrpc/connect/protocol";
-import {
-  contentTypeJson,
-  contentTypeProto,
-  headerAcceptEncoding,
-} from "@connectrpc/connect/protocol-grpc";
-import { type CallGroup, createCallGroup } from "../direct/call-group.js";
+} from "../direct/connect-protocol.js";
 import type { UnaryRoute } from "../direct/recording-router.js";
 import type { JsonPayloads } from "../web/json-payloads.js";
 
@@ -44,11 +42,11 @@ export function createLeanMethod(route: UnaryRoute, payloads: JsonPayloads): Lea
   });
   return {
     route,
-    binary: formatOf(true, contentTypeProto),
-    json: writableBy(payloads, spec.method.output, formatOf(false, contentTypeJson)),
+    binary: formatOf(true, grpcContentTypeProto),
+    json: writableBy(payloads, spec.method.output, formatOf(false, grpcContentTypeJson)),
     calls: createCallGroup(shutdownSignal),
     negotiate: rememberLast((encoding, acceptEncoding) =>
-      compressionNegotiate(acceptCompression, encoding, acceptEncoding, headerAcceptEncoding),
+      compressionNegotiate(acceptCompression, encoding, acceptEncoding, grpcHeaderAcceptEncoding),
     ),
   };
 }

@@ -1,9 +1,9 @@
 import type { DescMethod } from "@bufbuild/protobuf";
-import type { UniversalHandlerFn } from "@connectrpc/connect/protocol";
 import {
   universalRequestFromNodeRequest,
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
+import type { UniversalHandlerFn } from "../direct/connect-protocol.js";
 import { defaultReadMaxBytes } from "../web/routes.js";
 import { withSendTimeout } from "./answer-guard.js";
 import { type Exchange, stopReceivingAfterAnswer } from "./exchange.js";

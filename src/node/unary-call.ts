@@ -7,12 +7,12 @@ import type {
 import { constants } from "node:http2";
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import type { Compression } from "@connectrpc/connect/protocol";
-import {
-  validateResponseWithCompression,
-  validateTrailer,
-} from "@connectrpc/connect/protocol-grpc";
 import type { GrpcTransportOptions } from "@connectrpc/connect-node";
+import {
+  type Compression,
+  validateGrpcResponse,
+  validateGrpcTrailer,
+} from "../direct/connect-protocol.js";
 import { timedOut } from "../direct/timed-out.js";
 import { longestMs } from "../internal/option-bounds.js";
 import type { ClientFormat, ClientMethod } from "./client-format.js";
@@ -171,7 +171,7 @@ class LeanUnaryCall {
       if (this.#compression !== undefined) return;
     }
     try {
-      const { compression, headerError } = validateResponseWithCompression(
+      const { compression, headerError } = validateGrpcResponse(
         this.#call.format.acceptCompression,
         Number(headers[":status"] ?? 0),
         webHeaders(headers),
@@ -235,7 +235,7 @@ class LeanUnaryCall {
     try {
       const message = data === undefined ? undefined : method.output.parse(data);
       if (trailers["grpc-status"] !== "0" || trailers["grpc-status-details-bin"] !== undefined) {
-        validateTrailer(webHeaders(trailers), webHeaders(headers));
+        validateGrpcTrailer(webHeaders(trailers), webHeaders(headers));
       }
       if (message === undefined) {
         const code = trailers["grpc-status"] === undefined ? Code.Unknown : Code.Unimplemented;

@@ -1,4 +1,4 @@
-import type { Compression } from "@connectrpc/connect/protocol";
+import type { Compression } from "../direct/connect-protocol.js";
 
 /**
  * Returns the compression that an Accept-Encoding header prefers; among equals, the first one here.

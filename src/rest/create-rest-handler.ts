@@ -1,7 +1,7 @@
 import type { Registry } from "@bufbuild/protobuf";
 import { Code, type ConnectError, type ConnectRouter } from "@connectrpc/connect";
-import type { Compression } from "@connectrpc/connect/protocol";
 import { typeRegistryOf } from "../any/type-registry.js";
+import type { Compression } from "../direct/connect-protocol.js";
 import { atLeastOne, inRange } from "../internal/option-bounds.js";
 import { bytesOfText, utf8Length } from "../internal/text-bytes.js";
 import { createMessageJson } from "../json/message-json.js";

@@ -9,8 +9,8 @@ import { create, createRegistry, fromBinary, toBinary } from "@bufbuild/protobuf
 import { reflect } from "@bufbuild/protobuf/reflect";
 import type { Interceptor, Transport } from "@connectrpc/connect";
 import { ConnectError, createContextValues } from "@connectrpc/connect";
-import { runUnaryCall } from "@connectrpc/connect/protocol";
 import { typeRegistryOf } from "../any/type-registry.js";
+import { runUnaryCall } from "../direct/connect-protocol.js";
 import { concatBytes } from "../internal/concat-bytes.js";
 import { atLeastOne } from "../internal/option-bounds.js";
 import { responseTypes } from "../internal/response-types.js";

@@ -1,20 +1,18 @@
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ContextValues, createContextValues } from "@connectrpc/connect";
-import {
-  createMethodSerializationLookup,
-  readAllBytes,
-  type Serialization,
-  type UniversalHandler,
-} from "@connectrpc/connect/protocol";
-import {
-  codeToHttpStatus,
-  errorFromJsonBytes,
-  errorToJsonBytes,
-  parseTimeout,
-  trailerMux,
-} from "@connectrpc/connect/protocol-connect";
 import { type CallGroup, createCallGroup } from "../direct/call-group.js";
 import { CallSignal, callEnded } from "../direct/call-signal.js";
+import {
+  codeToHttpStatus,
+  createMethodSerializationLookup,
+  errorFromJsonBytes,
+  errorToJsonBytes,
+  parseConnectTimeout,
+  readAllBytes,
+  type Serialization,
+  trailerMux,
+  type UniversalHandler,
+} from "../direct/connect-protocol.js";
 import { DirectContext, type LazyParts } from "../direct/direct-context.js";
 import { invokeUnary, isPromise } from "../direct/invoke-unary.js";
 import { type UnaryRoute, unaryRouteOf } from "../direct/recording-router.js";
@@ -91,7 +89,7 @@ async function inputOf(
 ): Promise<MessageShape<DescMessage>> {
   const { maxTimeoutMs, readMaxBytes } = route.options;
   if (timeoutMs !== undefined && timeoutMs > maxTimeoutMs) {
-    throw parseTimeout(String(timeoutMs), maxTimeoutMs).error;
+    throw parseConnectTimeout(String(timeoutMs), maxTimeoutMs).error;
   }
   if (message.byteLength > readMaxBytes) await readAllBytes(oneChunk(message), readMaxBytes, null);
   return input.parse(message);

@@ -1,5 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import type { Compression } from "@connectrpc/connect/protocol";
+import type { Compression } from "../direct/connect-protocol.js";
 import { concatBytes } from "../internal/concat-bytes.js";
 import type { HandlerRequest } from "../web/handler.js";
 import {

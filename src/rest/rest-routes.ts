@@ -1,4 +1,4 @@
-import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import type { UniversalHandler } from "../direct/connect-protocol.js";
 import { type DirectMethod, directMethodOf } from "./direct-call.js";
 import {
   type HttpBinding,

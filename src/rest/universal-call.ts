@@ -1,7 +1,10 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { readAllBytes, type UniversalHandler } from "@connectrpc/connect/protocol";
-import { errorFromJsonBytes } from "@connectrpc/connect/protocol-connect";
+import {
+  errorFromJsonBytes,
+  readAllBytes,
+  type UniversalHandler,
+} from "../direct/connect-protocol.js";
 import { oneChunk } from "../internal/one-chunk.js";
 import {
   type CallAnswer,

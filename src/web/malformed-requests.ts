@@ -12,7 +12,7 @@ import type {
   UniversalHandlerFn,
   UniversalServerRequest,
   UniversalServerResponse,
-} from "@connectrpc/connect/protocol";
+} from "../direct/connect-protocol.js";
 import { concatBytes } from "../internal/concat-bytes.js";
 import { oneChunk } from "../internal/one-chunk.js";
 import { malformedRequest } from "./errors.js";

@@ -4,7 +4,7 @@ import {
   type ConnectRouterOptions,
   createConnectRouter,
 } from "@connectrpc/connect";
-import type { UniversalHandler, UniversalHandlerFn } from "@connectrpc/connect/protocol";
+import type { UniversalHandler, UniversalHandlerFn } from "../direct/connect-protocol.js";
 import { recordingRouter } from "../direct/recording-router.js";
 import { createHealth, type Health, type HealthOptions } from "../health/create-health.js";
 import {

@@ -1,4 +1,4 @@
-import type { UniversalHandlerFn } from "@connectrpc/connect/protocol";
+import type { UniversalHandlerFn } from "../direct/connect-protocol.js";
 import type { HandlerRequest, HandlerResponse } from "./handler.js";
 import { recordOfHeaders } from "./header-record.js";
 import { resumed } from "./malformed-requests.js";
