@@ -24,6 +24,8 @@ export interface EmulatorOptions {
   /** Types that JSON and reflection contain in addition to google.rpc. Default: none. */
   readonly protoSet: FileRegistry | undefined;
   readonly rest: OperationsHttpRulesOptions;
+  /** The longest time of one WaitOperation call, in milliseconds. */
+  readonly maxWaitMs: number;
   /** If undefined, the server speaks plaintext. */
   readonly tls: ServerOptions["tls"];
   /** Default: only loopback names if the server listens on a loopback address, else any name. */
@@ -56,6 +58,7 @@ export function createEmulator(options: EmulatorOptions): Server {
     dispatcher,
     signals,
     pageTokenKey,
+    maxWaitMs: options.maxWaitMs,
     observer,
     log,
   });

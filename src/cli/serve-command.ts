@@ -8,6 +8,7 @@ import { Operations } from "../protos.js";
 import type { OperationStore } from "../store/index.js";
 import type { CommandContext } from "./command-context.js";
 import { databaseUrlOption } from "./database-url.js";
+import { parseDuration } from "./duration.js";
 import { createEmulator, type EmulatorOptions } from "./emulator.js";
 import {
   badCertificate,
@@ -71,6 +72,14 @@ export function serveCommand(context: CommandContext, exit: (code: number) => vo
       "--rest-parent <pattern>",
       "what operations are below of, as 'projects/*/locations/*' (default: nothing)",
     )
+    .addOption(
+      new Option(
+        "--max-wait <duration>",
+        "the longest time for which a WaitOperation call is held; 12s behind a proxy that cuts calls after 15 s",
+      )
+        .argParser(parseDuration)
+        .default(25_000, "25s"),
+    )
     .option("--tls-cert <file>", "serve TLS with this certificate (PEM)")
     .option("--tls-key <file>", "the certificate's key (PEM)")
     .option(
@@ -107,6 +116,7 @@ export function serveCommand(context: CommandContext, exit: (code: number) => vo
           pageTokenKey: await pageTokenKeyOf(options, warn),
           protoSet,
           rest: { version: options.restVersion, parent: options.restParent },
+          maxWaitMs: options.maxWait,
           tls,
           allowedHosts: options.allowedHost?.includes("*") ? "*" : options.allowedHost,
           observer: metrics?.observer,

@@ -57,7 +57,14 @@ export function createSendResponse(timeoutMs: number | undefined): SendResponse 
     const head = length === undefined ? sent : { ...sent, "content-length": length };
     const text = request.method === "HEAD" ? "" : (body ?? "");
     if (exchange.version === 2) {
-      exchange.response.writeHead(status, head).end(text);
+      if (text !== "") {
+        exchange.response.writeHead(status, head).end(text);
+        return;
+      }
+      // Ends the stream with the headers: gRPC takes them for trailers only then (PROTOCOL-HTTP2.md).
+      exchange.response.statusCode = status;
+      for (const [name, value] of Object.entries(head)) exchange.response.setHeader(name, value);
+      exchange.response.end();
       return;
     }
     exchange.response.writeHead(status, head);

@@ -76,7 +76,7 @@ export interface ScriptedFailure {
 
 /** The server's answer to a poll. */
 export type PollScript =
-  /** GetOperation responds at once, WaitOperation at the end or at its timeout, at most 60 s. */
+  /** GetOperation responds at once, WaitOperation at the end or at its timeout, at most 25 s. */
   | "answer"
   /** WaitOperation responds at once, too, done or not, which the proto allows. */
   | "early"

@@ -26,7 +26,7 @@ import {
 import { beginOperation, hang, type ScriptedOperation } from "./scripted-operation.js";
 
 /** The longest time that one WaitOperation call is held, in milliseconds. */
-const maxWaitMs = 60_000;
+const maxWaitMs = 25_000;
 
 const defaultPageSize = 50;
 const maxPageSize = 1000;

@@ -232,6 +232,14 @@ describe("longrunning serve", () => {
     held.socket.destroy();
   });
 
+  it("holds a wait for --max-wait at most", async () => {
+    const path = await loaded([{ name: "operations/a" }]);
+    const { url } = await serve("--load", path, "--max-wait", "50ms");
+    // Without the option this would take 25 s, which is longer than the test may.
+    const { status, json } = await curl("-X", "POST", `${url}/v1/operations/a:wait`);
+    expect([status, json]).toEqual([200, { name: "operations/a" }]);
+  });
+
   it("prints the address as JSON", async () => {
     const started = startCommand(["serve", "--port", "0", "--json"]);
     running.push(started);

@@ -16,6 +16,7 @@ import {
   createGrpcWebTransport,
   Http2SessionManager,
 } from "@connectrpc/connect-node";
+import { status } from "@grpc/grpc-js";
 import { afterEach, describe, it } from "vitest";
 import {
   createServer,
@@ -26,6 +27,7 @@ import {
 } from "../../src/node/index.js";
 import { Health, Operations, StatusSchema } from "../../src/protos.js";
 import { handlerFromFetch } from "../../src/web/index.js";
+import { createForeignOperations } from "../protocols/foreign-operations.js";
 import { createDeferred } from "../support/deferred.js";
 import { openSession, rawCall } from "../support/raw-call.js";
 import { openRawConnection } from "../support/raw-connection.js";
@@ -55,6 +57,13 @@ describe("a method without a handler", () => {
     const { errorInfo } = await rejectionDetailsOf(call);
     assert.equal(errorInfo?.reason, "NOT_SERVED");
     assert.deepEqual(errorInfo?.metadata, { path: "/google.longrunning.Operations/GetOperation" });
+  });
+
+  it("is UNIMPLEMENTED for grpc-js, which needs the stream to end with the headers", async () => {
+    const { port } = await serve();
+    const client = createForeignOperations(port);
+    await assert.rejects(client.get({ name: "operations/a" }), { code: status.UNIMPLEMENTED });
+    client.close();
   });
 
   it("is answered in the headers alone, as gRPC's Trailers-Only", async () => {

@@ -99,7 +99,7 @@ describe("WaitOperation", () => {
     const { printer, client, clock } = createPrintServer(() => gate.promise);
     const { name } = await printer.print({});
     const waiting = client.wait(name, 50_000);
-    await clock.advance(40_000);
+    await clock.advance(20_000);
     gate.resolve({ pages: 1 });
     expect((await waiting).done).toBe(true);
     expect(clock.scheduled()).toBe(0);
@@ -143,6 +143,19 @@ describe("WaitOperation", () => {
     const error = await rejectionOf(rpc.waitOperation({ name, timeout: { seconds: -1n } }));
     expect(error.code).toBe(Code.InvalidArgument);
     expect(standardDetailsOf(error).badRequest?.fieldViolations[0]?.field).toBe("timeout");
+  });
+
+  it("answers after 25 s by default, before the time-outs of proxies", async () => {
+    const { printer, rpc, clock } = createPrintServer(never);
+    const { name } = await printer.print({});
+    let answered = false;
+    const waiting = rpc.waitOperation({ name }).then(() => {
+      answered = true;
+    });
+    await clock.advance(24_999);
+    expect(answered).toBe(false);
+    await clock.advance(1);
+    await waiting;
   });
 
   it.each([
