@@ -7,6 +7,7 @@ import { join, posix } from "node:path";
 import { build } from "esbuild";
 import { publint } from "publint";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { relativeLinksOf } from "../support/markdown-links.js";
 import { createGuideProject, createReadmeProject } from "./support/documented-project.js";
 import { createProject, install, type Versions } from "./support/fixture-project.js";
 import { repository } from "./support/pack-package.js";
@@ -150,8 +151,11 @@ describe("the documents", { timeout: timeoutMs }, () => {
     await run(guide, "buf", "generate");
     await run(guide, "tsc");
     await run(guide, "node", "dist/elsewhere.js");
-    const report = await run(guide, "node", "--test", "--test-reporter=tap", "dist/print.test.js");
-    expect(report).toContain("# pass 3\n# fail 0\n");
+    const files = await readdir(join(guide, "dist"), { recursive: true });
+    const tests = files.filter((path) => path.endsWith(".test.js")).map((path) => `dist/${path}`);
+    expect(tests).toHaveLength(8);
+    const report = await run(guide, "node", "--test", "--test-reporter=tap", ...tests);
+    expect(report).toContain("# pass 19\n# fail 0\n");
 
     const { lines, exit } = await runServerAndClient(guide);
     expect(lines[0]).toBe("running 0");
@@ -184,14 +188,33 @@ describe("the documents", { timeout: timeoutMs }, () => {
 describe("the tarball", { timeout: timeoutMs }, () => {
   it("has what its users need and nothing else", async () => {
     const tops = new Set(packed.files.map((path) => path.split("/")[0]));
-    expect([...tops].sort()).toEqual(
-      ["LICENSE", "README.md", "dist", "gen", "package.json", "proto", "schema", "src"].sort(),
-    );
+    const documents = ["ARCHITECTURE", "CHANGELOG", "CONTRIBUTING", "README", "SECURITY"];
+    const folders = ["dist", "docs", "examples", "gen", "ops", "proto", "schema", "src"];
+    // Two files of `bench` and `test` that documents link to.
+    const linked = ["bench", "test"];
+    const files = ["LICENSE", "package.json", ...documents.map((name) => `${name}.md`)];
+    expect([...tops].sort()).toEqual([...files, ...folders, ...linked].sort());
+    const outside = packed.files.filter((path) => /^(bench|test)\//.test(path));
+    expect(outside).toHaveLength(3);
     const protos = await readdir(join(repository, "proto/google"), { recursive: true });
     const needed = protos.filter((path) => path.endsWith(".proto"));
     expect(packed.files).toEqual(
       expect.arrayContaining(needed.map((path) => `proto/google/${path}`)),
     );
+  });
+
+  it("has every file that its documents link to", async () => {
+    const pages = packed.files.filter((path) => path.endsWith(".md"));
+    expect(pages).toEqual(expect.arrayContaining(["README.md", "docs/README.md"]));
+    const isPacked = (path: string) =>
+      packed.files.some((file) => file === path || file.startsWith(`${path}/`));
+    for (const page of pages) {
+      const links = relativeLinksOf(await readFile(join(repository, page), "utf8"));
+      const missing = links.filter(({ path }) => {
+        return path !== "" && !isPacked(posix.normalize(posix.join(posix.dirname(page), path)));
+      });
+      expect([page, missing]).toEqual([page, []]);
+    }
   });
 
   it("has types for every module that can be imported, and for CommonJS once more", () => {

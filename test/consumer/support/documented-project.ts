@@ -19,6 +19,10 @@ const guidePages = [
   "docs/guide/rest.md",
   "docs/guide/testing.md",
   "docs/operate/choose-a-store.md",
+  "docs/coming-from/google-gax.md",
+  "docs/coming-from/azure-core-lro.md",
+  "docs/coming-from/bullmq-and-pg-boss.md",
+  "docs/coming-from/temporal-activities.md",
 ];
 
 /** Makes the guide's project in a new folder within `directory`, with this package from `tarball`. */
