@@ -47,7 +47,7 @@ export function catalogue(): string {
   return [
     "# Cases",
     "",
-    `The ${allCases.length} cases of suite version ${suiteVersion}. \`npm run conformance:catalogue\` makes this page from the cases.`,
+    `The ${allCases.length} cases of suite version ${suiteVersion}. \`npm run conformance:generate\` makes this page from the cases.`,
     "",
     "- *Conditions*: needs and claims of the [subject file](subject-file.md). A case whose need is missing is not exercised. A case whose claim is missing is skipped.",
     "- *Protocols*: `each` runs on every protocol of the subject, `first` on the first one.",

@@ -1,49 +1,96 @@
-import type { JsonValue } from "@bufbuild/protobuf";
+import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
+import { isJsonObject } from "../../json/message-json.js";
 
-/** Returns the first problem of a value as `path: problem`, undefined without a problem. */
-export type Shape = (value: JsonValue, path: string) => string | undefined;
+/** Values of JSON that are allowed: one source of the check, its words, and the published schema. */
+export interface Shape {
+  /** JSON Schema (2020-12) of the same values, in which members named `//…` are comments. */
+  readonly schema: JsonObject;
+  /** Returns the first problem of a value as `path: problem`, undefined without a problem. */
+  check(value: JsonValue, path: string): string | undefined;
+}
 
-type JsonObject = { readonly [key: string]: JsonValue };
+const comments = { "^//": {} };
 
-export const text: Shape = (value, path) =>
-  typeof value === "string" ? undefined : `${path} must be a string`;
+export const text: Shape = {
+  schema: { type: "string" },
+  check: (value, path) => (typeof value === "string" ? undefined : `${path} must be a string`),
+};
 
-export const flag: Shape = (value, path) =>
-  typeof value === "boolean" ? undefined : `${path} must be true or false`;
+export const flag: Shape = {
+  schema: { type: "boolean" },
+  check: (value, path) =>
+    typeof value === "boolean" ? undefined : `${path} must be true or false`,
+};
 
-export const json: Shape = () => undefined;
+export const json: Shape = { schema: {}, check: () => undefined };
+
+/** A text that a pattern matches. `what` completes the sentence "must …". */
+export function matching(pattern: RegExp, what: string): Shape {
+  return {
+    schema: { type: "string", pattern: pattern.source },
+    check: (value, path) =>
+      typeof value === "string" && pattern.test(value) ? undefined : `${path} must ${what}`,
+  };
+}
 
 /** A number of at least `least`. */
 export function number(least: number): Shape {
-  return (value, path) =>
-    typeof value === "number" && value >= least
-      ? undefined
-      : `${path} must be a number of at least ${least}`;
+  return {
+    schema: { type: "number", minimum: least },
+    check: (value, path) =>
+      typeof value === "number" && value >= least
+        ? undefined
+        : `${path} must be a number of at least ${least}`,
+  };
+}
+
+/** A whole number from `least` to `most`. */
+export function whole(least: number, most?: number): Shape {
+  const range = most === undefined ? `at least ${least}` : `${least} to ${most}`;
+  return {
+    schema: { type: "integer", minimum: least, ...(most !== undefined && { maximum: most }) },
+    check: (value, path) =>
+      typeof value === "number" &&
+      Number.isInteger(value) &&
+      value >= least &&
+      value <= (most ?? value)
+        ? undefined
+        : `${path} must be a whole number, ${range}`,
+  };
 }
 
 /** One of several values. */
 export function oneOf(...values: readonly (string | boolean)[]): Shape {
   const listed = values.map((value) => JSON.stringify(value)).join(" or ");
-  return (value, path) =>
-    (typeof value === "string" || typeof value === "boolean") && values.includes(value)
-      ? undefined
-      : `${path} must be ${listed}`;
+  return {
+    schema: { enum: [...values] },
+    check: (value, path) =>
+      (typeof value === "string" || typeof value === "boolean") && values.includes(value)
+        ? undefined
+        : `${path} must be ${listed}`,
+  };
 }
 
 /** A list whose items have one shape. */
 export function list(item: Shape): Shape {
-  return (value, path) =>
-    Array.isArray(value)
-      ? first(value.map((one, at) => item(one, `${path}[${at}]`)))
-      : `${path} must be a list`;
+  return {
+    schema: { type: "array", items: item.schema },
+    check: (value, path) =>
+      Array.isArray(value)
+        ? first(value.map((one, at) => item.check(one, `${path}[${at}]`)))
+        : `${path} must be a list`,
+  };
 }
 
 /** An object with any names. */
 export function map(item: Shape): Shape {
-  return (value, path) =>
-    isObject(value)
-      ? first(Object.entries(value).map(([name, one]) => item(one, `${path}.${name}`)))
-      : `${path} must be an object`;
+  return {
+    schema: { type: "object", patternProperties: comments, additionalProperties: item.schema },
+    check: (value, path) =>
+      isJsonObject(value)
+        ? first(Object.entries(value).map(([name, one]) => item.check(one, `${path}.${name}`)))
+        : `${path} must be an object`,
+  };
 }
 
 /** An object with these members only. `required` names those that must be there. */
@@ -51,36 +98,56 @@ export function object(
   members: Readonly<Record<string, Shape>>,
   required: readonly string[] = [],
 ): Shape {
-  return (value, path) => {
-    if (!isObject(value)) return `${path} must be an object`;
-    const missing = required.find((name) => value[name] === undefined);
-    if (missing !== undefined) return `${path} must have the member "${missing}"`;
-    return first(
-      Object.entries(value).map(([name, one]) => {
-        const member = members[name];
-        return member === undefined
-          ? `${path} has the unknown member "${name}"; known are ${Object.keys(members).join(", ")}`
-          : member(one, `${path}.${name}`);
-      }),
-    );
+  return {
+    schema: {
+      type: "object",
+      properties: Object.fromEntries(
+        Object.entries(members).map(([name, { schema }]) => [name, schema]),
+      ),
+      patternProperties: comments,
+      additionalProperties: false,
+      ...(required.length > 0 && { required: [...required] }),
+    },
+    check(value, path) {
+      if (!isJsonObject(value)) return `${path} must be an object`;
+      const missing = required.find((name) => value[name] === undefined);
+      if (missing !== undefined) return `${path} must have the member "${missing}"`;
+      return first(
+        Object.entries(value).map(([name, one]) => {
+          const member = members[name];
+          return member === undefined
+            ? `${path} has the unknown member "${name}"; known are ${Object.keys(members).join(", ")}`
+            : member.check(one, `${path}.${name}`);
+        }),
+      );
+    },
   };
 }
 
 /** A value with one of several shapes. The problem is that of the last one with the same kind. */
 export function either(...shapes: readonly Shape[]): Shape {
-  return (value, path) => {
-    const problems = shapes.map((shape) => shape(value, path));
-    return problems.includes(undefined)
-      ? undefined
-      : (problems.findLast((problem) => !problem?.startsWith(`${path} must be a`)) ??
-          problems.at(-1));
+  return {
+    schema: { anyOf: shapes.map(({ schema }) => schema) },
+    check(value, path) {
+      const problems = shapes.map((shape) => shape.check(value, path));
+      return problems.includes(undefined)
+        ? undefined
+        : (problems.findLast((problem) => !problem?.startsWith(`${path} must be a`)) ??
+            problems.at(-1));
+    },
   };
+}
+
+/** The shape with a description in its schema. */
+export function described(description: string, { schema, check }: Shape): Shape {
+  return { schema: { ...schema, description }, check };
+}
+
+/** The shape by reference to a member of the schema's `$defs`. */
+export function defined(name: string, { check }: Shape): Shape {
+  return { schema: { $ref: `#/$defs/${name}` }, check };
 }
 
 function first(problems: readonly (string | undefined)[]): string | undefined {
   return problems.find((problem) => problem !== undefined);
-}
-
-export function isObject(value: JsonValue | undefined): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

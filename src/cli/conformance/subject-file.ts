@@ -1,10 +1,11 @@
 import { dirname, resolve } from "node:path";
 import type { JsonValue } from "@bufbuild/protobuf";
 import type { ExpectedFailure, SubjectOptions } from "../../conformance/index.js";
+import { isJsonObject } from "../../json/message-json.js";
 import { badSubjectFile, missingVariable } from "../errors.js";
 import { readProtoSet } from "../proto-set.js";
 import { readBoundedFile } from "../read-bounded-file.js";
-import { isObject, type Shape } from "./shape.js";
+import type { Shape } from "./shape.js";
 import { expectedFailuresShape, subjectShape } from "./subject-shape.js";
 
 /** How to run a subject's process. */
@@ -112,7 +113,7 @@ async function readJson(path: string, shape: Shape): Promise<JsonValue> {
   } catch (cause) {
     throw badSubjectFile(path, cause instanceof Error ? cause.message : "it is not JSON");
   }
-  const problem = shape(withoutComments(parsed), "the file");
+  const problem = shape.check(withoutComments(parsed), "the file");
   if (problem !== undefined) throw badSubjectFile(path, problem.replace(/^the file\./, ""));
   return parsed;
 }
@@ -120,7 +121,7 @@ async function readJson(path: string, shape: Shape): Promise<JsonValue> {
 /** Members whose names begin with `//` are comments. */
 function withoutComments(json: JsonValue): JsonValue {
   if (Array.isArray(json)) return json.map(withoutComments);
-  if (!isObject(json)) return json;
+  if (!isJsonObject(json)) return json;
   return Object.fromEntries(
     Object.entries(json)
       .filter(([name]) => !name.startsWith("//"))
@@ -131,7 +132,7 @@ function withoutComments(json: JsonValue): JsonValue {
 /** Replaces `{"env": "NAME"}` by the variable's value, which becomes a secret. */
 function withVariables(json: JsonValue, path: string, secrets: string[]): JsonValue {
   if (Array.isArray(json)) return json.map((item) => withVariables(item, path, secrets));
-  if (!isObject(json)) return json;
+  if (!isJsonObject(json)) return json;
   const { env: name, ...others } = json;
   if (typeof name === "string" && Object.keys(others).length === 0) {
     const value = process.env[name];

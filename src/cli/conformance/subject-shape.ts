@@ -1,27 +1,55 @@
-import { either, flag, json, list, map, number, object, oneOf, type Shape, text } from "./shape.js";
+import type { JsonObject } from "@bufbuild/protobuf";
+import { defaultBudgets } from "../../conformance/description.js";
+import { subjectSchemaUrl } from "../../conformance/index.js";
+import {
+  defined,
+  described,
+  either,
+  flag,
+  json,
+  list,
+  map,
+  matching,
+  number,
+  object,
+  oneOf,
+  type Shape,
+  text,
+  whole,
+} from "./shape.js";
 
 /** A text, or `{"env": "NAME"}` for a secret. */
-const secret: Shape = either(text, object({ env: text }, ["env"]));
+const secretText = either(text, object({ env: text }, ["env"]));
+const secret = defined("text", secretText);
 const headers = map(secret);
-const binding: Shape = (value, path) =>
-  typeof value === "string" && /^(GET|POST|DELETE) \/\S*$/.test(value)
-    ? undefined
-    : `${path} must be an HTTP method and a path, such as "GET /v1/{name}"`;
-const address: Shape = (value, path) =>
-  typeof value === "string" && /^https?:\/\/[^/?#]+/.test(value)
-    ? undefined
-    : `${path} must begin with http:// or https://`;
+const binding = matching(
+  /^(GET|POST|DELETE) \/\S*$/,
+  'be an HTTP method and a path, such as "GET /v1/{name}"',
+);
+const address = matching(/^https?:\/\/[^/?#]+/, "begin with http:// or https://");
 const protocol = oneOf("grpc", "grpc-web", "connect", "connect-json", "rest");
 
-const expectedError = object({ code: number(1), details: list(map(json)), opaque: flag }, ["code"]);
-const common = { response: map(json), error: expectedError, required: flag, via: protocol };
-const need = either(
-  object({ rpc: text, request: map(json), ...common }, ["rpc"]),
-  object({ http: text, request: map(json), ...common }, ["http"]),
+const expectedError = object({ code: whole(1, 16), details: list(map(json)), opaque: flag }, [
+  "code",
+]);
+const common = {
+  response: described("Expected response, in ProtoJSON of google.protobuf.Any.", map(json)),
+  error: described("Expected error of the operation.", expectedError),
+  required: described("Whether a refused start fails the cases.", flag),
+  via: described("Protocol of the start.", protocol),
+};
+const request = described(
+  "ProtoJSON, with {{parent}}, {{ms}}, {{seconds}}, {{id}}, {{uuid}}.",
+  map(json),
+);
+const anyNeed = either(
+  object({ rpc: described("package.Service/Method", text), request, ...common }, ["rpc"]),
+  object({ http: described("HTTP method and path.", text), request, ...common }, ["http"]),
   object({ driver: oneOf(true), ...common }, ["driver"]),
   object({ names: list(text), shared: flag, ...common }, ["names"]),
 );
-const field = either(flag, text);
+const need = defined("need", anyNeed);
+const field = described("Path of the request's field. true: the driver's.", either(flag, text));
 
 const rest = either(
   address,
@@ -31,17 +59,24 @@ const rest = either(
   ),
 );
 
+const budgets = Object.fromEntries(
+  Object.entries(defaultBudgets).map(([name, ms]) => [
+    name,
+    described(`Milliseconds. Default: ${ms}.`, number(1)),
+  ]),
+);
+
 /** The members of a subject file. */
 export const subjectShape: Shape = object(
   {
     $schema: text,
-    subject: text,
-    command: list(text),
-    cwd: text,
+    subject: described("Name for reports.", text),
+    command: described("Program with arguments; {{port}} is a free port.", list(text)),
+    cwd: described("Folder of the command, relative to this file.", text),
     env: map(secret),
-    ready: object({ line: text, ms: number(1) }),
-    stop: text,
-    restart: text,
+    ready: object({ line: described("Pattern of an output line.", text), ms: number(1) }),
+    stop: described("Signal that ends the process. Default: SIGTERM.", text),
+    restart: described("Signal before a restart.", text),
     protocols: object({
       grpc: address,
       "grpc-web": address,
@@ -49,8 +84,17 @@ export const subjectShape: Shape = object(
       "connect-json": address,
       rest,
     }),
-    headers,
-    descriptors: text,
+    tls: described(
+      "Certificates for https:// addresses.",
+      object({
+        ca: described("File of trusted certificates (PEM) instead of the system's.", text),
+        cert: described("File of the client's certificate (PEM).", text),
+        key: described("File of the client certificate's key (PEM).", text),
+        insecure: described("Whether any certificate of the server is trusted.", flag),
+      }),
+    ),
+    headers: described("Headers of every call.", headers),
+    descriptors: described("File with a google.protobuf.FileDescriptorSet.", text),
     methods: object({
       GetOperation: flag,
       ListOperations: flag,
@@ -58,7 +102,7 @@ export const subjectShape: Shape = object(
       DeleteOperation: flag,
       WaitOperation: flag,
     }),
-    follows: list(number(1)),
+    follows: described("Numbers of further AIPs.", list(whole(1))),
     claims: object({
       durable: flag,
       partialSuccess: oneOf("refused", "supported"),
@@ -67,7 +111,7 @@ export const subjectShape: Shape = object(
       xgafv: flag,
     }),
     parents: list(text),
-    unknownName: text,
+    unknownName: described("Name that the server never gave out.", text),
     identities: object(
       {
         owner: headers,
@@ -78,7 +122,7 @@ export const subjectShape: Shape = object(
       },
       ["owner", "stranger"],
     ),
-    driver: flag,
+    driver: described("Whether the server has longrunning.conformance.v1.Driver.", flag),
     needs: object({
       succeeds: need,
       fails: need,
@@ -91,22 +135,21 @@ export const subjectShape: Shape = object(
       validateOnly: field,
       requestId: field,
     }),
-    probe: list(text),
-    budgets: object({
-      answerMs: number(1),
-      settleMs: number(1),
-      cancelMs: number(1),
-      wakeMs: number(1),
-      slackMs: number(1),
-      keepMs: number(1),
-      freshMs: number(1),
-      restartMs: number(1),
-      caseMs: number(1),
-    }),
-    expectedFailures: text,
+    probe: described("Command that prints running, ended or stopped for {{name}}.", list(text)),
+    budgets: object(budgets),
+    expectedFailures: described("File of expected failures.", text),
   },
   ["subject", "protocols"],
 );
+
+/** The published JSON Schema of subject files. */
+export const subjectSchema: JsonObject = {
+  $schema: "https://json-schema.org/draft/2020-12/schema",
+  $id: subjectSchemaUrl,
+  title: "Subject of the conformance suite for google.longrunning.Operations",
+  $defs: { text: secretText.schema, need: anyNeed.schema },
+  ...subjectShape.schema,
+};
 
 /** The entries of a file of expected failures. */
 export const expectedFailuresShape: Shape = list(

@@ -1,5 +1,7 @@
 import type { ConformanceCase } from "../case.js";
-import { type CallOptions, type CaseRun, endText } from "../case-run.js";
+import type { CallOptions } from "../case-calls.js";
+import { endText } from "../case-operations.js";
+import type { CaseRun } from "../case-run.js";
 import { defineCase } from "../define-case.js";
 import { Unimplemented } from "../failure.js";
 import type { Answer } from "../subject.js";

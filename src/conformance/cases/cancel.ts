@@ -1,8 +1,10 @@
 import type { Operation } from "../../protos.js";
 import type { ConformanceCase } from "../case.js";
-import { type CaseRun, endText, isStatus, rpcCode } from "../case-run.js";
+import { endText } from "../case-operations.js";
+import type { CaseRun } from "../case-run.js";
 import { defineCase } from "../define-case.js";
 import { isSameResult } from "../equality.js";
+import { isStatus, rpcCode } from "../rpc-code.js";
 import { doneAt, loopEnd, startWaitLoop } from "./wait-loop.js";
 
 /** Number of operations in a race. */

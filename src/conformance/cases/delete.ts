@@ -1,6 +1,8 @@
 import type { ConformanceCase } from "../case.js";
-import { type CaseRun, endText, isStatus } from "../case-run.js";
+import { endText } from "../case-operations.js";
+import type { CaseRun } from "../case-run.js";
 import { defineCase } from "../define-case.js";
+import { isStatus } from "../rpc-code.js";
 import { isCancelled } from "./cancel.js";
 
 /** Deletes an operation, or ends the case if the server refuses. */

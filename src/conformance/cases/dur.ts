@@ -1,7 +1,9 @@
 import type { ConformanceCase } from "../case.js";
-import { type CaseRun, endText, isStatus, type Started } from "../case-run.js";
+import { endText, type Started } from "../case-operations.js";
+import type { CaseRun } from "../case-run.js";
 import { defineCase } from "../define-case.js";
 import { isSameResult } from "../equality.js";
+import { isStatus } from "../rpc-code.js";
 import { needOf } from "../starts.js";
 
 /** Restarts the subject, or ends the case. */

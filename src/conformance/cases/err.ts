@@ -2,9 +2,10 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { typeNameFromUrl } from "../../internal/type-url.js";
 import { type ErrorInfo, ErrorInfoSchema } from "../../protos.js";
 import type { ConformanceCase } from "../case.js";
-import { type CaseRun, isStatus } from "../case-run.js";
+import type { CaseRun } from "../case-run.js";
 import { defineCase } from "../define-case.js";
 import type { MethodName } from "../description.js";
+import { isStatus } from "../rpc-code.js";
 import { type Answer, isDeclaredAbsent } from "../subject.js";
 
 /** A call that no server can answer with OK, and its answer. */

@@ -1,9 +1,11 @@
 import { AnySchema } from "@bufbuild/protobuf/wkt";
 import type { ConformanceCase } from "../case.js";
-import { type CaseRun, endText, isStatus } from "../case-run.js";
+import { endText } from "../case-operations.js";
+import type { CaseRun } from "../case-run.js";
 import { defineCase } from "../define-case.js";
 import { isSameAny } from "../equality.js";
 import { Skipped } from "../failure.js";
+import { isStatus } from "../rpc-code.js";
 
 /** Length of a name that exceeds the limit of a gRPC trailer. */
 const longNameBytes = 8192;

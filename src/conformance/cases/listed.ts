@@ -1,4 +1,6 @@
-import type { CallOptions, CaseRun, Started, Walk } from "../case-run.js";
+import type { CallOptions } from "../case-calls.js";
+import type { Started } from "../case-operations.js";
+import type { CaseRun, Walk } from "../case-run.js";
 import { needOf } from "../starts.js";
 
 /** The operations that the cases of lists share: three done and one running, of one parent. */

@@ -1,8 +1,10 @@
 import type { ConformanceCase } from "../case.js";
-import { type CaseRun, endText, isStatus } from "../case-run.js";
+import { endText } from "../case-operations.js";
+import type { CaseRun } from "../case-run.js";
 import { defineCase } from "../define-case.js";
 import { NotExercised, Unimplemented } from "../failure.js";
 import { invariants } from "../ledger.js";
+import { isStatus } from "../rpc-code.js";
 import { isCancelled } from "./cancel.js";
 
 const totalCalls = 300;

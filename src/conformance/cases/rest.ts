@@ -1,7 +1,8 @@
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import { isJsonObject } from "../../json/message-json.js";
 import type { ConformanceCase } from "../case.js";
-import { type CaseRun, endText } from "../case-run.js";
+import { endText } from "../case-operations.js";
+import type { CaseRun } from "../case-run.js";
 import { defineCase } from "../define-case.js";
 import { Absent, Skipped } from "../failure.js";
 import { type RestBindings, restTargetOf, sendRest } from "../wire/rest-caller.js";

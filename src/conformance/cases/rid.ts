@@ -1,5 +1,6 @@
 import type { ConformanceCase } from "../case.js";
-import type { CaseRun, StartOptions } from "../case-run.js";
+import type { StartOptions } from "../case-operations.js";
+import type { CaseRun } from "../case-run.js";
 import { defineCase } from "../define-case.js";
 import type { StartKind } from "../starts.js";
 

@@ -1,6 +1,7 @@
 import type { ConformanceCase } from "../case.js";
-import { type CaseRun, isStatus } from "../case-run.js";
+import type { CaseRun } from "../case-run.js";
 import { defineCase } from "../define-case.js";
+import { isStatus } from "../rpc-code.js";
 
 /** Number of starts, so that a loss in one of ten is found. */
 const manyStarts = 12;

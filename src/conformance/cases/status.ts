@@ -5,9 +5,11 @@ import { findMessage, operationInfoOf } from "../../operation/long-running.js";
 import type { Status } from "../../protos.js";
 import { codeName } from "../../status/code.js";
 import type { ConformanceCase } from "../case.js";
-import { type CaseRun, endText, isStatus, type Started } from "../case-run.js";
+import { endText, type Started } from "../case-operations.js";
+import type { CaseRun } from "../case-run.js";
 import { defineCase } from "../define-case.js";
 import { isSameAny } from "../equality.js";
+import { isStatus } from "../rpc-code.js";
 import { needOf, opaqueDetail, type StartKind } from "../starts.js";
 
 /** Runs a failing operation to its end and returns its error. */
@@ -32,6 +34,9 @@ async function failed(run: CaseRun, opaque = false): Promise<{ error: Status; st
 function declaredDetails(run: CaseRun, { expectedError }: Started): Any[] {
   return (expectedError?.details ?? []).map((detail) => run.subject.json.read(AnySchema, detail));
 }
+
+/** Fewest reads of running work that show whether its metadata changes. */
+const fewestReads = 4;
 
 export const statusCases: readonly ConformanceCase[] = [
   defineCase({
@@ -178,20 +183,33 @@ export const metaCases: readonly ConformanceCase[] = [
     needs: ["p"],
     async body(run: CaseRun) {
       const { slackMs, caseMs } = run.budgets;
-      const started = await run.start("reportsProgress", { ms: slackMs });
+      const ms = 3 * slackMs;
+      const started = await run.start("reportsProgress", { ms });
       const seen = new Set<string>();
-      let isDone = false;
-      const changed = await run.poll(caseMs / 2, async () => {
-        const { message } = await run.get(started.name);
+      let reads = 0;
+      let widestMs = 0;
+      let lastMs = performance.now();
+      const ended = await run.poll(caseMs / 2, async () => {
+        const { message, startMs, endMs } = await run.get(started.name);
+        // What the server showed between two reads is unknown.
+        widestMs = Math.max(widestMs, endMs - lastMs);
+        lastMs = startMs;
         if (message === undefined) return undefined;
         if (message.metadata !== undefined) {
           seen.add(`${message.metadata.typeUrl} ${message.metadata.value.join(",")}`);
         }
-        isDone = message.done;
-        return seen.size > 1 || isDone ? true : undefined;
+        if (message.done || seen.size > 1) return true;
+        reads += 1;
+        return undefined;
       });
-      if (changed === undefined)
-        run.notExercised("the operation neither reported nor ended in time");
+      if (ended === undefined) run.notExercised("the operation neither reported nor ended in time");
+      if (seen.size < 2 && reads < fewestReads) {
+        run.notExercised(`the operation was read ${reads} times while it ran, which is too few`);
+      }
+      // The driver's plan has a report in each quarter of the time.
+      if (seen.size < 2 && widestMs > ms / 4) {
+        run.unsteady(`two reads were ${Math.round(widestMs)} ms apart`);
+      }
       run.check(seen.size > 1, "at least two different metadata", `${seen.size}`);
     },
   }),

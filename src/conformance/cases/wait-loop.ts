@@ -1,5 +1,6 @@
 import type { Operation } from "../../protos.js";
-import { type CaseRun, isStatus } from "../case-run.js";
+import type { CaseRun } from "../case-run.js";
+import { isStatus } from "../rpc-code.js";
 import type { Answer } from "../subject.js";
 
 /** Pause before a Wait that is repeated after an early answer, as a share of the slack. */

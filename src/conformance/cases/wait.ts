@@ -1,7 +1,9 @@
 import type { ConformanceCase } from "../case.js";
-import { type CaseRun, endText, isStatus } from "../case-run.js";
+import { endText } from "../case-operations.js";
+import type { CaseRun } from "../case-run.js";
 import { defineCase } from "../define-case.js";
 import { Absent } from "../failure.js";
+import { isStatus } from "../rpc-code.js";
 import { isCancelled } from "./cancel.js";
 import { doneAt, isRefusedForLoad, loopEnd, startWaitLoop } from "./wait-loop.js";
 

@@ -4,11 +4,12 @@ import { typeNameFromUrl } from "../../internal/type-url.js";
 import { hasOwnJson, isJsonObject } from "../../json/message-json.js";
 import { type Operation, OperationSchema, Operations } from "../../protos.js";
 import type { ConformanceCase } from "../case.js";
-import { type CaseRun, isStatus } from "../case-run.js";
+import type { CaseRun } from "../case-run.js";
 import { defineCase } from "../define-case.js";
 import { type MethodName, methodNames } from "../description.js";
 import { isSameAny, isSameResult } from "../equality.js";
 import { Skipped } from "../failure.js";
+import { isStatus } from "../rpc-code.js";
 import type { Answer } from "../subject.js";
 
 /** Judges the JSON of an Operation: names, and the form of each Any. */

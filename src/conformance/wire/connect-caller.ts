@@ -4,8 +4,9 @@ import { type Any, AnySchema } from "@bufbuild/protobuf/wkt";
 import { typeUrlPrefix } from "../../internal/type-url.js";
 import { isJsonObject } from "../../json/message-json.js";
 import { codeFromName } from "../../status/code.js";
-import { type Caller, MalformedResponse, type Sent, type WireStatus } from "./answer.js";
+import { type Caller, MalformedResponse, type WireStatus } from "./answer.js";
 import type { RawExchange } from "./raw-exchange.js";
+import { sendRaw } from "./send-raw.js";
 import { parseBody, type TolerantJson } from "./tolerant-json.js";
 
 /** Returns a caller for the Connect protocol, with messages in binary or in JSON. */
@@ -20,21 +21,19 @@ export function createConnectCaller(
   return {
     protocol,
     async send(call) {
-      const url = `${baseUrl}/${call.service}/${call.method}`;
-      const headers: [string, string][] = [
-        ["content-type", contentType],
-        ["connect-protocol-version", "1"],
-        ...call.headers.map(([name, value]): [string, string] => [name, value]),
-      ];
-      if (call.deadlineMs !== undefined) {
-        headers.push(["connect-timeout-ms", String(Math.ceil(call.deadlineMs))]);
-      }
       const body = isJson
         ? new TextEncoder().encode(JSON.stringify(json.write(call.input, call.request)))
         : toBinary(call.input, call.request);
-      const { signal, isolated } = call;
-      const response = await exchange({ method: "POST", url, headers, body, signal, isolated });
-      const sent: Sent = { target: `POST ${url}`, headers, body, response };
+      const { sent, response } = await sendRaw(exchange, call, {
+        method: "POST",
+        url: `${baseUrl}/${call.service}/${call.method}`,
+        headers: [
+          ["content-type", contentType],
+          ["connect-protocol-version", "1"],
+        ],
+        deadline: (ms) => ["connect-timeout-ms", String(Math.ceil(ms))],
+        body,
+      });
       if (response.status !== 200) {
         const status = statusFrom(response.status, parseBody(response.body));
         if (status === undefined) {

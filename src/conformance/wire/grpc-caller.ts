@@ -1,9 +1,10 @@
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { base64Decode } from "@bufbuild/protobuf/wire";
 import { type Status, StatusSchema } from "../../protos.js";
-import { type Caller, MalformedResponse, type Sent, type WireStatus } from "./answer.js";
+import { type Caller, MalformedResponse, type WireStatus } from "./answer.js";
 import { frameBytes, framesOf } from "./envelopes.js";
 import type { RawExchange, RawResponse } from "./raw-exchange.js";
+import { sendRaw } from "./send-raw.js";
 
 /** Flag of a frame whose message is compressed. */
 const compressedFlag = 1;
@@ -23,19 +24,13 @@ export function createGrpcCaller(
   return {
     protocol,
     async send(call) {
-      const url = `${baseUrl}/${call.service}/${call.method}`;
-      const headers: [string, string][] = [
-        ["content-type", contentType],
-        ...(isWeb ? ([["x-grpc-web", "1"]] as const) : ([["te", "trailers"]] as const)),
-        ...call.headers,
-      ].map(([name, value]) => [name, value]);
-      if (call.deadlineMs !== undefined) {
-        headers.push(["grpc-timeout", `${Math.ceil(call.deadlineMs)}m`]);
-      }
-      const body = frameBytes(toBinary(call.input, call.request));
-      const { signal, isolated } = call;
-      const response = await exchange({ method: "POST", url, headers, body, signal, isolated });
-      const sent: Sent = { target: `POST ${url}`, headers, body, response };
+      const { sent, response } = await sendRaw(exchange, call, {
+        method: "POST",
+        url: `${baseUrl}/${call.service}/${call.method}`,
+        headers: [["content-type", contentType], isWeb ? ["x-grpc-web", "1"] : ["te", "trailers"]],
+        deadline: (ms) => ["grpc-timeout", `${Math.ceil(ms)}m`],
+        body: frameBytes(toBinary(call.input, call.request)),
+      });
       const malformed = (why: string) => new MalformedResponse(why, sent);
       if (response.status !== 200) throw malformed(`the HTTP status is ${response.status}`);
       const { messages, trailers } = readBody(response, isWeb, malformed);

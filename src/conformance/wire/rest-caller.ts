@@ -4,6 +4,7 @@ import { isJsonObject } from "../../json/message-json.js";
 import { codeFromName } from "../../status/code.js";
 import { type Caller, MalformedResponse, type Sent, type WireStatus } from "./answer.js";
 import type { RawExchange, RawResponse } from "./raw-exchange.js";
+import { type RawCall, sendRaw } from "./send-raw.js";
 import { parseBody, type TolerantJson } from "./tolerant-json.js";
 
 /** The five methods by the names that a subject's `rest` uses. */
@@ -92,37 +93,22 @@ export function createRestCaller(
 }
 
 /** Sends one REST request and returns it with its response. */
-export async function sendRest(
+export function sendRest(
   baseUrl: string,
   { httpMethod, path, body }: RestTarget,
   exchange: RawExchange,
-  call: {
-    readonly headers: readonly (readonly [string, string])[];
-    readonly deadlineMs: number | undefined;
-    readonly signal: AbortSignal;
-    readonly isolated: boolean;
-  },
-): Promise<{ sent: Sent; response: RawResponse }> {
-  const url = baseUrl + path;
-  const headers: [string, string][] = [
-    ["accept", "application/json"],
-    ...(body === undefined ? [] : ([["content-type", "application/json"]] as const)),
-    ...call.headers,
-  ].map(([name = "", value = ""]) => [name, value]);
-  if (call.deadlineMs !== undefined) {
-    headers.push(["x-server-timeout", String(call.deadlineMs / 1000)]);
-  }
-  const bytes = body && new TextEncoder().encode(JSON.stringify(body));
-  const { signal, isolated } = call;
-  const response = await exchange({
+  call: RawCall,
+): Promise<{ readonly sent: Sent; readonly response: RawResponse }> {
+  return sendRaw(exchange, call, {
     method: httpMethod,
-    url,
-    headers,
-    body: bytes,
-    signal,
-    isolated,
+    url: baseUrl + path,
+    headers: [
+      ["accept", "application/json"],
+      ...(body === undefined ? [] : ([["content-type", "application/json"]] as const)),
+    ],
+    deadline: (ms) => ["x-server-timeout", String(ms / 1000)],
+    body: body && new TextEncoder().encode(JSON.stringify(body)),
   });
-  return { sent: { target: `${httpMethod} ${url}`, headers, body: bytes, response }, response };
 }
 
 /** The codes that each HTTP status may stand for, by google/rpc/code.proto. */
