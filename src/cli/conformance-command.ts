@@ -29,6 +29,7 @@ import { subjectTemplate } from "./conformance/subject-template.js";
 import { parseDuration } from "./duration.js";
 import { contradictorySubject, noSuchCase, subjectNotReached, unwritableFile } from "./errors.js";
 import { exitCodes } from "./exit-codes.js";
+import { createTlsFetch } from "./tls-fetch.js";
 
 const defaultFile = "conformance.json";
 const defaultAddress = "http://127.0.0.1:50051";
@@ -116,9 +117,10 @@ export function conformanceCommand(context: CommandContext, exit: (code: number)
       const stopped = new AbortController();
       const off = context.onSignal(() => stopped.abort());
       let started: SubjectProcess | undefined;
+      const tls = file.trust && createTlsFetch(file.trust);
       try {
         started = file.process === undefined ? undefined : await startSubject(file.process);
-        const subject = await open(file, started, options);
+        const subject = await open(file, started, { ...options, fetch: tls?.fetch });
         try {
           const faults = await unreachedProtocols(subject);
           if (faults.size === subject.protocols.length) {
@@ -149,6 +151,7 @@ export function conformanceCommand(context: CommandContext, exit: (code: number)
         }
       } finally {
         off();
+        tls?.close();
         await started?.stop();
       }
     });
@@ -156,9 +159,17 @@ export function conformanceCommand(context: CommandContext, exit: (code: number)
 
 /** Opens the subject, with the process's port in its addresses. */
 async function open(
-  { options, process, probe, folder }: SubjectFile,
+  { options, process, trust, probe, folder }: SubjectFile,
   started: SubjectProcess | undefined,
-  { seed, slow }: { readonly seed?: number | undefined; readonly slow: number },
+  {
+    seed,
+    slow,
+    fetch,
+  }: {
+    readonly seed?: number | undefined;
+    readonly slow: number;
+    readonly fetch: SubjectOptions["fetch"];
+  },
 ): Promise<Subject> {
   const port = started?.port ?? "";
   const filled = fillTemplate(options.protocols as unknown as JsonValue, { port });
@@ -170,6 +181,8 @@ async function open(
       protocols: filled as unknown as SubjectOptions["protocols"],
       seed,
       slow,
+      fetch,
+      tls: trust,
       probe: probe === undefined ? undefined : probeBy(probe, folder),
       restart: canRestart ? () => started.restart() : undefined,
       hasEnded: started === undefined ? undefined : () => started.hasEnded(),

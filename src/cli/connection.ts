@@ -14,7 +14,7 @@ import { createRestTransport, operationsHttpRules } from "../rest/index.js";
 import { tlsForPlaintext } from "./errors.js";
 import { withHeaderCommand } from "./header-command.js";
 import { readBoundedFile } from "./read-bounded-file.js";
-import { createTlsFetch } from "./tls-fetch.js";
+import { createTlsFetch, type Trust } from "./tls-fetch.js";
 
 /** The protocols that the command can use. */
 export const protocols = ["grpc", "grpc-web", "connect", "rest"] as const;
@@ -42,12 +42,6 @@ export interface Connection {
   readonly transport: Transport;
   /** Closes the connection and aborts its calls. */
   close(): void;
-}
-
-/** The options of TLS; empty if the system's certificate authorities are trusted. */
-interface Trust {
-  readonly ca?: Buffer;
-  readonly rejectUnauthorized?: false;
 }
 
 /**

@@ -300,7 +300,7 @@ function codeOf(cause: unknown): string {
   return typeof code === "string" ? code : "";
 }
 
-function messageOf(cause: unknown): string {
+export function messageOf(cause: unknown): string {
   return cause instanceof Error ? truncateForError(cause.message) : "unknown reason";
 }
 

@@ -1,6 +1,18 @@
 import type { IncomingMessage } from "node:http";
 import { Agent, request } from "node:https";
 
+/** Options of TLS for a client. Empty: the system's certificate authorities, no client certificate. */
+export interface Trust {
+  /** Certificates in PEM that are trusted instead of the system's. */
+  readonly ca?: Buffer;
+  /** The client's certificate in PEM. */
+  readonly cert?: Buffer;
+  /** The key of the client's certificate in PEM. */
+  readonly key?: Buffer;
+  /** False: any certificate of the server is trusted. */
+  readonly rejectUnauthorized?: false;
+}
+
 /** A `fetch` with its own trusted certificates, for which Node's `fetch` has no option. */
 export interface TlsFetch {
   readonly fetch: typeof globalThis.fetch;
@@ -8,16 +20,17 @@ export interface TlsFetch {
   close(): void;
 }
 
-/** Makes a `fetch` that sends the whole body at once and follows no redirect. */
-export function createTlsFetch(trust: {
-  readonly ca?: Buffer;
-  readonly rejectUnauthorized?: false;
-}): TlsFetch {
+/**
+ * Makes a `fetch` that sends the whole body at once and follows no redirect. Plaintext addresses go
+ * by the global `fetch`.
+ */
+export function createTlsFetch(trust: Trust): TlsFetch {
   const agent = new Agent({ keepAlive: true, ...trust });
   return {
     async fetch(input, init) {
       // Request parses the arguments, so that only the connection differs from Node's `fetch`.
       const asked = new Request(input, init);
+      if (!asked.url.startsWith("https:")) return globalThis.fetch(asked);
       const body = Buffer.from(await asked.arrayBuffer());
       return new Promise<Response>((resolve, reject) => {
         const sent = request(

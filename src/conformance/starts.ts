@@ -10,6 +10,7 @@ import {
 import { AnySchema, durationFromMs, StructSchema } from "@bufbuild/protobuf/wkt";
 import { isJsonObject } from "../json/message-json.js";
 import { type Operation, OperationSchema, type Status, StatusSchema } from "../protos.js";
+import { beginCall, causeText } from "./call-limit.js";
 import {
   type DriverNeed,
   type ExpectedError,
@@ -25,6 +26,7 @@ import { NotExercised } from "./failure.js";
 import type { Answer, Subject } from "./subject.js";
 import type { Protocol } from "./wire/answer.js";
 import { restStatusOf, restTargetOf, sendRest } from "./wire/rest-caller.js";
+import { parseBody, type TolerantJson } from "./wire/tolerant-json.js";
 
 /** Needs that start one operation. */
 export type StartKind = Exclude<keyof Needs, "validateOnly" | "requestId">;
@@ -279,6 +281,7 @@ async function startByHttp(
   if (rest === undefined) throw new NotExercised("a start by HTTP needs the protocol rest");
   const binding = String(fillTemplate(need.http, templateValues(plan)));
   const { httpMethod, path } = restTargetOf(binding, {});
+  const limit = beginCall(subject.loopDelay, budgets.answerMs, budgets.slackMs);
   const { response } = await sendRest(
     rest.url,
     { httpMethod, path, body: requestOf(subject, need, plan) },
@@ -289,20 +292,35 @@ async function startByHttp(
         ...(call.identity ?? description.identities?.owner),
       }),
       deadlineMs: undefined,
-      signal: AbortSignal.timeout(budgets.answerMs),
+      signal: limit.signal,
       isolated: call.isolated,
     },
-  );
+  )
+    .catch((error: unknown) => {
+      const why = limit.signal.aborted ? "it took too long" : causeText(error);
+      throw new NotExercised(`the start ${binding} had no answer: ${why}`);
+    })
+    .finally(() => limit.end());
   const status = restStatusOf(response, json);
   if (status !== undefined) {
     throw new NotExercised(`the start ${binding} answered ${status.raw} ${status.message}`);
   }
-  const body: JsonValue = JSON.parse(new TextDecoder().decode(response.body));
   return {
     ...prepared(need.response, need.error),
-    operation: json.read(OperationSchema, body),
+    operation: operationIn(response.body, json, binding),
     isPrepared: false,
   };
+}
+
+/** The operation in the JSON of a start. Ends the case if there is none. */
+function operationIn(body: Uint8Array, json: TolerantJson, binding: string): Operation {
+  const received = parseBody(body);
+  try {
+    if (received !== undefined) return json.read(OperationSchema, received);
+  } catch {
+    // The text below says it.
+  }
+  throw new NotExercised(`the start ${binding} answered with a body that is not an Operation`);
 }
 
 function requestOf(

@@ -11,8 +11,8 @@ import {
   type Registry,
 } from "@bufbuild/protobuf";
 import { typeRegistryOf } from "../any/type-registry.js";
-import { longestMs } from "../internal/option-bounds.js";
 import { type Operation, OperationSchema, Operations } from "../protos.js";
+import { beginCall, causeText } from "./call-limit.js";
 import { type Budgets, budgetsOf, type MethodName, type SubjectOptions } from "./description.js";
 import { Driver } from "./driver.js";
 import { base64Of, type CallEvidence, createMask, responseHeadersOf } from "./evidence.js";
@@ -269,9 +269,6 @@ export async function openSubject(description: SubjectOptions): Promise<Subject>
   };
 }
 
-/** Slacks that a call may continue after its limit. */
-const maxExtensions = 20;
-
 function trimmed(url: string): string {
   return url.replace(/\/+$/, "");
 }
@@ -290,25 +287,10 @@ function sendCall<I extends DescMessage, O extends DescMessage>(
   },
 ): Promise<Answer<MessageShape<O>>> | undefined {
   const { json, mask, ledger, headers } = context;
-  const limitMs = Math.min(init.limitMs ?? context.answerMs, longestMs);
+  const { slackMs, answerMs, loopDelay } = context;
+  const limit = beginCall(loopDelay, init.limitMs ?? answerMs, slackMs, init.deadlineMs);
+  const { startMs, limitMs, delay } = limit;
   const request = create(init.input, init.request);
-  const limit = new AbortController();
-  // A call continues after its limit until its lateness exceeds twice the delay of the event loop,
-  // so that a slow server is distinguished from a slow runner.
-  const delay = context.loopDelay.begin();
-  const startMs = performance.now();
-  const { slackMs } = context;
-  const mostMs = Math.min(limitMs + maxExtensions * slackMs, longestMs);
-  let timer: ReturnType<typeof setTimeout>;
-  const onTime = () => {
-    const tookMs = performance.now() - startMs;
-    if (tookMs - limitMs >= 2 * delay.totalMs() || tookMs >= mostMs) limit.abort();
-    else timer = setTimeout(onTime, slackMs);
-  };
-  timer =
-    init.deadlineMs === undefined
-      ? setTimeout(onTime, Math.min(limitMs + slackMs, mostMs))
-      : setTimeout(() => limit.abort(), Math.min(init.deadlineMs, mostMs));
   const signals = init.signal === undefined ? [limit.signal] : [limit.signal, init.signal];
   const sending = caller.send({
     service: init.service,
@@ -322,8 +304,7 @@ function sendCall<I extends DescMessage, O extends DescMessage>(
     isolated: init.isolated ?? false,
   });
   if (sending === undefined) {
-    clearTimeout(timer);
-    delay.end();
+    limit.end();
     return undefined;
   }
   const faultOf = (error: unknown): { kind: FaultKind; text: string } => {
@@ -348,8 +329,7 @@ function sendCall<I extends DescMessage, O extends DescMessage>(
       }),
     )
     .then(({ answer, fault, sent }) => {
-      clearTimeout(timer);
-      delay.end();
+      limit.end();
       const endMs = performance.now();
       const text = fault?.text ?? (answer?.status === undefined ? "OK" : statusText(answer.status));
       const call = evidenceOf(init, caller.protocol, {
@@ -383,12 +363,6 @@ function sendCall<I extends DescMessage, O extends DescMessage>(
 function statusText(status: WireStatus): string {
   const message = status.message === "" ? "" : `: ${status.message.slice(0, 300)}`;
   return `${statusName(status)}${message}`;
-}
-
-function causeText(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const { cause } = error;
-  return cause instanceof Error ? `${error.message} (${cause.message})` : error.message;
 }
 
 function responseJson(

@@ -1,11 +1,15 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { createSecureServer } from "node:http2";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Validator } from "@cfworker/json-schema";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { describe, it, onTestFinished } from "vitest";
 import { Operations } from "../../src/protos.js";
+import { createCertificate } from "../support/certificate.js";
 import { startServer } from "../support/servers.js";
 import { createTemporaryFolder } from "../support/temporary-folder.js";
 import { runCommand, startCommand } from "./support/command-in-process.js";
@@ -82,6 +86,26 @@ describe("longrunning conformance", () => {
       /needs\.succeeds must have the member/,
     ],
     [
+      "a code that google.rpc.Code has not",
+      subject({ needs: { fails: { driver: true, error: { code: 17 } } } }),
+      /needs\.fails\.error\.code must be a whole number, 1 to 16/,
+    ],
+    [
+      "certificates for plaintext addresses",
+      subject({ tls: { insecure: true } }),
+      /tls is for https:\/\/ addresses/,
+    ],
+    [
+      "a client's certificate without its key",
+      subject({ protocols: { grpc: "https://127.0.0.1:9" }, tls: { cert: "cert.pem" } }),
+      /tls\.cert and tls\.key go together/,
+    ],
+    [
+      "a certificate that is not PEM",
+      subject({ protocols: { grpc: "https://127.0.0.1:9" }, tls: { ca: "subject.json" } }),
+      /tls: the certificates cannot be used/,
+    ],
+    [
       "a variable that is not set",
       subject({ headers: { a: { env: "NOT_SET_ANYWHERE" } } }),
       /NOT_SET_ANYWHERE is not set/,
@@ -153,4 +177,57 @@ describe("longrunning conformance", () => {
     assert.deepEqual([cases.length, seed], [27, 5]);
     assert.match(await readFile(join(folder, "report.xml"), "utf8"), /get\.life/);
   }, 60_000);
+});
+
+describe("longrunning conformance over TLS", () => {
+  /** Serves GetOperation alone. Asks for the client's certificate, which it compares with its own. */
+  async function startTlsServer(options: { readonly requestCert: boolean }) {
+    const folder = await createTemporaryFolder();
+    const { cert, key } = await createCertificate();
+    await writeFile(join(folder, "cert.pem"), cert);
+    await writeFile(join(folder, "key.pem"), key);
+    const handler = connectNodeAdapter({
+      routes: (router) =>
+        void router.service(Operations, {
+          getOperation: ({ name }) => {
+            throw new ConnectError(`no operation ${name}`, Code.NotFound);
+          },
+        }),
+    });
+    const tls = { cert, key, ca: cert, allowHTTP1: true, rejectUnauthorized: true };
+    const server = createSecureServer({ ...tls, ...options }, handler);
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    onTestFinished(() => void server.close());
+    const address = server.address();
+    assert(typeof address === "object" && address !== null);
+    const url = `https://127.0.0.1:${address.port}`;
+    return async (tlsOptions: object | undefined) => {
+      const path = join(folder, "subject.json");
+      const protocols = { grpc: url, connect: url, "grpc-web": url };
+      await writeFile(path, JSON.stringify({ subject: "s", protocols, tls: tlsOptions }));
+      return runCommand("conformance", path, "--case", "get.*");
+    };
+  }
+
+  it.each([
+    ["the certificates of tls.ca", { ca: "cert.pem" }],
+    ["any certificate with tls.insecure", { insecure: true }],
+  ])("trusts %s", async (_, tls) => {
+    const run = await startTlsServer({ requestCert: false });
+    const refused = await run(undefined);
+    assert.equal(refused.exitCode, 6);
+    assert.match(refused.stderr, /self-signed certificate/);
+    const { exitCode, stdout } = await run(tls);
+    assert.match(stdout, /^incomplete: /);
+    assert.equal(exitCode, 0);
+  });
+
+  it("shows the certificate of tls.cert and tls.key", async () => {
+    const run = await startTlsServer({ requestCert: true });
+    assert.equal((await run({ ca: "cert.pem" })).exitCode, 6);
+    const { exitCode, stdout } = await run({ ca: "cert.pem", cert: "cert.pem", key: "key.pem" });
+    assert.match(stdout, /^incomplete: /);
+    assert.equal(exitCode, 0);
+  });
 });

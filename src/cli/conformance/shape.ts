@@ -124,16 +124,21 @@ export function object(
   };
 }
 
-/** A value with one of several shapes. The problem is that of the last one with the same kind. */
+/**
+ * A value with one of several shapes. The problem is one within the value if there is one, else that
+ * of the last shape of the same kind.
+ */
 export function either(...shapes: readonly Shape[]): Shape {
   return {
     schema: { anyOf: shapes.map(({ schema }) => schema) },
     check(value, path) {
       const problems = shapes.map((shape) => shape.check(value, path));
-      return problems.includes(undefined)
-        ? undefined
-        : (problems.findLast((problem) => !problem?.startsWith(`${path} must be a`)) ??
-            problems.at(-1));
+      if (problems.includes(undefined)) return undefined;
+      return (
+        problems.find((problem) => /^[.[]/.test(problem?.slice(path.length) ?? "")) ??
+        problems.findLast((problem) => !problem?.startsWith(`${path} must be a`)) ??
+        problems.at(-1)
+      );
     },
   };
 }

@@ -1,10 +1,13 @@
+import { X509Certificate } from "node:crypto";
 import { dirname, resolve } from "node:path";
+import { createSecureContext } from "node:tls";
 import type { JsonValue } from "@bufbuild/protobuf";
 import type { ExpectedFailure, SubjectOptions } from "../../conformance/index.js";
 import { isJsonObject } from "../../json/message-json.js";
-import { badSubjectFile, missingVariable } from "../errors.js";
+import { badSubjectFile, messageOf, missingVariable } from "../errors.js";
 import { readProtoSet } from "../proto-set.js";
 import { readBoundedFile } from "../read-bounded-file.js";
+import type { Trust } from "../tls-fetch.js";
 import type { Shape } from "./shape.js";
 import { expectedFailuresShape, subjectShape } from "./subject-shape.js";
 
@@ -27,6 +30,8 @@ export interface ProcessOptions {
 export interface SubjectFile {
   readonly options: SubjectOptions;
   readonly process: ProcessOptions | undefined;
+  /** Certificates of the file's `tls`. Undefined: the system's. */
+  readonly trust: Trust | undefined;
   /** Command that prints the state of work, with `{{name}}` for the operation. */
   readonly probe: readonly string[] | undefined;
   /** Folder of the file. */
@@ -56,7 +61,7 @@ export async function readSubjectFile(path: string): Promise<SubjectFile> {
     restart,
     ...rest
   } = file as unknown as RawSubject;
-  const { descriptors, expectedFailures, probe, $schema, ...options } = rest;
+  const { descriptors, expectedFailures, probe, tls, $schema, ...options } = rest;
   return {
     options: {
       ...options,
@@ -76,6 +81,7 @@ export async function readSubjectFile(path: string): Promise<SubjectFile> {
             stop,
             restart,
           },
+    trust: tls === undefined ? undefined : await readTrust(tls, options.protocols, path),
     probe,
     folder,
     expectedFailures:
@@ -86,7 +92,7 @@ export async function readSubjectFile(path: string): Promise<SubjectFile> {
 }
 
 /** The members of a subject file that are not those of `SubjectOptions`. */
-interface RawSubject extends Omit<SubjectOptions, "descriptors" | "probe" | "restart"> {
+interface RawSubject extends Omit<SubjectOptions, "descriptors" | "probe" | "restart" | "tls"> {
   readonly $schema?: string;
   readonly command?: readonly string[];
   readonly cwd?: string;
@@ -96,7 +102,48 @@ interface RawSubject extends Omit<SubjectOptions, "descriptors" | "probe" | "res
   readonly restart?: string;
   readonly descriptors?: string;
   readonly probe?: readonly string[];
+  readonly tls?: RawTls;
   readonly expectedFailures?: string;
+}
+
+/** Files in PEM, relative to the subject file. */
+interface RawTls {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly insecure?: boolean;
+}
+
+/** Reads the files of `tls`, and refuses those that TLS could not use. */
+async function readTrust(
+  { ca, cert, key, insecure = false }: RawTls,
+  protocols: SubjectOptions["protocols"],
+  path: string,
+): Promise<Trust> {
+  const addresses = Object.values(protocols).map((one) =>
+    typeof one === "string" ? one : one.url,
+  );
+  if (!addresses.some((address) => address.startsWith("https:"))) {
+    throw badSubjectFile(path, "tls is for https:// addresses, and protocols has none");
+  }
+  if ((cert === undefined) !== (key === undefined)) {
+    throw badSubjectFile(path, "tls.cert and tls.key go together");
+  }
+  const read = (file: string) => readBoundedFile(resolve(dirname(path), file));
+  const trust = {
+    ...(ca !== undefined && { ca: await read(ca) }),
+    ...(cert !== undefined && { cert: await read(cert) }),
+    ...(key !== undefined && { key: await read(key) }),
+    ...(insecure && { rejectUnauthorized: false as const }),
+  };
+  try {
+    // TLS ignores certificate authorities that it cannot read.
+    if (trust.ca !== undefined) new X509Certificate(trust.ca);
+    createSecureContext(trust);
+  } catch (cause) {
+    throw badSubjectFile(path, `tls: the certificates cannot be used: ${messageOf(cause)}`);
+  }
+  return trust;
 }
 
 async function readExpectedFailures(path: string): Promise<readonly ExpectedFailure[]> {

@@ -1,5 +1,6 @@
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import { isJsonObject } from "../../json/message-json.js";
+import { beginCall, causeText } from "../call-limit.js";
 import type { ConformanceCase } from "../case.js";
 import { endText } from "../case-operations.js";
 import type { CaseRun } from "../case-run.js";
@@ -26,23 +27,31 @@ async function send(
 ): Promise<RawAnswer> {
   const { rest, description, mask } = run.subject;
   if (rest === undefined) throw new Skipped("the subject has no REST");
-  const startMs = performance.now();
+  const { answerMs, slackMs } = run.budgets;
+  const expected = `an answer to ${httpMethod} ${path} within ${answerMs} ms`;
   const headers = Object.entries({ ...description.headers, ...description.identities?.owner });
+  const limit = beginCall(run.subject.loopDelay, answerMs, slackMs);
   const { sent, response } = await sendRest(rest.url, { httpMethod, path, body }, rest.exchange, {
     headers,
     deadlineMs: undefined,
-    signal: AbortSignal.timeout(run.budgets.answerMs),
+    signal: limit.signal,
     isolated: false,
-  }).catch((error: unknown) => {
-    throw run.failure(`an answer to ${httpMethod} ${path}`, String(error));
-  });
+  })
+    .catch((error: unknown) => {
+      if (!limit.signal.aborted)
+        throw run.failure(expected, `a broken connection: ${causeText(error)}`);
+      const lateMs = performance.now() - limit.startMs - answerMs;
+      throw run.late(lateMs, expected, "no answer", limit.delay);
+    })
+    .finally(() => limit.end());
+  const tookMs = performance.now() - limit.startMs;
   const json = parseBody(response.body);
   run.calls.push({
     method: `${httpMethod} ${path}`,
     protocol: "rest",
     target: sent.target,
     atMs: 0,
-    tookMs: Math.round(performance.now() - startMs),
+    tookMs: Math.round(tookMs),
     requestHeaders: mask.headers(sent.headers),
     request: body ?? null,
     requestBytes: "",
@@ -52,6 +61,10 @@ async function send(
     response: json,
     responseBytes: "",
   });
+  if (tookMs > answerMs) {
+    const actual = `the answer took ${Math.round(tookMs)} ms`;
+    throw run.late(tookMs - answerMs, expected, actual, limit.delay);
+  }
   return {
     status: response.status,
     json,
