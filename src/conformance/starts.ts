@@ -312,7 +312,7 @@ async function startByHttp(
   };
 }
 
-/** The operation in the JSON of a start. Ends the case if there is none. */
+/** The operation in the JSON of a start. Ends the case if the body has no operation. */
 function operationIn(body: Uint8Array, json: TolerantJson, binding: string): Operation {
   const received = parseBody(body);
   try {

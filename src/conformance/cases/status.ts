@@ -191,7 +191,7 @@ export const metaCases: readonly ConformanceCase[] = [
       let lastMs = performance.now();
       const ended = await run.poll(caseMs / 2, async () => {
         const { message, startMs, endMs } = await run.get(started.name);
-        // What the server showed between two reads is unknown.
+        // A report between two reads goes unseen.
         widestMs = Math.max(widestMs, endMs - lastMs);
         lastMs = startMs;
         if (message === undefined) return undefined;
