@@ -6,7 +6,7 @@
  * row that `npm test` has run: the major version of the Node that runs this, with its Connect.
  */
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -47,6 +47,8 @@ const table = [];
 let hasFailed = false;
 for (const { name, node, packages, tests } of chosen) {
   const folder = mkdtempSync(join(tmpdir(), `connect-longrunning-${name}-`));
+  // PostgreSQL runs as another user if root runs this.
+  chmodSync(folder, 0o755);
   try {
     copyCheckout(folder);
     const wanted = [
