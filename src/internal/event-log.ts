@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from "./clock.js";
+import { type Clock, monotonicMs, systemClock } from "./clock.js";
 
 /** An event of a server: its kind, and fields that depend on the kind. */
 export interface LogEvent {
@@ -33,6 +33,14 @@ export interface LogOptions {
   clock?: Clock | undefined;
 }
 
+/** The events of one kind in one interval. */
+interface KindCount {
+  logged: number;
+  dropped: number;
+  /** The time of the monotonic clock at which the interval ends. */
+  readonly endMs: number;
+}
+
 /** Kinds of events that need no action. All other kinds have the level `error`. */
 const warnings: ReadonlySet<string> = new Set([
   "attempt-lost",
@@ -58,7 +66,7 @@ const intervalMs = 10_000;
  */
 export function createLog(options: LogOptions = {}): (event: LogEvent) => void {
   const { format = "text", logger = console, maxEvents = 10, clock = systemClock } = options;
-  const counts = new Map<string, { logged: number; dropped: number }>();
+  const counts = new Map<string, KindCount>();
 
   const write = (event: LogEvent) => {
     const level = warnings.has(event.kind) ? "warn" : "error";
@@ -72,22 +80,36 @@ export function createLog(options: LogOptions = {}): (event: LogEvent) => void {
     logger[level](format === "json" ? JSON.stringify(fields) : textOf(fields));
   };
 
-  /** Starts a new interval for a kind, and reports what the last one has dropped. */
-  const renew = (kind: string) => {
-    const count = counts.get(kind);
+  /** Ends the interval of a kind, if it has not ended, and reports what was dropped in it. */
+  const end = (kind: string, count: KindCount) => {
+    if (counts.get(kind) !== count) return;
     counts.delete(kind);
-    if (count === undefined || count.dropped === 0) return;
+    if (count.dropped === 0) return;
     write({ kind: "log-dropped", of: kind, events: count.dropped, intervalMs } as LogEvent);
+  };
+
+  const endLater = (kind: string, count: KindCount) => {
+    try {
+      clock.schedule(intervalMs, () => end(kind, count), { background: true });
+    } catch {
+      // Then the next event of the kind ends the interval.
+    }
   };
 
   return (event) => {
     const { kind } = event;
     if (silent.has(kind)) return;
+    const nowMs = monotonicMs(clock);
     let count = counts.get(kind);
+    if (count !== undefined && nowMs >= count.endMs) {
+      // A Worker has no timers at module level, and loses those of a request when it has answered.
+      end(kind, count);
+      count = undefined;
+    }
     if (count === undefined) {
-      count = { logged: 0, dropped: 0 };
+      count = { logged: 0, dropped: 0, endMs: nowMs + intervalMs };
       counts.set(kind, count);
-      clock.schedule(intervalMs, () => renew(kind), { background: true });
+      endLater(kind, count);
     }
     if (count.logged < maxEvents) {
       count.logged += 1;

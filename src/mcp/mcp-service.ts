@@ -263,7 +263,7 @@ export function createMcpService(methods: readonly DescMethod[], options: McpOpt
     writeTask,
     results,
     callTimeoutMs,
-    draining: options.operations?.draining,
+    operations: options.operations,
   });
   const modern = new Map<string, McpMethod>([
     ["server/discover", cached(discover)],

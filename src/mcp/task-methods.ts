@@ -8,7 +8,7 @@ import { codeName } from "../status/code.js";
 import { errorCodes, invalidParams, JsonRpcError, type JsonRpcRequest } from "./json-rpc.js";
 import { errorOf } from "./operation-envelope.js";
 import { declaresTasks, type McpCall, metaKeys, missingTasks } from "./protocol.js";
-import { isUnguessable, type TaskWriter } from "./task.js";
+import { isUnguessable, type McpOperations, type TaskWriter } from "./task.js";
 import { isServerFault, serverFault, type ToolResults, unauthenticated } from "./tool-results.js";
 import { type Upstream, upstreamOf } from "./upstream.js";
 
@@ -21,8 +21,8 @@ export interface TaskMethodDeps {
   readonly writeTask: TaskWriter;
   readonly results: ToolResults;
   readonly callTimeoutMs: number;
-  /** Aborts when the server shuts down; undefined if that is not known. */
-  readonly draining: AbortSignal | undefined;
+  /** The server, which says when it shuts down; undefined if that is not known. */
+  readonly operations: McpOperations | undefined;
 }
 
 /** A method of MCP. */
@@ -123,8 +123,9 @@ export function createTaskMethods(deps: TaskMethodDeps) {
         method: "notifications/subscriptions/acknowledged",
         params: { _meta: meta, notifications: names.length > 0 ? { taskIds: names } : {} },
       });
+      const draining = deps.operations?.draining;
       const signal =
-        deps.draining === undefined ? call.signal : AbortSignal.any([call.signal, deps.draining]);
+        draining === undefined ? call.signal : AbortSignal.any([call.signal, draining]);
       const notifyOf = async (name: string) => {
         const states = operationStates(upstream.operations, name, {
           clock,

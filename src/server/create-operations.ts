@@ -113,9 +113,20 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
 
   // Starting.
   let isRecovered = false;
-  const recovered = recoverOperations(deps, stopRecovery).then(() => {
-    isRecovered = true;
-  });
+  let recovery: Promise<void> | undefined;
+  const recover = () => {
+    recovery ??= recoverOperations(deps, stopRecovery).then(
+      () => {
+        isRecovered = true;
+      },
+      () => {
+        // The next start tries again.
+        recovery = undefined;
+      },
+    );
+    return recovery;
+  };
+  recover();
   const assertAccepting = () => {
     if (closing.state !== "serving" && closing.state !== "not-ready") throw draining();
   };
@@ -125,7 +136,7 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
     init: StartInit,
   ) => {
     assertAccepting();
-    if (!isRecovered && !(await settlesWithin(recovered, clock, recoveryWaitMs))) {
+    if (!isRecovered && !(await settlesWithin(recover(), clock, recoveryWaitMs))) {
       throw recovering();
     }
     assertAccepting();

@@ -22,7 +22,8 @@ const recoveryRetryDelayMs = 1000;
 
 /**
  * Dispatches the unfinished operations of the store, if the queue does not survive a restart.
- * Starts wait for this, so that no operation is dispatched twice. Never rejects; `stop` ends it.
+ * Starts wait for this, so that no operation is dispatched twice. `stop` ends it. Rejects only at
+ * module level of a Worker, where the platform refuses the store's calls.
  */
 export async function recoverOperations(
   { store, dispatcher, clock, log, scheduleDeadline }: RecoveryDeps,
@@ -44,8 +45,10 @@ export async function recoverOperations(
       isAtEnd = page.next === undefined;
       after = page.next;
     } catch (cause) {
+      // Throws at module level of a Worker, where the store has failed only for the same reason.
+      const { signal } = stop;
       log({ kind: "store-failed", action: "recover", cause });
-      await sleep(clock, recoveryRetryDelayMs, stop.signal).catch(() => undefined);
+      await sleep(clock, recoveryRetryDelayMs, signal).catch(() => undefined);
     }
   }
 }

@@ -52,9 +52,13 @@ export function createJsonPayloads(
     known ??= typeRegistryOf(files(), own?.registry);
     return known;
   };
-  const packageName = `unregistered_${crypto.randomUUID().replaceAll("-", "")}`;
-  const bytesDesc = bytesMessage(packageName);
-  const suffix = `#/${bytesDesc.typeName}`;
+  let bytesDesc: DescMessage | undefined;
+  // Drawn at the first use, because Workers refuse random values outside of a request.
+  const bytesType = (): DescMessage => {
+    bytesDesc ??= bytesMessage(`unregistered_${crypto.randomUUID().replaceAll("-", "")}`);
+    return bytesDesc;
+  };
+  const suffixOf = ({ typeName }: DescMessage) => `#/${typeName}`;
   const utf8 = own?.textEncoder ?? new TextEncoder();
   const isUnknown = ({ typeUrl }: Any) =>
     typeUrl !== "" && registry().getMessage(typeNameFromUrl(typeUrl)) === undefined;
@@ -78,8 +82,9 @@ export function createJsonPayloads(
   const replace = (message: ReflectMessage): void => {
     for (const any of anysOf(message)) {
       if (isUnknown(any)) {
-        any.value = toBinary(bytesDesc, create(bytesDesc, { value: any.value }));
-        any.typeUrl += suffix;
+        const desc = bytesType();
+        any.value = toBinary(desc, create(desc, { value: any.value }));
+        any.typeUrl += suffixOf(desc);
         continue;
       }
       const payload = inner(any);
@@ -104,14 +109,18 @@ export function createJsonPayloads(
         [Symbol.iterator]: () => registry()[Symbol.iterator](),
         get: (name) => registry().get(name),
         getMessage: (name) =>
-          name === bytesDesc.typeName ? bytesDesc : registry().getMessage(name),
+          name === bytesDesc?.typeName ? bytesDesc : registry().getMessage(name),
         getEnum: (name) => registry().getEnum(name),
         getExtension: (name) => registry().getExtension(name),
         getExtensionFor: (extendee, number) => registry().getExtensionFor(extendee, number),
         getService: (name) => registry().getService(name),
       },
       textEncoder: {
-        encode: (text) => utf8.encode(text.includes(suffix) ? text.replaceAll(suffix, "") : text),
+        encode(text) {
+          const suffix = bytesDesc && suffixOf(bytesDesc);
+          if (suffix === undefined || !text.includes(suffix)) return utf8.encode(text);
+          return utf8.encode(text.replaceAll(suffix, ""));
+        },
       },
     },
     interceptor: (next) => async (request) => {

@@ -82,6 +82,29 @@ describe("createLog", () => {
     assert.deepEqual([lines.length, clock.scheduled({ background: true })], [13, 0]);
   });
 
+  it("limits and counts by the times of the events where timers are refused or lost", () => {
+    const { clock } = createTestLog();
+    const lost = () => () => undefined;
+    const refused = () => {
+      throw new Error("no timers outside of a request");
+    };
+    for (const schedule of [lost, refused]) {
+      let nowMs = 0;
+      const { log, lines } = createTestLog({
+        clock: { nowMs: () => clock.nowMs(), monotonicMs: () => nowMs, schedule },
+      });
+      const event: OperationsEvent = { kind: "store-failed", action: "expire", cause: "away" };
+      for (let at = 0; at < 15; at += 1) log(event);
+      nowMs = 9999;
+      log(event);
+      assert.equal(lines.length, 10);
+      nowMs = 10_000;
+      log(event);
+      assert.equal(lines.length, 12);
+      assert.match(lines[10] ?? "", /log-dropped of=store-failed events=6 /);
+    }
+  });
+
   it("hands a pino logger fields, the exception as err, and a message", () => {
     const lines: string[] = [];
     const logger = pino({ base: null }, { write: (line: string) => lines.push(line) });

@@ -22,10 +22,15 @@ const examples = fileURLToPath(new URL("../../examples/platforms", import.meta.u
 const fixtures = fileURLToPath(new URL("fixtures", import.meta.url));
 const packed = inject("packedPackage");
 
+/** Node 20 has 2.1 as its latest; connect-web does not say so, and must be of the same version. */
+const connect = Number.parseInt(process.versions.node, 10) >= 22 ? "2" : "2.1";
+
 /** The tools, in addition to the frameworks that the examples' package.json names. */
 const tools = [
-  "@connectrpc/connect@2",
-  "@connectrpc/connect-node@2",
+  `@connectrpc/connect@${connect}`,
+  `@connectrpc/connect-node@${connect}`,
+  `@connectrpc/connect-web@${connect}`,
+  "@opentelemetry/api@1",
   "@rspack/core@2",
   "@swc/core@1",
   "@swc/jest@0.2",
@@ -98,9 +103,47 @@ describe("a platform", { timeout: timeoutMs }, () => {
   });
 
   it("serves RPC and REST: a Durable Object in workerd", async () => {
-    await bundle("workers/worker.ts", "worker.mjs", { packages: "bundle", platform: "browser" });
-    await writeFile(join(project, "miniflare.mjs"), miniflare);
-    await expectService(await start(newestNode, ["miniflare.mjs"]));
+    await bundleWorker("workers/worker.ts", "worker.mjs");
+    await expectService(await startWorkers([{ ...durableObject, scriptPath: "worker.mjs" }]));
+  });
+
+  it("serves RPC, REST and MCP by parts made at module level in workerd", async () => {
+    await bundleWorker("fixtures/worker-parts.ts", "worker-parts.mjs");
+    const url = await startWorkers([{ ...durableObject, scriptPath: "worker-parts.mjs" }]);
+    await expectService(url);
+    const headers = {
+      accept: "application/json, text/event-stream",
+      "content-type": "application/json",
+      "mcp-protocol-version": "2025-06-18",
+    };
+    const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/list" });
+    const listed = await fetch(`${url}/mcp`, { method: "POST", headers, body });
+    const { result } = (await listed.json()) as { result: { tools: { name: string }[] } };
+    expect(result.tools.map(({ name }) => name)).toContain("CountingService_Count");
+  });
+
+  it("shares clients made at module level between the requests of a Worker", async () => {
+    await bundleWorker("workers/worker.ts", "worker.mjs");
+    await bundleWorker("fixtures/worker-client.ts", "worker-client.mjs");
+    const url = await startWorkers([
+      { name: "client", scriptPath: "worker-client.mjs", outboundService: "server" },
+      { ...durableObject, name: "server", scriptPath: "worker.mjs" },
+    ]);
+    const limits = Array.from({ length: 30 }, (_, at) => 1 + at * 5);
+    const calls = limits.flatMap((limit) =>
+      ["connect", "grpc-web", "rest"].map(async (transport) => {
+        const left = new AbortController();
+        const response = fetch(`${url}/${transport}?limit=${limit}`, { signal: left.signal });
+        // Two of three requests end early, and with them the timers that they set.
+        if (limit % 3 !== 0) {
+          setTimeout(() => left.abort(), limit);
+          await response.then((one) => one.text()).catch(() => undefined);
+          return;
+        }
+        expect(await (await response).json()).toEqual({ last: limit, counted: limit });
+      }),
+    );
+    await Promise.all(calls);
   });
 
   it("serves a call that Lambda hands over", async () => {
@@ -203,15 +246,26 @@ const strict = ["--strict", "--skipLibCheck", "false", "--types", "node"];
 
 const tsc = (compiler: string) => join(project, "node_modules", compiler, "bin/tsc");
 
-const miniflare = `
-  import { Miniflare } from "miniflare";
-  new Miniflare({
-    port: Number(process.env.PORT),
+const durableObject = { durableObjects: { OPERATIONS: "OperationsObject" } };
+
+/** Bundles a Worker with all its packages. */
+function bundleWorker(from: string, to: string): Promise<void> {
+  return bundle(from, to, { packages: "bundle", platform: "browser" });
+}
+
+/** Starts Workers in workerd, of which the first takes the requests, and returns its address. */
+async function startWorkers(workers: readonly object[]): Promise<string> {
+  const all = workers.map((worker) => ({
     modules: true,
-    scriptPath: "worker.mjs",
     compatibilityDate: "2026-01-01",
-    durableObjects: { OPERATIONS: "OperationsObject" },
-  });`;
+    ...worker,
+  }));
+  const script = `
+    import { Miniflare } from "miniflare";
+    new Miniflare({ port: Number(process.env.PORT), workers: ${JSON.stringify(all)} });`;
+  await writeFile(join(project, "miniflare.mjs"), script);
+  return start(newestNode, ["miniflare.mjs"]);
+}
 
 /** Compiles one file, with its own modules inside. */
 async function bundle(
