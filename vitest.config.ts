@@ -9,6 +9,9 @@ const onPostgres = ["test/**/postgres/**/*.test.ts"];
 /** Tests of the package as npm gets it, which is packed once for all of them. */
 const ofThePackage = ["test/consumer/**/*.test.ts", "test/plugin/installed.test.ts"];
 
+/** Tests with published clients of MCP, which `.ci/test-mcp` installs. */
+const withMcpClients = "test/mcp/stock/**/*.test.ts";
+
 /** Tests of the package in frameworks, bundlers and other runtimes, which npm brings. */
 const onPlatforms = "test/platforms/*.test.ts";
 
@@ -36,7 +39,13 @@ export default defineConfig({
         test: {
           name: "main",
           include: ["test/**/*.test.ts"],
-          exclude: [...onPostgres, ...ofThePackage, "test/platforms/**"],
+          exclude: [
+            ...onPostgres,
+            ...ofThePackage,
+            "test/platforms/**",
+            withMcpClients,
+            "**/node_modules/**",
+          ],
         },
       },
       {
@@ -61,6 +70,13 @@ export default defineConfig({
           name: "platforms",
           include: [onPlatforms],
           globalSetup: "test/consumer/support/packed-package.ts",
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "mcp",
+          include: [withMcpClients],
         },
       },
     ],

@@ -184,9 +184,9 @@ function specialSchema(desc: DescMessage, direction: Direction): JsonSchema | un
     case "google.protobuf.Struct":
       return { type: "object", additionalProperties: true };
     case "google.protobuf.ListValue":
-      return { type: "array", items: {} };
+      return { type: "array", items: anyValue };
     case "google.protobuf.Value":
-      return { type: ["array", "boolean", "null", "number", "object", "string"] };
+      return anyValue;
     case "google.protobuf.Empty":
       return direction === "input"
         ? { type: "object", additionalProperties: false }
@@ -195,6 +195,11 @@ function specialSchema(desc: DescMessage, direction: Direction): JsonSchema | un
       return undefined;
   }
 }
+
+/** Any JSON, with one type a branch: some hosts take neither lists of types nor empty schemas. */
+const anyValue: JsonSchema = {
+  anyOf: ["array", "boolean", "null", "number", "object", "string"].map((type) => ({ type })),
+};
 
 /** The JSON of an Any: `@type` beside the members of its message, or beside `value`. */
 function anySchema(direction: Direction): ObjectSchema {
