@@ -1,9 +1,10 @@
 /**
- * Runs the suite against this package's server on memory, SQLite and PostgreSQL, over all protocols,
+ * Runs the suite against `longrunning serve` on memory, SQLite and PostgreSQL, over all protocols,
  * and writes `docs/conformance/results/connect-longrunning.md`.
  *
  *     npm run conformance:own
  */
+import { randomBytes } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -23,17 +24,17 @@ import { startPostgres } from "../test/support/postgres/start-postgres.js";
 
 const seed = Number(process.env.SEED ?? 1);
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
-const subjectPath = at("references/connect-longrunning/memory.json");
+const subjectPath = at("references/connect-longrunning/subject.json");
 const resultPath = at("../docs/conformance/results/connect-longrunning.md");
 
 /** Runs all cases against one store. */
 async function runOn(store: string, args: readonly string[]): Promise<SuiteReport> {
   const { options, process: own } = await readSubjectFile(subjectPath);
   if (own === undefined) throw new Error(`${subjectPath} has no command`);
-  const isDurable = args.length > 1;
+  const isDurable = args.length > 0;
   const server = await startSubject({
     ...own,
-    command: [...own.command.slice(0, -1), ...args],
+    command: [...own.command, ...args],
     restart: isDurable ? "SIGKILL" : undefined,
   });
   const filled = fillTemplate(options.protocols as unknown as JsonValue, { port: server.port });
@@ -66,19 +67,21 @@ async function runOn(store: string, args: readonly string[]): Promise<SuiteRepor
 }
 
 const folder = await mkdtemp(join(tmpdir(), "conformance-"));
+const keyFile = join(folder, "page-token-key");
+await writeFile(keyFile, randomBytes(32).toString("base64"));
 const postgres = await startPostgres(false);
 try {
   const reports = [
-    await runOn("memory", ["memory"]),
-    await runOn("SQLite", ["sqlite", join(folder, "operations.db")]),
-    await runOn("PostgreSQL", ["postgres", postgres.url]),
+    await runOn("memory", []),
+    await runOn("SQLite", ["--data", join(folder, "operations.db")]),
+    await runOn("PostgreSQL", ["--database-url", postgres.url, "--page-token-key-file", keyFile]),
   ];
   const sections = reports.map((report) => markdownReport(report).replace(/^#/gm, "##"));
   const head = [
     "# Results of connect-longrunning",
     "",
-    "Made by `npm run conformance:own`, which starts the server of this checkout with the driver",
-    "(`conformance/references/connect-longrunning/`). Another caller's operation is NOT_FOUND, which the subject declares.",
+    "Made by `npm run conformance:own`, which starts `longrunning serve --conformance-driver` of this checkout",
+    "by the subject file in `conformance/references/connect-longrunning/`. Another caller's operation is NOT_FOUND, which the subject declares.",
     "",
   ];
   await writeFile(resultPath, [...head, ...sections].join("\n"));

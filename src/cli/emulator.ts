@@ -1,4 +1,9 @@
-import type { FileRegistry } from "@bufbuild/protobuf";
+import {
+  createRegistry,
+  type DescFile,
+  type FileRegistry,
+  type Registry,
+} from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouter, type ServiceImpl } from "@connectrpc/connect";
 import { createServer, type Server, type ServerOptions } from "../node/index.js";
 import { Operations } from "../protos.js";
@@ -9,11 +14,22 @@ import {
 } from "../rest/index.js";
 import { cancelledByRequest } from "../server/errors.js";
 import {
+  type Authorize,
   createOperations,
   type OperationsObserver,
   type OperationsServer,
 } from "../server/index.js";
 import type { OpenStore } from "./open-store.js";
+
+/** A service whose methods start operations with work, beside those without. */
+export interface WorkingService {
+  /** Types that JSON contains. */
+  readonly types: Registry;
+  /** Files for reflection. */
+  readonly files: readonly DescFile[];
+  readonly authorize: Authorize;
+  route(router: ConnectRouter, operations: OperationsServer): void;
+}
 
 /** Options of `createEmulator`. */
 export interface EmulatorOptions {
@@ -23,6 +39,8 @@ export interface EmulatorOptions {
   readonly pageTokenKey: Uint8Array | undefined;
   /** Types that JSON and reflection contain in addition to google.rpc. Default: none. */
   readonly protoSet: FileRegistry | undefined;
+  /** Default: none, so that no operation has work. */
+  readonly working: WorkingService | undefined;
   readonly rest: OperationsHttpRulesOptions;
   /** The longest time of one WaitOperation call, in milliseconds. */
   readonly maxWaitMs: number;
@@ -37,15 +55,15 @@ export interface EmulatorOptions {
 }
 
 /**
- * Makes a server of google.longrunning.Operations whose operations have no work: a running one
- * stays so until a client cancels it, and is CANCELLED then. The server speaks gRPC, gRPC-Web,
+ * Makes a server of google.longrunning.Operations. Operations without work stay running until a
+ * client cancels them, and are CANCELLED then. The server speaks gRPC, gRPC-Web,
  * Connect and REST on one port.
  *
  * @throws RangeError for a REST version or parent that is not valid in an HTTP rule; Node's error
  *   for a certificate that TLS refuses.
  */
 export function createEmulator(options: EmulatorOptions): Server {
-  const { opened, pageTokenKey, protoSet, tls, observer } = options;
+  const { opened, pageTokenKey, protoSet, working, tls, observer } = options;
   const { store, dispatcher, signals } = opened;
   const log = (event: { readonly kind: string; readonly cause?: unknown }) => {
     const { kind, cause } = event;
@@ -59,16 +77,22 @@ export function createEmulator(options: EmulatorOptions): Server {
     signals,
     pageTokenKey,
     maxWaitMs: options.maxWaitMs,
+    authorize: working?.authorize,
     observer,
     log,
   });
   const service = withCancellation(operations);
-  const routes = (router: ConnectRouter) => void router.service(Operations, service);
-  const files = protoSet === undefined ? [] : [...protoSet.files];
-  const jsonOptions = protoSet === undefined ? {} : { registry: protoSet };
+  const routes = (router: ConnectRouter) => {
+    router.service(Operations, service);
+    working?.route(router, operations);
+  };
+  const files = [...(protoSet?.files ?? []), ...(working?.files ?? [])];
+  const registries = [protoSet, working?.types].filter((one) => one !== undefined);
+  const registry = registries.length === 0 ? undefined : createRegistry(...registries);
+  const jsonOptions = registry === undefined ? {} : { registry };
   const restOptions = {
     rules: operationsHttpRules(options.rest),
-    registry: protoSet,
+    registry,
     onInternalError: (cause: unknown) => log({ kind: "handler-failed", cause }),
   };
   return createServer({
@@ -83,7 +107,7 @@ export function createEmulator(options: EmulatorOptions): Server {
   });
 }
 
-/** These operations have no work that could end them, so a cancellation ends them at once. */
+/** Operations without work cannot end themselves, so a cancellation ends them at once. */
 function withCancellation(operations: OperationsServer): ServiceImpl<typeof Operations> {
   return {
     ...operations.service,
@@ -92,7 +116,7 @@ function withCancellation(operations: OperationsServer): ServiceImpl<typeof Oper
       try {
         await operations.fail(request.name, cancelledByRequest());
       } catch (error) {
-        // The operation was done already, and a cancellation does not change it.
+        // The operation is done, or its work decides.
         if (ConnectError.from(error).code !== Code.FailedPrecondition) throw error;
       }
       return answer;

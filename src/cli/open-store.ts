@@ -1,3 +1,4 @@
+import { createShards } from "../server/index.js";
 import type { Dispatcher, OperationStore, Signals } from "../store/index.js";
 import { createMemoryStore } from "../store/index.js";
 import type { PostgresObserver } from "../store/postgres/index.js";
@@ -11,8 +12,8 @@ export const maxOperations = 100_000;
 export interface StorePlace {
   /** A SQLite file. */
   readonly data?: string | undefined;
-  /** A PostgreSQL database, in the form of `pg`. */
-  readonly databaseUrl?: string | undefined;
+  /** PostgreSQL databases in the form of `pg`. Several are shards, which their order numbers. */
+  readonly databaseUrl?: readonly string[] | undefined;
 }
 
 /** An open store, with the dispatcher and the signals of the servers that share it. */
@@ -22,11 +23,10 @@ export interface OpenStore {
   readonly dispatcher: Dispatcher | undefined;
   /** If undefined, signals stay within this process. */
   readonly signals: Signals | undefined;
-  /**
-   * The store if it is a database: it can fail while the process lives, so the server watches its
-   * health, and it counts its operations. Undefined for the memory store.
-   */
-  readonly database: CountingStore | undefined;
+  /** The store if it counts its operations. Undefined for the memory store. */
+  readonly counting: CountingStore | undefined;
+  /** Databases behind the store, whose health the server watches, as they can fail while it lives. */
+  readonly databases: readonly OperationStore[];
   /** Closes the store and its parts. Call it only if no server owns them. */
   close(): Promise<void>;
 }
@@ -48,7 +48,8 @@ export async function openStore(
       const database = await createSqliteStore({ path: place.data });
       return alone(database, database);
     }
-    if (place.databaseUrl !== undefined) return await openPostgres(place.databaseUrl, observer);
+    const [first, ...others] = place.databaseUrl ?? [];
+    if (first !== undefined) return await openPostgres([first, ...others], observer);
   } catch (cause) {
     throw storeNotOpened(option, cause);
   }
@@ -56,22 +57,34 @@ export async function openStore(
 }
 
 async function openPostgres(
-  connectionString: string,
+  urls: readonly string[],
   observer: PostgresObserver | undefined,
 ): Promise<OpenStore> {
   const { connectPostgres } = await import("../store/postgres/index.js");
-  const { store, dispatcher, signals } = await connectPostgres({ connectionString, observer });
-  return {
-    store,
-    dispatcher,
-    signals,
-    database: store,
-    async close() {
-      await dispatcher.stop();
-      await signals.close();
-      await store.close();
-    },
+  const parts: Awaited<ReturnType<typeof connectPostgres>>[] = [];
+  const close = async () => {
+    await Promise.all(parts.map(({ dispatcher }) => dispatcher.stop()));
+    await Promise.all(parts.map(({ signals }) => signals.close()));
+    await Promise.all(parts.map(({ store }) => store.close()));
   };
+  try {
+    for (const connectionString of urls) {
+      parts.push(await connectPostgres({ connectionString, observer }));
+    }
+    const [only] = parts;
+    const whole = parts.length === 1 && only !== undefined ? only : createShards(parts);
+    return {
+      store: whole.store,
+      dispatcher: whole.dispatcher,
+      signals: whole.signals,
+      counting: whole.store,
+      databases: parts.map(({ store }) => store),
+      close,
+    };
+  } catch (cause) {
+    await close();
+    throw cause;
+  }
 }
 
 /** Wraps a store that no other process shares. */
@@ -80,7 +93,8 @@ function alone(store: OperationStore, database: CountingStore | undefined): Open
     store,
     dispatcher: undefined,
     signals: undefined,
-    database,
+    counting: database,
+    databases: database === undefined ? [] : [database],
     close: () => store.close(),
   };
 }

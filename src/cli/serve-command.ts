@@ -7,9 +7,9 @@ import type { Server, ServerAddress } from "../node/index.js";
 import { Operations } from "../protos.js";
 import type { OperationStore } from "../store/index.js";
 import type { CommandContext } from "./command-context.js";
-import { databaseUrlOption } from "./database-url.js";
+import { databaseUrlsOption } from "./database-url.js";
 import { parseDuration } from "./duration.js";
-import { createEmulator, type EmulatorOptions } from "./emulator.js";
+import { createEmulator, type EmulatorOptions, type WorkingService } from "./emulator.js";
 import {
   badCertificate,
   badRestRule,
@@ -56,9 +56,9 @@ export function serveCommand(context: CommandContext, exit: (code: number) => vo
     .option("--load <file>", "serve the operations of this ListOperationsResponse (JSON)")
     .option("--data <file>", "keep the operations in this SQLite file, for one server")
     .addOption(
-      databaseUrlOption(
+      databaseUrlsOption(
         "keep the operations in this PostgreSQL database, for any number of servers; " +
-          "postgres://user:password@host:port/database",
+          "postgres://user:password@host:port/database. Several are shards: give all servers the same ones in the same order",
       ),
     )
     .option(
@@ -92,6 +92,11 @@ export function serveCommand(context: CommandContext, exit: (code: number) => vo
         "show metrics to Prometheus on this port of the same address, at /metrics; 0 for any free one",
       ).argParser(parsePort),
     )
+    .option(
+      "--conformance-driver",
+      "serve longrunning.conformance.v1.Driver too, which starts operations with work for `longrunning conformance`; " +
+        "callers with 'Authorization: Bearer NAME' see their own operations only",
+    )
     .option("--json", "print the address as JSON")
     .addHelpText(
       "after",
@@ -107,7 +112,7 @@ export function serveCommand(context: CommandContext, exit: (code: number) => vo
       const metrics =
         options.metricsPort === undefined ? undefined : await createMetricsEndpoint(context.clock);
       const opened = await openStore(options, metrics?.postgresObserver);
-      const { store, database } = opened;
+      const { store, counting, databases } = opened;
       let server: Server;
       try {
         if (options.load !== undefined) await load(options.load, store, protoSet, warn);
@@ -115,6 +120,7 @@ export function serveCommand(context: CommandContext, exit: (code: number) => vo
           opened,
           pageTokenKey: await pageTokenKeyOf(options, warn),
           protoSet,
+          working: options.conformanceDriver ? await loadDriver() : undefined,
           rest: { version: options.restVersion, parent: options.restParent },
           maxWaitMs: options.maxWait,
           tls,
@@ -129,10 +135,10 @@ export function serveCommand(context: CommandContext, exit: (code: number) => vo
       const address = await listen(server, options.host, options.port);
       let metricsUrl: string | undefined;
       if (metrics !== undefined) {
-        if (database !== undefined) metrics.show(database);
+        if (counting !== undefined) metrics.show(counting);
         metricsUrl = await listenForMetrics(metrics, server, options);
       }
-      const unwatch = database && showHealth(context, server, database, warn);
+      const unwatch = showHealth(context, server, databases, warn);
       const stopped = closeOnSignal(context, server, unwatch);
       if (options.json) {
         out.write(`${printableJson({ ...address, metricsUrl }, 0)}\n`);
@@ -144,6 +150,11 @@ export function serveCommand(context: CommandContext, exit: (code: number) => vo
       await metrics?.close();
       exit(exitCodes.success);
     });
+}
+
+async function loadDriver(): Promise<WorkingService> {
+  const { conformanceDriver } = await import("./conformance/driver-service.js");
+  return conformanceDriver;
 }
 
 /** --data wins over a database of the environment. Both options together are an error. */
@@ -189,18 +200,28 @@ async function pageTokenKeyOf(
   return undefined;
 }
 
-/** Sets health to NOT_SERVING while the database does not answer. */
+/** Sets health to NOT_SERVING while no database answers. */
 function showHealth(
   { clock }: CommandContext,
   { health }: Server,
-  store: OperationStore,
+  databases: readonly OperationStore[],
   warn: (line: string) => void,
 ): () => void {
-  return watchStore(store, clock, (isReachable) => {
-    const status = isReachable ? "SERVING" : "NOT_SERVING";
-    for (const service of ["", Operations.typeName]) health?.set(service, status);
-    warn(`the database ${isReachable ? "answers again" : "does not answer"}: ${status}`);
-  });
+  const answering = new Set(databases);
+  const unwatch = databases.map((database, at) =>
+    watchStore(database, clock, (isReachable) => {
+      if (isReachable) answering.add(database);
+      else answering.delete(database);
+      const status = answering.size > 0 ? "SERVING" : "NOT_SERVING";
+      for (const service of ["", Operations.typeName]) health?.set(service, status);
+      const which =
+        databases.length === 1 ? "the database" : `database ${at + 1} of ${databases.length}`;
+      warn(`${which} ${isReachable ? "answers again" : "does not answer"}: ${status}`);
+    }),
+  );
+  return () => {
+    for (const stop of unwatch) stop();
+  };
 }
 
 async function readTls(

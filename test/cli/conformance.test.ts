@@ -148,7 +148,7 @@ describe("longrunning conformance", () => {
     await mkdir(folder, { recursive: true });
     const path = join(folder, "subject.json");
     const own = JSON.parse(
-      await readFile(`${root}/conformance/references/connect-longrunning/memory.json`, "utf8"),
+      await readFile(`${root}/conformance/references/connect-longrunning/subject.json`, "utf8"),
     );
     await writeFile(path, JSON.stringify({ ...own, cwd: root }));
     const json = join(folder, "report.json");

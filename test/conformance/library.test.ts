@@ -1,6 +1,6 @@
 import { createRegistry } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createDriver } from "../../conformance/references/connect-longrunning/driver-service.js";
+import { createDriver } from "../../src/cli/conformance/driver-service.js";
 import { Driver } from "../../src/conformance/driver.js";
 import { conformanceCases, openSubject, type Subject } from "../../src/conformance/index.js";
 import { file_google_rpc_error_details, Operations } from "../../src/protos.js";

@@ -1,14 +1,18 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { createClient } from "@connectrpc/connect";
+import { Code, createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
-import { describe, expect, inject, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { exitCodes } from "../../../src/cli/exit-codes.js";
-import { Health, HealthCheckResponse_ServingStatus as Status } from "../../../src/protos.js";
+import {
+  Health,
+  Operations,
+  HealthCheckResponse_ServingStatus as Status,
+} from "../../../src/protos.js";
 import { migrationScript, migrations } from "../../../src/store/postgres/index.js";
 import { createManualClock } from "../../../src/testing/index.js";
 import { startPostgres } from "../../support/postgres/start-postgres.js";
-import { createTestDatabase } from "../../support/postgres/test-database.js";
+import { createTestDatabase, type TestDatabase } from "../../support/postgres/test-database.js";
 import { createTemporaryFolder } from "../../support/temporary-folder.js";
 import { type CommandInit, runCommand, startCommand } from "../support/command-in-process.js";
 import { operationsOfEveryState } from "../support/operations-of-every-state.js";
@@ -77,25 +81,8 @@ describe("longrunning serve --database-url", () => {
   });
 
   it("shows NOT_SERVING while the database refuses connections, and SERVING again", async () => {
-    const { url: database } = await createTestDatabase();
-    const name = new URL(database).pathname.slice(1);
-    // From another database, because this one refuses connections.
-    const onServer = async (statement: string) => {
-      const { default: pg } = await import("pg");
-      const client = new pg.Client({ connectionString: inject("databaseUrl") });
-      await client.connect();
-      await client.query(statement);
-      await client.end();
-    };
-    await showsHealth(database, {
-      async leave() {
-        await onServer(`alter database ${name} allow_connections false`);
-        await onServer(
-          `select pg_terminate_backend(pid) from pg_stat_activity where datname='${name}'`,
-        );
-      },
-      comeBack: () => onServer(`alter database ${name} allow_connections true`),
-    });
+    const database = await createTestDatabase();
+    await showsHealth(database.url, database);
   });
 
   it("shows NOT_SERVING while PostgreSQL is down, and SERVING once it is up again", async () => {
@@ -112,6 +99,54 @@ describe("longrunning serve --database-url", () => {
     expect(stderr).toContain("the database cannot be reached now\n  check that it runs");
     expect(stderr).not.toContain("secret");
   });
+});
+
+describe("longrunning serve with --database-url several times", () => {
+  it("serves the operations of all databases, and those of the rest while one is away", async () => {
+    const [first, second] = [await createTestDatabase(), await createTestDatabase()];
+    const folder = await createTemporaryFolder();
+    const [load, key] = [join(folder, "operations.json"), join(folder, "key")];
+    const names = Array.from({ length: 12 }, (_, at) => `projects/p${at}/operations/o`);
+    await writeFile(load, JSON.stringify({ operations: names.map((name) => ({ name })) }));
+    await writeFile(key, Buffer.alloc(32, 7).toString("base64"));
+    const clock = createManualClock();
+    const options = [first, second].flatMap(({ url }) => ["--database-url", url]);
+    const { url, started } = await serve(
+      [...options, "--page-token-key-file", key, "--load", load],
+      { clock },
+    );
+    const inFirst = await namesIn(first);
+    const inSecond = await namesIn(second);
+    expect([...inFirst, ...inSecond].sort()).toEqual(names.toSorted());
+    expect(inFirst.length).toBeGreaterThan(0);
+    expect(inSecond.length).toBeGreaterThan(0);
+
+    const sessionManager = new Http2SessionManager(url);
+    onTestFinished(() => sessionManager.abort());
+    const transport = createGrpcTransport({ baseUrl: url, sessionManager });
+    const rpc = createClient(Operations, transport);
+    const all = { name: "projects/-", returnPartialSuccess: true };
+    const whole = await rpc.listOperations(all);
+    expect(whole.operations.map(({ name }) => name).sort()).toEqual(names.toSorted());
+    expect(whole.unreachable).toEqual([]);
+
+    await second.leave();
+    await clock.advance(5000);
+    await started.wrote("stderr", /database 2 of 2 does not answer: SERVING\n/);
+    const { status } = await createClient(Health, transport).check({});
+    expect(status).toBe(Status.SERVING);
+    const rest = await rpc.listOperations(all);
+    expect(rest.operations.map(({ name }) => name).sort()).toEqual(inFirst);
+    expect(rest.unreachable).toEqual(["shards/1"]);
+    const { name = "" } = { name: inSecond[0] };
+    await expect(rpc.getOperation({ name })).rejects.toMatchObject({ code: Code.Unavailable });
+    expect((await rpc.getOperation({ name: inFirst[0] ?? "" })).name).toBe(inFirst[0]);
+  }, 60_000);
+
+  async function namesIn({ pool }: TestDatabase): Promise<string[]> {
+    const { rows } = await pool.query<{ name: string }>("select name from longrunning.operations");
+    return rows.map(({ name }) => name).sort();
+  }
 });
 
 describe("longrunning migrate", () => {

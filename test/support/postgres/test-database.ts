@@ -6,6 +6,9 @@ import { afterAll, inject } from "vitest";
 export interface TestDatabase {
   readonly url: string;
   readonly pool: pg.Pool;
+  /** Cuts all connections, and refuses new ones until `comeBack`. */
+  leave(): Promise<void>;
+  comeBack(): Promise<void>;
 }
 
 /** Create a database that is dropped after the file's tests. */
@@ -22,7 +25,18 @@ export async function createTestDatabase(): Promise<TestDatabase> {
     await pool.end();
     await onServer(serverUrl, `drop database ${name} with (force)`);
   });
-  return { url: url.href, pool };
+  return {
+    url: url.href,
+    pool,
+    async leave() {
+      await onServer(serverUrl, `alter database ${name} allow_connections false`);
+      await onServer(
+        serverUrl,
+        `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}'`,
+      );
+    },
+    comeBack: () => onServer(serverUrl, `alter database ${name} allow_connections true`),
+  };
 }
 
 async function onServer(url: string, statement: string): Promise<void> {

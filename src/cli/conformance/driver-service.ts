@@ -1,7 +1,5 @@
-import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { createRegistry, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
-import { longRunning } from "connect-longrunning";
-import type { OperationsServer, RunningOperation } from "connect-longrunning/server";
 import {
   Driver,
   ProbeResponse_Work,
@@ -10,11 +8,14 @@ import {
   ResultSchema,
   type StartRequest,
   type StartRequestSchema,
-} from "../../../src/conformance/driver.js";
-import { StatusSchema } from "../../../src/protos.js";
-import { errorFromStatus } from "../../../src/status/index.js";
+} from "../../conformance/driver.js";
+import { longRunning } from "../../operation/index.js";
+import { file_google_rpc_error_details, StatusSchema } from "../../protos.js";
+import type { OperationsServer, RunningOperation } from "../../server/index.js";
+import { errorFromStatus } from "../../status/index.js";
+import type { WorkingService } from "../emulator.js";
 
-export const Start = longRunning(Driver.method.start, {
+const Start = longRunning(Driver.method.start, {
   response: ResultSchema,
   metadata: ProgressSchema,
 });
@@ -23,6 +24,21 @@ type Run = RunningOperation<typeof StartRequestSchema, typeof ProgressSchema, ty
 type Act =
   | { readonly case: "result"; readonly text: string }
   | { readonly case: "error"; readonly error: ConnectError };
+
+/**
+ * The driver beside the Operations of `longrunning serve`. The name of a bearer is the principal, who
+ * sees its own operations only; calls without a bearer see all.
+ */
+export const conformanceDriver: WorkingService = {
+  types: createRegistry(Driver.file, file_google_rpc_error_details),
+  files: [Driver.file],
+  authorize({ context }) {
+    const header = context.requestHeader.get("authorization") ?? "";
+    const principal = /^Bearer (\w+)$/.exec(header)?.[1];
+    return principal === undefined ? { allow: true } : { allow: true, principal, sees: "own" };
+  },
+  route: (router, operations) => void router.service(Driver, createDriver(operations)),
+};
 
 /** The driver of the conformance suite for a server of `createOperations`. */
 export function createDriver(operations: OperationsServer): ServiceImpl<typeof Driver> {
