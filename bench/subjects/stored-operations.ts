@@ -4,7 +4,7 @@ import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { AnySchema } from "@bufbuild/protobuf/wkt";
 import { createHandlerContext } from "@connectrpc/connect";
 import { v7 as uuidv7 } from "uuid";
-import { wireAnswersOf } from "../../src/internal/wire-message.js";
+import { encodedHandlerOf } from "../../src/internal/wire-message.js";
 import {
   ListOperationsRequestSchema,
   ListOperationsResponseSchema,
@@ -131,7 +131,7 @@ async function answerPages({ form, durationMs }: AnswerPages): Promise<ListOutco
     requestMethod: "POST",
     url: "http://localhost",
   });
-  const wire = wireAnswersOf(service.listOperations);
+  const wire = encodedHandlerOf(service.listOperations);
   const copied = () =>
     new Promise<Uint8Array>((resolve, reject) => {
       wire?.answer(listRequest, context, {

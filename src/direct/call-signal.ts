@@ -1,14 +1,14 @@
+import { Code, ConnectError } from "@connectrpc/connect";
 import type { CallEnd, CallEndListener } from "../internal/call-end.js";
 import type { QueuedTimer } from "../internal/timer-queue.js";
 import type { CallGroup, GroupMember } from "./call-group.js";
-import { timedOut } from "./timed-out.js";
 
 /** Why the signal of a call is aborted that has ended well: one for all, as its stack costs most. */
 export const callEnded = new DOMException("This operation was aborted", "AbortError");
 
 /**
- * The end of a call, and the signal of it, which most handlers never look at: until one does
- * there is neither a controller nor a place among the deadlines.
+ * The end of a call, and its signal, which most handlers never read: until one does, there is no
+ * controller and no place among the deadlines.
  */
 export class CallSignal implements CallEnd, GroupMember, QueuedTimer {
   dueMs = 0;
@@ -116,4 +116,9 @@ export class CallSignal implements CallEnd, GroupMember, QueuedTimer {
     requestSignal?.addEventListener("abort", this);
     this.#group.add(this);
   }
+}
+
+/** DEADLINE_EXCEEDED, in the words of Connect, whose handlers and transports say the same. */
+export function timedOut(): ConnectError {
+  return new ConnectError("the operation timed out", Code.DeadlineExceeded);
 }

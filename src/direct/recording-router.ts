@@ -6,7 +6,7 @@ import {
   createServiceImplSpec,
   type MethodImplSpec,
 } from "@connectrpc/connect";
-import { type EncodedHandler, wireAnswersOf } from "../internal/wire-message.js";
+import { type EncodedHandler, encodedHandlerOf } from "../internal/wire-message.js";
 import {
   type UniversalHandler,
   type UniversalHandlerOptions,
@@ -19,7 +19,7 @@ export type UnaryImplSpec = Extract<MethodImplSpec<DescMessage, DescMessage>, { 
 export interface UnaryRoute {
   readonly spec: UnaryImplSpec;
   /** The encoded responses. Undefined if the method has no encoded responses or an interceptor needs the message. */
-  readonly wireAnswers: EncodedHandler<Message> | undefined;
+  readonly encoded: EncodedHandler<Message> | undefined;
   /** The router's, with the route's own before them. */
   readonly options: UniversalHandlerOptions;
 }
@@ -58,9 +58,9 @@ export function recordingRouter(
     for (const handler of router.handlers.slice(known)) {
       const { spec, implementation } = routeOf(handler);
       if (spec?.kind !== "unary") continue;
-      const wireAnswers =
-        options.interceptors.length === 0 ? wireAnswersOf(implementation) : undefined;
-      routes.set(handler, { spec, options, wireAnswers });
+      const encoded =
+        options.interceptors.length === 0 ? encodedHandlerOf(implementation) : undefined;
+      routes.set(handler, { spec, options, encoded });
     }
   };
   const recording: ConnectRouter = {

@@ -30,7 +30,15 @@ const maxLateMs = 1000;
 
 const never = Number.POSITIVE_INFINITY;
 
-export function createTimerQueue(clock: Clock): TimerQueue {
+/**
+ * @param options `background`: the timers do not keep the program alive, and the queue leaves its
+ *   timer of the clock set when it becomes empty. This suits a queue to which every call adds a
+ *   timer and removes it soon. Default: false.
+ */
+export function createTimerQueue(
+  clock: Clock,
+  { background = false }: { readonly background?: boolean } = {},
+): TimerQueue {
   /** A binary heap by `dueMs`. */
   const heap: QueuedTimer[] = [];
   /** The queue's time when the clock showed `baseNowMs`; it never goes back. */
@@ -56,7 +64,7 @@ export function createTimerQueue(clock: Clock): TimerQueue {
     if (first === undefined) return;
     // A longer delay would fire early, and would count as elapsed.
     armedMs = Math.min(first.dueMs, baseMs + longestMs);
-    disarm = clock.schedule(armedMs - baseMs, fire);
+    disarm = clock.schedule(armedMs - baseMs, fire, { background });
   };
 
   const fire = () => {
@@ -112,7 +120,7 @@ export function createTimerQueue(clock: Clock): TimerQueue {
     remove(timer) {
       if (timer.place === -1) return;
       takeOut(timer);
-      if (heap.length === 0) arm();
+      if (heap.length === 0 && !background) arm();
     },
   };
 }

@@ -28,7 +28,7 @@ export interface EncodedHandler<Request> {
   answer(request: Request, context: HandlerContext, reply: EncodedResponder): void;
 }
 
-const answersByImplementation = new WeakMap<object, EncodedHandler<Message>>();
+const encodedHandlers = new WeakMap<object, EncodedHandler<Message>>();
 
 /**
  * Registers encoded responses for a method's implementation. Servers that can send encoded
@@ -38,12 +38,10 @@ export function registerEncodedHandler<Request extends Message>(
   implementation: (request: Request, context: HandlerContext) => unknown,
   answers: EncodedHandler<Request>,
 ): void {
-  answersByImplementation.set(implementation, answers);
+  encodedHandlers.set(implementation, answers);
 }
 
 /** Returns undefined if the value is not an implementation or has no encoded responses. */
-export function wireAnswersOf(implementation: unknown): EncodedHandler<Message> | undefined {
-  return typeof implementation === "function"
-    ? answersByImplementation.get(implementation)
-    : undefined;
+export function encodedHandlerOf(implementation: unknown): EncodedHandler<Message> | undefined {
+  return typeof implementation === "function" ? encodedHandlers.get(implementation) : undefined;
 }

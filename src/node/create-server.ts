@@ -22,8 +22,8 @@ import { createAllowedHosts } from "./allowed-hosts.js";
 import { createDispatch } from "./dispatch.js";
 import { portClosing } from "./errors.js";
 import { cutOff, type Exchange, pathOf, wasCutOff } from "./exchange.js";
+import { createFastPath } from "./fast-path.js";
 import { createHttp2Sessions } from "./http2-sessions.js";
-import { createLeanGrpcServer } from "./lean-grpc-server.js";
 import { createPipelining } from "./pipelining.js";
 import { createPort } from "./port.js";
 import { createReceivedBytes } from "./received-bytes.js";
@@ -114,7 +114,7 @@ export function createServer(options: ServerOptions): Server {
   const fastPath =
     options.fastPath === false
       ? () => false
-      : createLeanGrpcServer(options, limits, routes, received, hosts, log);
+      : createFastPath(options, limits, routes, received, hosts, log);
   http2.on("stream", (stream, headers, ...rest: StreamRest) => {
     // Node counts the bytes of headers only once the client has acknowledged the server's settings.
     const isUnbounded = stream.session?.pendingSettingsAck === true;

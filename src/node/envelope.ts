@@ -1,5 +1,5 @@
+import { messageTooLarge } from "../direct/direct-call.js";
 import type { WireMessage } from "../internal/wire-message.js";
-import { tooLarge } from "./protocol-errors.js";
 
 /** A message of gRPC and its flag (PROTOCOL-HTTP2.md, "Length-Prefixed-Message"). */
 export interface Envelope<Data extends Uint8Array | WireMessage = Uint8Array> {
@@ -88,7 +88,8 @@ class ChunkReader implements EnvelopeReader {
     this.#head = noBytes;
     const [flags = 0, b3 = 0, b2 = 0, b1 = 0, b0 = 0] = head;
     const length = ((b3 << 24) | (b2 << 16) | (b1 << 8) | b0) >>> 0;
-    if (length > this.readMaxBytes) throw tooLarge(length, { readMaxBytes: this.readMaxBytes });
+    if (length > this.readMaxBytes)
+      throw messageTooLarge(length, { readMaxBytes: this.readMaxBytes });
     this.#isCompressed = (flags & compressedFlag) !== 0;
     this.#length = length;
     this.#data = noData;

@@ -79,7 +79,7 @@ export function createGrpcTransport(given: GrpcTransportOptions): Transport {
         const input = create(method.input, message);
         const answer = await call(input, url, headers, { signal, timeoutMs: limitMs });
         const output = asMessage(method.output, answer.message);
-        return new LeanResponse(method, output, answer.headers, answer.trailers);
+        return new LazyResponse(method, output, answer.headers, answer.trailers);
       }
       return runUnaryCall({
         interceptors,
@@ -118,7 +118,7 @@ export function createGrpcTransport(given: GrpcTransportOptions): Transport {
 const received = Symbol("received");
 
 /** A response whose headers and trailers are created on first access. */
-class LeanResponse<I extends DescMessage, O extends DescMessage> implements UnaryResponse<I, O> {
+class LazyResponse<I extends DescMessage, O extends DescMessage> implements UnaryResponse<I, O> {
   declare readonly header: Headers;
   declare readonly trailer: Headers;
   readonly stream = false;
@@ -145,7 +145,7 @@ const headerAccessor = headersAccessor("header");
 const trailerAccessor = headersAccessor("trailer");
 
 function headersAccessor(part: "header" | "trailer"): PropertyDescriptor {
-  return sharedAccessor((response: LeanResponse<DescMessage, DescMessage>) => {
+  return sharedAccessor((response: LazyResponse<DescMessage, DescMessage>) => {
     const headers = response[received][part];
     if (headers instanceof Headers) return headers;
     const made = webHeaders(headers);

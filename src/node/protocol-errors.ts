@@ -19,16 +19,6 @@ export function extraMessage(side: "input" | "output"): ConnectError {
   return new ConnectError(message, Code.Unimplemented);
 }
 
-/** @param bound The option that the message goes beyond. */
-export function tooLarge(
-  byteLength: number,
-  bound: Readonly<Record<string, number>>,
-): ConnectError {
-  const [[option, most] = ["", 0]] = Object.entries(bound);
-  const message = `message size ${byteLength} is larger than configured ${option} ${most}`;
-  return new ConnectError(message, Code.ResourceExhausted);
-}
-
 export function noCompression(): ConnectError {
   const message = "received compressed envelope, but do not know how to decompress";
   return new ConnectError(message, Code.Internal);

@@ -1,8 +1,9 @@
 import { universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import { systemClock } from "../internal/clock.js";
+import { createTimerQueue, type QueuedTimer } from "../internal/timer-queue.js";
 import type { HandlerResponse } from "../web/handler.js";
 import { headersOfRecord } from "../web/header-record.js";
 import { withSendTimeout } from "./answer-guard.js";
-import { createDueQueue } from "./due-queue.js";
 import {
   cutOff,
   dropBody,
@@ -23,8 +24,8 @@ export type SendResponse = (exchange: Exchange, response: HandlerResponse) => Pr
  *   milliseconds; undefined for no limit.
  */
 export function createSendResponse(timeoutMs: number | undefined): SendResponse {
-  /** Whole responses that their clients still have to take. */
-  const sending = timeoutMs === undefined ? undefined : createDueQueue(timeoutMs, cutOff);
+  /** Whole responses that their clients have not taken. Each has a socket, which keeps the process alive. */
+  const sending = createTimerQueue(systemClock, { background: true });
 
   return async (exchange, given) => {
     const { request, response } = exchange;
@@ -48,9 +49,10 @@ export function createSendResponse(timeoutMs: number | undefined): SendResponse 
       );
       return;
     }
-    if (sending !== undefined && !isOver(exchange)) {
-      response.once("close", () => sending.delete(exchange));
-      sending.add(exchange);
+    if (timeoutMs !== undefined && !isOver(exchange)) {
+      const timeout = new SendTimeout(exchange);
+      response.once("close", () => sending.remove(timeout));
+      sending.add(timeout, timeoutMs);
     }
     // `writeHead` sends the head before Node knows the length of the body.
     const length = sent["content-length"] ?? (body === undefined ? undefined : lengthOf(body));
@@ -77,6 +79,18 @@ export function createSendResponse(timeoutMs: number | undefined): SendResponse 
     await dropBody(exchange.request);
     exchange.response.end();
   };
+}
+
+/** Cuts an exchange off whose client does not take the response. */
+class SendTimeout implements QueuedTimer {
+  dueMs = 0;
+  place = -1;
+
+  constructor(private readonly exchange: Exchange) {}
+
+  onDue(): void {
+    cutOff(this.exchange);
+  }
 }
 
 function lengthOf(body: string | Uint8Array): string {

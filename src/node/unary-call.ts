@@ -8,12 +8,12 @@ import { constants } from "node:http2";
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { GrpcTransportOptions } from "@connectrpc/connect-node";
+import { timedOut } from "../direct/call-signal.js";
 import {
   type Compression,
   validateGrpcResponse,
   validateGrpcTrailer,
 } from "../direct/connect-protocol.js";
-import { timedOut } from "../direct/timed-out.js";
 import { longestMs } from "../internal/option-bounds.js";
 import type { ClientFormat, ClientMethod } from "./client-format.js";
 import { guardSession } from "./client-sessions.js";
@@ -59,18 +59,18 @@ export interface UnaryAnswer {
  */
 export function callUnary(call: UnaryCall): Promise<UnaryAnswer> {
   return new Promise((resolve, reject) => {
-    new LeanUnaryCall(call, resolve, reject).begin().catch(reject);
+    new StreamCall(call, resolve, reject).begin().catch(reject);
   });
 }
 
 /** Where a stream has its call: listeners that all streams share find it there. */
 const callOf = Symbol("call");
 
-interface LeanStream extends ClientHttp2Stream {
-  [callOf]?: LeanUnaryCall;
+interface CallStream extends ClientHttp2Stream {
+  [callOf]?: StreamCall;
 }
 
-class LeanUnaryCall {
+class StreamCall {
   readonly #call: UnaryCall;
   readonly #resolve: (answer: UnaryAnswer) => void;
   readonly #reject: (error: unknown) => void;
@@ -121,7 +121,7 @@ class LeanUnaryCall {
       this.#fail(error);
       return;
     }
-    let stream: LeanStream;
+    let stream: CallStream;
     try {
       stream = await sessions.request("POST", path, headers, {});
     } catch (error) {
@@ -289,27 +289,27 @@ class LeanUnaryCall {
   }
 }
 
-function onError(this: LeanStream, error: unknown): void {
+function onError(this: CallStream, error: unknown): void {
   this[callOf]?.failed(error);
 }
 
-function onResponse(this: LeanStream, headers: IncomingHttpHeaders): void {
+function onResponse(this: CallStream, headers: IncomingHttpHeaders): void {
   this[callOf]?.respond(headers);
 }
 
-function onData(this: LeanStream, chunk: Uint8Array): void {
+function onData(this: CallStream, chunk: Uint8Array): void {
   this[callOf]?.receive(chunk);
 }
 
-function onTrailers(this: LeanStream, trailers: IncomingHttpHeaders): void {
+function onTrailers(this: CallStream, trailers: IncomingHttpHeaders): void {
   this[callOf]?.receiveTrailers(trailers);
 }
 
-function onEnd(this: LeanStream): void {
+function onEnd(this: CallStream): void {
   this[callOf]?.receivedAll(this);
 }
 
-function onClose(this: LeanStream): void {
+function onClose(this: CallStream): void {
   this[callOf]?.close(this);
 }
 

@@ -4,7 +4,6 @@ import {
   isMessage,
   type JsonValue,
   type Message,
-  toBinary,
   toJson,
 } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
@@ -14,6 +13,7 @@ import { HttpBodySchema } from "../protos.js";
 import { invalidParameter, unwritableAnswer } from "./errors.js";
 import { assertSelectable, selectEntries, selectFields } from "./field-mask.js";
 import type { HttpBinding } from "./http-rules.js";
+import type { CallAnswer } from "./method-call.js";
 import type { Presentation } from "./system-parameters.js";
 
 /** A body with its content type. */
@@ -46,11 +46,12 @@ export function assertPresentable({ method, responseBody }: HttpBinding, wanted:
  */
 export function answerBodyOf(
   { method, responseBody }: HttpBinding,
-  message: Message,
+  answer: CallAnswer,
   wanted: Presentation,
   json: MessageJson,
 ): AnswerBody {
   const desc = method.output;
+  const message = answer.message();
   const raw = httpBodyOf(message) ?? httpBodyWithin(responseBody, message, desc);
   if (raw !== undefined) {
     return {
@@ -59,7 +60,7 @@ export function answerBodyOf(
     };
   }
   if (wanted.format === "proto") {
-    return { contentType: "application/x-protobuf", content: toBinary(desc, message) };
+    return { contentType: "application/x-protobuf", content: new Uint8Array(answer.bytes) };
   }
   let hasNegativeZero = false;
   const options = {

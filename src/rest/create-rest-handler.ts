@@ -1,4 +1,4 @@
-import type { Registry } from "@bufbuild/protobuf";
+import type { Message, Registry } from "@bufbuild/protobuf";
 import { Code, type ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { typeRegistryOf } from "../any/type-registry.js";
 import type { Compression } from "../direct/connect-protocol.js";
@@ -21,7 +21,6 @@ import {
 } from "./batch.js";
 import { callTimeoutMs } from "./call-timeout.js";
 import { negotiateCompression } from "./content-coding.js";
-import { callDirect } from "./direct-call.js";
 import { createDiscovery, type DiscoveryOptions, discoveryPath } from "./discovery-document.js";
 import { errorAnswerOf } from "./error-answer.js";
 import {
@@ -35,7 +34,13 @@ import { type HttpRuleOptions, selectorOf } from "./http-rules.js";
 import { asGet, overridesGet, readQueryForm } from "./method-override.js";
 import { isWellEscaped } from "./percent-encoding.js";
 import { assertNoBody, readBody } from "./request-body.js";
-import { requestBytesOf } from "./request-message.js";
+import {
+  type ReceivedMessage,
+  receivedMessageOf,
+  requestBytesOf,
+  requestMessageOf,
+} from "./request-message.js";
+import { callDirect, type RestMethod } from "./rest-call.js";
 import { type RestRoute, restRoutesOf } from "./rest-routes.js";
 import {
   errorFormatOf,
@@ -144,12 +149,12 @@ export function createRestHandler(
     const body = binding.body === "none" ? noBytes : await readBody(request, limits);
     const contentType = request.headerOf("content-type");
     const content = { segments, query: split.others, body, contentType };
-    const bytes = requestBytesOf(binding, content, json);
+    const message = requestMessageOf(binding, content, json);
     const call = { request, origin: url.origin, systemHeaders, timeoutMs };
     const called = await (direct === undefined
-      ? callUniversal(handler, bytes, call)
-      : callDirect(direct, bytes, call));
-    const answerBody = answerBodyOf(binding, called.message, presentation, json);
+      ? callUniversal(handler, requestBytesOf(binding.method.input, message), call)
+      : callDirect(direct, receivedByDirect(direct, message, url, body), call));
+    const answerBody = answerBodyOf(binding, called, presentation, json);
     return { status: 200, header: called.header, body: answerBody };
   };
 
@@ -318,6 +323,17 @@ interface Answer {
 }
 
 const noBytes = new Uint8Array();
+
+/** Returns the message of a direct call, within the limits of the method. */
+function receivedByDirect(
+  { route: { spec, options } }: RestMethod,
+  message: Message,
+  { path, query }: UrlParts,
+  body: Uint8Array,
+): ReceivedMessage {
+  const contentLength = path.length + query.length + body.byteLength;
+  return receivedMessageOf(spec.method.input, message, contentLength, options.readMaxBytes);
+}
 
 /** The request of a part that is not one: nothing in it changes how the refusal is written. */
 const plainRequest = { method: "", headerOf: () => null };

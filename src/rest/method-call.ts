@@ -13,9 +13,13 @@ export interface MethodCall {
   readonly timeoutMs: number | undefined;
 }
 
-/** The response of an RPC: its message, and the headers that its handler set, if it set any. */
+/** The response of an RPC. */
 export interface CallAnswer {
-  readonly message: Message;
+  /** The message in binary. */
+  readonly bytes: Uint8Array;
+  /** Returns the message, decoded if the handler did not return one. */
+  message(): Message;
+  /** The headers that the handler set; undefined if it set no header. */
   readonly header: Headers | undefined;
 }
 

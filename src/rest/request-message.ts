@@ -4,9 +4,11 @@ import {
   type DescMessage,
   fromBinary,
   type Message,
+  ScalarType,
   toBinary,
 } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
+import { FeatureSet_FieldPresence } from "@bufbuild/protobuf/wkt";
 import type { ConnectError } from "@connectrpc/connect";
 import { findJsonFault } from "../json/json-fault.js";
 import { hasOwnJson, isJsonObject, type MessageJson } from "../json/message-json.js";
@@ -50,18 +52,18 @@ export interface RequestContent {
 }
 
 /**
- * Returns the request message of an HTTP request, in binary: the body, then the query, then the
- * path, which wins.
+ * Returns the request message of an HTTP request: the body, then the query, then the path, which
+ * wins.
  *
  * A singular field that the query gives twice has its first value.
  *
  * @throws ConnectError 400 for a value that does not fit, 415 for a body of another type than JSON.
  */
-export function requestBytesOf(
+export function requestMessageOf(
   binding: HttpBinding,
   content: RequestContent,
   json: MessageJson,
-): Uint8Array {
+): Message {
   const desc = binding.method.input;
   const message = readContent(binding, content, json);
   for (const [target, value] of queryTargetsOf(binding, content.query)) {
@@ -70,9 +72,79 @@ export function requestBytesOf(
   for (const variable of binding.variables) {
     setFromText(desc, message, variable, pathValue(variable, content.segments));
   }
+  return message;
+}
+
+/**
+ * Encodes a request message.
+ *
+ * @throws ConnectError 400 if a required field of proto2 is missing, or the message nests too deep.
+ */
+export function requestBytesOf(desc: DescMessage, message: Message): Uint8Array {
   const bytes = bytesOf(desc, message);
-  if (content.body.length > 0) assertShallow(desc, bytes);
+  parsed(desc, bytes);
   return bytes;
+}
+
+/** A request message as it is after it was sent in binary. */
+export interface ReceivedMessage {
+  readonly message: Message;
+  /** The most bytes that the message has in binary. */
+  readonly maxBytes: number;
+}
+
+/**
+ * Returns a request message as it is after it was sent in binary. Most messages are the same then,
+ * and are not encoded.
+ *
+ * @param contentLength The length of the path, the query and the body that the message is from.
+ * @param readMaxBytes The size from which on `maxBytes` is the exact size.
+ * @throws ConnectError 400 as `requestBytesOf`.
+ */
+export function receivedMessageOf(
+  desc: DescMessage,
+  message: Message,
+  contentLength: number,
+  readMaxBytes: number,
+): ReceivedMessage {
+  const maxBytes = contentLength * maxGrowth;
+  if (isSameInBinary(desc) && maxBytes <= readMaxBytes) return { message, maxBytes };
+  const bytes = bytesOf(desc, message);
+  return { message: parsed(desc, bytes), maxBytes: bytes.byteLength };
+}
+
+/**
+ * Bytes of a message for each byte of JSON or of a query that it is read from, at most. The worst is
+ * a list of doubles that is not packed: `0,` becomes a tag of five bytes and eight of the number.
+ */
+const maxGrowth = 8;
+
+const sameInBinary = new WeakMap<DescMessage, boolean>();
+
+/**
+ * Whether all messages of a type are the same after they were sent in binary. Fields of 32-bit
+ * floats are rounded, unknown values of closed enums vanish, required fields may be missing, and a
+ * message that contains its own type may nest deeper than a parser permits.
+ */
+function isSameInBinary(desc: DescMessage): boolean {
+  let isSame = sameInBinary.get(desc);
+  if (isSame === undefined) {
+    isSame = isSameWithin(desc, new Set());
+    sameInBinary.set(desc, isSame);
+  }
+  return isSame;
+}
+
+function isSameWithin(desc: DescMessage, outer: ReadonlySet<DescMessage>): boolean {
+  if (outer.has(desc)) return false;
+  const inner = new Set(outer).add(desc);
+  return desc.fields.every(
+    ({ scalar, presence, enum: enumDesc, message }) =>
+      scalar !== ScalarType.FLOAT &&
+      presence !== FeatureSet_FieldPresence.LEGACY_REQUIRED &&
+      enumDesc?.open !== false &&
+      (message === undefined || isSameWithin(message, inner)),
+  );
 }
 
 function bytesOf(desc: DescMessage, message: Message): Uint8Array {
@@ -85,9 +157,9 @@ function bytesOf(desc: DescMessage, message: Message): Uint8Array {
 }
 
 /** A level of JSON in a Struct is three in binary, which has a limit of its own. */
-function assertShallow(desc: DescMessage, bytes: Uint8Array): void {
+function parsed(desc: DescMessage, bytes: Uint8Array): Message {
   try {
-    fromBinary(desc, bytes);
+    return fromBinary(desc, bytes);
   } catch {
     throw bodyNotJson("nests too deep");
   }

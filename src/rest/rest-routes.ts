@@ -1,11 +1,11 @@
 import type { UniversalHandler } from "../direct/connect-protocol.js";
-import { type DirectMethod, directMethodOf } from "./direct-call.js";
 import {
   type HttpBinding,
   type HttpRuleOptions,
   httpBindingsOf,
   selectorOf,
 } from "./http-rules.js";
+import { type RestMethod, restMethodOf } from "./rest-call.js";
 import { createRouteTable, type RouteTable } from "./route-table.js";
 
 /** A binding with the handler that its calls go to. */
@@ -13,7 +13,7 @@ export interface RestRoute {
   readonly binding: HttpBinding;
   readonly handler: UniversalHandler;
   /** The method for calls without the handler; undefined if only the handler can call it. */
-  readonly direct: DirectMethod | undefined;
+  readonly direct: RestMethod | undefined;
 }
 
 /** The bindings of a router's methods. */
@@ -37,7 +37,7 @@ export function restRoutesOf(
   const table = createRouteTable<RestRoute>();
   const all: RestRoute[] = [];
   for (const handler of handlers) {
-    const direct = directMethodOf(handler);
+    const direct = restMethodOf(handler);
     for (const binding of httpBindingsOf(handler.method, options)) {
       if (!handler.protocolNames.includes("connect")) {
         throw new RangeError(

@@ -44,7 +44,9 @@ export async function callUniversal(
     header.get("Content-Length"),
   );
   deleteHopHeaders(header);
-  if (answer.status === 200) return { message: fromBinary(handler.method.output, bytes), header };
+  if (answer.status === 200) {
+    return { bytes, header, message: () => fromBinary(handler.method.output, bytes) };
+  }
   const fallback = new ConnectError(`the handler answered ${answer.status}`, Code.Internal);
   throw errorFromJsonBytes(bytes, header, fallback);
 }

@@ -86,7 +86,7 @@ async function createFilled() {
 
 const get = (name: string) => bytes(GetOperationRequestSchema, { name });
 
-describe("the operations service on the lean path", () => {
+describe("the operations service on the fast path", () => {
   it.each<
     [what: string, method: MethodName, request: Uint8Array, headers?: Record<string, string>]
   >([
@@ -109,7 +109,7 @@ describe("the operations service on the lean path", () => {
     "answers %s as over Connect's handlers, byte for byte",
     async (_, method, request, headers) => {
       const { service } = await createFilled();
-      const [lean, connects] = await Promise.all(
+      const [fast, connects] = await Promise.all(
         [true, false].map(async (fastPath) => {
           const url = await serve({
             routes: (router) => router.service(Operations, service),
@@ -120,7 +120,7 @@ describe("the operations service on the lean path", () => {
           return callAt(url, method, request, headers);
         }),
       );
-      assert.deepEqual(lean, connects);
+      assert.deepEqual(fast, connects);
     },
   );
 });

@@ -35,7 +35,7 @@ afterEach(async () => {
 
 /** The part that answers gRPC: `createServer`'s own lean path, or Connect's handlers. */
 const answerers = [
-  { by: "the lean path", fastPath: true },
+  { by: "the fast path", fastPath: true },
   { by: "Connect's handlers", fastPath: false },
 ];
 

@@ -6,16 +6,15 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
-import { Code, ConnectError, type ContextValues, createContextValues } from "@connectrpc/connect";
-import { CallSignal, callEnded } from "../direct/call-signal.js";
+import { ConnectError, type ContextValues } from "@connectrpc/connect";
+import { callEnded } from "../direct/call-signal.js";
 import { grpcStatusOk, parseGrpcTimeout, setTrailerStatus } from "../direct/connect-protocol.js";
-import { DirectContext, type LazyParts } from "../direct/direct-context.js";
-import { invokeUnary, isPromise } from "../direct/invoke-unary.js";
-import type { EncodedResponder, WireMessage } from "../internal/wire-message.js";
+import { DirectCall, toConnectError } from "../direct/direct-call.js";
+import { systemClock } from "../internal/clock.js";
+import { createTimerQueue, type QueuedTimer, type TimerQueue } from "../internal/timer-queue.js";
+import type { WireMessage } from "../internal/wire-message.js";
 import { trailersOnly } from "../web/error-response.js";
 import { internalError, malformedRequest } from "../web/errors.js";
-import { isParserError } from "../web/malformed-requests.js";
-import { createDueQueue, type DueQueue } from "./due-queue.js";
 import {
   createEnvelopeReader,
   type Envelope,
@@ -24,15 +23,14 @@ import {
 } from "./envelope.js";
 import { requestTimedOut } from "./errors.js";
 import type { Exchange } from "./exchange.js";
+import type { FastFormat, FastMethod } from "./fast-method.js";
 import { createInflationQueue, type InflationQueue } from "./inflation-queue.js";
-import type { LeanFormat, LeanMethod } from "./lean-method.js";
 import { answerHeaders, compactHeaders, type ReceivedHeaders, webHeaders } from "./node-headers.js";
 import {
   extraMessage,
   incompleteMessage,
   missingMessage,
   noCompression,
-  tooLarge,
 } from "./protocol-errors.js";
 import type { ReceivedBytes } from "./received-bytes.js";
 import { errorFromReset } from "./reset-error.js";
@@ -40,11 +38,10 @@ import type { ServerEvent } from "./server-events.js";
 import type { ResolvedLimits } from "./server-limits.js";
 
 /** The shared state of all calls of a server on the fast path. */
-export interface LeanServer {
+export interface FastServer {
   readonly limits: ResolvedLimits;
-  /** Calls whose request is still to come, and calls whose answer is still to be taken. */
-  readonly receiving: DueQueue<LeanCall>;
-  readonly sending: DueQueue<LeanCall>;
+  /** Calls whose request has not arrived, and calls whose client has not taken the response. */
+  readonly timeouts: TimerQueue;
   /** The bytes of all requests that are being received. */
   readonly received: ReceivedBytes;
   readonly inflations: InflationQueue;
@@ -55,34 +52,31 @@ export interface LeanServer {
 }
 
 /** A request as it came: its stream and its headers. */
-export interface LeanRequest {
+export interface FastRequest {
   readonly stream: ServerHttp2Stream;
   readonly headers: IncomingHttpHeaders;
   readonly rawHeaders: readonly string[] | undefined;
   readonly path: string;
-  readonly url: string;
+  /** The scheme and the authority: `https://host:port`. */
+  readonly origin: string;
   readonly isBinary: boolean;
 }
 
 /** Where a stream has its call: listeners that all streams share find it there. */
 const callOf = Symbol("call");
 
-interface LeanStream extends ServerHttp2Stream {
-  [callOf]?: LeanCall;
+interface FastStream extends ServerHttp2Stream {
+  [callOf]?: FastCall;
 }
 
 const okTrailers: OutgoingHttpHeaders = { "grpc-status": grpcStatusOk };
 const withTrailers = { waitForTrailers: true };
-const noTimeout = () => undefined;
 
-export function createLeanServer(
-  server: Omit<LeanServer, "receiving" | "sending" | "inflations">,
-): LeanServer {
-  const { bodyTimeoutMs, sendTimeoutMs } = server.limits;
+export function createFastServer(server: Omit<FastServer, "timeouts" | "inflations">): FastServer {
   return {
     ...server,
-    receiving: createDueQueue(bodyTimeoutMs, (call) => call.receiveOverdue()),
-    sending: createDueQueue(sendTimeoutMs, (call) => call.sendOverdue()),
+    // Each call has a stream, which keeps the process alive.
+    timeouts: createTimerQueue(systemClock, { background: true }),
     inflations: createInflationQueue(),
   };
 }
@@ -92,27 +86,27 @@ export function createLeanServer(
  * adapter without a pipeline of async iterables, and creates headers, signals and timers only
  * when the handler or an interceptor accesses them.
  */
-export function answerLeanCall(server: LeanServer, method: LeanMethod, request: LeanRequest): void {
+export function answerFastCall(server: FastServer, method: FastMethod, request: FastRequest): void {
   const { maxTimeoutMs } = method.route.options;
   const { timeoutMs, error } = parseGrpcTimeout(
     textOf(request.headers["grpc-timeout"]),
     maxTimeoutMs,
   );
-  new LeanCall(server, method, request, timeoutMs).begin(request, error);
+  new FastCall(server, method, request, timeoutMs).begin(request, error);
 }
 
 /** Has few fields, because a waiting call holds little memory other than its stream and this object. */
-export class LeanCall implements LazyParts, EncodedResponder {
-  /** Aborts when the client no longer waits for the response. */
-  readonly end: CallSignal;
-  readonly #server: LeanServer;
-  readonly #method: LeanMethod;
-  readonly #stream: LeanStream;
+class FastCall extends DirectCall implements QueuedTimer {
+  dueMs = 0;
+  place = -1;
+  readonly #server: FastServer;
+  readonly #method: FastMethod;
+  readonly #stream: FastStream;
   readonly #headers: ReceivedHeaders;
   readonly #path: string;
+  readonly #origin: string;
   readonly #isBinary: boolean;
-  readonly #compression: ReturnType<LeanMethod["negotiate"]>;
-  readonly #context: DirectContext;
+  readonly #compression: ReturnType<FastMethod["negotiate"]>;
   /** The progress of the call: the client sends the whole request, then receives the whole response. */
   #phase: "receiving" | "running" | "answered" | "closed" = "receiving";
   /** The reader of the request. Undefined once the request has arrived. */
@@ -127,50 +121,40 @@ export class LeanCall implements LazyParts, EncodedResponder {
   #received = 0;
   #connection: object | undefined;
   #trailers: OutgoingHttpHeaders = okTrailers;
-  #values: ContextValues | undefined;
-  #requestHeader: Headers | undefined;
-  #responseHeader: Headers | undefined;
-  #responseTrailer: Headers | undefined;
 
   constructor(
-    server: LeanServer,
-    method: LeanMethod,
-    { stream, headers, rawHeaders, path, url, isBinary }: LeanRequest,
+    server: FastServer,
+    method: FastMethod,
+    { stream, headers, rawHeaders, path, origin, isBinary }: FastRequest,
     timeoutMs: number | undefined,
   ) {
-    const { route } = method;
+    super(method, { protocolName: "grpc", timeoutMs, request: undefined });
     this.#server = server;
     this.#method = method;
     this.#stream = stream;
     this.#headers = compactHeaders(headers, rawHeaders);
     this.#path = path;
+    this.#origin = origin;
     this.#isBinary = isBinary;
     this.#compression = method.negotiate(
       textOf(headers["grpc-encoding"]),
       textOf(headers["grpc-accept-encoding"]),
     );
-    const deadlineMs = timeoutMs === undefined ? undefined : performance.now() + timeoutMs;
-    this.end = new CallSignal(method.calls, deadlineMs);
-    this.#context = new DirectContext(
-      route.spec.method,
-      "grpc",
-      this,
-      deadlineMs === undefined ? noTimeout : timeLeftUntil(deadlineMs),
-      url,
-    );
-    this.#reader = createEnvelopeReader(route.options.readMaxBytes);
+    this.#reader = createEnvelopeReader(method.route.options.readMaxBytes);
     this.#stream[callOf] = this;
   }
 
   /** @param refusal The error that refuses the call. Undefined if no error has been found so far. */
-  begin({ headers, rawHeaders }: LeanRequest, refusal: ConnectError | undefined): void {
-    const { contextValues, receiving } = this.#server;
+  begin({ headers, rawHeaders }: FastRequest, refusal: ConnectError | undefined): void {
+    const { contextValues, timeouts, limits } = this.#server;
     const stream = this.#stream;
     // A "close" event follows each error and ends the call.
     stream.on("error", ignore);
     stream.on("close", onClose);
     try {
-      this.#values = contextValues?.(new Http2ServerRequest(stream, headers, {}, rawHeaders ?? []));
+      this.useValues(
+        contextValues?.(new Http2ServerRequest(stream, headers, {}, rawHeaders ?? [])),
+      );
     } catch (cause) {
       this.#refuse(cause);
       return;
@@ -180,19 +164,15 @@ export class LeanCall implements LazyParts, EncodedResponder {
       this.fail(error);
       return;
     }
-    receiving.add(this);
+    timeouts.add(this, limits.bodyTimeoutMs);
     stream.on("data", onData);
     stream.on("end", onEnd);
   }
 
-  /** The client has not sent all of its request in time. */
-  receiveOverdue(): void {
-    this.fail(requestTimedOut(this.#server.limits.bodyTimeoutMs));
-  }
-
-  /** The client has not taken all of the answer in time. */
-  sendOverdue(): void {
-    this.#stream.close(constants.NGHTTP2_CANCEL);
+  /** The client has not sent its whole request, or has not taken the whole response, in time. */
+  onDue(): void {
+    if (this.#phase === "receiving") this.fail(requestTimedOut(this.#server.limits.bodyTimeoutMs));
+    else this.#stream.close(constants.NGHTTP2_CANCEL);
   }
 
   receive(chunk: Uint8Array): void {
@@ -250,10 +230,9 @@ export class LeanCall implements LazyParts, EncodedResponder {
     if (this.#phase !== "receiving") return;
     try {
       this.#message = this.#format().input.parse(data);
-    } catch (error) {
-      const { input } = this.#method.route.spec.method;
-      const isParsers = error instanceof ConnectError && isParserError(error);
-      this.fail(isParsers ? malformedRequest(input.typeName) : error);
+    } catch {
+      // The size of the message was checked before, so this is the parser's error.
+      this.fail(malformedRequest(this.route.spec.method.input.typeName));
     }
   }
 
@@ -267,40 +246,21 @@ export class LeanCall implements LazyParts, EncodedResponder {
     this.#stopReceiving();
     if (isIncomplete) this.fail(incompleteMessage());
     else if (message === undefined) this.fail(missingMessage("input"));
-    else this.#run(message);
-  }
-
-  #run(message: MessageShape<DescMessage>): void {
-    const { route } = this.#method;
-    this.#phase = "running";
-    try {
-      if (this.#isBinary && route.wireAnswers !== undefined) {
-        route.wireAnswers.answer(message, this.#context, this);
-        return;
-      }
-      const invoked = invokeUnary(route, this.#context, message);
-      // Most handlers of small responses return them synchronously, and a microtask is not free.
-      if (!isPromise(invoked)) this.#serialize(invoked);
-      else {
-        invoked.then(
-          (answer) => this.#serialize(answer),
-          (error: unknown) => this.fail(error),
-        );
-      }
-    } catch (error) {
-      this.fail(error);
+    else {
+      this.#phase = "running";
+      this.invoke(message, this.#isBinary);
     }
   }
 
   #stopReceiving(): void {
     const server = this.#server;
-    server.receiving.delete(this);
+    server.timeouts.remove(this);
     server.received.remove(this.#connection, this.#received);
     this.#received = 0;
     this.#connection = undefined;
   }
 
-  #serialize(message: MessageShape<DescMessage>): void {
+  protected respond(message: MessageShape<DescMessage>): void {
     try {
       this.#encode(this.#format().output.serialize(message));
     } catch (error) {
@@ -309,10 +269,12 @@ export class LeanCall implements LazyParts, EncodedResponder {
   }
 
   send(message: WireMessage): void {
-    const { writeMaxBytes } = this.#method.route.options;
-    const { byteLength } = message;
-    if (byteLength > writeMaxBytes) this.fail(tooLarge(byteLength, { writeMaxBytes }));
-    else this.#encode(message);
+    try {
+      this.assertWritable(message.byteLength);
+      this.#encode(message);
+    } catch (error) {
+      this.fail(error);
+    }
   }
 
   #encode(data: Uint8Array | WireMessage): void {
@@ -331,12 +293,7 @@ export class LeanCall implements LazyParts, EncodedResponder {
 
   /** Responds with an error. An error that is not a ConnectError becomes INTERNAL without its message. */
   fail(error: unknown): void {
-    this.#answer(
-      undefined,
-      error instanceof ConnectError
-        ? error
-        : new ConnectError("internal error", Code.Internal, undefined, undefined, error),
-    );
+    this.#answer(undefined, toConnectError(error));
   }
 
   #answer(answer: Buffer | undefined, error: ConnectError | undefined): void {
@@ -350,16 +307,15 @@ export class LeanCall implements LazyParts, EncodedResponder {
     try {
       // Throws for an error that cannot be written: half a surrogate pair in its message, a wrong detail.
       if (error !== undefined) setTrailerStatus(this.responseTrailer(), error);
-      if (this.#responseTrailer !== undefined) {
-        this.#trailers = answerHeaders(this.#responseTrailer);
-      }
+      const trailer = this.readResponseTrailer;
+      if (trailer !== undefined) this.#trailers = answerHeaders(trailer);
       stream.on("wantTrailers", onWantTrailers);
       stream.respond(this.#answerHeaders(), withTrailers);
     } catch (cause) {
       this.#refuse(cause);
       return;
     }
-    this.#server.sending.add(this);
+    this.#awaitTaken();
     if (answer === undefined) stream.end();
     else stream.end(answer);
   }
@@ -381,7 +337,7 @@ export class LeanCall implements LazyParts, EncodedResponder {
     }
     if (stream.destroyed || stream.closed) return;
     const error = cause instanceof ConnectError ? cause : internalError(cause);
-    this.#server.sending.add(this);
+    this.#awaitTaken();
     stream.respond(this.#refusalHeaders(error), { endStream: true });
     if (!this.#hasReceivedAll()) this.#closeSoon();
   }
@@ -398,22 +354,26 @@ export class LeanCall implements LazyParts, EncodedResponder {
     }
   }
 
+  /** Limits the time that the client has to take the response. */
+  #awaitTaken(): void {
+    this.#server.timeouts.add(this, this.#server.limits.sendTimeoutMs);
+  }
+
   #closeSoon(): void {
     setImmediate(() => this.#stream.close(constants.NGHTTP2_NO_ERROR));
   }
 
   #answerHeaders(): OutgoingHttpHeaders {
     const { extraHeaders } = this.#server;
-    if (this.#responseHeader !== undefined) {
-      return { ...extraHeaders, ...answerHeaders(this.#responseHeader) };
-    }
+    const header = this.readResponseHeader;
+    if (header !== undefined) return { ...extraHeaders, ...answerHeaders(header) };
     const { contentType } = this.#format();
     const { response } = this.#compression;
     if (response === null) return { ...extraHeaders, "content-type": contentType };
     return { ...extraHeaders, "content-type": contentType, "grpc-encoding": response.name };
   }
 
-  #format(): LeanFormat {
+  #format(): FastFormat {
     return this.#isBinary ? this.#method.binary : this.#method.json;
   }
 
@@ -424,7 +384,7 @@ export class LeanCall implements LazyParts, EncodedResponder {
 
   close(): void {
     if (this.#phase === "answered") {
-      this.#server.sending.delete(this);
+      this.#server.timeouts.remove(this);
       return;
     }
     this.#stopReceiving();
@@ -432,58 +392,43 @@ export class LeanCall implements LazyParts, EncodedResponder {
     this.end.end(errorFromReset(this.#stream.rstCode ?? 0) ?? callEnded);
   }
 
-  signal(): AbortSignal {
-    return this.end.signal;
+  url(): string {
+    return this.#origin + this.#path;
   }
 
-  values(): ContextValues {
-    this.#values ??= createContextValues();
-    return this.#values;
+  protected createRequestHeader(): Headers {
+    return webHeaders(this.#headers);
   }
 
-  requestHeader(): Headers {
-    this.#requestHeader ??= webHeaders(this.#headers);
-    return this.#requestHeader;
+  protected createResponseHeader(): Headers {
+    const header = new Headers({ "content-type": this.#format().contentType });
+    const { response } = this.#compression;
+    if (response !== null) header.set("grpc-encoding", response.name);
+    return header;
   }
 
-  responseHeader(): Headers {
-    if (this.#responseHeader === undefined) {
-      this.#responseHeader = new Headers({ "content-type": this.#format().contentType });
-      const { response } = this.#compression;
-      if (response !== null) this.#responseHeader.set("grpc-encoding", response.name);
-    }
-    return this.#responseHeader;
-  }
-
-  responseTrailer(): Headers {
-    this.#responseTrailer ??= new Headers({ "grpc-status": grpcStatusOk });
-    return this.#responseTrailer;
+  protected createResponseTrailer(): Headers {
+    return new Headers({ "grpc-status": grpcStatusOk });
   }
 }
 
-function onData(this: LeanStream, chunk: Uint8Array): void {
+function onData(this: FastStream, chunk: Uint8Array): void {
   this[callOf]?.receive(chunk);
 }
 
-function onEnd(this: LeanStream): void {
+function onEnd(this: FastStream): void {
   this[callOf]?.receivedAll();
 }
 
-function onWantTrailers(this: LeanStream): void {
+function onWantTrailers(this: FastStream): void {
   this[callOf]?.sendTrailers();
 }
 
-function onClose(this: LeanStream): void {
+function onClose(this: FastStream): void {
   this[callOf]?.close();
 }
 
 function ignore(): void {}
-
-/** Returns the implementation of a context's `timeoutMs`. */
-function timeLeftUntil(deadlineMs: number): () => number {
-  const endMs = Math.trunc(deadlineMs);
-  return () => endMs - performance.now();
-}
 
 function bytesOf(data: Uint8Array | WireMessage): Uint8Array<ArrayBuffer> {
   if (data instanceof Uint8Array) return asArrayBuffer(data);

@@ -13,17 +13,17 @@ import type { UnaryRoute } from "../direct/recording-router.js";
 import type { JsonPayloads } from "../web/json-payloads.js";
 
 /** The shared state of all calls of one method. */
-export interface LeanMethod {
+export interface FastMethod {
   readonly route: UnaryRoute;
-  readonly binary: LeanFormat;
-  readonly json: LeanFormat;
+  readonly binary: FastFormat;
+  readonly json: FastFormat;
   readonly calls: CallGroup;
   /** The compression of a request, and the one that its response may have. */
   negotiate(encoding: string | null, acceptEncoding: string | null): Negotiated;
 }
 
 /** One format of a method's messages. */
-export interface LeanFormat {
+export interface FastFormat {
   readonly contentType: string;
   readonly input: Serialization<MessageShape<DescMessage>>;
   readonly output: Serialization<MessageShape<DescMessage>>;
@@ -31,11 +31,11 @@ export interface LeanFormat {
 
 type Negotiated = ReturnType<typeof compressionNegotiate>;
 
-export function createLeanMethod(route: UnaryRoute, payloads: JsonPayloads): LeanMethod {
+export function createFastMethod(route: UnaryRoute, payloads: JsonPayloads): FastMethod {
   const { spec, options } = route;
   const { binaryOptions, jsonOptions, acceptCompression, shutdownSignal } = options;
   const lookup = createMethodSerializationLookup(spec.method, binaryOptions, jsonOptions, options);
-  const formatOf = (isBinary: boolean, contentType: string): LeanFormat => ({
+  const formatOf = (isBinary: boolean, contentType: string): FastFormat => ({
     contentType,
     input: lookup.getI(isBinary),
     output: lookup.getO(isBinary),
@@ -52,7 +52,7 @@ export function createLeanMethod(route: UnaryRoute, payloads: JsonPayloads): Lea
 }
 
 /** A format in JSON whose messages may hold payloads of unregistered types. */
-function writableBy(payloads: JsonPayloads, desc: DescMessage, format: LeanFormat): LeanFormat {
+function writableBy(payloads: JsonPayloads, desc: DescMessage, format: FastFormat): FastFormat {
   const { output } = format;
   const serialize = (message: MessageShape<DescMessage>) =>
     output.serialize(payloads.writable(desc, message));
@@ -60,7 +60,7 @@ function writableBy(payloads: JsonPayloads, desc: DescMessage, format: LeanForma
 }
 
 /** Clients of one server mostly ask for the same. An error has a stack, and is made anew. */
-function rememberLast(negotiate: LeanMethod["negotiate"]): LeanMethod["negotiate"] {
+function rememberLast(negotiate: FastMethod["negotiate"]): FastMethod["negotiate"] {
   let lastEncoding: string | null | undefined;
   let lastAccept: string | null | undefined;
   let last: Negotiated | undefined;

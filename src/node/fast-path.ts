@@ -3,8 +3,8 @@ import { parseGrpcContentType } from "../direct/connect-protocol.js";
 import { unaryRouteOf } from "../direct/recording-router.js";
 import type { Routes } from "../web/routes.js";
 import type { AllowedHosts } from "./allowed-hosts.js";
-import { answerLeanCall, createLeanServer } from "./lean-call.js";
-import { createLeanMethod, type LeanMethod } from "./lean-method.js";
+import { answerFastCall, createFastServer } from "./fast-call.js";
+import { createFastMethod, type FastMethod } from "./fast-method.js";
 import type { ReceivedBytes } from "./received-bytes.js";
 import type { ServerEvent } from "./server-events.js";
 import type { ResolvedLimits } from "./server-limits.js";
@@ -14,32 +14,32 @@ import type { ServerOptions } from "./server-options.js";
  * Serves a request, or returns false if it cannot. It serves unary gRPC calls with plain headers.
  * Connect's handlers serve all other requests.
  */
-export type LeanGrpcServer = (
+export type FastPath = (
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
   rawHeaders: readonly string[] | undefined,
 ) => boolean;
 
 /** Serve unary gRPC on the events of Node's HTTP/2 streams. */
-export function createLeanGrpcServer(
+export function createFastPath(
   options: ServerOptions,
   limits: ResolvedLimits,
   routes: Routes,
   received: ReceivedBytes,
   hosts: AllowedHosts,
   log: (event: ServerEvent) => void,
-): LeanGrpcServer {
+): FastPath {
   const { cors, contextValues } = options;
-  const methods = new Map<string, LeanMethod>();
+  const methods = new Map<string, FastMethod>();
   for (const handler of routes.rpcs) {
     const route = handler.protocolNames.includes("grpc") ? unaryRouteOf(handler) : undefined;
     // The last of a path has it.
     if (route === undefined) methods.delete(handler.requestPath);
-    else methods.set(handler.requestPath, createLeanMethod(route, routes.payloads));
+    else methods.set(handler.requestPath, createFastMethod(route, routes.payloads));
   }
   const extraHeaders: OutgoingHttpHeaders =
     cors === undefined || cors.origins === "*" ? {} : { vary: "origin" };
-  const server = createLeanServer({ limits, contextValues, extraHeaders, received, log });
+  const server = createFastServer({ limits, contextValues, extraHeaders, received, log });
   const originOf = rememberLast(originUrl);
   const isBinary = rememberLast((contentType) => parseGrpcContentType(contentType)?.binary);
 
@@ -53,8 +53,8 @@ export function createLeanGrpcServer(
     const scheme = stream.session?.encrypted === true ? "https" : "http";
     const origin = originOf(`${scheme}://${headers[":authority"] ?? ""}`);
     if (origin === undefined || !hosts.allows(origin)) return false;
-    const request = { stream, headers, rawHeaders, path, isBinary: binary, url: origin + path };
-    answerLeanCall(server, method, request);
+    const request = { stream, headers, rawHeaders, path, isBinary: binary, origin };
+    answerFastCall(server, method, request);
     return true;
   };
 }

@@ -26,28 +26,28 @@ interface Side {
   readonly seen: string[];
 }
 
-let lean: Side;
+let fast: Side;
 let connects: Side;
 let sessions: readonly [ClientHttp2Session, ClientHttp2Session];
 
 beforeAll(async () => {
-  [lean, connects] = await Promise.all([openSide(true), openSide(false)]);
-  sessions = await Promise.all([openSession(lean.url), openSession(connects.url)]);
+  [fast, connects] = await Promise.all([openSide(true), openSide(false)]);
+  sessions = await Promise.all([openSession(fast.url), openSession(connects.url)]);
 });
 
 afterAll(async () => {
   for (const session of sessions) session.destroy();
-  await Promise.all([lean, connects].map(({ server }) => server.close({ graceMs: 0 })));
+  await Promise.all([fast, connects].map(({ server }) => server.close({ graceMs: 0 })));
 });
 
 describe("a unary gRPC call", () => {
-  it("is answered by the lean path as by Connect's handlers, byte for byte", async () => {
+  it("is answered by the fast path as by Connect's handlers, byte for byte", async () => {
     await fc.assert(
       fc.asyncProperty(requests, async (request) => {
         const [ours, theirs] = await Promise.all(sessions.map((to) => rawCall(to, request)));
         // Whether an error comes before the client's reset is a matter of luck.
         if (request.ending !== "reset") assert.deepEqual(ours, theirs);
-        assert.deepEqual(await seenBy(lean, sessions[0]), await seenBy(connects, sessions[1]));
+        assert.deepEqual(await seenBy(fast, sessions[0]), await seenBy(connects, sessions[1]));
       }),
       { numRuns: 300 },
     );
@@ -57,7 +57,7 @@ describe("a unary gRPC call", () => {
     await fc.assert(
       fc.asyncProperty(requests, async (request) => {
         const [ours, theirs] = await Promise.all(
-          [lean, connects].map(async ({ url }) => {
+          [fast, connects].map(async ({ url }) => {
             const session = await openSession(url);
             const answer = rawCall(session, request);
             session.close();
@@ -68,7 +68,7 @@ describe("a unary gRPC call", () => {
       }),
       { numRuns: 20 },
     );
-    lean.seen.length = 0;
+    fast.seen.length = 0;
     connects.seen.length = 0;
   });
 
@@ -80,7 +80,7 @@ describe("a unary gRPC call", () => {
     constants.NGHTTP2_ENHANCE_YOUR_CALM,
     constants.NGHTTP2_STREAM_CLOSED,
   ])("that is reset with code %i while it runs tells its handler the same", async (code) => {
-    for (const [index, side] of [lean, connects].entries()) {
+    for (const [index, side] of [fast, connects].entries()) {
       const to = sessions[index];
       assert.ok(to);
       const entered = untilSeen(side, "entered");
@@ -92,7 +92,7 @@ describe("a unary gRPC call", () => {
       stream.close(code);
       await left;
     }
-    assert.deepEqual(lean.seen.splice(0), connects.seen.splice(0));
+    assert.deepEqual(fast.seen.splice(0), connects.seen.splice(0));
   });
 
   it("whose deadline passes while it runs tells its handler the same", async () => {
@@ -103,7 +103,7 @@ describe("a unary gRPC call", () => {
     const [ours, theirs] = await Promise.all(sessions.map((to) => rawCall(to, request)));
     assert.deepEqual(ours, theirs);
     assert.equal(Object.fromEntries(ours?.trailers ?? [])["grpc-status"], "4");
-    assert.deepEqual(lean.seen.splice(0), connects.seen.splice(0));
+    assert.deepEqual(fast.seen.splice(0), connects.seen.splice(0));
   });
 });
 
@@ -183,7 +183,7 @@ async function openSide(fastPath: boolean): Promise<Side> {
         return behaviour?.(request, context) ?? {};
       };
       router.rpc(PrintService.method.print, print);
-      // Its own options, and among them no interceptors: the shortest way through the lean path.
+      // Its own options, and among them no interceptors: the shortest way through the fast path.
       router.rpc(PrintService.method.clean, () => ({ name: "cleaned" }), { interceptors: [] });
     },
   });
