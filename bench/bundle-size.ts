@@ -1,5 +1,6 @@
 // `npm run size` measures this package's share of a browser bundle. It builds the published
-// files first and bundles them. It exits with 1 if the bundle contains a node: module.
+// files first and bundles them. It exits with 1 if the bundle contains a node: module, or if the
+// two clients take more than `mostBytes`.
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { buildPackage } from "./build.js";
@@ -28,6 +29,9 @@ const withUs = {
   "the same and all of our root": `${withoutUs} export * from "connect-longrunning";`,
 };
 
+/** Most bytes of the two clients, compressed by gzip: 8.5 kB of 1,024 bytes. */
+const mostBytes = 8704;
+
 interface Size {
   readonly minified: number;
   readonly gzipped: number;
@@ -43,6 +47,11 @@ try {
   print("Connect, its transport, google's operations", bare);
   print("the same and google's error details", base);
   for (const [name, contents] of Object.entries(withUs)) print(name, await sizeOf(contents), base);
+  const clients = await sizeOf(withUs["the same and our two clients"]);
+  if (clients.gzipped - base.gzipped > mostBytes) {
+    console.error(`the two clients take more than ${mostBytes} bytes`);
+    process.exitCode = 1;
+  }
 } finally {
   await built.remove();
 }

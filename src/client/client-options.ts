@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from "../internal/clock.js";
-import { inRange, longestMs } from "../internal/option-bounds.js";
+import { longestMs, optionInRange } from "../internal/option-bounds.js";
 import type { OutcomeOptions } from "../operation/outcome.js";
 import type { WaitObserver } from "./observer.js";
 import { type BackoffOptions, type PollPolicy, pollPolicyOf } from "./poll-policy.js";
@@ -72,17 +72,11 @@ export function clientSettings(options: ClientOptions): ClientSettings {
     clock: options.clock ?? systemClock,
     poll: pollPolicyOf(options.poll),
     tryWait: (options.mode ?? "auto") === "auto",
-    maxWaitCallMs: inRange("maxWaitCallMs", options.maxWaitCallMs ?? 25_000, 1, longestMs),
-    maxHeldWaits: inRange("maxHeldWaits", options.maxHeldWaits ?? (isBrowser() ? 4 : 64), 0),
-    pollTimeoutMs: Math.ceil(
-      inRange("pollTimeoutMs", options.pollTimeoutMs ?? 10_000, 1, longestMs),
-    ),
-    maxConsecutiveFailures: inRange(
-      "maxConsecutiveFailures",
-      options.maxConsecutiveFailures ?? 10,
-      1,
-    ),
-    notFoundGraceMs: inRange("notFoundGraceMs", options.notFoundGraceMs ?? 5000, 0),
+    maxWaitCallMs: optionInRange(options, "maxWaitCallMs", 25_000, 1, longestMs),
+    maxHeldWaits: optionInRange(options, "maxHeldWaits", isBrowser() ? 4 : 64, 0),
+    pollTimeoutMs: Math.ceil(optionInRange(options, "pollTimeoutMs", 10_000, 1, longestMs)),
+    maxConsecutiveFailures: optionInRange(options, "maxConsecutiveFailures", 10, 1),
+    notFoundGraceMs: optionInRange(options, "notFoundGraceMs", 5000, 0),
     outcome: { onMissingResult: options.onMissingResult },
     observer: options.observer,
   };

@@ -2,19 +2,17 @@ import { ConnectError } from "@connectrpc/connect";
 import { callWithin } from "../internal/call-within.js";
 import { notifySafely } from "../internal/notify-safely.js";
 import { onAbort } from "../internal/on-abort.js";
-import { fullName } from "../operation/long-running.js";
 import type { Operation } from "../protos.js";
 import { ErrorInfoSchema } from "../protos.js";
 import { deletedHere, waitAborted, waitTimedOut } from "./errors.js";
 import { notNeeded } from "./not-needed.js";
-import type { WaitObservation } from "./observer.js";
 import { OperationError, type WaitReport } from "./operation-error.js";
 import type { OperationPoller, PollFollower } from "./operation-poller.js";
-import { PollStats } from "./poll-stats.js";
 import { withRetries } from "./retries.js";
 import type { FinalSnapshot, Snapshot } from "./snapshot.js";
 import { type ClientCore, lastCallMs, type TrackedOperation } from "./tracked-operation.js";
 import { type WaitLimits, type WaitOptions, waitLimits } from "./wait-options.js";
+import { WaitRecord } from "./wait-record.js";
 
 /** The events of a wait. No event comes after `done` or `gaveUp`. */
 export interface FollowEvents<Response, Metadata> {
@@ -51,8 +49,7 @@ export class Wait<Response, Metadata> implements PollFollower {
   readonly #options: WaitOptions<Response, Metadata>;
   readonly #events: FollowEvents<Response, Metadata>;
   readonly #limits: WaitLimits;
-  readonly #stats: PollStats;
-  readonly #observation: WaitObservation | undefined;
+  readonly #record: WaitRecord;
   #latest: Snapshot<Response, Metadata>;
   #isOver = false;
   /** Aborts the calls of this wait when it ends. Created for the first such call. */
@@ -78,20 +75,12 @@ export class Wait<Response, Metadata> implements PollFollower {
     this.#options = options;
     this.#events = events;
     this.#limits = waitLimits(options, settings);
-    this.#stats = new PollStats(tracked, this.#limits.policy);
+    this.#record = new WaitRecord(tracked, this.#limits.policy);
     this.#latest = tracked.snapshot();
-    this.#observation = notifySafely(settings.observer, (to) =>
-      to.waitStarted?.({
-        operationName: tracked.name,
-        method: fullName(tracked.method.method),
-        link: tracked.link,
-      }),
-    );
   }
 
   begin(): void {
     const { signal } = this.#options;
-    const { timeoutMs } = this.#limits;
     const latest = this.#latest;
     if (signal?.aborted) queueMicrotask(() => this.#aborted());
     else if (latest.kind !== "running") {
@@ -102,7 +91,7 @@ export class Wait<Response, Metadata> implements PollFollower {
     } else if (this.#tracked.isDeleted()) queueMicrotask(() => this.onDeleted());
     else {
       this.#forgetSignal = signal && onAbort(signal, () => this.#aborted());
-      this.#endTimeout = this.#schedule("timeoutMs", timeoutMs);
+      this.#endTimeout = this.#schedule("timeoutMs");
       this.#watchStall();
       this.#poller = this.#tracked.poller();
       this.#pausedBeforeMs = this.#poller.pausedMs();
@@ -112,7 +101,7 @@ export class Wait<Response, Metadata> implements PollFollower {
 
   /** Ends the wait without an event. */
   stop(): void {
-    this.#end(undefined, () => undefined);
+    this.#end(undefined);
   }
 
   isOver(): boolean {
@@ -142,17 +131,16 @@ export class Wait<Response, Metadata> implements PollFollower {
   delayMs(): number {
     try {
       // Timers hold whole milliseconds.
-      return Math.max(Math.ceil(this.#limits.policy.delayMs(this.#stats.polls + 1)), 1) || 1;
+      return Math.max(Math.ceil(this.#limits.policy.delayMs(this.#record.polls + 1)), 1) || 1;
     } catch (error) {
-      queueMicrotask(() => this.#giveUpBy(error));
+      queueMicrotask(() => this.#giveUp(error));
       return this.#tracked.core.settings.pollTimeoutMs;
     }
   }
 
   onPolled(operation: Operation): void {
-    this.#stats.recordSuccess();
     const snapshot = this.#tracked.onPolled(operation);
-    notifySafely(this.#observation, (to) => to.polled?.({ operation }));
+    this.#record.recordSuccess(operation);
     if (snapshot !== this.#latest) {
       this.#latest = snapshot;
       this.#watchStall();
@@ -163,17 +151,15 @@ export class Wait<Response, Metadata> implements PollFollower {
   }
 
   onFailedWait(error: ConnectError): void {
-    notifySafely(this.#observation, (to) => to.polled?.({ error }));
-    this.#stats.recordFailedWait(error);
+    this.#record.recordFailedWait(error);
   }
 
   onFailed(error: ConnectError): void {
-    notifySafely(this.#observation, (to) => to.polled?.({ error }));
-    let fault: OperationError | undefined;
+    let fault: unknown;
     try {
-      fault = this.#stats.recordFailure(error);
+      fault = this.#record.recordFailure(error);
     } catch (thrown) {
-      this.#giveUpBy(thrown);
+      this.#giveUp(thrown);
       return;
     }
     const known = this.#tracked.snapshot();
@@ -183,56 +169,46 @@ export class Wait<Response, Metadata> implements PollFollower {
   }
 
   onDeleted(): void {
-    this.#giveUp(this.#stats.fault("gone", deletedHere(this.#tracked.name)));
+    this.#giveUp(this.#record.fault("gone", deletedHere(this.#tracked.name)));
   }
 
   #aborted(): void {
     const error = waitAborted(`operation "${this.#tracked.name}"`, this.#options.signal?.reason);
-    this.#giveUp(this.#stats.fault("aborted", error));
+    this.#giveUp(this.#record.fault("aborted", error));
   }
 
-  #end(error: ConnectError | undefined, then: () => void): void {
-    if (this.#isOver) return;
+  /** Ends the wait. Returns false if it had ended before. */
+  #end(error: ConnectError | undefined): boolean {
+    if (this.#isOver) return false;
     this.#isOver = true;
     this.#calls?.abort(notNeeded);
     this.#leave?.();
     this.#forgetSignal?.();
     this.#endTimeout?.();
     this.#endStall?.();
-    const snapshot = this.#tracked.snapshot() as Snapshot;
-    const done = snapshot.kind !== "running";
-    const elapsedMs = this.#stats.elapsedMs();
-    const cost = {
-      polls: this.#stats.polls,
-      elapsedMs,
-      pausedMs: (this.#poller?.pausedMs() ?? 0) - this.#pausedBeforeMs,
-      overshootMs: done ? Math.min(this.#poller?.lastPauseMs() ?? 0, elapsedMs) : 0,
-    };
-    notifySafely(this.#observation, (to) => to.ended?.({ done, snapshot, error, ...cost }));
-    then();
+    const pausedMs = (this.#poller?.pausedMs() ?? 0) - this.#pausedBeforeMs;
+    this.#record.ended(error, pausedMs, this.#poller?.lastPauseMs() ?? 0);
+    return true;
   }
 
-  #giveUp(error: OperationError): void {
-    this.#end(error, () => this.#events.gaveUp(error));
-  }
-
-  /** Ends the wait with an exception of the caller's poll policy. */
-  #giveUpBy(thrown: unknown): void {
-    this.#end(ConnectError.from(thrown), () => this.#events.gaveUp(thrown));
+  /** Ends the wait with its OperationError, or with an exception of the caller's poll policy. */
+  #giveUp(error: unknown): void {
+    if (this.#end(ConnectError.from(error))) this.#events.gaveUp(error);
   }
 
   #finish(snapshot: FinalSnapshot<Response, Metadata>): void {
     const error = snapshot.kind === "succeeded" ? undefined : snapshot.error;
-    this.#end(error, () => this.#events.done(snapshot, this.#stats.report()));
+    if (this.#end(error)) this.#events.done(snapshot, this.#record.report());
   }
 
   #watchStall(): void {
     this.#endStall?.();
     this.#isStalled = false;
-    this.#endStall = this.#schedule("stallMs", this.#limits.stallMs);
+    this.#endStall = this.#schedule("stallMs");
   }
 
-  #schedule(limit: "timeoutMs" | "stallMs", limitMs: number | undefined) {
+  #schedule(limit: "timeoutMs" | "stallMs") {
+    const limitMs = this.#limits[limit];
     if (limitMs === undefined) return undefined;
     return this.#tracked.core.calls.clock.schedule(limitMs, () => {
       if (limit === "stallMs") this.#isStalled = true;
@@ -249,11 +225,11 @@ export class Wait<Response, Metadata> implements PollFollower {
       const cancelling = requestCancellation(core, name, this.signal(), 1, lastCallMs(core));
       await cancelling.catch(() => undefined);
     }
-    const { polls } = this.#stats;
+    const { polls } = this.#record;
     const what = limit === "stallMs" ? "has not changed for" : "is not done after";
     const message = `operation "${name}" ${what} ${limitMs} ms (${polls} polls)`;
     const metadata = { name, limit, limitMs: String(limitMs), polls: String(polls) };
-    this.#giveUp(this.#stats.fault("timeout", waitTimedOut(message, metadata)));
+    this.#giveUp(this.#record.fault("timeout", waitTimedOut(message, metadata)));
   }
 
   /** Calls `onProgress`, and reports its first exception. */

@@ -1,10 +1,17 @@
-import { type Duration, durationFromMs } from "@bufbuild/protobuf/wkt";
-import { Code, type ConnectError, type Transport } from "@connectrpc/connect";
+import type { DescMessage, DescMethodUnary, MessageInitShape } from "@bufbuild/protobuf";
+import type { DurationSchema } from "@bufbuild/protobuf/wkt";
+import {
+  type Client,
+  Code,
+  type ConnectError,
+  createClient,
+  type Transport,
+} from "@connectrpc/connect";
 import { callWithin } from "../internal/call-within.js";
 import type { Clock } from "../internal/clock.js";
-import type { Operation } from "../protos.js";
+import { type Operation, type OperationSchema, Operations } from "../protos.js";
 import { retryAfterMs } from "./retry-delay.js";
-import { createRoutedRpc, type OperationsRpc } from "./routed-rpc.js";
+import { withRouting } from "./routing.js";
 import { createWaitLength, type WaitLength } from "./wait-length.js";
 
 /** A successful poll. */
@@ -16,7 +23,7 @@ export interface Polled {
 
 /** The polls of one client, and the client's knowledge of its server. */
 export interface OperationCalls {
-  readonly rpc: OperationsRpc;
+  readonly rpc: Client<typeof Operations>;
   readonly clock: Clock;
   readonly waitLength: WaitLength;
   /** Whether the server may have WaitOperation: false after it has responded UNIMPLEMENTED. */
@@ -57,36 +64,40 @@ export interface CallLimits {
   readonly pollTimeoutMs: number;
 }
 
+/** Returns a duration of whole milliseconds, at least 0. */
+export function durationOf(ms: number): MessageInitShape<typeof DurationSchema> {
+  return { seconds: BigInt(Math.floor(ms / 1000)), nanos: (ms % 1000) * 1e6 };
+}
+
 export function createOperationCalls(
   transport: Transport,
   clock: Clock,
   { tryWait, maxWaitCallMs, maxHeldWaits, pollTimeoutMs }: CallLimits,
 ): OperationCalls {
-  const rpc = createRoutedRpc(transport);
+  const routed = withRouting(transport);
+  const { getOperation, waitOperation } = Operations.method;
   const waitLength = createWaitLength(clock, maxWaitCallMs);
   let canWait = tryWait;
   let hasWaited = false;
   let held = 0;
   const queue = new Set<object>();
 
-  const poll = async (
-    method: "getOperation" | "waitOperation",
-    request: { name: string; timeout?: Duration },
+  const poll = async <I extends DescMessage>(
+    method: DescMethodUnary<I, typeof OperationSchema>,
+    request: MessageInitShape<I>,
     outer: AbortSignal,
     timeoutMs: number,
   ): Promise<Polled> => {
-    let delayMs = 0;
-    const onHeader = (header: Headers) => {
-      delayMs = Math.max(delayMs, retryAfterMs(header, clock.nowMs()));
-    };
-    const operation = await callWithin(clock, timeoutMs, outer, (signal) =>
-      rpc[method](request, { signal, timeoutMs, onHeader, onTrailer: onHeader }),
+    const { message, header, trailer } = await callWithin(clock, timeoutMs, outer, (signal) =>
+      routed.unary(method, signal, timeoutMs, undefined, request),
     );
-    return { operation, retryAfterMs: delayMs };
+    const nowMs = clock.nowMs();
+    const delayMs = Math.max(retryAfterMs(header, nowMs), retryAfterMs(trailer, nowMs));
+    return { operation: message, retryAfterMs: delayMs };
   };
 
   return {
-    rpc,
+    rpc: createClient(Operations, routed),
     clock,
     waitLength,
     canWait: () => canWait,
@@ -104,15 +115,15 @@ export function createOperationCalls(
     },
     isCrowded: () => queue.size > 0,
     leave: (loop) => queue.delete(loop),
-    get: (name, signal, limitMs = pollTimeoutMs) => poll("getOperation", { name }, signal, limitMs),
+    get: (name, signal, limitMs = pollTimeoutMs) => poll(getOperation, { name }, signal, limitMs),
     async wait(name, heldMs, signal, loop) {
       // gRPC's timeout header holds whole numbers, and Connect does not round.
       const wholeMs = Math.ceil(heldMs);
-      const request = { name, timeout: durationFromMs(wholeMs) };
+      const request = { name, timeout: durationOf(wholeMs) };
       held += 1;
       queue.delete(loop);
       try {
-        const polled = await poll("waitOperation", request, signal, wholeMs + pollTimeoutMs);
+        const polled = await poll(waitOperation, request, signal, wholeMs + pollTimeoutMs);
         hasWaited = true;
         return polled;
       } catch (error) {

@@ -175,68 +175,58 @@ function watchOperation<Response, Metadata>(
   tracked: TrackedOperation<Response, Metadata>,
   options: WatchOptions<Response, Metadata>,
 ): AsyncIterator<Snapshot<Response, Metadata>, void> {
-  const left = new AbortController();
-  const states = statesOf(tracked, options, left.signal);
+  let hasLeft = false;
+  let wake: () => void = () => undefined;
+  const states = (async function* () {
+    /** The latest state, until it is yielded. */
+    let pending: Snapshot<Response, Metadata> | undefined = tracked.snapshot();
+    let yielded: Snapshot<Response, Metadata> | undefined;
+    /** Throws the error of the wait. Undefined until the wait has ended. */
+    let end: (() => void) | undefined;
+    const put = (snapshot: Snapshot<Response, Metadata>, isWanted = snapshot !== yielded) => {
+      if (isWanted) pending = snapshot;
+      wake();
+    };
+    const wait = followOperation(tracked, options, true, {
+      polled: (snapshot) => put(snapshot, options.everyPoll || undefined),
+      done(snapshot) {
+        end = () => undefined;
+        // An operation that was done from the start has one state.
+        put(snapshot);
+      },
+      gaveUp(error) {
+        end = () => {
+          throw error;
+        };
+        wake();
+      },
+    });
+    try {
+      while (!hasLeft) {
+        if (pending !== undefined) {
+          yielded = pending;
+          pending = undefined;
+          yield yielded;
+        } else if (end !== undefined) {
+          end();
+          return;
+        } else {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        }
+      }
+    } finally {
+      wait.stop();
+    }
+  })();
   return {
     next: () => states.next(),
     // A generator that awaits its next state would not return before that state.
     return() {
-      left.abort();
+      hasLeft = true;
+      wake();
       return states.return();
     },
   };
-}
-
-async function* statesOf<Response, Metadata>(
-  tracked: TrackedOperation<Response, Metadata>,
-  options: WatchOptions<Response, Metadata>,
-  left: AbortSignal,
-): AsyncGenerator<Snapshot<Response, Metadata>, void> {
-  /** The latest state, until it is yielded. */
-  let pending: Snapshot<Response, Metadata> | undefined = tracked.snapshot();
-  let failure: { error: unknown } | undefined;
-  let isOver = false;
-  let yielded: Snapshot<Response, Metadata> | undefined;
-  let wake: () => void = () => undefined;
-
-  const put = (snapshot: Snapshot<Response, Metadata>) => {
-    if (options.everyPoll || snapshot !== yielded) pending = snapshot;
-    wake();
-  };
-  const wait = followOperation(tracked, options, true, {
-    polled: put,
-    done(snapshot) {
-      isOver = true;
-      // An operation that was done from the start has one state.
-      if (snapshot !== yielded) pending = snapshot;
-      wake();
-    },
-    gaveUp(error) {
-      failure = { error };
-      wake();
-    },
-  });
-  left.addEventListener("abort", () => {
-    wait.stop();
-    wake();
-  });
-  try {
-    while (!left.aborted) {
-      if (pending !== undefined) {
-        yielded = pending;
-        pending = undefined;
-        yield yielded;
-      } else if (failure !== undefined) {
-        throw failure.error;
-      } else if (isOver) {
-        return;
-      } else {
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-      }
-    }
-  } finally {
-    wait.stop();
-  }
 }

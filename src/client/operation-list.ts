@@ -54,15 +54,13 @@ export function createOperationList(
 ): OperationList {
   // A copy: the caller may change the request between two pages.
   const fixed = { ...request };
-  const first = fixed.pageToken ?? "";
-  let pageToken: string | undefined = first;
+  let pageToken: string | undefined = fixed.pageToken ?? "";
   const pages = async function* () {
-    pageToken = first;
-    const walk = walkPages(fixed, (page) => calls.rpc.listOperations(page, options));
-    for await (const page of walk) {
-      yield page;
-      pageToken = page.nextPageToken || undefined;
-    }
+    yield* walkPages(fixed, (page) => {
+      pageToken = page.pageToken;
+      return calls.rpc.listOperations(page, options);
+    });
+    pageToken = undefined;
   };
   return {
     get pageToken() {

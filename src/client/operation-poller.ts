@@ -13,6 +13,7 @@
 // at once are at least `minWaitMs` or a follower's poll interval apart.
 import { ConnectError } from "@connectrpc/connect";
 import { monotonicMs } from "../internal/clock.js";
+import { unlimited } from "../internal/option-bounds.js";
 import type { Operation } from "../protos.js";
 import { isTooLarge } from "./errors.js";
 import { notNeeded } from "./not-needed.js";
@@ -68,36 +69,26 @@ const usefulWaitMs = 5000;
 
 /** One run of the poll loop: from the first follower joining until the last one leaves. */
 interface LoopRun {
-  /** Aborts the current call or pause when no follower is left. */
-  readonly stop: AbortController;
+  /** Ends the current call or pause. */
+  stop?: () => void;
   /** Shortens the current pause or WaitOperation call for a follower with a shorter poll interval. */
-  shorten: ((follower: PollFollower) => void) | undefined;
+  shorten?: ((follower: PollFollower) => void) | undefined;
+  /** Lower bound of the next pause, also for a follower that shortens it: in milliseconds. */
+  leastMs: number;
   /** Whether the next poll is by GetOperation. */
   getsNext: boolean;
   /** The call that failed, until GetOperation shows whether the server is at fault. */
-  failedWait: FailedWait | undefined;
+  failedWait?: FailedWait | undefined;
 }
 
-/** The pause before a poll, in milliseconds. */
-interface Pause {
-  readonly delayMs: number;
-  /** Lower bound for a pause that a faster follower shortens. */
-  readonly leastMs: number;
-}
-
-const noPause: Pause = { delayMs: 0, leastMs: 0 };
-
-/** How a poller is made. */
-export interface PollerInit {
-  /** Name of the operation. */
-  readonly name: string;
-  /** Called when the last follower has left. */
-  readonly onIdle: () => void;
-}
-
+/**
+ * @param name Name of the operation.
+ * @param onIdle Called when the last follower has left.
+ */
 export function createOperationPoller(
   calls: OperationCalls,
-  { name, onIdle }: PollerInit,
+  name: string,
+  onIdle: () => void,
 ): OperationPoller {
   const { clock, waitLength } = calls;
   const followers = new Set<PollFollower>();
@@ -110,157 +101,142 @@ export function createOperationPoller(
   const nowMs = () => monotonicMs(clock);
   const currentPauseMs = () => (pauseStartMs === undefined ? 0 : nowMs() - pauseStartMs);
 
+  const isOver = (me: LoopRun) => loop !== me || isDone;
+
   const publish = (operation: Operation) => {
     isDone ||= operation.done;
     for (const follower of [...followers]) follower.onPolled(operation);
   };
-  const publishFailure = (error: ConnectError) => {
-    for (const follower of [...followers]) follower.onFailed(error);
+
+  const publishFailure = (error: ConnectError, event: "onFailed" | "onFailedWait") => {
+    for (const follower of [...followers]) follower[event](error);
   };
 
   /** Returns the shortest delay of the followers that matter. */
-  const shortestMs = (matters: (follower: PollFollower) => boolean, longestMs: number) => {
+  const shortestMs = (
+    longestMs = unlimited,
+    matters: (follower: PollFollower) => boolean = () => true,
+  ) => {
     let shortest = longestMs;
     for (const follower of followers) {
       if (matters(follower)) shortest = Math.min(shortest, follower.delayMs());
     }
     return shortest;
   };
-  /** The pause at the followers' poll interval, of which `goneMs` have passed. */
-  const atInterval = (leastMs = 0, goneMs = 0): Pause => {
-    const delayMs = shortestMs(() => true, Number.POSITIVE_INFINITY) - goneMs;
-    return { delayMs: Math.max(delayMs, leastMs), leastMs };
-  };
+  /** Returns the pause at the followers' poll interval, of which `goneMs` have passed. */
+  const atIntervalMs = (me: LoopRun, goneMs = 0) => Math.max(shortestMs() - goneMs, me.leastMs);
 
-  /** The pause before a poll that may be by WaitOperation. */
-  const nextPause = (me: LoopRun, leastMs: number): Pause =>
-    calls.waitMs(me) > 0 ? { delayMs: leastMs, leastMs } : atInterval(leastMs);
-
-  /** Resolves after the pause, or when no follower is left. Returns undefined for no pause. */
-  const pause = (me: LoopRun, { delayMs, leastMs }: Pause) => {
-    if (delayMs <= 0) {
-      lastPauseMs = 0;
-      return undefined;
-    }
-    return new Promise<void>((resolve) => {
+  /** Returns a promise that resolves after the pause or when no follower is left. */
+  const pause = (me: LoopRun, delayMs: number) =>
+    new Promise<void>((resolve) => {
       const startMs = nowMs();
       pauseStartMs = startMs;
       let untilMs = startMs + delayMs;
       const end = () => {
         unschedule();
         me.shorten = undefined;
-        me.stop.signal.removeEventListener("abort", end);
-        lastPauseMs = nowMs() - startMs;
+        lastPauseMs = currentPauseMs();
         pausedMs += lastPauseMs;
         pauseStartMs = undefined;
         resolve();
       };
       let unschedule = clock.schedule(delayMs, end);
+      me.stop = end;
       me.shorten = (follower) => {
-        const soonerMs = startMs + Math.max(leastMs, follower.delayMs());
+        const soonerMs = startMs + Math.max(me.leastMs, follower.delayMs());
         if (soonerMs >= untilMs) return;
         untilMs = soonerMs;
         unschedule();
         unschedule = clock.schedule(untilMs - nowMs(), end);
       };
-      me.stop.signal.addEventListener("abort", end, { once: true });
     });
-  };
 
-  /** Calls WaitOperation; undefined if the call was shortened or the server has no such method. */
-  const wait = async (me: LoopRun, heldMs: number): Promise<Polled | undefined> => {
-    const controller = new AbortController();
-    const abort = () => controller.abort(notNeeded);
-    me.shorten = (follower) => {
-      if (follower.wantsProgress && follower.delayMs() < heldMs) abort();
-    };
-    me.stop.signal.addEventListener("abort", abort, { once: true });
-    try {
-      return await calls.wait(name, heldMs, controller.signal, me);
-    } catch (error) {
-      if (controller.signal.aborted) return undefined;
-      throw error;
-    } finally {
-      me.shorten = undefined;
-      me.stop.signal.removeEventListener("abort", abort);
-    }
-  };
-
-  /** Polls once by WaitOperation. Resolves with the pause before the next poll. */
-  const pollByWait = async (me: LoopRun, isOver: () => boolean, mostMs: number): Promise<Pause> => {
+  /** Polls once. Resolves with the pause before the next poll. */
+  const poll = async (me: LoopRun): Promise<number> => {
     const sentMs = nowMs();
-    const wantedMs = shortestMs(({ wantsProgress }) => wantsProgress, waitLength.maxMs);
+    const { failedWait } = me;
+    const mostMs = me.getsNext ? 0 : calls.waitMs(me);
+    const wantedMs =
+      mostMs > 0 ? shortestMs(waitLength.maxMs, ({ wantsProgress }) => wantsProgress) : 0;
+    /** How long a WaitOperation call is held; 0 for GetOperation. */
     const heldMs = Math.min(wantedMs, mostMs);
+    const controller = new AbortController();
+    const { signal } = controller;
+    const stop = () => controller.abort(notNeeded);
+    me.stop = stop;
+    me.leastMs = 0;
+    me.failedWait = undefined;
     let polled: Polled | undefined;
+    let error: ConnectError | undefined;
     try {
-      polled = await wait(me, heldMs);
+      if (heldMs > 0) {
+        me.shorten = (follower) => {
+          if (follower.wantsProgress && follower.delayMs() < heldMs) stop();
+        };
+        polled = await calls.wait(name, heldMs, signal, me);
+      } else {
+        polled = await calls.get(name, signal);
+      }
     } catch (thrown) {
-      if (isOver()) return noPause;
-      return waitFailed(me, ConnectError.from(thrown), {
-        sentMs,
-        tookMs: nowMs() - sentMs,
-        heldMs,
-      });
+      // A call that was shortened did not fail.
+      if (!signal.aborted) error = ConnectError.from(thrown);
     }
-    if (isOver()) return noPause;
-    if (polled === undefined) return calls.canWait() ? noPause : atInterval();
+    me.shorten = undefined;
+    if (isOver(me)) return 0;
     const tookMs = nowMs() - sentMs;
+    if (error !== undefined) {
+      me.leastMs = retryDelayMs(error, clock.nowMs());
+      me.getsNext = true;
+      if (heldMs > 0) return waitFailed(me, error, { sentMs, tookMs, heldMs });
+      publishFailure(error, "onFailed");
+      return nextPauseMs(me);
+    }
+    if (polled === undefined) return calls.canWait() ? 0 : atIntervalMs(me);
+    me.leastMs = polled.retryAfterMs;
+    if (heldMs === 0) {
+      if (failedWait !== undefined) waitLength.failed(failedWait);
+      me.getsNext = false;
+      publish(polled.operation);
+      return nextPauseMs(me);
+    }
     waitLength.passed(tookMs);
     const isEarly = tookMs < Math.min(wantedMs / 2, usefulWaitMs);
     if (!isEarly) lastPauseMs = 0;
     publish(polled.operation);
-    if (isOver()) return noPause;
     me.getsNext = calls.isCrowded();
-    const leastMs = Math.max(polled.retryAfterMs, isEarly ? minWaitMs - tookMs : 0);
-    if (isEarly) return atInterval(leastMs, tookMs);
-    return me.getsNext ? atInterval(leastMs) : { delayMs: leastMs, leastMs };
+    if (isEarly) {
+      me.leastMs = Math.max(me.leastMs, minWaitMs - tookMs);
+      return atIntervalMs(me, tookMs);
+    }
+    return me.getsNext ? atIntervalMs(me) : me.leastMs;
   };
 
   /** Returns the pause before GetOperation decides about a WaitOperation call that failed. */
-  const waitFailed = (me: LoopRun, error: ConnectError, failed: FailedWait): Pause => {
+  const waitFailed = (me: LoopRun, error: ConnectError, failed: FailedWait): number => {
     // GetOperation would download the same response.
-    if (isTooLarge(error)) publishFailure(error);
-    else for (const follower of [...followers]) follower.onFailedWait(error);
-    me.getsNext = true;
+    publishFailure(error, isTooLarge(error) ? "onFailed" : "onFailedWait");
     me.failedWait = failed;
-    const leastMs = retryDelayMs(error, clock.nowMs());
-    const { delayMs } = atInterval(leastMs);
-    if (failed.tookMs < minWaitMs && isTransientCode(error.code)) return { delayMs, leastMs };
+    const delayMs = atIntervalMs(me);
+    const isTransient = isTransientCode(error.code);
+    if (isTransient && failed.tookMs < minWaitMs) return delayMs;
     // The call was cut off, or WaitOperation alone refused: the operation may be done.
-    const soonMs = isTransientCode(error.code) ? minWaitMs : 0;
-    return { delayMs: Math.max(leastMs, Math.min(delayMs, soonMs)), leastMs };
+    return Math.max(me.leastMs, Math.min(delayMs, isTransient ? minWaitMs : 0));
   };
 
-  /** Polls once by GetOperation. Resolves with the pause before the next poll. */
-  const pollByGet = async (me: LoopRun, isOver: () => boolean): Promise<Pause> => {
-    const { failedWait } = me;
-    me.failedWait = undefined;
-    try {
-      const polled = await calls.get(name, me.stop.signal);
-      if (isOver()) return noPause;
-      if (failedWait !== undefined) waitLength.failed(failedWait);
-      me.getsNext = false;
-      publish(polled.operation);
-      return isOver() ? noPause : nextPause(me, polled.retryAfterMs);
-    } catch (thrown) {
-      if (isOver()) return noPause;
-      const error = ConnectError.from(thrown);
-      me.getsNext = true;
-      publishFailure(error);
-      return isOver() ? noPause : atInterval(retryDelayMs(error, clock.nowMs()));
-    }
+  /** Returns the pause before a poll that may be by WaitOperation. */
+  const nextPauseMs = (me: LoopRun): number => {
+    if (isOver(me)) return 0;
+    return !me.getsNext && calls.waitMs(me) > 0 ? me.leastMs : atIntervalMs(me);
   };
 
-  const run = async (me: LoopRun, leastMs: number) => {
-    const isOver = () => loop !== me || isDone;
-    let before = nextPause(me, leastMs);
-    while (!isOver()) {
-      const paused = pause(me, before);
+  const run = async (me: LoopRun) => {
+    let delayMs = nextPauseMs(me);
+    while (!isOver(me)) {
+      lastPauseMs = 0;
       // Not awaited without need: pollers that begin together must see each other's held calls.
-      if (paused !== undefined) await paused;
-      if (isOver()) break;
-      const waitMs = me.getsNext ? 0 : calls.waitMs(me);
-      before = await (waitMs > 0 ? pollByWait(me, isOver, waitMs) : pollByGet(me, isOver));
+      if (delayMs > 0) await pause(me, delayMs);
+      if (isOver(me)) break;
+      delayMs = await poll(me);
     }
     calls.leave(me);
     if (loop === me) loop = undefined;
@@ -271,12 +247,10 @@ export function createOperationPoller(
       followers.add(follower);
       if (loop === undefined) {
         loop = {
-          stop: new AbortController(),
-          shorten: undefined,
+          leastMs: Math.max(0, follower.notBeforeMs - nowMs()),
           getsNext: false,
-          failedWait: undefined,
         };
-        void run(loop, Math.max(0, follower.notBeforeMs - nowMs()));
+        void run(loop);
       } else {
         loop.shorten?.(follower);
       }
@@ -284,7 +258,7 @@ export function createOperationPoller(
         if (!followers.delete(follower) || followers.size > 0) return;
         const ended = loop;
         loop = undefined;
-        ended?.stop.abort(notNeeded);
+        ended?.stop?.();
         onIdle();
       };
     },

@@ -1,11 +1,10 @@
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
-import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { type CallOptions, Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { inRange, longestMs } from "../internal/option-bounds.js";
 import type { LongRunningMethod } from "../operation/long-running.js";
 import type { Operation } from "../protos.js";
 import { type ClientOptions, clientSettings } from "./client-options.js";
-import { createOperationCalls } from "./operation-calls.js";
+import { createOperationCalls, durationOf } from "./operation-calls.js";
 import { OperationError, withoutWait } from "./operation-error.js";
 import { createOperationHandle, type OperationHandle } from "./operation-handle.js";
 import { createOperationList, type ListRequest, type OperationList } from "./operation-list.js";
@@ -74,7 +73,7 @@ export function createOperationsClient(
       const timeout =
         timeoutMs === undefined
           ? undefined
-          : durationFromMs(Math.ceil(inRange("timeoutMs", timeoutMs, 0, longestMs)));
+          : durationOf(Math.ceil(inRange("timeoutMs", timeoutMs, 0, longestMs)));
       return rpc.waitOperation({ name, timeout }, callOptions);
     },
     async cancel(name, callOptions) {
@@ -109,12 +108,7 @@ export async function resumeOperation<R extends DescMessage, M extends DescMessa
   const { name, requestId } = token;
   try {
     const first = await core.calls.rpc.getOperation({ name }, options);
-    return createOperationHandle(core, method, first, {
-      startedHere: false,
-      requestId,
-      link: undefined,
-      retryAfterMs: 0,
-    });
+    return createOperationHandle(core, method, first, { requestId });
   } catch (thrown) {
     const error = ConnectError.from(thrown);
     if (error.code !== Code.NotFound) throw error;

@@ -1,5 +1,5 @@
 import { Code, type ConnectError } from "@connectrpc/connect";
-import { inRange, longestMs } from "../internal/option-bounds.js";
+import { longestMs, optionInRange } from "../internal/option-bounds.js";
 
 /** Decides when the client polls again. Callers may implement their own. */
 export interface PollPolicy {
@@ -47,20 +47,24 @@ export interface BackoffOptions {
  * const client = createOperationsClient(transport, { poll });
  */
 export function createBackoff(options: BackoffOptions = {}): PollPolicy {
-  const initialDelayMs = inRange(
+  const { maxDelayMs: most = longestMs } = options;
+  const initialDelayMs = optionInRange(
+    options,
     "initialDelayMs",
-    options.initialDelayMs ?? Math.min(1000, options.maxDelayMs ?? 1000),
+    Math.min(1000, most),
     1,
     longestMs,
   );
-  const maxDelayMs = inRange(
+  const longestDelayMs = Math.max(20_000, initialDelayMs);
+  const maxDelayMs = optionInRange(
+    options,
     "maxDelayMs",
-    options.maxDelayMs ?? Math.max(20_000, initialDelayMs),
+    longestDelayMs,
     initialDelayMs,
     longestMs,
   );
-  const multiplier = inRange("multiplier", options.multiplier ?? 1.5, 1);
-  const jitter = inRange("jitter", options.jitter ?? 0.2, 0, 1);
+  const multiplier = optionInRange(options, "multiplier", 1.5, 1);
+  const jitter = optionInRange(options, "jitter", 0.2, 0, 1);
   const random = options.random ?? Math.random;
   return {
     delayMs(poll) {

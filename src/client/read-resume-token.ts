@@ -11,20 +11,18 @@ import { createResumeToken, type ResumeToken } from "./resume-token.js";
  */
 export function readResumeToken(token: unknown, method: LongRunningMethod): ResumeToken {
   const read: Partial<Record<keyof ResumeToken, unknown>> = Object(token);
-  const { name, requestId = "" } = read;
-  const shown = typeof name === "string" ? name : "";
-  const expected = createResumeToken(method, shown, undefined);
-  const fault = (field: string, value: unknown) => {
-    const error = invalidToken(`its ${field} is ${String(value)}`);
-    return new OperationError("invalid-token", error, withoutWait(shown));
+  const name = typeof read.name === "string" ? read.name : "";
+  const fault = (field: keyof ResumeToken, expected = "") => {
+    const error = invalidToken(`its ${field} is ${String(read[field])}${expected}`);
+    return new OperationError("invalid-token", error, withoutWait(name));
   };
+  const { requestId } = read;
+  if (requestId !== undefined && typeof requestId !== "string") throw fault("requestId");
+  const expected = createResumeToken(method, name, requestId);
   for (const field of ["v", "method", "response", "metadata"] as const) {
-    if (read[field] !== expected[field]) {
-      throw fault(field, `${String(read[field])}, expected ${expected[field]}`);
-    }
+    if (read[field] !== expected[field]) throw fault(field, `, expected ${expected[field]}`);
   }
   // Its form is not checked: servers have names of other forms than AIP-122's.
-  if (shown === "") throw fault("name", name);
-  if (typeof requestId !== "string") throw fault("requestId", requestId);
-  return createResumeToken(method, shown, read.requestId === undefined ? undefined : requestId);
+  if (name === "") throw fault("name");
+  return expected;
 }

@@ -1,4 +1,3 @@
-import { durationMs } from "@bufbuild/protobuf/wkt";
 import type { ConnectError } from "@connectrpc/connect";
 import { RetryInfoSchema } from "../protos.js";
 
@@ -12,10 +11,10 @@ const longestDelayMs = 5 * 60 * 1000;
  * date in the past of a client whose date is wrong, must not make a client repeat calls at once.
  */
 export function retryDelayMs(error: ConnectError, nowMs: number): number {
-  const [retryInfo] = error.findDetails(RetryInfoSchema);
-  return retryInfo?.retryDelay === undefined
+  const delay = error.findDetails(RetryInfoSchema)[0]?.retryDelay;
+  return delay === undefined
     ? retryAfterMs(error.metadata, nowMs)
-    : bounded(durationMs(retryInfo.retryDelay));
+    : bounded(Number(delay.seconds) * 1000 + delay.nanos / 1e6);
 }
 
 /**

@@ -32,8 +32,7 @@ export function snapshotOf<R extends DescMessage, M extends DescMessage>(
 
 /** Whether two Operations of one name have the same `done` and the same metadata. */
 export function isSameState(one: Operation, other: Operation): boolean {
-  if (one.done !== other.done) return false;
   const [a, b] = [one.metadata, other.metadata];
-  if (a === undefined || b === undefined) return a === b;
-  return a.typeUrl === b.typeUrl && isSameBytes(a.value, b.value);
+  const isSame = one.done === other.done && a?.typeUrl === b?.typeUrl;
+  return isSame && (!a || !b || isSameBytes(a.value, b.value));
 }

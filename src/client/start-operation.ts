@@ -1,8 +1,14 @@
-import { create, type DescMessage, isMessage, type MessageInitShape } from "@bufbuild/protobuf";
+import {
+  create,
+  type DescMessage,
+  isMessage,
+  type MessageInitShape,
+  ScalarType,
+} from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
 import { type CallOptions, Code, type Transport } from "@connectrpc/connect";
 import { inRange } from "../internal/option-bounds.js";
-import { stringField } from "../internal/scalar-field.js";
+import { scalarField } from "../internal/scalar-field.js";
 import { fullName, type LongRunningMethod } from "../operation/long-running.js";
 import { type Operation, OperationSchema } from "../protos.js";
 import { createRequestId } from "./create-request-id.js";
@@ -44,10 +50,10 @@ export async function startOperation(
   init: MessageInitShape<DescMessage>,
   options: StartOptions,
 ): Promise<StartedOperation> {
-  const { maxTries = 3, ...callOptions } = options;
+  const { maxTries = 3, timeoutMs = 0, signal, headers, contextValues } = options;
   inRange("maxTries", maxTries, 1);
   let request = create(method.input, init);
-  const field = stringField(method.input, "request_id");
+  const field = scalarField(method.input, "request_id", ScalarType.STRING);
   let requestId: string | undefined;
   if (field !== undefined) {
     // The caller's message is not changed.
@@ -56,36 +62,35 @@ export async function startOperation(
     fields.set(field, requestId);
     request = fields.message;
   }
-  const { timeoutMs = 0 } = options;
   const retries = {
     maxTries: field === undefined ? 1 : maxTries,
     isRetryable: ({ code }: { code: Code }) => code === Code.Unavailable,
     // Connect takes 0 and less for no limit.
     timeoutMs: timeoutMs > 0 ? timeoutMs : undefined,
-    signal: options.signal,
+    signal,
   };
-  return withRetries(core, retries, async (leftMs) => {
-    const { signal, headers, contextValues } = callOptions;
-    const limitMs = leftMs ?? callOptions.timeoutMs;
-    const response = await transport.unary(
+  return withRetries(core, retries, async (leftMs = options.timeoutMs) => {
+    const { message, header, trailer } = await transport.unary(
       method,
       signal,
-      limitMs,
+      leftMs,
       headers,
       request,
       contextValues,
     );
-    options.onHeader?.(response.header);
-    options.onTrailer?.(response.trailer);
-    const { message: operation } = response;
+    options.onHeader?.(header);
+    options.onTrailer?.(trailer);
     // A project's own copy of the proto is accepted too: the full name decides.
-    if (!isMessage(operation, OperationSchema)) {
-      throw new TypeError(`${fullName(method)} returned ${operation.$typeName}, not an Operation`);
+    if (!isMessage(message, OperationSchema)) {
+      throw new TypeError(`${fullName(method)} returned ${message.$typeName}, not an Operation`);
     }
-    if (operation.name === "" && !operation.done) {
+    if (message.name === "" && !message.done) {
       throw new OperationError("malformed", namelessOperation(fullName(method)), withoutWait(""));
     }
-    const delayMs = retryAfterMs(response.header, core.calls.clock.nowMs());
-    return { operation, requestId, retryAfterMs: delayMs };
+    return {
+      operation: message,
+      requestId,
+      retryAfterMs: retryAfterMs(header, core.calls.clock.nowMs()),
+    };
   });
 }

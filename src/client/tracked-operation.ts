@@ -19,14 +19,14 @@ export interface ClientCore {
 
 /** Where a handle came from. */
 export interface HandleOrigin {
-  /** Whether this client has just started the operation. False for one resumed by its name. */
-  readonly startedHere: boolean;
+  /** Whether this client has just started the operation. Default: false, it was resumed. */
+  readonly startedHere?: boolean;
   /** The AIP-155 request id of the start; undefined if the method has no request ids. */
   readonly requestId: string | undefined;
   /** The value that the observer returned for the start. */
-  readonly link: unknown;
-  /** The `Retry-After` of the response that showed the operation, in milliseconds. */
-  readonly retryAfterMs: number;
+  readonly link?: unknown;
+  /** The `Retry-After` of the response that showed the operation, in milliseconds. Default: 0. */
+  readonly retryAfterMs?: number;
 }
 
 /** The state of one handle. */
@@ -63,9 +63,9 @@ export function trackOperation<R extends DescMessage, M extends DescMessage>(
   const { calls, settings, pollers } = core;
   const { name } = first;
   const nowMs = monotonicMs(calls.clock);
-  const lagUntilMs = nowMs + settings.notFoundGraceMs;
+  /** Until when NOT_FOUND is tolerated, by the monotonic time. */
+  let lagUntilMs = origin.startedHere ? nowMs + settings.notFoundGraceMs : 0;
   let snapshot = snapshotOf(first, method, settings.outcome);
-  let wasPolled = !origin.startedHere;
   let isDeleted = false;
   return {
     core,
@@ -73,27 +73,25 @@ export function trackOperation<R extends DescMessage, M extends DescMessage>(
     name,
     resumeToken: createResumeToken(method, name, origin.requestId),
     link: origin.link,
-    notBeforeMs: nowMs + origin.retryAfterMs,
+    notBeforeMs: nowMs + (origin.retryAfterMs ?? 0),
     snapshot: () => snapshot,
     onPolled(operation) {
-      wasPolled = true;
+      lagUntilMs = 0;
       // A lagging replica may return an older state.
       if (snapshot.kind === "running" && !isSameState(snapshot.operation, operation)) {
         snapshot = snapshotOf(operation, method, settings.outcome);
       }
       return snapshot;
     },
-    mayLag: () => !wasPolled && monotonicMs(calls.clock) < lagUntilMs,
+    mayLag: () => monotonicMs(calls.clock) < lagUntilMs,
     onDeleted() {
       isDeleted = true;
-      wasPolled = true;
+      lagUntilMs = 0;
     },
     isDeleted: () => isDeleted,
     poller() {
-      const shared = pollers.get(name);
-      if (shared !== undefined) return shared;
-      const onIdle = () => pollers.delete(name);
-      const poller = createOperationPoller(calls, { name, onIdle });
+      const poller =
+        pollers.get(name) ?? createOperationPoller(calls, name, () => pollers.delete(name));
       pollers.set(name, poller);
       return poller;
     },

@@ -1,4 +1,5 @@
 import { type Clock, monotonicMs } from "../internal/clock.js";
+import { unlimited } from "../internal/option-bounds.js";
 
 /**
  * The length of a client's WaitOperation calls.
@@ -40,16 +41,16 @@ const firstMemoryMs = 10_000;
 const longestMemoryMs = 640_000;
 
 export function createWaitLength(clock: Clock, maxMs: number): WaitLength {
-  let limitMs = Number.POSITIVE_INFINITY;
+  let limitMs = unlimited;
   let forgetAtMs = 0;
   let memoryMs = firstMemoryMs;
   /** When the limit last changed: older calls say nothing about it. */
-  let failedAtMs = Number.NEGATIVE_INFINITY;
+  let failedAtMs = -unlimited;
   let failedAfterMs = 0;
   return {
     maxMs,
     nextMs() {
-      if (monotonicMs(clock) >= forgetAtMs) limitMs = Number.POSITIVE_INFINITY;
+      if (monotonicMs(clock) >= forgetAtMs) limitMs = unlimited;
       const ms = Math.min(maxMs, 0.8 * limitMs);
       return ms < Math.min(maxMs, minWaitMs) ? 0 : ms;
     },

@@ -1,7 +1,5 @@
 import { ConnectError } from "@connectrpc/connect";
-import { notifySafely } from "../internal/notify-safely.js";
 import { onAbort } from "../internal/on-abort.js";
-import { fullName } from "../operation/long-running.js";
 import type { Operation } from "../protos.js";
 import { type ClientRounds, createClientRounds } from "./client-rounds.js";
 import { deletedHere, waitAborted, waitTimedOut } from "./errors.js";
@@ -10,10 +8,10 @@ import type { BatchMember } from "./operation-batch.js";
 import type { OperationError } from "./operation-error.js";
 import type { OperationHandle } from "./operation-handle.js";
 import type { BackoffOptions, PollPolicy } from "./poll-policy.js";
-import { PollStats } from "./poll-stats.js";
 import type { Snapshot } from "./snapshot.js";
 import { type ClientCore, type TrackedOperation, trackedByHandle } from "./tracked-operation.js";
 import { waitLimits } from "./wait-options.js";
+import { WaitRecord } from "./wait-record.js";
 
 /** Options of `watchAll`. All fields are optional. */
 export interface WatchAllOptions {
@@ -106,7 +104,7 @@ export function watchAll<H extends OperationHandle<unknown, unknown>>(
 
 /** An operation that is followed. */
 interface Followed<H extends OperationHandle<unknown, unknown>> extends BatchMember {
-  readonly stats: PollStats;
+  readonly record: WaitRecord;
   /** Returns the updates to yield, once. */
   take(): OperationUpdate<H>[];
   /** Called when the iteration has ended. */
@@ -175,12 +173,12 @@ async function* updatesOf<H extends OperationHandle<unknown, unknown>>(
     const open = openOnes();
     // A caller that aborts wants no further updates.
     if (open.length > 0) changed.clear();
-    end(open[0]?.stats.fault("aborted", waitAborted(named(open), signal?.reason)));
+    end(open[0]?.record.fault("aborted", waitAborted(named(open), signal?.reason)));
   };
   /** Called when the rounds of all clients have ended, by their operations or by the time limit. */
   const onEnd = () => {
     const open = openOnes();
-    end(open[0]?.stats.fault("timeout", timedOut(open, options.timeoutMs)));
+    end(open[0]?.record.fault("timeout", timedOut(open, options.timeoutMs)));
   };
 
   left.addEventListener("abort", onLeft, { once: true });
@@ -213,34 +211,16 @@ function follow<H extends OperationHandle<unknown, unknown>>(
   client: ClientRounds,
   changed: () => void,
 ): Followed<H> {
-  const stats = new PollStats(tracked, client.policy);
-  const { observer } = tracked.core.settings;
+  const record = new WaitRecord(tracked, client.policy);
   let latest = tracked.snapshot();
   let pending: OperationUpdate<H>[] = [{ handle, snapshot: latest }];
   let isOpen = true;
-  const observation = notifySafely(observer, (to) =>
-    to.waitStarted?.({
-      operationName: tracked.name,
-      method: fullName(tracked.method.method),
-      link: tracked.link,
-    }),
-  );
 
   const close = (error: unknown) => {
     if (!isOpen) return;
     isOpen = false;
-    const done = latest.kind !== "running";
-    notifySafely(observation, (to) =>
-      to.ended?.({
-        done,
-        snapshot: latest as Snapshot,
-        error: error === undefined ? undefined : ConnectError.from(error),
-        polls: stats.polls,
-        elapsedMs: stats.elapsedMs(),
-        pausedMs: client.pausedMs(),
-        overshootMs: done && stats.polls > 0 ? client.lastPauseMs() : 0,
-      }),
-    );
+    const ended = error === undefined ? undefined : ConnectError.from(error);
+    record.ended(ended, client.pausedMs(), client.lastPauseMs());
   };
   const note = (snapshot: Snapshot<unknown, unknown>) => {
     if (snapshot !== latest) {
@@ -260,23 +240,22 @@ function follow<H extends OperationHandle<unknown, unknown>>(
 
   return {
     name: tracked.name,
-    stats,
+    record,
     notBeforeMs: tracked.notBeforeMs,
     mayLag: tracked.mayLag,
     isOpen() {
       // Another wait of the handle may have polled the final state, or the handle deleted it.
       if (isOpen) note(tracked.snapshot());
-      if (isOpen && tracked.isDeleted()) giveUp(stats.fault("gone", deletedHere(tracked.name)));
+      if (isOpen && tracked.isDeleted()) giveUp(record.fault("gone", deletedHere(tracked.name)));
       return isOpen;
     },
     onPolled(operation: Operation) {
-      stats.recordSuccess();
-      notifySafely(observation, (to) => to.polled?.({ operation }));
-      note(tracked.onPolled(operation));
+      const snapshot = tracked.onPolled(operation);
+      record.recordSuccess(operation);
+      note(snapshot);
     },
     onFailed(failure: ConnectError) {
-      const error = stats.recordFailure(failure);
-      notifySafely(observation, (to) => to.polled?.({ error: failure }));
+      const error = record.recordFailure(failure);
       note(tracked.snapshot());
       if (error !== undefined && isOpen) giveUp(error);
     },

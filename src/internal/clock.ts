@@ -45,6 +45,6 @@ export function monotonicMs(clock: Clock): number {
 
 /** Stops a timer of Node from keeping the program alive. Elsewhere a timer may be a number. */
 function unref(timer: unknown): void {
-  if (typeof timer !== "object" || timer === null || !("unref" in timer)) return;
-  if (typeof timer.unref === "function") timer.unref();
+  const { unref }: { unref?: () => void } = Object(timer);
+  unref?.call(timer);
 }

@@ -1,10 +1,12 @@
-/** The callbacks of a signal, which share one listener. */
-interface SharedListener {
-  readonly callbacks: Set<() => void>;
-  readonly listener: () => void;
-}
+const callbacksOf = new WeakMap<EventTarget, Set<() => void>>();
 
-const sharedListeners = new WeakMap<AbortSignal, SharedListener>();
+/** The one listener of all signals: an EventTarget holds a listener once. */
+function callBack({ target }: { readonly target: EventTarget | null }): void {
+  if (target === null) return;
+  const callbacks = callbacksOf.get(target) ?? [];
+  callbacksOf.delete(target);
+  for (const callback of [...callbacks]) callback();
+}
 
 /**
  * Calls `callback` once when `signal` aborts. All callbacks of a signal share one listener, because
@@ -15,23 +17,12 @@ const sharedListeners = new WeakMap<AbortSignal, SharedListener>();
  * @returns Removes the callback, and the listener with the last callback.
  */
 export function onAbort(signal: AbortSignal, callback: () => void): () => void {
-  const { callbacks, listener } = sharedListeners.get(signal) ?? listenTo(signal);
-  callbacks.add(callback);
+  const callbacks = callbacksOf.get(signal) ?? new Set();
+  callbacksOf.set(signal, callbacks.add(callback));
+  signal.addEventListener("abort", callBack);
   return () => {
     if (!callbacks.delete(callback) || callbacks.size > 0) return;
-    sharedListeners.delete(signal);
-    signal.removeEventListener("abort", listener);
+    callbacksOf.delete(signal);
+    signal.removeEventListener("abort", callBack);
   };
-}
-
-function listenTo(signal: AbortSignal): SharedListener {
-  const callbacks = new Set<() => void>();
-  const listener = () => {
-    sharedListeners.delete(signal);
-    for (const callback of [...callbacks]) callback();
-  };
-  const shared = { callbacks, listener };
-  sharedListeners.set(signal, shared);
-  signal.addEventListener("abort", listener, { once: true });
-  return shared;
 }

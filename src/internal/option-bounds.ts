@@ -1,21 +1,33 @@
 /** The longest time that a JavaScript timer can hold, in milliseconds: some 24 days. */
 export const longestMs = 2 ** 31 - 1;
 
+/** No limit. */
+export const unlimited = Number.POSITIVE_INFINITY;
+
 /**
  * The value of an option that lies within its bounds.
  *
  * @throws RangeError that names the option, its bounds and the value, which may be NaN.
  */
-export function inRange(
-  option: string,
-  value: number,
-  least: number,
-  most = Number.POSITIVE_INFINITY,
-): number {
+export function inRange(option: string, value: number, least: number, most = unlimited): number {
   if (value >= least && value <= most) return value;
-  const bounds =
-    most === Number.POSITIVE_INFINITY ? `at least ${least}` : `from ${least} to ${most}`;
+  const bounds = most === unlimited ? `at least ${least}` : `from ${least} to ${most}`;
   throw new RangeError(`${option} must be ${bounds}, not ${value}`);
+}
+
+/**
+ * The value of an optional option that lies within its bounds, or its default, which must as well.
+ *
+ * @throws RangeError as `inRange`.
+ */
+export function optionInRange<Name extends string>(
+  options: { readonly [Option in Name]?: number | undefined },
+  option: Name,
+  byDefault: number,
+  least: number,
+  most?: number,
+): number {
+  return inRange(option, options[option] ?? byDefault, least, most);
 }
 
 /** @throws RangeError for anything but a whole number of at least 1, naming the option. */

@@ -1,11 +1,6 @@
-import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
+import type { DescField, DescMessage, ScalarType } from "@bufbuild/protobuf";
 
-/** Returns the singular string field with this .proto name, or undefined if the message has no such field. */
-export function stringField(schema: DescMessage, name: string): DescField | undefined {
-  return scalarField(schema, name, ScalarType.STRING);
-}
-
-/** A singular field of a scalar type, by its name in the .proto. */
+/** Returns the singular field of this type and .proto name, or undefined without such a field. */
 export function scalarField(
   schema: DescMessage,
   name: string,

@@ -1,4 +1,5 @@
 import { create, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
+import type { Any } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { unpackAs } from "../any/any.js";
 import type { Operation } from "../protos.js";
@@ -58,16 +59,17 @@ export function outcomeOf<R extends DescMessage, M extends DescMessage>(
   types: OperationTypes<R, M>,
   options: OutcomeOptions = {},
 ): Outcome<MessageShape<R>, MessageShape<M>> {
-  const progress = progressOf(operation, types.metadata);
+  const { value: metadata, error: metadataError } = read(operation.metadata, types.metadata);
+  const progress = { metadata, metadataError };
   if (!operation.done) return { kind: "running", ...progress };
   const { result } = operation;
   switch (result.case) {
-    case "response":
-      try {
-        return { kind: "succeeded", response: unpackAs(result.value, types.response), ...progress };
-      } catch (error) {
-        return { kind: "malformed", error: ConnectError.from(error, Code.Internal), ...progress };
-      }
+    case "response": {
+      const { value, error } = read(result.value, types.response);
+      return error === undefined
+        ? { kind: "succeeded", response: value, ...progress }
+        : { kind: "malformed", error, ...progress };
+    }
     case "error": {
       const error = errorFromStatus(result.value);
       return { kind: error.code === Code.Canceled ? "cancelled" : "failed", error, ...progress };
@@ -79,15 +81,19 @@ export function outcomeOf<R extends DescMessage, M extends DescMessage>(
   }
 }
 
-function progressOf<M extends DescMessage>(
-  operation: Operation,
-  schema: M,
-): Progress<MessageShape<M>> {
-  if (operation.metadata === undefined) return { metadata: undefined, metadataError: undefined };
+/** A payload, or why it is unreadable. */
+type Payload<Value> =
+  | { readonly value: Value; readonly error: undefined }
+  | { readonly value: undefined; readonly error: ConnectError };
+
+function read<Desc extends DescMessage, Sent extends Any | undefined>(
+  any: Sent,
+  schema: Desc,
+): Payload<MessageShape<Desc> | (Sent & undefined)> {
   try {
-    return { metadata: unpackAs(operation.metadata, schema), metadataError: undefined };
+    return { value: any && unpackAs(any, schema), error: undefined };
   } catch (error) {
-    return { metadata: undefined, metadataError: ConnectError.from(error, Code.Internal) };
+    return { value: undefined, error: ConnectError.from(error, Code.Internal) };
   }
 }
 

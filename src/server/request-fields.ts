@@ -1,6 +1,6 @@
 import { type DescMessage, type Message, ScalarType } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
-import { scalarField, stringField } from "../internal/scalar-field.js";
+import { scalarField } from "../internal/scalar-field.js";
 
 /** Returns the value of a singular string field by its name in the .proto; undefined without that field. */
 export function stringFieldOf(
@@ -8,7 +8,7 @@ export function stringFieldOf(
   message: Message,
   fieldName: string,
 ): string | undefined {
-  const field = stringField(schema, fieldName);
+  const field = scalarField(schema, fieldName, ScalarType.STRING);
   const value: unknown = field && reflect(schema, message).get(field);
   return typeof value === "string" ? value : undefined;
 }

@@ -4,11 +4,12 @@ import {
   getOption,
   hasOption,
   type Message,
+  ScalarType,
   toBinary,
 } from "@bufbuild/protobuf";
 import { type ReflectMap, type ReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
 import { validate, version } from "uuid";
-import { stringField } from "../internal/scalar-field.js";
+import { scalarField } from "../internal/scalar-field.js";
 import { FieldInfo_Format, field_info } from "../protos.js";
 import type { StoredRequestId } from "../store/operation-store.js";
 import { invalidField } from "./errors.js";
@@ -45,7 +46,7 @@ export async function requestIdOf(
 
 /** Whether the format of the field is UUID4 (`google.api.field_info`). */
 function isUuid4Field(schema: DescMessage, fieldName: string): boolean {
-  const field = stringField(schema, fieldName);
+  const field = scalarField(schema, fieldName, ScalarType.STRING);
   return (
     field !== undefined &&
     hasOption(field, field_info) &&

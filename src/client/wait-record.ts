@@ -1,20 +1,20 @@
 import { Code, type ConnectError } from "@connectrpc/connect";
 import { monotonicMs } from "../internal/clock.js";
+import { notifySafely } from "../internal/notify-safely.js";
+import { fullName } from "../operation/long-running.js";
+import type { Operation } from "../protos.js";
 import { isTooLarge, pollFailed } from "./errors.js";
+import type { WaitObservation } from "./observer.js";
 import { OperationError, type OperationErrorKind, type WaitReport } from "./operation-error.js";
 import type { PollPolicy } from "./poll-policy.js";
 import type { Snapshot } from "./snapshot.js";
 import type { TrackedOperation } from "./tracked-operation.js";
 
-/**
- * Codes of a server that refuses the call for good, and also of a proxy's page and of a response
- * that was cut off, which Connect's transports report so. Only repeated ones end a wait.
- */
-const doubtfulCodes: ReadonlySet<Code> = new Set([Code.InvalidArgument, Code.Unimplemented]);
+/** How many failures with a doubtful code end a wait. */
 const mostDoubtful = 3;
 
-/** Counts the polls of one wait, and decides whether a failed poll ends it. */
-export class PollStats {
+/** Counts the polls of one wait, tells its observer, and decides whether a failed poll ends it. */
+export class WaitRecord {
   /** Number of polls, including failed ones. */
   polls = 0;
   readonly #tracked: TrackedOperation<unknown, unknown>;
@@ -23,16 +23,20 @@ export class PollStats {
   #consecutiveFailures = 0;
   #doubtful = 0;
   #lastPollError: ConnectError | undefined;
+  readonly #observation: WaitObservation | undefined;
 
   /** @param policy Decides which failures are transient. `recordFailure` passes its exceptions on. */
   constructor(tracked: TrackedOperation<unknown, unknown>, policy: PollPolicy) {
     this.#tracked = tracked;
     this.#policy = policy;
     this.#startMs = monotonicMs(tracked.core.calls.clock);
-  }
-
-  elapsedMs(): number {
-    return Math.round(monotonicMs(this.#tracked.core.calls.clock) - this.#startMs);
+    this.#observation = notifySafely(tracked.core.settings.observer, (to) =>
+      to.waitStarted?.({
+        operationName: tracked.name,
+        method: fullName(tracked.method.method),
+        link: tracked.link,
+      }),
+    );
   }
 
   report(): WaitReport {
@@ -42,7 +46,7 @@ export class PollStats {
       polls: this.polls,
       consecutiveFailures: this.#consecutiveFailures,
       lastPollError: this.#lastPollError,
-      elapsedMs: this.elapsedMs(),
+      elapsedMs: this.#elapsedMs(),
       resumeToken: this.#tracked.resumeToken,
     };
   }
@@ -53,10 +57,11 @@ export class PollStats {
   }
 
   /** Counts a successful poll. */
-  recordSuccess(): void {
+  recordSuccess(operation: Operation): void {
     this.polls += 1;
     this.#consecutiveFailures = 0;
     this.#doubtful = 0;
+    notifySafely(this.#observation, (to) => to.polled?.({ operation }));
   }
 
   /**
@@ -66,6 +71,7 @@ export class PollStats {
   recordFailedWait(error: ConnectError): void {
     this.polls += 1;
     this.#lastPollError = error;
+    notifySafely(this.#observation, (to) => to.polled?.({ error }));
   }
 
   /**
@@ -85,11 +91,35 @@ export class PollStats {
       : this.fault("poll", pollFailed(name, error));
   }
 
+  /**
+   * Records the end of the wait.
+   *
+   * @param pausedMs Total of its pauses, in milliseconds.
+   * @param lastPauseMs Length of the pause before the latest poll, in milliseconds.
+   */
+  ended(error: ConnectError | undefined, pausedMs: number, lastPauseMs: number): void {
+    const snapshot = this.#tracked.snapshot() as Snapshot;
+    const done = snapshot.kind !== "running";
+    const { polls } = this;
+    const elapsedMs = this.#elapsedMs();
+    const overshootMs = done ? Math.min(lastPauseMs, elapsedMs) : 0;
+    notifySafely(this.#observation, (to) =>
+      to.ended?.({ done, snapshot, error, polls, elapsedMs, pausedMs, overshootMs }),
+    );
+  }
+
+  #elapsedMs(): number {
+    return Math.round(monotonicMs(this.#tracked.core.calls.clock) - this.#startMs);
+  }
+
   /** Whether the failure may be transient, by its code and by how often it has come. */
   #maySucceedLater(error: ConnectError): boolean {
     if (isTooLarge(error)) return false;
     if (this.#policy.isTransient(error)) return true;
     this.#doubtful += 1;
-    return doubtfulCodes.has(error.code) && this.#doubtful < mostDoubtful;
+    // Codes of a server that refuses the call for good, and also of a proxy's page and of a response
+    // that was cut off, which Connect's transports report so.
+    const isDoubtful = error.code === Code.InvalidArgument || error.code === Code.Unimplemented;
+    return isDoubtful && this.#doubtful < mostDoubtful;
   }
 }
