@@ -8,13 +8,18 @@ const maxMessageLength = 512;
 
 /** Sends `notifications/progress` for one request (MCP 2026-07-28, basic/patterns/progress). */
 export interface ProgressNotifier {
-  /** Shows the progress of a state; undefined if the metadata cannot be read. */
-  show(progress: Progress | undefined): void;
+  /**
+   * Shows the progress of a state.
+   *
+   * @param progress `undefined` if there is no metadata, or it cannot be read.
+   */
+  show(progress: Progress | undefined, hasMetadata: boolean): void;
 }
 
 /**
  * Makes a notifier. The protocol wants a value that rises with each notification. The first state
- * decides on the value: the finished share of the work, or a count of the states seen.
+ * with metadata decides on the value: the finished share of the work, or a count of the states seen.
+ * A state before it is 0, which is less than both.
  */
 export function createProgressNotifier(
   progressToken: RequestId,
@@ -23,10 +28,11 @@ export function createProgressNotifier(
   let usesFraction: boolean | undefined;
   let last = -1;
   return {
-    show(progress) {
+    show(progress, hasMetadata) {
       const fraction = progress?.fraction;
-      usesFraction ??= fraction !== undefined;
-      const value = usesFraction ? fraction : Math.max(last, 0) + 1;
+      if (hasMetadata) usesFraction ??= fraction !== undefined;
+      const count = usesFraction === undefined ? 0 : Math.max(last, 0) + 1;
+      const value = usesFraction ? fraction : count;
       if (value === undefined || value <= last) return;
       last = value;
       const message = messageOf(progress);

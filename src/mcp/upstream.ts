@@ -63,7 +63,8 @@ export async function waitForEnd(
   try {
     for await (const operation of operationStates(operations, name, { clock, signal, timeoutMs })) {
       latest = operation;
-      if (!operation.done) notifier?.show(envelopes.progressOf(operation));
+      if (operation.done) continue;
+      notifier?.show(envelopes.progressOf(operation), operation.metadata !== undefined);
     }
   } catch (error) {
     const isTimeout = error instanceof OperationError && error.kind === "timeout";

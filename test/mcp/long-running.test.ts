@@ -6,16 +6,27 @@ import {
   createRouterTransport,
 } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
+import { longRunning } from "../../src/index.js";
 import { createMcpHandler } from "../../src/mcp/index.js";
 import { Operations } from "../../src/protos.js";
 import { createOperations } from "../../src/server/index.js";
 import { PrintService } from "../gen/printing/v1/printing_pb.js";
+import {
+  ComputeMetadataSchema,
+  ComputeResponseSchema,
+  ToolingService,
+} from "../gen/tooling/v1/tooling_pb.js";
 import { createDeferred } from "../support/deferred.js";
 import { Print } from "../support/print-server.js";
 import { untilAborted } from "../support/print-work.js";
 import { createPrintMcp, idle, settled } from "./support/mcp-client.js";
 
 const print = "PrintService_Print";
+
+const Compute = longRunning(ToolingService.method.compute, {
+  response: ComputeResponseSchema,
+  metadata: ComputeMetadataSchema,
+});
 
 describe("a long-running tool without tasks", () => {
   it("mcp 33: answers with the result of work that ends in time", async () => {
@@ -91,6 +102,36 @@ describe("a long-running tool without tasks", () => {
     }
     const values = notifications.map(({ params }) => params.progress);
     expect(values).toEqual([...new Set(values)].sort((a, b) => a - b));
+  });
+
+  it("mcp 36: tells the finished share although the first state has no metadata", async () => {
+    const steps = [createDeferred(), createDeferred()];
+    const { call, clock } = createPrintMcp(untilAborted, {
+      routes(router, operations) {
+        router.service(ToolingService, {
+          compute: operations.handle(Compute, async ({ report }) => {
+            for (const [at, step] of steps.entries()) {
+              await step.promise;
+              report({ progressPercent: 25 * (at + 1) });
+            }
+            return {};
+          }),
+        });
+      },
+    });
+    const answer = call("ToolingService_Compute", {}, { meta: { progressToken: "p1" } });
+    for (const step of steps) {
+      await idle();
+      await clock.advance(3000);
+      await idle();
+      step.resolve();
+    }
+    const { messages } = await settled(clock, answer);
+    const shown = messages.slice(0, -1).map(({ params }) => params);
+    expect(shown).toEqual([
+      { progressToken: "p1", progress: 0 },
+      { progressToken: "p1", progress: 0.25, total: 1, message: "25%" },
+    ]);
   });
 
   it("mcp 37: shows a failed operation by operation_get, and fails operation_wait", async () => {

@@ -127,7 +127,7 @@ export interface PrintMcpOptions {
   readonly operations?: OperationsOptions;
   readonly method?: MethodOptions<typeof PrintRequestSchema, typeof PrintResponseSchema>;
   /** Adds more services to the router. */
-  readonly routes?: (router: ConnectRouter) => void;
+  readonly routes?: (router: ConnectRouter, operations: OperationsServer) => void;
 }
 
 /** An MCP endpoint for the print service, in process and on a manual clock. */
@@ -142,7 +142,7 @@ export function createPrintMcp(work: PrintWork, options: PrintMcpOptions = {}) {
     routes(router) {
       router.service(Operations, operations.service);
       router.service(PrintService, { print: operations.handle(Print, work, options.method) });
-      options.routes?.(router);
+      options.routes?.(router, operations);
     },
     handlers: (router) => [createMcpHandler(router, { clock, operations, ...options.mcp })],
     log: () => undefined,
