@@ -80,8 +80,10 @@ export interface McpOptions {
    */
   onDisconnect?: "continue" | "cancel" | undefined;
   /**
-   * The operations of this process's server, `createOperations(…)`: subscriptions to tasks end when it
-   * shuts down. Default: they end when their clients go.
+   * The operations of this process's server, `createOperations(…)`: the times of tasks come from the
+   * record, and subscriptions end when the server shuts down. Default: the times come from the
+   * standard fields of the metadata (`create_time`, `update_time`, `end_time`, `expire_time`), and
+   * subscriptions end when their clients go.
    */
   operations?: McpOperations | undefined;
   /** The time that waits and intervals use. Default: the system's clock. */
@@ -142,7 +144,7 @@ export function createMcpService(methods: readonly DescMethod[], options: McpOpt
   const hasTasks = (options.tasks ?? true) && hasLongRunning;
   const envelopes = createEnvelopeWriter(json, registry);
   const results = createToolResults(envelopes, maxResultLength);
-  const writeTask = createTaskWriter(envelopes, clock);
+  const writeTask = createTaskWriter(envelopes, options.operations, clock);
   const operationTools = new Map(
     (hasLongRunning
       ? createOperationTools({
@@ -186,7 +188,7 @@ export function createMcpService(methods: readonly DescMethod[], options: McpOpt
     const started = (await callMethod(tool, args, upstream, call)) as Operation;
     if (started.done) return results.ofOperation(started, types, "isError");
     if (takesTasks && isUnguessable(started.name)) {
-      return { ...writeTask(started), resultType: "task" };
+      return { ...(await writeTask(started)), resultType: "task" };
     }
     if (waitMs === 0) return results.ofOperation(started, types, "isError");
     try {

@@ -61,7 +61,7 @@ export function createTaskMethods(deps: TaskMethodDeps) {
 
   /** A task with its result or its error. */
   const detailed = async (operation: Operation): Promise<JsonObject> => {
-    const task = deps.writeTask(operation);
+    const task = await deps.writeTask(operation);
     const error = errorOf(operation);
     if (error !== undefined && isServerFault(error.code)) {
       const { code, message } = serverFault(error);

@@ -12,10 +12,20 @@ import type { Operation } from "../protos.js";
 import type { EnvelopeWriter } from "./operation-envelope.js";
 import { messageOf, shortText } from "./progress-notifier.js";
 
+/** Times of an operation, in milliseconds since the Unix epoch. */
+export interface TaskTimes {
+  readonly createTimeMs: number;
+  readonly updateTimeMs: number;
+  /** When the operation is removed; undefined until it is done. */
+  readonly expireTimeMs: number | undefined;
+}
+
 /** The parts of `createOperations` that the handler can use. */
 export interface McpOperations {
   /** Aborts when the server begins to shut down. */
   readonly draining?: AbortSignal | undefined;
+  /** Returns the times of an operation's record; undefined if there is no such record. */
+  timesOf?(name: string): Promise<TaskTimes | undefined>;
 }
 
 /** The states of tasks that operations can have. */
@@ -33,15 +43,39 @@ const laterPollIntervalMs = 5000;
 const firstMinuteMs = 60_000;
 
 /** Returns the task of an operation, without its result. */
-export type TaskWriter = (operation: Operation) => JsonObject;
+export type TaskWriter = (operation: Operation) => Promise<JsonObject>;
 
-export function createTaskWriter(envelopes: EnvelopeWriter, clock: Clock): TaskWriter {
-  return (operation) => {
+/**
+ * Makes a writer of tasks. Their times come from the record if the server of the operations is in
+ * this process, else from the standard fields of the metadata.
+ */
+export function createTaskWriter(
+  envelopes: EnvelopeWriter,
+  operations: McpOperations | undefined,
+  clock: Clock,
+): TaskWriter {
+  const recordedTimesOf = async (name: string): Promise<TaskTimes | undefined> => {
+    try {
+      return await operations?.timesOf?.(name);
+    } catch {
+      // The client must get the task, even if the store fails at this second read.
+      return undefined;
+    }
+  };
+
+  return async (operation) => {
+    const recorded = await recordedTimesOf(operation.name);
     const nowMs = clock.nowMs();
     const metadata = envelopes.metadataOf(operation);
-    const createdMs = createTimeMsOf(operation.name, metadata) ?? nowMs;
-    const updatedMs = timeMsIn(metadata, "end_time") ?? nowMs;
-    const expireMs = operation.done ? timeMsIn(metadata, "expire_time") : undefined;
+    const createdMs = recorded?.createTimeMs ?? createTimeMsOf(operation.name, metadata) ?? nowMs;
+    const updatedMs =
+      recorded?.updateTimeMs ??
+      timeMsIn(metadata, "update_time") ??
+      timeMsIn(metadata, "end_time") ??
+      nowMs;
+    const expireMs = operation.done
+      ? (recorded?.expireTimeMs ?? timeMsIn(metadata, "expire_time"))
+      : undefined;
     const message = statusMessageOf(operation, envelopes);
     const isYoung = nowMs - createdMs < firstMinuteMs;
     return {

@@ -215,6 +215,16 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
       return external.end(name, method, storedResponse(method.response, response));
     },
     fail: (name, error) => external.end(name, undefined, storedError(error)),
+    async timesOf(name) {
+      const record = await store.get(name);
+      return (
+        record && {
+          createTimeMs: record.createTimeMicros / 1000,
+          updateTimeMs: record.updateTimeMicros / 1000,
+          expireTimeMs: record.expireTimeMicros && record.expireTimeMicros / 1000,
+        }
+      );
+    },
     shutdown({ graceMs = 10_000, drainDelayMs = 0 } = {}) {
       return closing.close({
         graceMs: inRange("graceMs", graceMs, 0, longestMs),

@@ -44,5 +44,10 @@ export type {
   OperationsObserver,
   RunObservation,
 } from "./observer.js";
-export type { OperationsOptions, OperationsServer, StartHandler } from "./operations-server.js";
+export type {
+  OperationsOptions,
+  OperationsServer,
+  OperationTimes,
+  StartHandler,
+} from "./operations-server.js";
 export type { Continuation, ContinueOptions, RunningOperation, Work } from "./work.js";

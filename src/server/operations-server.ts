@@ -86,6 +86,15 @@ export type StartHandler<I extends DescMessage> = (
   context: HandlerContext,
 ) => Promise<Operation>;
 
+/** The times in the record of an operation, in milliseconds since the Unix epoch. */
+export interface OperationTimes {
+  readonly createTimeMs: number;
+  /** The last change: of the metadata, of a request to cancel, or the end. */
+  readonly updateTimeMs: number;
+  /** When the record is removed; undefined until the operation is done. */
+  readonly expireTimeMs: number | undefined;
+}
+
 /** An operations server, embedded in a program or a test. */
 export interface OperationsServer {
   /** The five methods: `router.service(Operations, operations.service)`. */
@@ -151,6 +160,13 @@ export interface OperationsServer {
    * request to cancel. Throws the errors of `report`.
    */
   fail(name: string, error: ConnectError): Promise<Operation>;
+  /**
+   * Returns the times of an operation, whatever fields its metadata has; undefined if there is no such
+   * operation. Like all calls of the program it is not checked by `authorize`.
+   *
+   * @throws ConnectError of the store, such as `Unavailable`.
+   */
+  timesOf(name: string): Promise<OperationTimes | undefined>;
   /**
    * Shuts the server down, and closes its store, dispatcher and signals:
    *

@@ -34,4 +34,26 @@ describe("retention", () => {
     }
     expect((await rpc.listOperations({})).operations).toEqual([]);
   });
+
+  it("shows in the times of the record, for the program alone", async () => {
+    const { operations, clock } = createPrintServer(never, { retentionMs: 1000 });
+    const { name } = await operations.create(Print, {});
+    const createTimeMs = clock.nowMs();
+    await clock.advance(2000);
+    await operations.report(Print, name, { pagesPrinted: 1 });
+    expect(await operations.timesOf(name)).toEqual({
+      createTimeMs,
+      updateTimeMs: createTimeMs + 2000,
+      expireTimeMs: undefined,
+    });
+    await clock.advance(3000);
+    await operations.succeed(Print, name, {});
+    expect(await operations.timesOf(name)).toEqual({
+      createTimeMs,
+      updateTimeMs: createTimeMs + 5000,
+      expireTimeMs: createTimeMs + 6000,
+    });
+    await clock.advance(1001);
+    expect(await operations.timesOf(name)).toBeUndefined();
+  });
 });
