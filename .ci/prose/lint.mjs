@@ -9,7 +9,7 @@ import path from "node:path";
 import { lintText, rules } from "./rules.mjs";
 
 const ruleById = new Map(rules.map((rule) => [rule.id, rule]));
-const ignored = /^(node_modules|dist|gen|golden|\.git)$/;
+const ignored = /^(node_modules|dist|gen|golden|\.git|\.vitepress|api)$/;
 const titleCall =
   /\b(?:test|it|describe)(?:\.\w+)*(?:\([^()]*\))?\(\s*(?:"((?:[^"\\]|\\.)*)"|`([^`]*)`)/g;
 

@@ -49,7 +49,7 @@ const maxRememberedStarts = 10_000;
  * | `connect_longrunning.runs.lost` | {run} | counter: attempts that had lost their operation |
  * | `connect_longrunning.wake.duration` | s | histogram: from the end to the answer of a WaitOperation call that was held |
  * | `connect_longrunning.waiters` | {call} | up-down counter: WaitOperation calls that are held |
- * | `connect_longrunning.queue.depth` | {operation} | up-down counter: what waits for its turn |
+ * | `connect_longrunning.queue.depth` | {operation} | up-down counter: operations that wait for their turn |
  *
  * All but the last two carry `connect_longrunning.method`. A wake's time is as exact as the
  * store's clock and this process's agree. The outcome is
