@@ -2,11 +2,11 @@ import type { CallOptions } from "@connectrpc/connect";
 import { createOperationsClient, type OperationsClient } from "../client/index.js";
 import { createPayloadTypes, type PayloadTypes } from "../display/payload-types.js";
 import { styled } from "../display/style.js";
+import { createReflectionLookup } from "../reflection/reflection-lookup.js";
 import type { CommandContext } from "./command-context.js";
 import { openConnection } from "./connection.js";
 import { type Failure, failureOf, interruption } from "./failure.js";
 import { readProtoSet } from "./proto-set.js";
-import { createReflectionLookup } from "./reflection-lookup.js";
 import { defaultCallTimeoutMs, type ServerArguments } from "./server-command.js";
 
 /** An open connection to a server, with everything that a sub-command needs for its calls. */

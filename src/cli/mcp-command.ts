@@ -1,6 +1,7 @@
 import type { DescService } from "@bufbuild/protobuf";
 import { createMcpService, serveStdio } from "../mcp/index.js";
 import { isLongRunning } from "../operation/long-running.js";
+import { createReflectionLookup } from "../reflection/reflection-lookup.js";
 import { tellFailure } from "./call-server.js";
 import type { CommandContext } from "./command-context.js";
 import { openConnection } from "./connection.js";
@@ -8,7 +9,6 @@ import { noServices } from "./errors.js";
 import { exitCodes } from "./exit-codes.js";
 import { failureOf } from "./failure.js";
 import { readProtoSet } from "./proto-set.js";
-import { createReflectionLookup } from "./reflection-lookup.js";
 import { serverCommand } from "./server-command.js";
 
 /** `longrunning mcp`: the methods of a server as tools, over standard input and output. */

@@ -1,6 +1,7 @@
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { createOperationsClient, OperationError, type OperationsClient } from "../client/index.js";
 import { operationStates } from "../client/operation-states.js";
+import { withHeaders } from "../direct/with-headers.js";
 import type { Clock } from "../internal/clock.js";
 import type { Operation } from "../protos.js";
 import type { JsonRpcRequest, RequestId } from "./json-rpc.js";
@@ -22,21 +23,6 @@ export function upstreamOf(clock: Clock, { transport, headers }: McpCall): Upstr
   return {
     transport: own,
     operations: createOperationsClient(own, { clock, maxConsecutiveFailures }),
-  };
-}
-
-/** Returns a transport that adds headers to each call. */
-function withHeaders(transport: Transport, headers: Headers): Transport {
-  const merged = (own: HeadersInit | undefined) => {
-    const all = new Headers(own);
-    for (const [name, value] of headers) all.set(name, value);
-    return all;
-  };
-  return {
-    unary: (method, signal, timeoutMs, header, input, contextValues) =>
-      transport.unary(method, signal, timeoutMs, merged(header), input, contextValues),
-    stream: (method, signal, timeoutMs, header, input, contextValues) =>
-      transport.stream(method, signal, timeoutMs, merged(header), input, contextValues),
   };
 }
 

@@ -12,7 +12,6 @@ import {
   FileDescriptorSetSchema,
 } from "@bufbuild/protobuf/wkt";
 import { createClient, type Transport } from "@connectrpc/connect";
-import type { TypeLookup } from "../display/payload-types.js";
 import {
   ServerReflection,
   type ServerReflectionRequestSchema,
@@ -34,7 +33,7 @@ export interface ReflectionLookup {
    * Finds the files that declare a type and its imports. Once the server has failed to answer, every
    * type is unknown, so that payloads are shown as bytes.
    */
-  readonly lookUp: TypeLookup;
+  lookUp(typeName: string): Promise<readonly DescFile[]>;
   /**
    * Returns the services of the server, in the order in which it lists them.
    *
