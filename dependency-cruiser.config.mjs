@@ -33,11 +33,26 @@ const layers = {
   server: ["protos", "internal", "status", "any", "operation", "store"],
   bulk: ["protos", "internal", "status", "client", "server"],
   health: ["protos", "internal", "status"],
+  console: [
+    "protos",
+    "internal",
+    "status",
+    "any",
+    "operation",
+    "client",
+    "bulk",
+    "direct",
+    "json",
+    "display",
+    "reflection",
+    "web",
+  ],
   reflection: ["protos", "internal"],
   node: ["protos", "internal", "status", "health", "direct", "json", "web"],
   cli: [
     "protos",
     "bulk",
+    "console",
     "mcp",
     "internal",
     "status",
@@ -70,7 +85,7 @@ const pathOf = (layer) => {
 
 /** What a browser bundle of the root entry point must not reach. */
 const serverOnly =
-  "^src/(bulk|cli|conformance|direct|display|json|health|mcp|reflection|node|rest|store|server|testing)/";
+  "^src/(bulk|cli|console|conformance|direct|display|json|health|mcp|reflection|node|rest|store|server|testing)/";
 
 export default {
   forbidden: [
@@ -192,9 +207,9 @@ export default {
     {
       name: "no-development-dependencies",
       comment:
-        "the package's imports must be installed with it, except those that the command has inside",
+        "the package's imports must be installed with it, except those that the command and the console's page have inside",
       severity: "error",
-      from: { path: "^src/", pathNot: "^src/cli/" },
+      from: { path: "^src/", pathNot: "^src/(cli|console/app)/" },
       to: {
         dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown"],
         pathNot: [
@@ -218,7 +233,12 @@ export default {
       severity: "error",
       from: {
         path: "^src/",
-        pathNot: ["^src/index\\.ts$", "^src/[a-z/]+/index\\.ts$", "^src/protos\\.ts$"],
+        pathNot: [
+          "^src/index\\.ts$",
+          "^src/[a-z/]+/index\\.ts$",
+          "^src/protos\\.ts$",
+          "\\.d\\.ts$",
+        ],
         orphan: true,
       },
       to: {},

@@ -15,6 +15,9 @@ const withMcpClients = "test/mcp/stock/**/*.test.ts";
 /** Tests of the package in frameworks, bundlers and other runtimes, which npm brings. */
 const onPlatforms = "test/platforms/*.test.ts";
 
+/** Tests of the console, whose page is built once for all of them. Many of them need a browser. */
+const ofTheConsole = "test/console/**/*.test.ts";
+
 export default defineConfig({
   resolve: {
     // The examples name the package as its users do; here that is the sources.
@@ -44,6 +47,7 @@ export default defineConfig({
             ...ofThePackage,
             "test/platforms/**",
             withMcpClients,
+            ofTheConsole,
             "**/node_modules/**",
           ],
         },
@@ -62,6 +66,17 @@ export default defineConfig({
           name: "package",
           include: ofThePackage,
           globalSetup: "test/consumer/support/packed-package.ts",
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "console",
+          include: [ofTheConsole],
+          globalSetup: [
+            "test/console/support/build-page.ts",
+            "test/support/postgres/postgres-server.ts",
+          ],
         },
       },
       {

@@ -19,7 +19,7 @@ export async function bundleCommand(file: string): Promise<void> {
     entryPoints: ["src/cli/longrunning.ts"],
     outfile: file,
     bundle: true,
-    external: onDemand,
+    external: [...onDemand, "#console-assets"],
     plugins: [openTelemetryOnDemand],
     platform: "node",
     format: "esm",
@@ -58,7 +58,7 @@ const openTelemetryOnDemand: Plugin = {
 };
 
 /** The licences of the packages that these files belong to, one after the other. */
-async function licensesOf(files: readonly string[]): Promise<string> {
+export async function licensesOf(files: readonly string[]): Promise<string> {
   const filesByPackage = new Map<string, string[]>();
   for (const file of files) {
     const [folder] = /^node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file) ?? [];

@@ -29,6 +29,7 @@ export async function bundlePackage(folder: string): Promise<void> {
     chunkNames: "chunks/[name]-[hash]",
     plugins: [oneFileOfGeneratedCode],
     packages: "external",
+    external: ["#console-assets"],
     format: "esm",
     platform: "neutral",
     target: "es2022",

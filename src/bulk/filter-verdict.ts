@@ -1,5 +1,6 @@
 import type { Operation } from "../protos.js";
 import type { Argument, FilterSyntax, Restriction } from "../server/filter/filter-syntax.js";
+import { parseFilterSyntax } from "../server/filter/parse-filter-syntax.js";
 import { codeFromName } from "../status/code.js";
 
 /**
@@ -7,6 +8,22 @@ import { codeFromName } from "../status/code.js";
  * `error.code`. "unknown" if that depends on other fields, or on functions.
  */
 export type Verdict = "match" | "no-match" | "unknown";
+
+/**
+ * Returns a function that reports whether an operation certainly does not match a filter. It reports
+ * false if that is not known, and for a filter that this package cannot parse.
+ */
+export function contradictionOf(filter: string): (operation: Operation) => boolean {
+  let syntax: FilterSyntax | undefined;
+  try {
+    syntax = parseFilterSyntax(filter);
+  } catch {
+    // The server has a grammar of its own.
+  }
+  const parsed = syntax;
+  if (parsed === undefined) return () => false;
+  return (operation) => filterVerdict(parsed, operation) === "no-match";
+}
 
 /** Evaluates a filter with three values. Only the operators `=` and `!=` are known. */
 export function filterVerdict(filter: FilterSyntax, operation: Operation): Verdict {

@@ -21,6 +21,8 @@ export interface OperationSummary {
   readonly progress: Progress;
   /** Milliseconds since the Unix epoch; undefined if neither the metadata nor the name has it. */
   readonly createTimeMs: number | undefined;
+  /** Milliseconds since the Unix epoch; undefined if the metadata has no `end_time`. */
+  readonly endTimeMs: number | undefined;
   /** The method that started the operation, else the type of its metadata, else empty. */
   readonly kind: string;
   /** `CODE: message` of an operation that did not succeed; empty for others. */
@@ -44,7 +46,11 @@ export async function summarize(
     name,
     status: statusOf(operation),
     progress: metadata === undefined ? noProgress : progressOf(wrapped ?? metadata),
-    createTimeMs: createTimeMsOf(name, metadata),
+    createTimeMs:
+      jsonTimeMs(wrapped, "createTime") ??
+      jsonTimeMs(wrapped, "startTime") ??
+      createTimeMsOf(name, metadata),
+    endTimeMs: jsonTimeMs(wrapped, "endTime") ?? timeMsIn(metadata, "end_time"),
     kind: method ?? typeName,
     error:
       result.case === "error"
@@ -98,6 +104,13 @@ export function timeMsIn(
   }
   const { message } = metadata.get(field);
   return isMessage(message, TimestampSchema) ? timestampMs(message) : undefined;
+}
+
+/** Returns the time in a member of JSON; undefined if there is no such member, or it is not a time. */
+function jsonTimeMs(json: JsonObject | undefined, name: string): number | undefined {
+  const value = json?.[name];
+  const ms = typeof value === "string" ? Date.parse(value) : Number.NaN;
+  return Number.isNaN(ms) ? undefined : ms;
 }
 
 /** The time in a name that ends in a UUIDv7 (RFC 9562, 5.7), as the names of this package's server do. */

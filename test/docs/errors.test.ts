@@ -5,6 +5,7 @@ import { ConnectError } from "@connectrpc/connect";
 import { assert, describe, expect, it } from "vitest";
 import { pack, unpackAs } from "../../src/any/index.js";
 import * as clientErrors from "../../src/client/errors.js";
+import * as consoleErrors from "../../src/console/errors.js";
 import * as healthErrors from "../../src/health/errors.js";
 import * as mcpErrors from "../../src/mcp/errors.js";
 import * as nodeErrors from "../../src/node/errors.js";
@@ -110,6 +111,13 @@ const ofWeb: ErrorsOf<typeof webErrors> = {
   internalError: webErrors.internalError(cause),
 };
 
+const ofConsole: ErrorsOf<typeof consoleErrors> = {
+  consoleReadOnly: consoleErrors.consoleReadOnly("CancelOperation777"),
+  consoleTokenRequired: consoleErrors.consoleTokenRequired(),
+  methodNotServed: consoleErrors.methodNotServed("CancelOperation777"),
+  otherOrigin: consoleErrors.otherOrigin(),
+};
+
 const ofMcp: ErrorsOf<typeof mcpErrors> = {
   argumentInvalid: mcpErrors.argumentInvalid("pages", "is not a number"),
 };
@@ -190,6 +198,7 @@ const errors: [of: string, error: ConnectError][] = Object.entries({
   port: ofPort,
   web: ofWeb,
   health: ofHealth,
+  console: ofConsole,
   mcp: ofMcp,
   rest: ofRest,
   client: ofClient,

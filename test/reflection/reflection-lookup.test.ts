@@ -1,9 +1,9 @@
 import { createRouterTransport } from "@connectrpc/connect";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { file_archive_v1_archive } from "../../examples/archive/gen/archive/v1/archive_pb.js";
-import { createReflectionLookup } from "../../src/reflection/reflection-lookup.js";
 import { ServerReflection } from "../../src/protos.js";
 import { createReflection } from "../../src/reflection/index.js";
+import { createReflectionLookup } from "../../src/reflection/reflection-lookup.js";
 
 afterEach(() => void vi.useRealTimers());
 

@@ -1,0 +1,240 @@
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { formatElapsed } from "../../display/format-time.js";
+import { parseOperationName } from "../../operation/name.js";
+import { type ListFeed, maxRows } from "./list-feed.js";
+import { isRunning, type Row } from "./row.js";
+import { ProgressView, StatusPill } from "./status.js";
+import { Ago, Text, useNow } from "./text.js";
+
+/** The heights of a row, in pixels, in style.css as well: a row of one line and of three. */
+const rowHeight = { wide: 52, narrow: 92 };
+
+/** The width of the list below which a row has three lines, in pixels. */
+const narrowWidth = 620;
+
+/** Rows above and below the visible ones that are in the document. */
+const overscan = 6;
+
+/** Most rows in the document. */
+const maxElements = 90;
+
+/** The rows of the list. Only the visible ones and a few more are in the document. */
+export function List({
+  feed,
+  version,
+  active,
+  opened,
+  addressOf,
+  onOpen,
+  onActive,
+}: {
+  feed: ListFeed;
+  /** Changes with the content of the feed. */
+  version: number;
+  /** The row that the keyboard moves to; -1 for none. */
+  active: number;
+  /** The name of the open operation; empty for none. */
+  opened: string;
+  addressOf: (name: string) => string;
+  onOpen: (name: string) => void;
+  onActive: (index: number) => void;
+}) {
+  const body = useRef<HTMLDivElement>(null);
+  const [box, setBox] = useState({ top: 0, height: 600, width: 1000 });
+  const nowMs = useNow(1000);
+  const { rows, nextToken } = feed.list;
+
+  useLayoutEffect(() => {
+    const element = body.current;
+    if (element === null) return undefined;
+    const measure = () =>
+      setBox({
+        top: element.scrollTop,
+        height: element.clientHeight,
+        width: element.clientWidth,
+      });
+    const observer = new ResizeObserver(measure);
+    observer.observe(element);
+    element.addEventListener("scroll", measure, { passive: true });
+    measure();
+    return () => {
+      observer.disconnect();
+      element.removeEventListener("scroll", measure);
+    };
+  }, []);
+
+  const isNarrow = box.width < narrowWidth;
+  const height = isNarrow ? rowHeight.narrow : rowHeight.wide;
+  const first = Math.max(0, Math.floor(box.top / height));
+  const last = Math.min(rows.length - 1, Math.ceil((box.top + box.height) / height));
+  const from = Math.max(0, first - overscan);
+  const to = Math.min(rows.length - 1, last + overscan, from + maxElements - 1);
+
+  useEffect(() => feed.show(first, last), [feed, first, last, version]);
+
+  // Moves the focus with the keys: scrolls to the row, which is then in the document.
+  useLayoutEffect(() => {
+    const element = body.current;
+    if (element === null || active < 0) return;
+    const top = active * height;
+    if (top < element.scrollTop) element.scrollTop = top;
+    else if (top + height > element.scrollTop + element.clientHeight) {
+      element.scrollTop = top + height - element.clientHeight;
+    }
+  }, [active, height]);
+  useEffect(() => {
+    if (active < 0) return;
+    body.current?.querySelector<HTMLElement>(`[data-row="${active}"] a`)?.focus({
+      preventScroll: true,
+    });
+  }, [active, from, to]);
+
+  const indexes: number[] = [];
+  if (active >= 0 && active < from && active < rows.length) indexes.push(active);
+  for (let index = from; index <= to; index += 1) indexes.push(index);
+  if (active > to && active < rows.length) indexes.push(active);
+
+  return (
+    <div
+      class={isNarrow ? "list narrow" : "list"}
+      role="table"
+      aria-label="Operations"
+      aria-rowcount={nextToken === undefined ? rows.length + 1 : -1}
+    >
+      <div role="rowgroup" class="list-head">
+        <div role="row" class="row head" aria-rowindex={1}>
+          {["State", "Operation", "Progress", "Started", "Duration", "Ended"].map((name) => (
+            <span key={name} role="columnheader" class={`cell ${name.toLowerCase()}`}>
+              {name}
+            </span>
+          ))}
+        </div>
+      </div>
+      <div ref={body} role="rowgroup" class="list-body">
+        {/* The height of all rows, so that the scrollbar is right. */}
+        <div class="spacer" role="presentation" style={{ height: `${rows.length * height}px` }}>
+          {indexes.map((index) => {
+            const row = rows[index];
+            return (
+              row !== undefined && (
+                <RowView
+                  key={row.name}
+                  row={row}
+                  parent={feed.parent}
+                  index={index}
+                  top={index * height}
+                  nowMs={nowMs}
+                  isOpen={row.name === opened}
+                  address={addressOf(row.name)}
+                  onOpen={onOpen}
+                  onFocus={() => onActive(index)}
+                />
+              )
+            );
+          })}
+        </div>
+      </div>
+      <p class="list-foot">{footText(feed)}</p>
+    </div>
+  );
+}
+
+/** Leaves out the parent of the list, which is above it. */
+function shownName(name: string, parent: string): string {
+  const operation = parseOperationName(name);
+  return operation !== undefined && operation.parent === parent ? operation.id : name;
+}
+
+function footText({ list, isLoadingMore }: ListFeed): string {
+  const count = list.rows.length.toLocaleString("en");
+  if (isLoadingMore) return `${count} operations, loading more…`;
+  if (list.rows.length >= maxRows)
+    return `The first ${count} operations: use a filter to see others`;
+  return list.nextToken === undefined ? `${count} operations` : `${count} operations loaded`;
+}
+
+function RowView({
+  row,
+  parent,
+  index,
+  top,
+  nowMs,
+  isOpen,
+  address,
+  onOpen,
+  onFocus,
+}: {
+  row: Row;
+  parent: string;
+  index: number;
+  top: number;
+  nowMs: number;
+  isOpen: boolean;
+  address: string;
+  onOpen: (name: string) => void;
+  onFocus: () => void;
+}) {
+  const { name, summary } = row;
+  const { createTimeMs, endTimeMs } = summary;
+  const open = (event: MouseEvent) => {
+    // The browser opens another tab or window itself.
+    if (event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    onOpen(name);
+  };
+  const endMs = isRunning(row) ? nowMs : endTimeMs;
+  return (
+    <div
+      role="row"
+      class={isOpen ? "row open" : "row"}
+      aria-rowindex={index + 2}
+      data-row={index}
+      style={{ transform: `translateY(${top}px)` }}
+    >
+      <span role="cell" class="cell state">
+        <StatusPill status={summary.status} />
+      </span>
+      <span role="cell" class="cell operation">
+        <a
+          href={address}
+          aria-current={isOpen ? "true" : undefined}
+          onClick={open}
+          onFocus={onFocus}
+        >
+          <Text value={summary.kind === "" ? name : summary.kind} max={200} />
+          {summary.kind !== "" && (
+            <span class="row-name">
+              <Text value={shownName(name, parent)} max={300} />
+            </span>
+          )}
+        </a>
+      </span>
+      <span role="cell" class="cell progress-cell">
+        {summary.error === "" ? (
+          <ProgressView
+            progress={summary.progress}
+            status={summary.status}
+            label={`Progress of ${name.slice(0, 200)}`}
+          />
+        ) : (
+          <span class={`row-error ${summary.status}`}>
+            <Text value={summary.error} max={200} />
+          </span>
+        )}
+      </span>
+      <span role="cell" class="cell started">
+        <Ago ms={createTimeMs} nowMs={nowMs} />
+      </span>
+      <span role="cell" class="cell duration">
+        {createTimeMs === undefined || endMs === undefined ? (
+          <span class="none">–</span>
+        ) : (
+          formatElapsed(endMs - createTimeMs)
+        )}
+      </span>
+      <span role="cell" class="cell ended">
+        <Ago ms={endTimeMs} nowMs={nowMs} />
+      </span>
+    </div>
+  );
+}

@@ -1,0 +1,2 @@
+// The build collects styles in a file of their own.
+declare module "*.css";
