@@ -3,6 +3,7 @@ import { Command, Option } from "@commander-js/extra-typings";
 import { InvalidArgumentError } from "commander";
 import { typeRegistryOf } from "../any/type-registry.js";
 import { printable, printableJson } from "../display/printable.js";
+import { followCheck } from "../health/follow-check.js";
 import type { Server, ServerAddress } from "../node/index.js";
 import { Operations } from "../protos.js";
 import type { OperationStore } from "../store/index.js";
@@ -31,10 +32,15 @@ import {
 import { readProtoSet } from "./proto-set.js";
 import { readBoundedFile } from "./read-bounded-file.js";
 import { storeOperations } from "./store-operations.js";
-import { watchStore } from "./watch-store.js";
 
 /** How long calls may take to finish after a signal to stop, in milliseconds. */
 const graceMs = 10_000;
+
+/** Time between two reads of a database, and the longest time of one, in milliseconds. */
+const checkIntervalMs = 5000;
+
+/** A name that no operation has, because its last segment is not an id. */
+const unusedName = "operations/-";
 
 /** `longrunning serve`: serves operations, for tests in any language. */
 export function serveCommand(context: CommandContext, exit: (code: number) => void) {
@@ -97,6 +103,14 @@ export function serveCommand(context: CommandContext, exit: (code: number) => vo
       "serve longrunning.conformance.v1.Driver too, which starts operations with work for `longrunning conformance`; " +
         "callers with 'Authorization: Bearer NAME' see their own operations only",
     )
+    .addOption(
+      new Option(
+        "--drain-delay <duration>",
+        "after a signal to stop, show NOT_SERVING and accept starts for this time, so that load balancers notice first",
+      )
+        .argParser(parseDuration)
+        .default(0, "0"),
+    )
     .option("--json", "print the address as JSON")
     .addHelpText(
       "after",
@@ -139,7 +153,7 @@ export function serveCommand(context: CommandContext, exit: (code: number) => vo
         metricsUrl = await listenForMetrics(metrics, server, options);
       }
       const unwatch = showHealth(context, server, databases, warn);
-      const stopped = closeOnSignal(context, server, unwatch);
+      const stopped = closeOnSignal(context, server, options.drainDelay, unwatch);
       if (options.json) {
         out.write(`${printableJson({ ...address, metricsUrl }, 0)}\n`);
       } else {
@@ -209,15 +223,20 @@ function showHealth(
 ): () => void {
   const answering = new Set(databases);
   const unwatch = databases.map((database, at) =>
-    watchStore(database, clock, (isReachable) => {
-      if (isReachable) answering.add(database);
-      else answering.delete(database);
-      const status = answering.size > 0 ? "SERVING" : "NOT_SERVING";
-      for (const service of ["", Operations.typeName]) health?.set(service, status);
-      const which =
-        databases.length === 1 ? "the database" : `database ${at + 1} of ${databases.length}`;
-      warn(`${which} ${isReachable ? "answers again" : "does not answer"}: ${status}`);
-    }),
+    followCheck(
+      () => database.get(unusedName),
+      checkIntervalMs,
+      clock,
+      (isReachable) => {
+        if (isReachable) answering.add(database);
+        else answering.delete(database);
+        const status = answering.size > 0 ? "SERVING" : "NOT_SERVING";
+        for (const service of ["", Operations.typeName]) health?.set(service, status);
+        const which =
+          databases.length === 1 ? "the database" : `database ${at + 1} of ${databases.length}`;
+        warn(`${which} ${isReachable ? "answers again" : "does not answer"}: ${status}`);
+      },
+    ),
   );
   return () => {
     for (const stop of unwatch) stop();
@@ -273,7 +292,8 @@ async function listenForMetrics(
 function closeOnSignal(
   context: CommandContext,
   server: Server,
-  onClosing: () => void = () => undefined,
+  drainDelayMs: number,
+  onClosing: () => void,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     let signals = 0;
@@ -281,7 +301,8 @@ function closeOnSignal(
       signals += 1;
       if (signals === 1) {
         onClosing();
-        server.close({ graceMs }).then(resolve, reject).finally(off);
+        const close = { graceMs: graceMs + drainDelayMs, drainDelayMs };
+        server.close(close).then(resolve, reject).finally(off);
       } else if (signals === 2) {
         const exit = () => context.exitNow(exitCodes.interrupted);
         server.close({ graceMs: 0 }).then(exit, exit);

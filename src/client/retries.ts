@@ -1,4 +1,4 @@
-import { ConnectError } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { monotonicMs } from "../internal/clock.js";
 import { sleep } from "../internal/sleep.js";
 import { retryDelayMs } from "./retry-delay.js";
@@ -35,16 +35,32 @@ export async function withRetries<T>(
     try {
       return await attempt(leftMs);
     } catch (thrown) {
-      const error = ConnectError.from(thrown);
-      if (tried >= maxTries || signal?.aborted || !isRetryable(error)) throw thrown;
+      const error = refusedAsUnavailable(ConnectError.from(thrown));
+      const failure = wasRefused(error) ? error : thrown;
+      if (tried >= maxTries || signal?.aborted || !isRetryable(error)) throw failure;
       const delayMs = Math.max(
         retryDelayMs(error, clock.nowMs()),
         settings.poll.delayMs(tried) || 1,
       );
       const goneMs = monotonicMs(clock) - startMs + delayMs;
       leftMs = timeoutMs && Math.floor(timeoutMs - goneMs);
-      if (leftMs !== undefined && leftMs < 1) throw thrown;
+      if (leftMs !== undefined && leftMs < 1) throw failure;
       await sleep(clock, delayMs, signal);
     }
   }
+}
+
+/**
+ * Whether the server refused the stream of a call, as it does when the call crosses its GOAWAY. It has
+ * not processed the call then (RFC 9113, section 8.7).
+ */
+export function wasRefused({ cause }: ConnectError): boolean {
+  return /REFUSED_STREAM/.test(String(cause));
+}
+
+/** Connect's transport reports a refused stream as INTERNAL; gRPC's mapping is UNAVAILABLE. */
+function refusedAsUnavailable(error: ConnectError): ConnectError {
+  if (error.code !== Code.Internal || !wasRefused(error)) return error;
+  const { rawMessage, metadata, cause } = error;
+  return new ConnectError(rawMessage, Code.Unavailable, metadata, undefined, cause);
 }

@@ -6,7 +6,7 @@ import {
   ScalarType,
 } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
-import { type CallOptions, Code, type Transport } from "@connectrpc/connect";
+import { type CallOptions, Code, type ConnectError, type Transport } from "@connectrpc/connect";
 import { inRange } from "../internal/option-bounds.js";
 import { scalarField } from "../internal/scalar-field.js";
 import { fullName, type LongRunningMethod } from "../operation/long-running.js";
@@ -14,7 +14,7 @@ import { type Operation, OperationSchema } from "../protos.js";
 import { createRequestId } from "./create-request-id.js";
 import { namelessOperation } from "./errors.js";
 import { OperationError, withoutWait } from "./operation-error.js";
-import { withRetries } from "./retries.js";
+import { wasRefused, withRetries } from "./retries.js";
 import { retryAfterMs } from "./retry-delay.js";
 import type { ClientCore } from "./tracked-operation.js";
 
@@ -22,8 +22,9 @@ import type { ClientCore } from "./tracked-operation.js";
 export interface StartOptions extends CallOptions {
   /**
    * Most calls of a start that fails with UNAVAILABLE, at least 1, if the request has a `request_id`,
-   * by which the server recognizes them as one (AIP-155, AIP-194). A start without one is never
-   * repeated. `timeoutMs` limits all of them together. Default: 3.
+   * by which the server recognizes them as one (AIP-155, AIP-194). A start without one is repeated only
+   * if the server refused its stream, and so has not processed it. `timeoutMs` limits all of them
+   * together. Default: 3.
    */
   maxTries?: number | undefined;
 }
@@ -63,8 +64,9 @@ export async function startOperation(
     request = fields.message;
   }
   const retries = {
-    maxTries: field === undefined ? 1 : maxTries,
-    isRetryable: ({ code }: { code: Code }) => code === Code.Unavailable,
+    maxTries,
+    isRetryable: (error: ConnectError) =>
+      error.code === Code.Unavailable && (field !== undefined || wasRefused(error)),
     // Connect takes 0 and less for no limit.
     timeoutMs: timeoutMs > 0 ? timeoutMs : undefined,
     signal,

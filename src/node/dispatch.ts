@@ -62,12 +62,14 @@ export function createDispatch(
     }
     const url = urlOf(exchange);
     if (url === undefined) return sendError(exchange, badTarget(), 400);
-    if (!hosts.allows(url)) return sendError(exchange, hostNotAllowed(hostOf(url)), 403);
+    const path = pathOf(exchange);
+    if (!hosts.allows(url) && !routes.healthPaths.has(path)) {
+      return sendError(exchange, hostNotAllowed(hostOf(url)), 403);
+    }
     if (granted?.isPreflight) return send(exchange, { status: 204, headers: {} });
     if (granted?.isGranted !== true && isCrossSite(request.method, url, headerOf)) {
       return sendError(exchange, crossSite(headerOf("origin") ?? ""), 403);
     }
-    const path = pathOf(exchange);
     const rpc = rpcs.get(path);
     if (rpc !== undefined) return rpc(exchange);
     const body = hasBody(exchange) ? readBody(exchange, bodyBounds, received) : null;

@@ -77,6 +77,8 @@ class StreamCall {
   readonly #reader: ReturnType<typeof createEnvelopeReader>;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isOver = false;
+  /** The bytes to send again if the stream is refused; undefined once they were sent twice. */
+  #request: Buffer | undefined;
   #stream: ClientHttp2Stream | undefined;
   #session: Http2Session | undefined;
   #streamError: unknown;
@@ -128,6 +130,11 @@ class StreamCall {
       this.#fail(connectFailure(error, sessions.authority));
       return;
     }
+    this.#request = request;
+    this.#send(stream, request);
+  }
+
+  #send(stream: CallStream, request: Buffer): void {
     stream[callOf] = this;
     stream.on("error", onError);
     if (this.#isOver) {
@@ -250,7 +257,7 @@ class StreamCall {
   }
 
   close(stream: ClientHttp2Stream): void {
-    if (this.#isOver) return;
+    if (this.#isOver || this.#opensAgain(stream)) return;
     const { authority } = this.#call.sessions;
     if (this.#streamError instanceof ConnectError) this.#fail(this.#streamError);
     else if (this.#session?.destroyed !== false) {
@@ -260,6 +267,27 @@ class StreamCall {
       if (error === undefined) this.#complete();
       else this.#fail(error);
     }
+  }
+
+  /**
+   * Sends a call whose stream was refused over another stream, once. A refused stream has not been
+   * processed (RFC 9113, section 8.7), so that a start is not started twice. A server that drains
+   * refuses the streams that cross its GOAWAY.
+   */
+  #opensAgain({ rstCode }: ClientHttp2Stream): boolean {
+    if (rstCode !== constants.NGHTTP2_REFUSED_STREAM || this.#headers !== undefined) return false;
+    const request = this.#request;
+    if (request === undefined) return false;
+    this.#request = undefined;
+    this.#stream = undefined;
+    this.#session = undefined;
+    this.#streamError = undefined;
+    const { sessions, path, headers } = this.#call;
+    sessions.request("POST", path, headers, {}).then(
+      (stream) => this.#send(stream, request),
+      (error: unknown) => this.#fail(connectFailure(error, sessions.authority)),
+    );
+    return true;
   }
 
   readonly #onAbort = (): void => {

@@ -36,6 +36,9 @@ import { storedError, storedPayload, storedResponse } from "./stored-result.js";
 
 const dayMs = 24 * 60 * 60 * 1000;
 
+/** A name that no operation has: its last segment is not an id. */
+const unusedName = "operations/-";
+
 /** How long a start waits for the recovery of unfinished operations, in milliseconds. */
 const recoveryWaitMs = 5000;
 
@@ -224,6 +227,9 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
           expireTimeMs: record.expireTimeMicros && record.expireTimeMicros / 1000,
         }
       );
+    },
+    async checkStore() {
+      await store.get(unusedName);
     },
     shutdown({ graceMs = 10_000, drainDelayMs = 0 } = {}) {
       return closing.close({

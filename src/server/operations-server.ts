@@ -168,6 +168,12 @@ export interface OperationsServer {
    */
   timesOf(name: string): Promise<OperationTimes | undefined>;
   /**
+   * Reads from the store, for health checks: `createServer({ health: { check: operations.checkStore } })`.
+   *
+   * @throws ConnectError `Unavailable` while the store does not respond.
+   */
+  checkStore(): Promise<void>;
+  /**
    * Shuts the server down, and closes its store, dispatcher and signals:
    *
    * 1. `not-ready`, for `drainDelayMs`: `draining` has aborted, starts are still accepted.

@@ -18,6 +18,10 @@ import { createReflection, type ReflectionOptions } from "../reflection/create-r
 import type { Handler } from "./handler.js";
 import { createJsonPayloads, type JsonPayloads } from "./json-payloads.js";
 import { createMalformedRequests } from "./malformed-requests.js";
+import { createProbeHandler, probePaths } from "./probes.js";
+
+/** The RPC that orchestrators and load balancers call. */
+const healthCheckPath = `/${HealthService.typeName}/${HealthService.method.check.name}`;
 
 /** Bytes of one message, as in most gRPC servers. */
 export const defaultReadMaxBytes = 4 * 1024 * 1024;
@@ -40,7 +44,8 @@ export interface RouteOptions extends Omit<ConnectRouterOptions, "shutdownSignal
   handlers?: ((router: ConnectRouter) => readonly Handler[]) | undefined;
   /**
    * The health service (grpc.health.v1), in which all services of the routes are SERVING until
-   * `health.set` or `health.drain` is called; `false` for none. Default: as `createHealth` makes it.
+   * `health.set` or `health.drain` is called or its `check` fails, and the probes `/livez` and
+   * `/readyz`, which come after the handlers; `false` for none. Default: as `createHealth` makes it.
    */
   health?: HealthOptions | false | undefined;
   /**
@@ -63,6 +68,8 @@ export interface Routes {
   /** Returns the function that answers calls of an RPC by Connect's handler. */
   answering(rpc: UniversalHandler): UniversalHandlerFn;
   readonly handlers: readonly Handler[];
+  /** Paths of health checks, which a server answers for any host: orchestrators call it by its address. */
+  readonly healthPaths: ReadonlySet<string>;
   /** The health service; undefined if the options say `false`. */
   readonly health: Health | undefined;
   readonly payloads: JsonPayloads;
@@ -110,7 +117,11 @@ export function createRoutes(options: RouteOptions, shutdownSignal?: AbortSignal
   return {
     rpcs: router.handlers,
     answering: malformed.answering,
-    handlers: options.handlers?.(router) ?? [],
+    handlers: [
+      ...(options.handlers?.(router) ?? []),
+      ...(health === undefined ? [] : [createProbeHandler(health)]),
+    ],
+    healthPaths: new Set(health === undefined ? [] : [...probePaths, healthCheckPath]),
     health,
     payloads,
   };

@@ -2,13 +2,18 @@ import assert from "node:assert/strict";
 import { constants, type ServerHttp2Stream } from "node:http2";
 import { toBinary } from "@bufbuild/protobuf";
 import { type Client, Code, createClient } from "@connectrpc/connect";
-import { Http2SessionManager } from "@connectrpc/connect-node";
+import {
+  createGrpcTransport as createConnectGrpcTransport,
+  Http2SessionManager,
+} from "@connectrpc/connect-node";
 import { afterEach, beforeEach, describe, it } from "vitest";
+import { createLongRunningClient } from "../../src/index.js";
 import { createGrpcTransport } from "../../src/node/index.js";
 import { OperationSchema, Operations } from "../../src/protos.js";
 import { anOperation } from "../support/an-operation.js";
 import { createCountedAbort } from "../support/counted-signal.js";
 import { envelopeBytes } from "../support/envelope-bytes.js";
+import { Print } from "../support/print-server.js";
 import { type RawGrpcServer, startRawGrpcServer } from "../support/raw-grpc-server.js";
 import { rejectionDetailsOf, rejectionOf } from "../support/rejection.js";
 
@@ -112,6 +117,64 @@ describe("createGrpcTransport", () => {
   ])("fails a call whose stream is reset with %s", async (_, reset, code) => {
     server.answer((stream) => stream.close(reset));
     assert.equal((await rejectionOf(client.getOperation({}))).code, code);
+  });
+
+  it("sends a refused call once more, because the server has not processed it", async () => {
+    let streams = 0;
+    const timeouts: unknown[] = [];
+    server.answer((stream, headers) => {
+      streams += 1;
+      timeouts.push(headers["grpc-timeout"]);
+      if (streams === 1) stream.close(constants.NGHTTP2_REFUSED_STREAM);
+      else respond(stream);
+    });
+    const { name } = await client.getOperation({}, { timeoutMs: 5000 });
+    assert.deepEqual([name, streams], [anOperation().name, 2]);
+    assert.deepEqual(timeouts, ["5000m", "5000m"]);
+  });
+
+  it("sends a call once more over another connection if it crosses the server's GOAWAY", async () => {
+    const first = nextStream();
+    const warm = client.getOperation({});
+    const { session } = await first;
+    respond(await first);
+    await warm;
+    assert.ok(session !== undefined);
+    const accepted = nextStream();
+    // The server has processed no stream above 1, and the next one is on its way.
+    session.goaway(constants.NGHTTP2_NO_ERROR, 1);
+    const call = client.getOperation({});
+    respond(await accepted);
+    assert.equal((await call).name, anOperation().name);
+  });
+
+  it("fails a call whose stream is refused twice", async () => {
+    let streams = 0;
+    server.answer((stream) => {
+      streams += 1;
+      stream.close(constants.NGHTTP2_REFUSED_STREAM);
+    });
+    assert.equal((await rejectionOf(client.getOperation({}))).code, Code.Unavailable);
+    assert.equal(streams, 2);
+  });
+
+  it.each([
+    ["our transport, which sends it once more itself", createGrpcTransport],
+    ["Connect's transport, by its request id", createConnectGrpcTransport],
+  ])("starts an operation although the stream is refused: %s", async (_, createTransport) => {
+    let streams = 0;
+    server.answer((stream) => {
+      streams += 1;
+      if (streams === 1) stream.close(constants.NGHTTP2_REFUSED_STREAM);
+      else respond(stream);
+    });
+    const transport = createTransport({ baseUrl: server.url, sessionManager });
+    const poll = { initialDelayMs: 1 };
+    const printer = createLongRunningClient({ print: Print }, transport, { poll });
+    const handle = await printer.print({});
+    assert.deepEqual([handle.name, streams], [anOperation().name, 2]);
+    const [first, second] = server.received.map(({ data }) => data);
+    assert.equal(first, second);
   });
 
   it("gives a call up at its deadline, and cancels its stream", async () => {

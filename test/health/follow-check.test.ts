@@ -1,19 +1,19 @@
 import { describe, expect, it } from "vitest";
-import { watchStore } from "../../src/cli/watch-store.js";
+import { followCheck } from "../../src/health/follow-check.js";
 import { createManualClock } from "../../src/testing/index.js";
 import { createDeferred } from "../support/deferred.js";
 
-describe("watchStore", () => {
+describe("followCheck", () => {
   it("reports each change once, and polls again after a failure", async () => {
     const clock = createManualClock();
     const answers = [true, false, false, true, true];
     let asked = 0;
     const changes: boolean[] = [];
-    const get = async () => {
+    const check = async () => {
       if (answers[asked++] !== true) throw new Error("no connection");
       return undefined;
     };
-    const stop = watchStore({ get }, clock, (isReachable) => changes.push(isReachable));
+    const stop = followCheck(check, 5000, clock, (isPassed) => changes.push(isPassed));
     await clock.advance(25_000);
     expect([asked, changes]).toEqual([5, [false, true]]);
     stop();
@@ -22,12 +22,12 @@ describe("watchStore", () => {
     expect(clock.scheduled({ background: true })).toBe(0);
   });
 
-  it("takes a store that is silent for 5 s for one that does not answer", async () => {
+  it("takes a check that does not settle within the interval for failed", async () => {
     const clock = createManualClock();
     const answer = createDeferred<undefined>();
     const changes: boolean[] = [];
-    const get = () => answer.promise;
-    const stop = watchStore({ get }, clock, (isReachable) => changes.push(isReachable));
+    const check = () => answer.promise;
+    const stop = followCheck(check, 5000, clock, (isPassed) => changes.push(isPassed));
     await clock.advance(9999);
     expect(changes).toEqual([]);
     await clock.advance(1);
@@ -42,7 +42,12 @@ describe("watchStore", () => {
     const clock = createManualClock();
     const answer = createDeferred<undefined>();
     const changes: boolean[] = [];
-    const stop = watchStore({ get: () => answer.promise }, clock, (is) => changes.push(is));
+    const stop = followCheck(
+      () => answer.promise,
+      5000,
+      clock,
+      (is) => changes.push(is),
+    );
     await clock.advance(5000);
     stop();
     await clock.advance(60_000);
