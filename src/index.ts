@@ -48,6 +48,7 @@ export {
   outcomeOf,
   type Progress,
   parseOperationName,
+  type StartingMethod,
 } from "./operation/index.js";
 export {
   codeFromHttpStatus,

@@ -49,10 +49,10 @@ export interface LongRunningMethod<
  *   metadata: PrintMetadataSchema,
  * });
  */
-export function longRunning<I extends DescMessage, R extends DescMessage, M extends DescMessage>(
-  method: DescMethodUnary<I, OperationDesc>,
+export function longRunning<D extends DescMethod, R extends DescMessage, M extends DescMessage>(
+  method: StartingMethod<D>,
   types: OperationTypes<R, M>,
-): LongRunningMethod<I, R, M>;
+): LongRunningMethod<D["input"], R, M>;
 /**
  * Declares a long-running method whose payload types are resolved at run time: in the method's file,
  * in the files that it imports, then in `registry`. Their static type is `Message`.
@@ -60,10 +60,10 @@ export function longRunning<I extends DescMessage, R extends DescMessage, M exte
  * @throws TypeError if the method has no `operation_info`, or the option lacks a type or has an
  *   unknown type (AIP-4210).
  */
-export function longRunning<I extends DescMessage>(
-  method: DescMethodUnary<I, OperationDesc>,
+export function longRunning<D extends DescMethod>(
+  method: StartingMethod<D>,
   options?: { registry?: Registry | undefined },
-): LongRunningMethod<I>;
+): LongRunningMethod<D["input"]>;
 export function longRunning(
   method: DescMethodUnary<DescMessage, OperationDesc>,
   options: Partial<OperationTypes> & { registry?: Registry | undefined } = {},
@@ -90,6 +90,12 @@ export function longRunning(
   };
   return { method, response: resolve("response"), metadata: resolve("metadata") };
 }
+
+/** A method that can be declared with `longRunning`. For any other, a compiler prints the text. */
+export type StartingMethod<D extends DescMethod> =
+  D extends DescMethodUnary<DescMessage, OperationDesc>
+    ? D
+    : "longRunning() takes a unary method that returns google.longrunning.Operation";
 
 /** The long-running methods of a service, by their TypeScript names. */
 export type LongRunningMethodsOf<Service extends DescService> = {

@@ -1,4 +1,5 @@
 import type { DescFile, DescMethod } from "@bufbuild/protobuf";
+import { nestedTypes } from "@bufbuild/protobuf/reflect";
 import {
   findMessage,
   fullName,
@@ -52,8 +53,8 @@ function faultsOf(method: DescMethod, allFiles: readonly DescFile[]): string[] {
     }
     if (findMessage(file, name) !== undefined) return [];
     return [
-      `has operation_info with ${field}_type "${name}", which is neither in this file nor in ` +
-        `one that it imports (AIP-4210); ${remedyFor(name, file, allFiles)}`,
+      `has operation_info with ${field}_type "${name}", which is not the full name of a message in ` +
+        `this file or in one that it imports (AIP-4210); ${remedyFor(name, file, allFiles)}`,
     ];
   });
 }
@@ -68,9 +69,17 @@ function remedyFor(name: string, file: DescFile, allFiles: readonly DescFile[]):
     findMessage(file, candidate),
   );
   if (complete !== undefined) return `write its full name: "${complete}"`;
+  // A nested message, by its name alone.
+  const simpleName = absolute.slice(absolute.lastIndexOf(".") + 1);
+  for (const each of [file, ...file.dependencies]) {
+    for (const type of nestedTypes(each)) {
+      if (type.kind !== "message" || type.name !== simpleName) continue;
+      return `write its full name: "${type.typeName}"`;
+    }
+  }
   return (
     "import the file that has it, or correct the name, which must be a full one unless " +
-    "the type stands in the method's own package"
+    "the type is in the method's own package"
   );
 }
 

@@ -1,7 +1,12 @@
 import { create, createFileRegistry } from "@bufbuild/protobuf";
 import { EmptySchema, FileDescriptorProtoSchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { describe, expect, it } from "vitest";
-import { type LongRunningMethod, longRunning } from "../../src/operation/index.js";
+import {
+  type LongRunningMethod,
+  longRunning,
+  type StartingMethod,
+} from "../../src/operation/index.js";
+import type { Health } from "../../src/protos.js";
 import {
   FaultyService,
   PrintMetadataSchema,
@@ -22,6 +27,13 @@ describe("longRunning", () => {
       typeof PrintMetadataSchema
     > = longRunning(PrintService.method.print, printTypes);
     expect(Print).toEqual({ method: PrintService.method.print, ...printTypes });
+  });
+
+  it("gives one line of a compiler's error for a method that starts no operation", () => {
+    // The annotation is the assertion: it is the parameter's type for such a method.
+    const refused: StartingMethod<typeof Health.method.check> =
+      "longRunning() takes a unary method that returns google.longrunning.Operation";
+    expect(refused).toBeDefined();
   });
 
   it("resolves the types from the method's file and its imports when none are given", () => {

@@ -21,12 +21,12 @@ const withInfo = (info: string) =>
   }`;
 
 const nowhere = (field: string, name: string) =>
-  `has operation_info with ${field} "${name}", which is neither in this file nor in one that ` +
-  "it imports (AIP-4210); ";
+  `has operation_info with ${field} "${name}", which is not the full name of a message in this ` +
+  "file or in one that it imports (AIP-4210); ";
 
 const spelling =
   "import the file that has it, or correct the name, which must be a full one unless the type " +
-  "stands in the method's own package";
+  "is in the method's own package";
 
 const rows: Row[] = [
   {
@@ -75,6 +75,11 @@ const rows: Row[] = [
     fault: "AIP-4210: a nested type named without the package",
     rpc: withInfo('response_type: "Flour.Grain" metadata_type: "Flour"'),
     says: `${nowhere("response_type", "Flour.Grain")}write its full name: "bakery.v1.Flour.Grain"`,
+  },
+  {
+    fault: "AIP-4210: a nested type, by its name alone",
+    rpc: withInfo('response_type: "Grain" metadata_type: "Flour"'),
+    says: `${nowhere("response_type", "bakery.v1.Grain")}write its full name: "bakery.v1.Flour.Grain"`,
   },
   {
     fault: "AIP-4210: a name with a dot in front, as protoc has it",
