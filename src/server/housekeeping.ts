@@ -1,5 +1,6 @@
 import { type Clock, monotonicMs } from "../internal/clock.js";
 import type { OperationRecord, OperationStore, OverdueResults } from "../store/operation-store.js";
+import { createStoreTime } from "../store/store-time.js";
 import { cancelGraceExpired, operationDeadlineExceeded } from "./errors.js";
 import type { OperationsEvent } from "./events.js";
 import type { OperationWriter } from "./operation-writer.js";
@@ -48,6 +49,9 @@ export function createHousekeeping({ store, clock, log }: HousekeepingDeps): Hou
   let writer: Pick<OperationWriter, "endMany"> | undefined;
   // Both by the monotonic clock: a date that is set back must not delay a sweep.
   const nowMs = () => monotonicMs(clock);
+  /** The store's time, as the latest record and the time since then show it. */
+  const time = createStoreTime(clock);
+  const untilMs = (timeMicros: number) => Math.ceil((timeMicros - time.now()) / 1000);
   let nextSweepMs = nowMs() + busySweepIntervalMs;
   let nextDeadlineMs = Number.POSITIVE_INFINITY;
   let timer: { readonly dueMs: number; readonly unschedule: () => void } | undefined;
@@ -85,7 +89,7 @@ export function createHousekeeping({ store, clock, log }: HousekeepingDeps): Hou
         if (closed) return;
         if (ended.length === overduePageSize) continue;
         if (nextDeadlineMicros === undefined) return;
-        const leftMs = Math.ceil(nextDeadlineMicros / 1000) - clock.nowMs();
+        const leftMs = untilMs(nextDeadlineMicros);
         lower(nowMs() + (leftMs > 0 ? leftMs : lateRetryDelayMs));
         return;
       }
@@ -109,10 +113,11 @@ export function createHousekeeping({ store, clock, log }: HousekeepingDeps): Hou
   };
 
   return {
-    scheduleDeadline({ state, deadlineTimeMicros }) {
+    scheduleDeadline({ state, deadlineTimeMicros, updateTimeMicros }) {
+      if (updateTimeMicros > time.now()) time.next(updateTimeMicros);
       nextSweepMs = Math.min(nextSweepMs, nowMs() + busySweepIntervalMs);
       if (state !== "done" && deadlineTimeMicros !== undefined) {
-        lower(nowMs() + Math.ceil(deadlineTimeMicros / 1000) - clock.nowMs());
+        lower(nowMs() + untilMs(deadlineTimeMicros));
       }
       arm();
     },

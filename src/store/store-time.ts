@@ -1,6 +1,10 @@
-import type { Clock } from "../internal/clock.js";
+import { type Clock, monotonicMs } from "../internal/clock.js";
 
-/** A store's own time, in whole microseconds. */
+/**
+ * A time in whole microseconds since the Unix epoch that follows the date and never goes back. While
+ * the date is behind it, after it was set back, it advances by the monotonic clock, so that
+ * deadlines and retentions are not put off.
+ */
 export interface StoreTime {
   /** Never goes back, and is never before the last stamp. */
   now(): number;
@@ -8,15 +12,31 @@ export interface StoreTime {
   next(after?: number): number;
 }
 
+/** A date that is less behind was corrected, not set back: the time waits for it. In microseconds. */
+const mostCorrectedMicros = 1_000_000;
+
 /** @param lastMicros The last stamp of an earlier process. Default: none. */
 export function createStoreTime(clock: Clock, lastMicros = 0): StoreTime {
-  let last = lastMicros;
-  const now = () => Math.max(last, Math.round(clock.nowMs() * 1000));
+  let stamp = lastMicros;
+  let time = lastMicros;
+  let timeMs = monotonicMs(clock);
+  const now = () => {
+    time = Math.max(time, stamp);
+    const ms = monotonicMs(clock);
+    const dateMicros = Math.round(clock.nowMs() * 1000);
+    if (dateMicros < time - mostCorrectedMicros) {
+      time += Math.max(0, Math.round((ms - timeMs) * 1000));
+    } else {
+      time = Math.max(time, dateMicros);
+    }
+    timeMs = ms;
+    return time;
+  };
   return {
     now,
     next(after = 0) {
-      last = Math.max(last + 1, after + 1, now());
-      return last;
+      stamp = Math.max(stamp + 1, after + 1, now());
+      return stamp;
     },
   };
 }
