@@ -1,20 +1,29 @@
 /**
- * Text that others wrote, made safe for a terminal: control characters, which could move the
- * cursor or change what was shown, and characters that change the direction of text are shown as
- * escapes. A line break is one of them, so that what was one line stays one.
+ * Text that others wrote, made safe for a terminal and for the reader: control characters, which
+ * could move the cursor or change what was shown, characters that change the direction of text, and
+ * invisible ones, in which text can hide, are shown as escapes. A line break is one of them, so that
+ * what was one line stays one. The joiners of scripts and emoji (U+200C, U+200D) stay.
  */
 export function printable(text: string): string {
-  return text.replace(
-    /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu,
-    (character) => `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`,
-  );
+  return text.replace(notPrintable, escaped);
+}
+
+const notPrintable =
+  /[\p{Cc}\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/gu;
+
+/** Escapes as JSON does: a character above U+FFFF is two. */
+function escaped(character: string): string {
+  let escapes = "";
+  for (let at = 0; at < character.length; at += 1) {
+    escapes += `\\u${character.charCodeAt(at).toString(16).padStart(4, "0")}`;
+  }
+  return escapes;
 }
 
 /** JSON as text that is safe for a terminal: the characters above are escaped, as JSON may. */
 export function printableJson(json: unknown, indent: number): string {
   // JSON.stringify escapes U+0000 to U+001F itself, and puts line breaks between members.
-  return JSON.stringify(json, undefined, indent).replace(
-    /[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
-    printable,
+  return JSON.stringify(json, undefined, indent).replace(notPrintable, (character) =>
+    character === "\n" ? character : escaped(character),
   );
 }

@@ -5,6 +5,9 @@ import type { ExactJson, ExactJsonObject } from "../json/parse-json.js";
 /** The id of a request (JSON-RPC 2.0, section 4; MCP allows no null). */
 export type RequestId = string | number;
 
+/** Longest text of an id and of a progress token, in characters: each notification repeats it. */
+const maxIdLength = 256;
+
 export interface JsonRpcRequest {
   readonly id: RequestId;
   readonly method: string;
@@ -70,10 +73,17 @@ export function clientMessageOf(json: ExactJson): ClientMessage {
   if (typeof method !== "string") throw invalidRequest("the member method is not a string");
   if (!isJsonObject(params)) throw invalidRequest("the member params is not an object");
   if (id === undefined) return { kind: "notification", notification: { method, params } };
-  if (typeof id !== "string" && !Number.isSafeInteger(id)) {
-    throw invalidRequest("the member id is neither a string nor an integer");
+  if (!isRequestId(id)) {
+    throw invalidRequest(
+      `the member id is neither an integer nor a string of at most ${maxIdLength} characters`,
+    );
   }
-  return { kind: "request", request: { id: id as RequestId, method, params } };
+  return { kind: "request", request: { id, method, params } };
+}
+
+/** Whether a value can be the id of a request, and a progress token. */
+export function isRequestId(value: unknown): value is RequestId {
+  return typeof value === "string" ? value.length <= maxIdLength : Number.isSafeInteger(value);
 }
 
 function invalidRequest(message: string): JsonRpcError {

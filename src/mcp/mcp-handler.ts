@@ -28,7 +28,7 @@ import {
   modernVersion,
   unsupportedVersion,
 } from "./protocol.js";
-import { assertHeadersMatch } from "./request-headers.js";
+import { assertHeadersMatch, assertNoContradiction } from "./request-headers.js";
 
 /** Metadata that tells clients where to get tokens (RFC 9728). */
 export interface ProtectedResource {
@@ -190,6 +190,7 @@ function assertGeneration(request: JsonRpcRequest, headers: Headers, hasMethod: 
   }
   if (header === modernVersion) assertModernMeta(request);
   if (!isLegacyVersion) throw unsupportedVersion(header);
+  assertNoContradiction(request, headers);
   if (!hasMethod) throw methodNotFound(request.method);
 }
 

@@ -2,7 +2,6 @@
 import type { DescFile, DescMethod, JsonObject, Message, Registry } from "@bufbuild/protobuf";
 import type { FileDescriptorSet } from "@bufbuild/protobuf/wkt";
 import { typeRegistryOf } from "../any/type-registry.js";
-import { printable } from "../display/printable.js";
 import { type Clock, systemClock } from "../internal/clock.js";
 import { inRange, longestMs } from "../internal/option-bounds.js";
 import { createMessageJson, isJsonObject } from "../json/message-json.js";
@@ -22,6 +21,7 @@ import {
   metaKeys,
   methodNotFound,
   missingTasks,
+  shownName,
   supportedVersions,
   tasksExtension,
 } from "./protocol.js";
@@ -213,7 +213,7 @@ export function createMcpService(methods: readonly DescMethod[], options: McpOpt
     try {
       if (operationTool !== undefined)
         return await operationTool.run(args, request, call, upstream);
-      if (tool === undefined) throw invalidParams(`there is no tool "${printable(name)}"`);
+      if (tool === undefined) throw invalidParams(`there is no tool "${shownName(name)}"`);
       if (tool.longRunning !== undefined) {
         return await startOperation(tool, tool.longRunning, args, request, call, upstream);
       }
@@ -227,7 +227,7 @@ export function createMcpService(methods: readonly DescMethod[], options: McpOpt
   };
 
   const definitions = [...tools.values(), ...operationTools.values()].map(
-    ({ definition }) => definition as unknown as JsonObject,
+    ({ definition }) => definition,
   );
   const listTools: McpMethod = ({ params }) => {
     if (params.cursor !== undefined) throw invalidParams("the cursor is not from this server");

@@ -10,6 +10,7 @@ import {
   type DescMessage,
   getOption,
   hasOption,
+  type JsonObject,
   ScalarType,
 } from "@bufbuild/protobuf";
 import { FeatureSet_FieldPresence, isWrapperDesc } from "@bufbuild/protobuf/wkt";
@@ -17,14 +18,10 @@ import { FieldBehavior, field_behavior } from "../protos.js";
 import type { Descriptions } from "./descriptions.js";
 
 /** A JSON Schema, or a part of one. */
-export interface JsonSchema {
-  readonly [keyword: string]: unknown;
-}
+export type JsonSchema = JsonObject;
 
 /** A JSON Schema of an object, which the root of a tool's schema must be. */
-export interface ObjectSchema extends JsonSchema {
-  readonly type: "object";
-}
+export type ObjectSchema = JsonSchema & { readonly type: "object" };
 
 /**
  * The direction of a message. The input of a tool is strict: it has the required fields of

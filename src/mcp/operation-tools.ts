@@ -120,6 +120,12 @@ export function createOperationTools(deps: OperationToolDeps): OperationTool[] {
             type: "string",
             description: 'A filter by AIP-160, such as "done = false". Default: all operations.',
           },
+          pageSize: {
+            type: "integer",
+            minimum: 1,
+            maximum: maxPageSize,
+            description: `Most operations in the answer. Default: ${maxPageSize}.`,
+          },
           pageToken: { type: "string", description: "`nextPageToken` of the previous answer." },
         },
         additionalProperties: false,
@@ -135,21 +141,26 @@ export function createOperationTools(deps: OperationToolDeps): OperationTool[] {
       true,
     ),
     async run(args, _request, call, upstream) {
-      assertKnown(args, ["parent", "filter", "pageToken"]);
+      assertKnown(args, ["parent", "filter", "pageSize", "pageToken"]);
+      const { pageSize = maxPageSize } = args;
+      if (typeof pageSize !== "number" || !Number.isInteger(pageSize) || pageSize < 1) {
+        throw argumentInvalid("pageSize", "is not an integer of at least 1");
+      }
       const request = {
         name: textIn(args, "parent"),
         filter: textIn(args, "filter"),
         pageToken: textIn(args, "pageToken"),
-        pageSize: maxPageSize,
+        pageSize: Math.min(pageSize, maxPageSize),
       };
       for await (const page of upstream.operations.list(request, callOptions(call)).pages()) {
-        return results.ofJson({
+        const answer = {
           operations: page.operations.map((one) => {
             const { response: _, ...envelope } = envelopes.ofOperation(one, undefined);
             return envelope;
           }),
           ...(page.nextPageToken === "" ? {} : { nextPageToken: page.nextPageToken }),
-        });
+        };
+        return results.ofJson(answer, `the page of ${page.operations.length} operations`);
       }
       return results.ofJson({ operations: [] });
     },

@@ -2,6 +2,7 @@
 import type { JsonObject } from "@bufbuild/protobuf";
 import type { Transport } from "@connectrpc/connect";
 import { printable } from "../display/printable.js";
+import { truncateForError } from "../internal/truncate-for-error.js";
 import { isJsonObject } from "../json/message-json.js";
 import type { ExactJsonObject } from "../json/parse-json.js";
 import { errorCodes, invalidParams, JsonRpcError, type JsonRpcRequest } from "./json-rpc.js";
@@ -69,18 +70,23 @@ export function missingTasks(): JsonRpcError {
 export function unsupportedVersion(requested: string): JsonRpcError {
   return new JsonRpcError(
     errorCodes.unsupportedVersion,
-    `protocol version "${printable(requested)}" is not supported`,
+    `protocol version "${shownName(requested)}" is not supported`,
     400,
-    { supported: [...supportedVersions], requested },
+    { supported: [...supportedVersions], requested: truncateForError(requested) },
   );
 }
 
 export function methodNotFound(method: string): JsonRpcError {
   return new JsonRpcError(
     errorCodes.methodNotFound,
-    `there is no method "${printable(method)}"`,
+    `there is no method "${shownName(method)}"`,
     404,
   );
+}
+
+/** Returns a name that a client sent, fit for an error's message. */
+export function shownName(name: string): string {
+  return printable(truncateForError(name));
 }
 
 /** One request's surroundings. */

@@ -1,7 +1,6 @@
-import { printable } from "../display/printable.js";
 import type { ExactJson } from "../json/parse-json.js";
 import { errorCodes, JsonRpcError, type JsonRpcRequest } from "./json-rpc.js";
-import { methodNotFound } from "./protocol.js";
+import { methodNotFound, shownName } from "./protocol.js";
 
 /** The parameter that `Mcp-Name` repeats, by method (streamable-http; ext-tasks, Routing Headers). */
 const namedBy: Readonly<Record<string, string>> = {
@@ -10,6 +9,21 @@ const namedBy: Readonly<Record<string, string>> = {
   "tasks/update": "taskId",
   "tasks/cancel": "taskId",
 };
+
+/**
+ * Checks headers of the generation that begins with `initialize`. It knows neither `Mcp-Method` nor
+ * `Mcp-Name`, but a proxy may act by them, so that they must not contradict the body.
+ *
+ * @throws JsonRpcError HEADER_MISMATCH for a header that says something else than the body.
+ */
+export function assertNoContradiction({ method, params }: JsonRpcRequest, headers: Headers): void {
+  const sentMethod = headers.get("mcp-method");
+  if (sentMethod !== null) assertMatches("Mcp-Method", sentMethod, method);
+  const parameter = Object.hasOwn(namedBy, method) ? namedBy[method] : undefined;
+  const sentName = headers.get("mcp-name");
+  if (sentName === null || parameter === undefined) return;
+  assertMatches("Mcp-Name", decoded(sentName), params[parameter]);
+}
 
 /**
  * Checks that the headers repeat the body, because proxies route by the headers and the server acts by
@@ -40,7 +54,7 @@ function assertMatches(
   expected: ExactJson | undefined,
 ): void {
   if (value !== null && value === expected) return;
-  const problem = value === null ? "is missing" : `"${printable(value)}" is not that of the body`;
+  const problem = value === null ? "is missing" : `"${shownName(value)}" is not that of the body`;
   throw new JsonRpcError(errorCodes.headerMismatch, `the header ${header} ${problem}`, 400);
 }
 

@@ -18,7 +18,7 @@ import type { McpService } from "./mcp-service.js";
 
 /** Longest line, in bytes. */
 const maxLineBytes = 4 * 1024 * 1024;
-/** Most requests under way; a further one waits until one of them is answered. */
+/** Most requests under way; a further one is refused, so that cancellations are still read. */
 const maxRequests = 100;
 
 /** The two streams, and the server behind the tools. */
@@ -61,7 +61,7 @@ export async function serveStdio(
     }
   };
 
-  const take = async (line: Uint8Array) => {
+  const take = (line: Uint8Array) => {
     const message = clientMessageOf(
       parseJson(line, (problem) => new JsonRpcError(errorCodes.parse, `the line ${problem}`)),
     );
@@ -70,7 +70,14 @@ export async function serveStdio(
     if (running.has(message.request.id)) {
       throw new JsonRpcError(errorCodes.invalidRequest, "a request with this id is under way");
     }
-    while (answers.size >= maxRequests) await Promise.race(answers);
+    if (answers.size >= maxRequests) {
+      const error = new JsonRpcError(
+        errorCodes.internal,
+        `${maxRequests} requests are under way, which is the limit`,
+      );
+      send(errorResponse(message.request.id, error));
+      return;
+    }
     const answered: Promise<void> = answer(message.request).finally(() => answers.delete(answered));
     answers.add(answered);
   };
@@ -82,7 +89,7 @@ export async function serveStdio(
           const problem = `the line is longer than ${maxLineBytes} bytes`;
           throw new JsonRpcError(errorCodes.invalidRequest, problem);
         }
-        await take(line);
+        take(line);
       } catch (error) {
         send(errorResponse(undefined, rpcErrorOf(error)));
       }

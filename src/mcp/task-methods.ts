@@ -12,8 +12,12 @@ import { isUnguessable, type McpOperations, type TaskWriter } from "./task.js";
 import { isServerFault, serverFault, type ToolResults, unauthenticated } from "./tool-results.js";
 import { type Upstream, upstreamOf } from "./upstream.js";
 
-/** Most ids in one subscription, and most subscriptions at a time. */
+/** Most ids in one subscription. */
 const maxTaskIds = 100;
+/**
+ * Most subscriptions at a time that follow tasks, and most others. They are counted apart, because a
+ * caller needs a task of its own to follow one, and every caller can subscribe to nothing.
+ */
 const maxListenStreams = 64;
 
 export interface TaskMethodDeps {
@@ -34,7 +38,18 @@ export type McpMethod = (
 /** The methods of tasks, and the subscriptions to them. */
 export function createTaskMethods(deps: TaskMethodDeps) {
   const { clock, results, callTimeoutMs } = deps;
-  let listenStreams = 0;
+  const listenStreams = { following: 0, idle: 0 };
+  /** Counts a subscription until the returned function is called. */
+  const enterStream = (kind: keyof typeof listenStreams): (() => void) => {
+    if (listenStreams[kind] >= maxListenStreams) {
+      const problem = `${maxListenStreams} subscriptions are open, which is the limit`;
+      throw new JsonRpcError(errorCodes.internal, problem, 503);
+    }
+    listenStreams[kind] += 1;
+    return () => {
+      listenStreams[kind] -= 1;
+    };
+  };
 
   const readTask = async (
     taskId: string,
@@ -108,16 +123,12 @@ export function createTaskMethods(deps: TaskMethodDeps) {
       throw new JsonRpcError(errorCodes.invalidRequest, problem, 406);
     }
     const taskIds = taskIdsOf(request);
-    if (listenStreams >= maxListenStreams) {
-      const problem = `${maxListenStreams} subscriptions are open, which is the limit`;
-      throw new JsonRpcError(errorCodes.internal, problem, 503);
-    }
-    listenStreams += 1;
+    const upstream = upstreamOf(clock, call);
+    const found = await Promise.all(taskIds.map((id) => readTask(id, upstream, call)));
+    const names = found.flatMap((operation) => (operation === undefined ? [] : [operation.name]));
+    const leaveStream = enterStream(names.length > 0 ? "following" : "idle");
     try {
-      const upstream = upstreamOf(clock, call);
       const meta = { [metaKeys.subscription]: request.id };
-      const found = await Promise.all(taskIds.map((id) => readTask(id, upstream, call)));
-      const names = found.flatMap((operation) => (operation === undefined ? [] : [operation.name]));
       notify({
         jsonrpc: "2.0",
         method: "notifications/subscriptions/acknowledged",
@@ -143,7 +154,7 @@ export function createTaskMethods(deps: TaskMethodDeps) {
       if (names.length === 0) await aborted(signal);
       return { _meta: meta };
     } finally {
-      listenStreams -= 1;
+      leaveStream();
     }
   };
 

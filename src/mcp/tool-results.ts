@@ -6,11 +6,16 @@ import type { Operation } from "../protos.js";
 import { codeName } from "../status/code.js";
 import { errorCodes, JsonRpcError } from "./json-rpc.js";
 import { type EnvelopeWriter, errorOf } from "./operation-envelope.js";
+import { shortText } from "./progress-notifier.js";
 
 /** Writes results of `tools/call` (MCP 2026-07-28, server/tools). */
 export interface ToolResults {
-  /** The result of a call that succeeded. */
-  ofJson(structured: object): JsonObject;
+  /**
+   * The result of a call that succeeded.
+   *
+   * @param subject The result's name in the error if it is too long. Default: `the result`.
+   */
+  ofJson(structured: object, subject?: string): JsonObject;
   /**
    * The result of an operation, done or not.
    *
@@ -44,7 +49,7 @@ export function createToolResults(envelopes: EnvelopeWriter, maxLength: number):
   };
 
   return {
-    ofJson: (structured) => resultOf(structured, false, "the result"),
+    ofJson: (structured, subject = "the result") => resultOf(structured, false, subject),
 
     ofOperation(operation, types, failure) {
       const error = failure === "isError" ? errorOf(operation) : undefined;
@@ -75,13 +80,13 @@ export function isServerFault(code: Code): boolean {
 }
 
 export function serverFault(error: ConnectError): JsonRpcError {
-  const message = `${codeName(error.code)}: ${printable(error.rawMessage)}`;
+  const message = `${codeName(error.code)}: ${shortText(error.rawMessage)}`;
   return new JsonRpcError(errorCodes.internal, message);
 }
 
 /** Over HTTP this is the status 401. */
 export function unauthenticated(error: ConnectError): JsonRpcError {
-  return new JsonRpcError(errorCodes.internal, printable(error.rawMessage), 401);
+  return new JsonRpcError(errorCodes.internal, shortText(error.rawMessage), 401);
 }
 
 /**

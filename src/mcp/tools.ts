@@ -3,6 +3,7 @@ import {
   type DescMethodUnary,
   getOption,
   hasOption,
+  type JsonObject,
   type Registry,
 } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
@@ -32,11 +33,9 @@ export interface ToolOptions {
 /** Selects the methods that become tools. Returns true, false, or the settings of the tool. */
 export type ToolSelection = (method: DescMethodUnary) => boolean | ToolOptions;
 
-/** A tool as `tools/list` shows it (MCP 2026-07-28, server/tools). */
-export interface ToolDefinition {
+/** A tool as `tools/list` shows it (MCP 2026-07-28, server/tools). Some tools have a `description`. */
+export type ToolDefinition = JsonObject & {
   readonly name: string;
-  readonly title?: string;
-  readonly description?: string;
   readonly inputSchema: ObjectSchema;
   readonly outputSchema: ObjectSchema;
   readonly annotations: {
@@ -45,7 +44,7 @@ export interface ToolDefinition {
     readonly idempotentHint: boolean;
     readonly openWorldHint: boolean;
   };
-}
+};
 
 /** A tool that calls one method. */
 export interface MethodTool {
@@ -117,12 +116,13 @@ function methodTool(
     payloads === undefined
       ? responseSchema(method, descriptions)
       : { outputSchema: operationOutputSchema(payloads, descriptions), wrapsResponse: false };
-  const description = [
+  const text = [
     options.description ?? descriptions.of(method),
     payloads === undefined ? undefined : longRunningSentence,
   ]
-    .filter((text) => text !== undefined && text !== "")
+    .filter((part) => part !== undefined && part !== "")
     .join("\n\n");
+  const description: JsonObject = text === "" ? {} : { description: text };
   return {
     method,
     longRunning: payloads,
@@ -130,7 +130,7 @@ function methodTool(
     wrapsResponse,
     definition: {
       name,
-      ...(description === "" ? {} : { description }),
+      ...description,
       inputSchema,
       outputSchema,
       annotations: annotationsOf(method),

@@ -4,7 +4,7 @@ import { operationStates } from "../client/operation-states.js";
 import { withHeaders } from "../direct/with-headers.js";
 import type { Clock } from "../internal/clock.js";
 import type { Operation } from "../protos.js";
-import type { JsonRpcRequest, RequestId } from "./json-rpc.js";
+import { isRequestId, type JsonRpcRequest } from "./json-rpc.js";
 import type { EnvelopeWriter } from "./operation-envelope.js";
 import { createProgressNotifier } from "./progress-notifier.js";
 import { type McpCall, metaOf } from "./protocol.js";
@@ -42,8 +42,8 @@ export async function waitForEnd(
   if (timeoutMs === 0) return operations.get(name, { signal });
   const token = metaOf(request).progressToken;
   const notifier =
-    call.notify !== undefined && (typeof token === "string" || Number.isSafeInteger(token))
-      ? createProgressNotifier(token as RequestId, call.notify)
+    call.notify !== undefined && isRequestId(token)
+      ? createProgressNotifier(token, call.notify)
       : undefined;
   let latest: Operation | undefined;
   try {

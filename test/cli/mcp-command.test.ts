@@ -128,6 +128,28 @@ describe("longrunning mcp", () => {
     expect(stdout).toContain("longer than 4194304 bytes");
   });
 
+  it("refuses the 101st request under way, and still reads a cancellation", async () => {
+    const { input, command } = start("--header", "authorization: Bearer t");
+    const endless = { name: "PrintService_Print", arguments: { pages: -1 } };
+    for (let id = 1; id <= 101; id += 1) input.write(request(id, "tools/call", endless));
+    await command.wrote("stdout", /"id":101,.*\n/);
+    const cancel = { method: "notifications/cancelled", params: { requestId: 7 } };
+    input.write(`${JSON.stringify({ jsonrpc: "2.0", ...cancel })}\n`);
+    // The cancelled request leaves its place a moment after the line that cancels it.
+    let isAnswered = false;
+    void command.wrote("stdout", /"result":\{\}/).then(() => {
+      isAnswered = true;
+    });
+    for (let id = 102; !isAnswered; id += 1) {
+      input.write(request(id, "ping"));
+      await command.wrote("stdout", new RegExp(`"id":${id},.*\\n`));
+    }
+    input.end();
+    const { stdout } = await command.ended;
+    expect(stdout).toContain("100 requests are under way, which is the limit");
+    expect(stdout).not.toContain('"id":7,');
+  });
+
   it("does not answer a request that was cancelled", async () => {
     const { input, command } = start("--header", "authorization: Bearer t");
     const endless = { name: "PrintService_Print", arguments: { pages: -1 } };

@@ -19,7 +19,7 @@ const json = createMessageJson({ registry, unknownAny: "refuse", unknownNames: "
 
 function schemaOf(direction: "input" | "output"): JsonSchema {
   const writer = createSchemaWriter(direction, [KindsSchema], none);
-  return { ...writer.root(KindsSchema), $defs: writer.definitions() };
+  return { ...writer.root(KindsSchema), $defs: writer.definitions() ?? {} };
 }
 
 /** Validators of both dialects that hosts use. */
@@ -170,7 +170,7 @@ function arbitraryObject(
     if (depth <= 0) return fc.constant({});
     const names = (propertyNames ?? {}) as JsonSchema;
     const key = Array.isArray(names.enum)
-      ? fc.constantFrom<string>(...names.enum)
+      ? fc.constantFrom(...names.enum.map(String))
       : typeof names.pattern === "string"
         ? fc.stringMatching(new RegExp(names.pattern))
         : fc.string({ maxLength: 4 });
