@@ -26,7 +26,11 @@ export function createHttp2Sessions(limits: ResolvedLimits): Http2Sessions {
   };
 }
 
-/** One timer per session, restarted when its last call ends; pings where calls are open. */
+/**
+ * One timer per session, restarted when its last call ends; pings where calls are open. After a stall
+ * of the event loop, timers fire before sockets are read. So both timers decide after the next read,
+ * which may bring a call or the response to the ping.
+ */
 function watch(session: ServerHttp2Session, limits: ResolvedLimits): () => void {
   let openStreams = 0;
   let pongTimer: ReturnType<typeof setTimeout> | undefined;
@@ -38,13 +42,18 @@ function watch(session: ServerHttp2Session, limits: ResolvedLimits): () => void 
     }
     timer.refresh();
     if (pongTimer !== undefined) return;
-    pongTimer = setTimeout(() => session.destroy(), limits.pingTimeoutMs);
+    const waiting = setTimeout(() => {
+      setImmediate(() => {
+        if (pongTimer === waiting) session.destroy();
+      });
+    }, limits.pingTimeoutMs);
+    pongTimer = waiting;
     session.ping(() => {
       clearTimeout(pongTimer);
       pongTimer = undefined;
     });
   };
-  const timer = setTimeout(look, limits.idleTimeoutMs);
+  const timer = setTimeout(() => setImmediate(look), limits.idleTimeoutMs);
   // One for all streams, and not by `once`, which makes another function for each.
   const onStreamClose = () => {
     openStreams -= 1;
@@ -57,5 +66,6 @@ function watch(session: ServerHttp2Session, limits: ResolvedLimits): () => void 
   return () => {
     clearTimeout(timer);
     clearTimeout(pongTimer);
+    pongTimer = undefined;
   };
 }

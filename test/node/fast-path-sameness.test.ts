@@ -4,7 +4,7 @@ import { brotliCompressSync, gzipSync } from "node:zlib";
 import { create, toBinary, toJsonString } from "@bufbuild/protobuf";
 import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import * as fc from "fast-check";
-import { afterAll, beforeAll, describe, it } from "vitest";
+import { afterEach, beforeEach, describe, it } from "vitest";
 import { createServer, type Server } from "../../src/node/index.js";
 import { ErrorInfoSchema, Operations } from "../../src/protos.js";
 import {
@@ -30,12 +30,13 @@ let fast: Side;
 let connects: Side;
 let sessions: readonly [ClientHttp2Session, ClientHttp2Session];
 
-beforeAll(async () => {
+// New ones for each test: the record of a test that fails must not fail the next.
+beforeEach(async () => {
   [fast, connects] = await Promise.all([openSide(true), openSide(false)]);
   sessions = await Promise.all([openSession(fast.url), openSession(connects.url)]);
 });
 
-afterAll(async () => {
+afterEach(async () => {
   for (const session of sessions) session.destroy();
   await Promise.all([fast, connects].map(({ server }) => server.close({ graceMs: 0 })));
 });
@@ -68,8 +69,6 @@ describe("a unary gRPC call", () => {
       }),
       { numRuns: 20 },
     );
-    fast.seen.length = 0;
-    connects.seen.length = 0;
   });
 
   it.each([

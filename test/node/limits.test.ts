@@ -320,12 +320,50 @@ describe("a client of HTTP/2", () => {
     assert.ok(received.indexOf(ping) > received.indexOf(serving));
   });
 
-  it("receives GOAWAY when it opens and resets streams without end", async () => {
+  it("keeps its connection if its call arrives while the server's event loop is stalled", async () => {
+    const connection = await openRawConnection(address.port);
+    await connection.send(http2Preface);
+    await connection.receives((received) => received !== "");
+    const headers = http2Headers(1, {
+      ":method": "POST",
+      ":scheme": "http",
+      ":path": "/grpc.health.v1.Health/Watch",
+      ":authority": "localhost",
+      "content-type": "application/grpc",
+    });
+    void connection.send(`${headers}\0\0\x05\0\x01\0\0\0\x01\0\0\0\0\0`);
+    // The idle timer is due before the server can read the call.
+    stall(300);
+    const serving = "\0\0\0\0\x02\x08\x01";
+    const received = await connection.receives((bytes) => bytes.includes(serving));
+    assert.ok(!received.includes(goAwayFrame));
+    connection.socket.destroy();
+  });
+
+  it("keeps its connection if its pong arrives while the server's event loop is stalled", async () => {
     const to = await open();
-    // One call stays open, so that the connection is never idle.
-    const quiet = call(to, "/grpc.health.v1.Health/Watch");
-    quiet.on("error", () => {});
-    quiet.end(Buffer.alloc(5));
+    const stream = call(to, "/grpc.health.v1.Health/Watch");
+    stream.end(Buffer.alloc(5));
+    await once(stream, "data");
+    for (let ping = 0; ping < 2; ping += 1) {
+      // The client has responded when it says so, and the server has not read that.
+      await once(to, "ping");
+      stall(500);
+    }
+    server.health?.set("", "NOT_SERVING");
+    const [change] = await once(stream, "data");
+    assert.deepEqual([...change], [0, 0, 0, 0, 2, 8, 2]);
+    server.health?.set("", "SERVING");
+    stream.close();
+  });
+
+  it("receives GOAWAY when it opens and resets streams without end", async () => {
+    // Streams alone are to end this connection, on a busy machine too.
+    const patient = createServer({ routes: () => {} });
+    session = connect((await patient.listen()).url);
+    const to = session;
+    to.on("error", () => {});
+    await once(to, "remoteSettings");
     let goAwayCode: number | undefined;
     to.once("goaway", (code) => {
       goAwayCode = code;
@@ -343,8 +381,18 @@ describe("a client of HTTP/2", () => {
       );
     }
     assert.equal(goAwayCode, constants.NGHTTP2_INTERNAL_ERROR);
+    await patient.close({ graceMs: 0 });
   });
 });
+
+/** The head of a GOAWAY frame without debug data (RFC 9113, section 6.8); Latin-1. */
+const goAwayFrame = `\0\0\x08\x07${"\0".repeat(5)}`;
+
+/** Keeps the event loop busy for so many milliseconds. */
+function stall(ms: number): void {
+  const endMs = performance.now() + ms;
+  while (performance.now() < endMs);
+}
 
 describe("createServer", () => {
   it.each([
