@@ -146,10 +146,18 @@ describe.skipIf(chromiumPath === undefined)("a page in Chromium", () => {
 
     it("cancels one of 20 awaited operations within a second, over HTTP/1.1", async () => {
       await openPage(wire);
-      const { kind, cancelMs, settledMs } = await page.evaluate(() => window.printPage.crowd(20));
+      const { kind, startsMs, cancelMs, settledMs } = await page.evaluate(() =>
+        window.printPage.crowd(20),
+      );
       assert.equal(kind, "cancelled");
-      assert.ok(cancelMs < 1000, `CancelOperation took ${cancelMs} ms`);
-      assert.ok(settledMs < 1000, `the result took ${settledMs} ms`);
+      // A busy machine takes longer for the 20 starts, too. A cancellation that had to wait for a
+      // connection would take as long as the server holds a poll.
+      const limitMs = Math.max(1000, 10 * startsMs);
+      assert.ok(
+        cancelMs < limitMs,
+        `CancelOperation took ${cancelMs} ms, the starts ${startsMs} ms`,
+      );
+      assert.ok(settledMs < limitMs, `the result took ${settledMs} ms, the starts ${startsMs} ms`);
       await page.goto("about:blank");
     });
 

@@ -55,6 +55,17 @@ declare global {
   }
 }
 
+/** How long the calls of `crowd` took, in milliseconds. */
+export interface Crowd {
+  readonly kind: string;
+  /** All starts. */
+  readonly startsMs: number;
+  /** CancelOperation, while the others wait. */
+  readonly cancelMs: number;
+  /** From the begin of CancelOperation to the result. */
+  readonly settledMs: number;
+}
+
 /** The events of the page, as plain data. */
 export interface PrintPage {
   /** Start an operation of two pages and iterate it to its end. */
@@ -68,7 +79,7 @@ export interface PrintPage {
   /** Start one, wait for it, stop waiting, and wait again. */
   abort(): Promise<JsonValue>;
   /** Waits for the results of many operations, and cancels the last one. */
-  crowd(operations: number): Promise<{ kind: string; cancelMs: number; settledMs: number }>;
+  crowd(operations: number): Promise<Crowd>;
   /** Start one that fails. */
   fail(): Promise<JsonValue>;
   /** Ask for one that does not exist. */
@@ -127,7 +138,9 @@ window.printPage = {
     return { error, done, result: toJson(PrintResponseSchema, await handle.result()) };
   },
   async crowd(operations) {
+    const firstMs = performance.now();
     const handles = await Promise.all(Array.from({ length: operations }, () => print(1)));
+    const startsMs = performance.now() - firstMs;
     const leaving = new AbortController();
     const outcomes = handles.map((handle) => handle.outcome({ signal: leaving.signal }));
     const [last] = handles.slice(-1);
@@ -142,7 +155,7 @@ window.printPage = {
     const { kind } = await ending;
     const settledMs = performance.now() - startMs;
     leaving.abort();
-    return { kind, cancelMs, settledMs };
+    return { kind, startsMs, cancelMs, settledMs };
   },
   fail: async () => plainError(await errorOf((await print(0)).result())),
   miss: async () => plainError(await errorOf(client.get("printers/p/operations/nobody"))),
