@@ -62,7 +62,7 @@ export interface Crowd {
   readonly startsMs: number;
   /** CancelOperation, while the others wait. */
   readonly cancelMs: number;
-  /** From the begin of CancelOperation to the result. */
+  /** The time between the begin of CancelOperation and the result. */
   readonly settledMs: number;
 }
 

@@ -388,7 +388,7 @@ describe("a client of HTTP/2", () => {
 /** The head of a GOAWAY frame without debug data (RFC 9113, section 6.8); Latin-1. */
 const goAwayFrame = `\0\0\x08\x07${"\0".repeat(5)}`;
 
-/** Keeps the event loop busy for so many milliseconds. */
+/** Keeps the event loop busy for `ms` milliseconds. */
 function stall(ms: number): void {
   const endMs = performance.now() + ms;
   while (performance.now() < endMs);

@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-web";
@@ -14,7 +15,9 @@ import {
   CountMetadataSchema,
   CountResponseSchema,
 } from "../../examples/platforms/gen/counting/v1/counting_pb.js";
+import manifest from "../../package.json" with { type: "json" };
 import { createLongRunningClient, longRunning } from "../../src/index.js";
+import { repository } from "../consumer/support/pack-package.js";
 import { run } from "../consumer/support/run.js";
 
 const timeoutMs = 600_000;
@@ -164,6 +167,45 @@ describe("a platform", { timeout: timeoutMs }, () => {
   });
 });
 
+describe("an empty project", { timeout: timeoutMs }, () => {
+  const nodes = { "this Node": () => process.execPath, "the newest Node": () => newestNode };
+  const peers = Object.keys(manifest.peerDependencies);
+  const cases = Object.entries(nodes).flatMap(([title, node]) => [
+    { title: `the README's line on ${title}`, node, packages: documented("README.md") },
+    {
+      title: `the lines of the README and of docs/operate on ${title}`,
+      node,
+      packages: [
+        ...documented("README.md"),
+        ...["choose-a-store", "metrics", "postgres"].flatMap((page) =>
+          documented(`docs/operate/${page}.md`),
+        ),
+      ],
+    },
+    {
+      title: `the newest of all peers on ${title}`,
+      node,
+      packages: ["connect-longrunning", ...peers],
+    },
+  ]);
+  it.each(cases)("can install $title", async ({ node, packages }) => {
+    const folder = await mkdtemp(join(project, "empty-"));
+    // Otherwise npm installs into the project around it.
+    await writeFile(join(folder, "package.json"), '{ "private": true }');
+    const wanted = packages.map((one) => (one === "connect-longrunning" ? packed.tarball : one));
+    const options = ["--package-lock-only", "--prefer-offline", "--no-audit", "--loglevel=error"];
+    // npm prefers versions that fit the Node which runs it.
+    const path = `${dirname(node())}:${process.env.PATH}`;
+    await run(folder, "env", `PATH=${path}`, "npm", "install", ...wanted, ...options);
+    const lock = JSON.parse(await readFile(join(folder, "package-lock.json"), "utf8"));
+    const connects = Object.entries<{ version: string }>(lock.packages).filter(([path]) =>
+      path.includes("node_modules/@connectrpc/"),
+    );
+    // Connect's packages fit only if they have one version.
+    expect(new Set(connects.map(([, { version }]) => version)).size).toBe(1);
+  });
+});
+
 describe("a bundled server with a SQLite store", { timeout: timeoutMs }, () => {
   it.each([
     ["webpack", "webpack"],
@@ -241,6 +283,12 @@ describe("the declarations", { timeout: timeoutMs }, () => {
     await run(project, "node", tsc(compiler), ...options, ...allowed, ...strict, "service.ts");
   });
 });
+
+/** The packages that the `npm install` lines of a document name. */
+function documented(path: string): string[] {
+  const text = readFileSync(join(repository, path), "utf8");
+  return [...text.matchAll(/npm install ([^`\n]+)/g)].flatMap(([, names = ""]) => names.split(" "));
+}
 
 const strict = ["--strict", "--skipLibCheck", "false", "--types", "node"];
 
