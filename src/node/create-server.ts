@@ -216,6 +216,7 @@ export function createServer(options: ServerOptions): Server {
       if (typeof address === "object" && address !== null) hosts.listening(address.address);
       return addressOf(address, host, options.tls !== undefined);
     },
+    setTls: (tls) => port.setTls(tls),
     async close({ graceMs = 10_000, drainDelayMs = 0 } = {}) {
       closeOptions = {
         graceMs: inRange("graceMs", graceMs, 0, longestMs),

@@ -1,5 +1,9 @@
 import { createServer, type Server as NetServer, type Socket } from "node:net";
-import { createServer as createTlsServer } from "node:tls";
+import {
+  createSecureContext,
+  createServer as createTlsServer,
+  type SecureContextOptions,
+} from "node:tls";
 import type { ServerEvent } from "./server-events.js";
 import type { ResolvedLimits } from "./server-limits.js";
 import type { ServerOptions } from "./server-options.js";
@@ -16,6 +20,8 @@ export interface Port {
   readonly server: NetServer;
   /** The connections that are open, whatever became of them. */
   readonly sockets: ReadonlySet<Socket>;
+  /** Uses other certificates from the next connection on. */
+  setTls(tls: SecureContextOptions): void;
   /** Close the connections that have not said yet which version of HTTP they speak. */
   dropUndecided(): void;
 }
@@ -40,15 +46,16 @@ export function createPort(
     keepAlive: true,
     keepAliveInitialDelay: limits.idleTimeoutMs,
   };
-  const server =
+  const tlsServer =
     tls === undefined
-      ? createServer(ofSocket)
+      ? undefined
       : createTlsServer({
           handshakeTimeout: limits.headersTimeoutMs,
           ...ofSocket,
           ...tls,
           ALPNProtocols: ["h2", "http/1.1"],
         });
+  const server = tlsServer ?? createServer(ofSocket);
   server.maxConnections = limits.maxConnections;
   server.on("drop", (dropped) => {
     log({ kind: "connection-refused", remoteAddress: dropped?.remoteAddress });
@@ -79,6 +86,15 @@ export function createPort(
   return {
     server,
     sockets,
+    setTls(given) {
+      if (tlsServer === undefined) {
+        throw new TypeError("the server was created without `tls`: setTls cannot turn TLS on");
+      }
+      const options = { ...tls, ...given };
+      // Throws for a bad certificate before it changes the server, which Node's method does not.
+      createSecureContext(options);
+      tlsServer.setSecureContext(options);
+    },
     dropUndecided() {
       for (const socket of undecided) socket.destroy();
     },

@@ -1,4 +1,4 @@
-import type { TlsOptions } from "node:tls";
+import type { SecureContextOptions, TlsOptions } from "node:tls";
 import type { ContextValues } from "@connectrpc/connect";
 import type { Health } from "../health/create-health.js";
 import type { CloseOptions } from "../internal/closing.js";
@@ -78,6 +78,17 @@ export interface Server {
    *   not available.
    */
   listen(options?: ListenOptions): Promise<ServerAddress>;
+  /**
+   * Replaces certificates that were renewed, for clients with and without a server name (SNI). The
+   * options that are not given stay as they were. Open connections go on with the old certificate, and
+   * new ones get the new certificate. An `SNICallback` decides before it.
+   *
+   * @throws TypeError if the server was created without `tls`. Node's error if a certificate or key is
+   *   not valid or they do not match; the old certificate stays then.
+   * @example
+   * server.setTls({ cert: await readFile("tls.crt"), key: await readFile("tls.key") });
+   */
+  setTls(tls: SecureContextOptions): void;
   /**
    * Closes the server in order:
    *
