@@ -82,6 +82,14 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          name: "scale",
+          include: ["test/scale/*.test.ts"],
+          globalSetup: "test/support/postgres/postgres-server.ts",
+        },
+      },
+      {
+        extends: true,
+        test: {
           name: "platforms",
           include: [onPlatforms],
           globalSetup: "test/consumer/support/packed-package.ts",

@@ -78,6 +78,8 @@ export interface Fill {
   /** One operation of this number is not done. */
   readonly openEvery: number;
   readonly wireBytes: number;
+  /** Databases, each with this number of operations. Default: 1. */
+  readonly shards?: number;
 }
 
 export interface FillOutcome {

@@ -95,6 +95,30 @@ export async function readAudit(pool: pg.Pool): Promise<Audit> {
   return audit;
 }
 
+/** Adds up the audits of several databases. */
+export function sumOfAudits(audits: readonly Audit[]): Audit {
+  const sum = { ...noOperations };
+  for (const audit of audits) {
+    for (const key of keysOf(sum)) sum[key] += audit[key];
+  }
+  return sum;
+}
+
+const noOperations: { -readonly [Key in keyof Audit]: Audit[Key] } = {
+  operations: 0,
+  ends: 0,
+  endedTwice: 0,
+  open: 0,
+  staleEnds: 0,
+  reports: 0,
+  staleReports: 0,
+  cancels: 0,
+  cancelsIgnored: 0,
+  recovered: 0,
+};
+
+const keysOf = (audit: Audit) => Object.keys(audit) as (keyof Audit)[];
+
 /** Reads the final state of each operation, by name. */
 export async function readOperations(pool: pg.Pool): Promise<Map<string, AuditedOperation>> {
   const { rows } = await pool.query<{ name: string } & AuditedOperation>(`

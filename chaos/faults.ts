@@ -18,10 +18,15 @@ export interface FaultCounts {
   noise: number;
 }
 
-/** The targets of the faults. */
-export interface Victims {
+/** A PostgreSQL server, with connections of the run itself. */
+export interface ChaosDatabase {
   readonly server: PostgresServer;
   readonly pool: pg.Pool;
+}
+
+/** The targets of the faults. */
+export interface Victims {
+  readonly databases: readonly ChaosDatabase[];
   readonly workers: readonly ReplicaProcess[];
 }
 
@@ -36,7 +41,7 @@ const weights = { kills: 2, pauses: 3, cuts: 1, restarts: 1, noise: 1 };
 
 /** Make faults until there were as many of each as are wanted, and say how many there were. */
 export async function makeFaults(
-  { server, pool, workers }: Victims,
+  { databases, workers }: Victims,
   random: Random,
   wanted: WantedFaults,
 ): Promise<FaultCounts> {
@@ -66,6 +71,7 @@ export async function makeFaults(
 
   const make = async (kind: keyof FaultCounts): Promise<void> => {
     counts[kind] += 1;
+    const { server, pool } = random.oneOf(databases);
     switch (kind) {
       case "kills":
         await random.oneOf(awake()).killAndRestart();

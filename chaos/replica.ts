@@ -1,21 +1,26 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Operations } from "../src/protos.js";
-import { createOperations } from "../src/server/index.js";
+import { createOperations, createShards } from "../src/server/index.js";
 import { connectPostgres } from "../src/store/postgres/index.js";
 import { type PrintRequest, PrintService } from "../test/gen/printing/v1/printing_pb.js";
 import { Print, type PrintWork } from "../test/support/print-server.js";
 import { startServer } from "../test/support/servers.js";
 import { markedPages } from "./marked-pages.js";
 
-// One process of the run, to be forked: replica.ts DATABASE_URL worker|api
-const [connectionString = "", role] = process.argv.slice(2);
+// One process of the run, to be forked: replica.ts worker|api DATABASE_URL...
+const [role, ...urls] = process.argv.slice(2);
+const parts = await Promise.all(
+  urls.map((connectionString) =>
+    connectPostgres({
+      connectionString,
+      maxConcurrent: 20,
+      observer: { staleWrite: () => process.send?.({ kind: "stale-write" }) },
+    }),
+  ),
+);
 
 const operations = createOperations({
-  ...(await connectPostgres({
-    connectionString,
-    maxConcurrent: 20,
-    observer: { staleWrite: () => process.send?.({ kind: "stale-write" }) },
-  })),
+  ...(parts.length === 1 ? parts[0] : createShards(parts)),
   pageTokenKey: new Uint8Array(32),
   // The audit counts the faults.
   log: () => undefined,

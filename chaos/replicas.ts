@@ -17,12 +17,12 @@ const program = fileURLToPath(new URL("./replica.ts", import.meta.url));
 
 /** @param onStaleWrite Called whenever the process was refused a write of a lost attempt. */
 export async function startReplicaProcess(
-  databaseUrl: string,
+  databaseUrls: readonly string[],
   role: "worker" | "api",
   onStaleWrite: () => void,
 ): Promise<ReplicaProcess> {
   let isPaused = false;
-  let { child, port } = await start(databaseUrl, role, onStaleWrite);
+  let { child, port } = await start(databaseUrls, role, onStaleWrite);
   const kill = async () => {
     const exited = once(child, "exit");
     child.kill("SIGKILL");
@@ -35,7 +35,7 @@ export async function startReplicaProcess(
     isPaused: () => isPaused,
     async killAndRestart() {
       await kill();
-      ({ child, port } = await start(databaseUrl, role, onStaleWrite));
+      ({ child, port } = await start(databaseUrls, role, onStaleWrite));
     },
     pause() {
       isPaused = true;
@@ -51,12 +51,12 @@ export async function startReplicaProcess(
 
 /** Fork until one listens: the database may be away just then. */
 async function start(
-  databaseUrl: string,
+  databaseUrls: readonly string[],
   role: string,
   onStaleWrite: () => void,
 ): Promise<{ child: ChildProcess; port: number }> {
   for (;;) {
-    const child = fork(program, [databaseUrl, role], {
+    const child = fork(program, [role, ...databaseUrls], {
       execArgv: ["--import", import.meta.resolve("tsx")],
       stdio: ["ignore", "ignore", "ignore", "ipc"],
     });

@@ -8,16 +8,23 @@ import { createLongRunningClient, OperationError } from "../src/index.js";
 import { migrate } from "../src/store/postgres/index.js";
 import { startPostgres } from "../test/support/postgres/start-postgres.js";
 import { Print } from "../test/support/print-server.js";
-import { installAudit, readAudit, readOperations } from "./audit.js";
-import { makeFaults } from "./faults.js";
+import { installAudit, readAudit, readOperations, sumOfAudits } from "./audit.js";
+import { type ChaosDatabase, makeFaults } from "./faults.js";
 import { installLossyNotify, lostNotifications } from "./lossy-notify.js";
 import { loseConnections } from "./lost-connections.js";
 import { readMarkedPages } from "./marked-pages.js";
 import { createRandom } from "./random.js";
 import { startReplicaProcess } from "./replicas.js";
 
-// npm run chaos [-- --short] [-- --seed 7]: operations on PostgreSQL under faults.
-const { values } = parseArgs({ options: { short: { type: "boolean" }, seed: { type: "string" } } });
+// npm run chaos [-- --short] [-- --seed 7] [-- --shards 2]: operations on PostgreSQL under faults.
+const { values } = parseArgs({
+  options: {
+    short: { type: "boolean" },
+    seed: { type: "string" },
+    shards: { type: "string", default: "1" },
+  },
+});
+const shards = Number(values.shards);
 const seed = values.seed === undefined ? randomInt(2 ** 32) : Number(values.seed);
 // `settleMs`: how long what is left may take once the faults have ended. The short run is part of
 // the gate, where all of it has 90 s.
@@ -39,18 +46,26 @@ const plan = values.short
 console.log(`seed ${seed}: ${JSON.stringify(plan)}`);
 
 const random = createRandom(seed);
-const server = await startPostgres(true);
-// First, because the faults below crash the whole server.
-const connectionFailures = await loseConnections(server.url, plan.lostConnections);
-const pool = new pg.Pool({ connectionString: server.url, max: 5 });
-// They are cut on purpose.
-pool.on("error", () => undefined);
-await migrate(pool);
-await installAudit(pool);
-await installLossyNotify(pool);
+const databases = await Promise.all(Array.from({ length: shards }, openDatabase));
+const urls = databases.map(({ server }) => server.url);
+// First, because the faults below crash the servers.
+const connectionFailures = await loseConnections(urls[0] ?? "", plan.lostConnections);
+
+/** Starts a PostgreSQL server with the tables, and with the triggers of the audit. */
+async function openDatabase(): Promise<ChaosDatabase> {
+  const server = await startPostgres(true);
+  const pool = new pg.Pool({ connectionString: server.url, max: 5 });
+  // They are cut on purpose.
+  pool.on("error", () => undefined);
+  await migrate(pool);
+  await installAudit(pool);
+  await installLossyNotify(pool);
+  return { server, pool };
+}
+
 let staleWrites = 0;
 const startReplica = (role: "worker" | "api") =>
-  startReplicaProcess(server.url, role, () => {
+  startReplicaProcess(urls, role, () => {
     staleWrites += 1;
   });
 const api = await startReplica("api");
@@ -90,7 +105,9 @@ async function follow(
 ): Promise<Answer> {
   await sleep(delayMs);
   const requestId = randomUUID();
-  const handle = await patiently(() => printer.print({ pages, requestId }));
+  // The parent chooses the shard.
+  const parent = `printers/${requestId}`;
+  const handle = await patiently(() => printer.print({ parent, pages, requestId }));
   const { name } = handle;
   const answer = patiently(() => handle.result()).then(
     (response): Answer => {
@@ -134,11 +151,14 @@ const followed = Array.from({ length: plan.operations }, () =>
   ),
 );
 const answers = Promise.all(followed.map((answer) => answer.catch(() => notStarted)));
-const faults = await makeFaults({ server, pool, workers }, random, plan.faults);
+const faults = await makeFaults({ databases, workers }, random, plan.faults);
 const answered = await Promise.race([answers, sleep(plan.settleMs).then(() => undefined)]);
-const audit = await readAudit(pool);
-const operations = await readOperations(pool);
-const lost = await lostNotifications(pool);
+const ofEach = <T>(read: (pool: pg.Pool) => Promise<T>) =>
+  Promise.all(databases.map(({ pool }) => read(pool)));
+const audits = await ofEach(readAudit);
+const audit = sumOfAudits(audits);
+const operations = new Map((await ofEach(readOperations)).flatMap((each) => [...each]));
+const lost = (await ofEach(lostNotifications)).reduce((sum, count) => sum + count, 0);
 const count = (kind: Answer["kind"]) =>
   answered?.filter((answer) => answer.kind === kind).length ?? 0;
 
@@ -172,6 +192,7 @@ const checks: (readonly [isBroken: boolean, what: string])[] = [
   [audit.reports === 0, "nothing was reported"],
   [audit.cancels === 0, "nothing was cancelled"],
   [audit.recovered === 0, "nothing was taken over"],
+  [audits.some(({ ends }) => ends === 0), "a shard has no operation"],
   [lost === 0, "no notification was lost"],
   // A few pauses may all miss those that would try.
   [!values.short && staleWrites === 0, "no stale attempt tried to write"],
@@ -184,8 +205,8 @@ console.log("answers:", { responses: count("response"), cancelled: count("cancel
 for (const [, what] of failures) console.error(`FAILED with seed ${seed}: ${what}`);
 
 await Promise.all([api, ...workers].map((replica) => replica.end()));
-await pool.end();
-await server.stop();
+await Promise.all(databases.map(({ pool }) => pool.end()));
+await Promise.all(databases.map(({ server }) => server.stop()));
 // `performance.now()` counts from the start of this process.
 const status = failures.length === 0 ? "passed" : "failed";
 console.log(

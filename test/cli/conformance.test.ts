@@ -8,6 +8,7 @@ import { Validator } from "@cfworker/json-schema";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { describe, it, onTestFinished } from "vitest";
+import { subjectShape } from "../../src/cli/conformance/subject-shape.js";
 import { Operations } from "../../src/protos.js";
 import { createCertificate } from "../support/certificate.js";
 import { startServer } from "../support/servers.js";
@@ -27,6 +28,13 @@ describe("longrunning conformance --init", () => {
       await readFile(`${root}/schema/conformance-subject.schema.json`, "utf8"),
     );
     assert.deepEqual(new Validator(schema, "2020-12").validate(JSON.parse(text)).errors, []);
+    // Each commented member is valid once its comment marks are gone.
+    const { needs, driver, descriptors, parents, headers, command } = JSON.parse(
+      text.replaceAll('"//', '"'),
+    );
+    const all = { needs, driver, descriptors, parents, headers, command };
+    const whole = { ...all, subject: "s", protocols: { grpc: "http://localhost:1234" } };
+    assert.equal(subjectShape.check(whole, "the file"), undefined);
     const again = await runCommand("conformance", path, "--init");
     assert.equal(again.exitCode, 2);
     assert.equal(await readFile(path, "utf8"), text);

@@ -8,9 +8,9 @@ export function subjectTemplate(address: string, schema: string): string {
     ],
     subject: "my-server",
     protocols: { grpc: address },
-    "//needs":
-      "Starts of operations by your own methods. Types come from reflection or from `descriptors`.",
-    "//needs example": {
+    "//starts":
+      "needs: starts of operations by your own methods. Types come from reflection or from `descriptors`.",
+    "//needs": {
       succeeds: {
         rpc: "printing.v1.PrintService/Print",
         request: { parent: "{{parent}}", pages: 1 },
@@ -23,9 +23,11 @@ export function subjectTemplate(address: string, schema: string): string {
         error: { code: 9 },
       },
     },
-    "//driver":
-      "true: the server has longrunning.conformance.v1.Driver, which can start every kind of operation.",
-    "//descriptors": "print.binpb, from buf build -o print.binpb",
+    "//test builds":
+      "driver: the server has longrunning.conformance.v1.Driver, which can start every kind of operation.",
+    "//driver": true,
+    "//types": "descriptors: a file that buf build -o print.binpb makes",
+    "//descriptors": "print.binpb",
     "//parents": ["printers/a", "printers/b"],
     "//headers": { authorization: { env: "TOKEN" } },
     "//command": ["./my-server", "--port={{port}}"],

@@ -208,8 +208,12 @@ export function createShards(
   function groupedInsert(
     ...[operation, together]: Parameters<NonNullable<OperationStore["insertTogether"]>>
   ) {
-    const { store } = partOf(operation.parent);
-    return store.insertTogether?.(operation, together) ?? store.insert(operation);
+    const { store, shard } = partOf(operation.parent);
+    const bound: typeof together = (records, transaction) => {
+      transactions.bind(transaction, shard);
+      return together(records, transaction);
+    };
+    return store.insertTogether?.(operation, bound) ?? store.insert(operation);
   }
 
   const store: OperationStore = {

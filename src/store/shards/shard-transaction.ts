@@ -11,6 +11,8 @@ export interface ShardTransactions {
    * @throws ConnectError FAILED_PRECONDITION, `TRANSACTION_SPANS_SHARDS`, if another shard has it.
    */
   optionsFor<O extends StoreOptions>(shard: number, options: O | undefined): Promise<O | undefined>;
+  /** Notes that a transaction, which a shard began itself, belongs to that shard. */
+  bind(transaction: Transaction, shard: number): void;
   /** Returns the shard that has the transaction; undefined if no shard has it. */
   shardOf(transaction: Transaction | undefined): number | undefined;
 }
@@ -23,6 +25,17 @@ interface Binding {
 
 export function createShardTransactions(stores: readonly OperationStore[]): ShardTransactions {
   const bindings = new WeakMap<Transaction, Binding>();
+  const bind = (transaction: Transaction, shard: number): Binding => {
+    const binding: Binding = {
+      shard,
+      async open(asked) {
+        if (asked !== shard) throw transactionSpansShards();
+        return transaction;
+      },
+    };
+    bindings.set(transaction, binding);
+    return binding;
+  };
   return {
     async run(work) {
       let inner: Promise<Transaction> | undefined;
@@ -76,11 +89,12 @@ export function createShardTransactions(stores: readonly OperationStore[]): Shar
     },
     async optionsFor(shard, options) {
       const transaction = options?.transaction;
-      const binding = transaction && bindings.get(transaction);
-      // A transaction that the caller began itself belongs to the shard that it names.
-      if (options === undefined || binding === undefined) return options;
+      if (options === undefined || transaction === undefined) return options;
+      // A transaction that was begun elsewhere is one of the shard that it reaches first.
+      const binding = bindings.get(transaction) ?? bind(transaction, shard);
       return { ...options, transaction: await binding.open(shard) };
     },
+    bind,
     shardOf: (transaction) => transaction && bindings.get(transaction)?.shard,
   };
 }

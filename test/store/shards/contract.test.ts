@@ -9,6 +9,7 @@ import {
 } from "../../../src/store/index.js";
 import { createSqliteStore } from "../../../src/store/sqlite/index.js";
 import { dispatcherContract, signalsContract, storeContract } from "../../../src/testing/index.js";
+import { isOfOneShard } from "../../support/shard-cases.js";
 import { createTemporaryFolder } from "../../support/temporary-folder.js";
 
 const inMemory = async () => createMemoryStore();
@@ -23,19 +24,6 @@ async function twoShards(create: () => Promise<OperationStore>, shardOf?: () => 
   });
   return createShards([await part(), await part()], { shardOf });
 }
-
-/**
- * Cases that are not for several shards: their operations share a resource or a request id although
- * their parents differ, or they expect the order of creation within one tick of the clock.
- */
-const isOfOneShard = (title: string) =>
-  [
-    /^a walk of what is unfinished|^knows what is unfinished|^server 51: lists across parents/,
-    /^counts a hidden|^counts no hidden|^ends what is overdue, in whatever|^fences the attempt/,
-    /^finds the duplicate|^a refused insert spends|^has a hidden operation wait|^has unfinished what was unblocked/,
-    /^lets one of many|^preempts |^refuses all but one|^server 1[456]:|^server 59: cancels a blocked/,
-    /^server 19: |^server 23: |^server 67: remembers|^server 90: /,
-  ].some((pattern) => pattern.test(title));
 
 describe.each([
   ["memory", inMemory],

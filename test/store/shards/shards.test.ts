@@ -200,7 +200,7 @@ describe("createShards", () => {
     assert.equal((await store.get(here.name))?.name, here.name);
   });
 
-  it("scale 43 and 44: a transaction belongs to the first shard that it reaches", async () => {
+  it("scale 43, 44: a transaction belongs to the first shard that it reaches", async () => {
     const folder = await createTemporaryFolder();
     const sqlite = async (name: string) => ({
       store: await createSqliteStore({ path: join(folder, name) }),
@@ -367,7 +367,7 @@ describe("a server over shards", () => {
   });
 
   it.each(["away", "hanging"] as const)(
-    "scale 41 and 42: lists the rest beside a shard that is %s, and no operation twice",
+    "scale 41, 42: lists the rest beside a shard that is %s, and no operation twice",
     async (mode) => {
       const { operations, rpc, fragile } = await createShardServer();
       const names: string[] = [];
