@@ -46,6 +46,7 @@ export default defineConfig({
             ...onPostgres,
             ...ofThePackage,
             "test/platforms/**",
+            "test/scale/**",
             withMcpClients,
             ofTheConsole,
             "**/node_modules/**",
