@@ -114,7 +114,7 @@ async function trustOf({ server, ca, insecure }: ConnectionOptions): Promise<Tru
  * a pattern, and the command knows nothing of the server except the name. Empty for a name that
  * begins with its collection.
  */
-function parentPatternOf(name: string): string {
+export function parentPatternOf(name: string): string {
   const parent = parseOperationName(name)?.parent ?? parseListName(name) ?? "";
   if (parent === "" || parent.startsWith("operations/")) return "";
   return parent.replace(/[^/]+/g, "*");

@@ -5,6 +5,7 @@ import {
   type Registry,
 } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouter, type ServiceImpl } from "@connectrpc/connect";
+import { createConsole } from "../console/index.js";
 import { createServer, type Server, type ServerOptions } from "../node/index.js";
 import { Operations } from "../protos.js";
 import {
@@ -31,6 +32,9 @@ export interface WorkingService {
   route(router: ConnectRouter, operations: OperationsServer): void;
 }
 
+/** The path of the console. */
+export const consolePath = "/console";
+
 /** Options of `createEmulator`. */
 export interface EmulatorOptions {
   /** Owned by the server, whose `close` closes it. */
@@ -42,6 +46,8 @@ export interface EmulatorOptions {
   /** Default: none, so that no operation has work. */
   readonly working: WorkingService | undefined;
   readonly rest: OperationsHttpRulesOptions;
+  /** Whether the server has a page at `consolePath`. */
+  readonly hasConsole: boolean;
   /** The longest time of one WaitOperation call, in milliseconds. */
   readonly maxWaitMs: number;
   /** If undefined, the server speaks plaintext. */
@@ -95,6 +101,9 @@ export function createEmulator(options: EmulatorOptions): Server {
     registry,
     onInternalError: (cause: unknown) => log({ kind: "handler-failed", cause }),
   };
+  // A wildcard lists every parent of the pattern (AIP-159).
+  const parent = options.rest.parent?.replace(/\*+/g, "-") ?? "";
+  const consoleOptions = { path: consolePath, parents: [parent], registry };
   return createServer({
     routes,
     jsonOptions,
@@ -103,7 +112,10 @@ export function createEmulator(options: EmulatorOptions): Server {
     tls,
     allowedHosts: options.allowedHosts,
     log,
-    handlers: (router) => [createRestHandler(router, restOptions)],
+    handlers: (router) => [
+      createRestHandler(router, restOptions),
+      ...(options.hasConsole ? [createConsole(router, consoleOptions)] : []),
+    ],
   });
 }
 

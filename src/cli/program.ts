@@ -4,6 +4,7 @@ import { tellFailure } from "./call-server.js";
 import { cancelCommand } from "./cancel-command.js";
 import type { CommandContext } from "./command-context.js";
 import { conformanceCommand } from "./conformance-command.js";
+import { consoleCommand } from "./console-command.js";
 import { deleteCommand } from "./delete-command.js";
 import { exitCodeMeanings, exitCodes } from "./exit-codes.js";
 import { failureOf } from "./failure.js";
@@ -57,6 +58,7 @@ export async function runProgram(
     watchCommand(context, exit),
     cancelCommand(context, exit),
     deleteCommand(context, exit),
+    consoleCommand(context, exit),
     mcpCommand(context, exit),
     conformanceCommand(context, exit),
   ];

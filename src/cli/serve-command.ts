@@ -1,6 +1,5 @@
 import type { FileRegistry } from "@bufbuild/protobuf";
 import { Command, Option } from "@commander-js/extra-typings";
-import { InvalidArgumentError } from "commander";
 import { typeRegistryOf } from "../any/type-registry.js";
 import { printable, printableJson } from "../display/printable.js";
 import { followCheck } from "../health/follow-check.js";
@@ -10,7 +9,12 @@ import type { OperationStore } from "../store/index.js";
 import type { CommandContext } from "./command-context.js";
 import { databaseUrlsOption } from "./database-url.js";
 import { parseDuration } from "./duration.js";
-import { createEmulator, type EmulatorOptions, type WorkingService } from "./emulator.js";
+import {
+  consolePath,
+  createEmulator,
+  type EmulatorOptions,
+  type WorkingService,
+} from "./emulator.js";
 import {
   badCertificate,
   badRestRule,
@@ -29,6 +33,7 @@ import {
   pageTokenKeyFromText,
   pageTokenKeyVariable,
 } from "./page-token-key.js";
+import { parsePort } from "./port.js";
 import { readProtoSet } from "./proto-set.js";
 import { readBoundedFile } from "./read-bounded-file.js";
 import { storeOperations } from "./store-operations.js";
@@ -98,6 +103,7 @@ export function serveCommand(context: CommandContext, exit: (code: number) => vo
         "show metrics to Prometheus on this port of the same address, at /metrics; 0 for any free one",
       ).argParser(parsePort),
     )
+    .option("--console", "serve a page to see, follow and cancel the operations, at /console/")
     .option(
       "--conformance-driver",
       "serve longrunning.conformance.v1.Driver too, which starts operations with work for `longrunning conformance`; " +
@@ -134,6 +140,7 @@ export function serveCommand(context: CommandContext, exit: (code: number) => vo
           opened,
           pageTokenKey: await pageTokenKeyOf(options, warn),
           protoSet,
+          hasConsole: options.console === true,
           working: options.conformanceDriver ? await loadDriver() : undefined,
           rest: { version: options.restVersion, parent: options.restParent },
           maxWaitMs: options.maxWait,
@@ -147,6 +154,7 @@ export function serveCommand(context: CommandContext, exit: (code: number) => vo
         throw cause;
       }
       const address = await listen(server, options.host, options.port);
+      const consoleUrl = options.console ? `${address.url}${consolePath}/` : undefined;
       let metricsUrl: string | undefined;
       if (metrics !== undefined) {
         if (counting !== undefined) metrics.show(counting);
@@ -155,9 +163,10 @@ export function serveCommand(context: CommandContext, exit: (code: number) => vo
       const unwatch = showHealth(context, server, databases, warn);
       const stopped = closeOnSignal(context, server, options.drainDelay, unwatch);
       if (options.json) {
-        out.write(`${printableJson({ ...address, metricsUrl }, 0)}\n`);
+        out.write(`${printableJson({ ...address, metricsUrl, consoleUrl }, 0)}\n`);
       } else {
         out.write(`listening on ${address.url}\n`);
+        if (consoleUrl !== undefined) out.write(`console at ${consoleUrl}\n`);
         if (metricsUrl !== undefined) out.write(`metrics at ${metricsUrl}\n`);
       }
       await stopped;
@@ -311,12 +320,4 @@ function closeOnSignal(
       }
     });
   });
-}
-
-function parsePort(text: string): number {
-  const port = Number(text);
-  if (!/^\d+$/.test(text) || port > 65_535) {
-    throw new InvalidArgumentError("It must be a whole number from 0 to 65535.");
-  }
-  return port;
 }

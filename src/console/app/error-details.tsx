@@ -5,7 +5,7 @@ import { isJsonObject } from "../../json/message-json.js";
 import type { Status } from "../../protos.js";
 import { codeFromNumber, codeName } from "../../status/code.js";
 import { exactTime, LongText, Text } from "./text.js";
-import { ValueTree } from "./value-tree.js";
+import { unwrapped, ValueTree } from "./value-tree.js";
 
 /** The error of an operation, with a form of its own for each standard detail. */
 export function ErrorDetails({
@@ -20,7 +20,7 @@ export function ErrorDetails({
   endTimeMs: number | undefined;
 }) {
   const code = codeFromNumber(status.code) ?? Code.Unknown;
-  const details = isJsonObject(json) ? objectsIn(json, "details") : [];
+  const details = isJsonObject(json) ? objectsIn(json, "details").map(unwrapped) : [];
   return (
     <section class="error-card" aria-label="Error">
       <h3>

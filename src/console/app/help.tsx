@@ -125,7 +125,7 @@ function useMetadataFields(session: Session, rows: readonly Row[]): readonly Typ
     return () => {
       isLeft = true;
     };
-  }, []);
+  }, [session, rows]);
   return fields;
 }
 

@@ -7,6 +7,7 @@ import { openSession, takeToken } from "./session.js";
 
 const root = document.querySelector("#root");
 if (root === null) throw new Error("the page has no root");
+root.replaceChildren();
 const token = takeToken();
 
 const open = async () => {

@@ -1,4 +1,4 @@
-import type { JsonValue } from "@bufbuild/protobuf";
+import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import { useState } from "preact/hooks";
 import { typeNameFromUrl } from "../../internal/type-url.js";
 import { isJsonObject } from "../../json/message-json.js";
@@ -16,7 +16,7 @@ export function ValueTree({ value, depth = 0 }: { value: JsonValue; depth?: numb
     return <Members members={value.map((one, at) => [String(at), one])} depth={depth} isList />;
   }
   if (!isJsonObject(value)) return <Scalar value={value} />;
-  const { "@type": typeUrl, ...rest } = value;
+  const { "@type": typeUrl, ...rest } = unwrapped(value);
   if (typeof typeUrl !== "string") return <Members members={Object.entries(value)} depth={depth} />;
   const bytes = unknownBytes(typeUrl, rest);
   return (
@@ -33,6 +33,16 @@ export function ValueTree({ value, depth = 0 }: { value: JsonValue; depth?: numb
   );
 }
 
+/**
+ * Returns the JSON of an Any of unknown type that a REST transport keeps in a google.protobuf.Struct,
+ * and other JSON as it is.
+ */
+export function unwrapped(json: JsonObject): JsonObject {
+  const { "@type": typeUrl, value } = json;
+  const isStruct = typeNameFromUrl(String(typeUrl)) === "google.protobuf.Struct";
+  return isStruct && isJsonObject(value) && typeof value["@type"] === "string" ? value : json;
+}
+
 /** The bytes of an Any of unknown type, which only has the member `value`. */
 function unknownBytes(typeUrl: string, rest: Readonly<Record<string, JsonValue>>) {
   const { value } = rest;
@@ -44,7 +54,7 @@ function unknownBytes(typeUrl: string, rest: Readonly<Record<string, JsonValue>>
 function UnknownType({ base64 }: { base64: string }) {
   return (
     <p class="unknown">
-      <span class="hint">The type is unknown here. Its bytes in base64: </span>
+      <span class="hint">The type is unknown, or its bytes cannot be read. In base64: </span>
       <code>
         <Text value={base64} max={400} />
       </code>{" "}
