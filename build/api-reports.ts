@@ -1,6 +1,6 @@
 /**
  * Writes `api/NAME.api.md` for each entry point of package.json: its whole public surface in one
- * file, so that every change of the surface shows in a diff.
+ * file, so that every change of the surface shows in a diff. Writes the page of all options, too.
  *
  * `--check` writes nothing and exits with 1 if a report is out of date.
  */
@@ -9,6 +9,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Extractor, ExtractorConfig, ExtractorLogLevel } from "@microsoft/api-extractor";
 import { root } from "./bundle-package.js";
+import { optionsPage, optionsPagePath } from "./options-page.js";
 
 const isCheck = process.argv.includes("--check");
 const reportFolder = join(root, "api");
@@ -27,6 +28,8 @@ for (const project of ["tsconfig.build.json", "tsconfig.build-node.json"]) {
 
 const reports = await readReports();
 const stale = await staleReports(reports);
+const page = await optionsPage();
+const isPageStale = (await readFile(join(root, optionsPagePath), "utf8").catch(() => "")) !== page;
 if (!isCheck) {
   for (const file of stale) {
     const report = reports.get(file);
@@ -34,8 +37,13 @@ if (!isCheck) {
     else await writeFile(join(reportFolder, file), report);
     console.log(`${report === undefined ? "removed" : "written"}: api/${file}`);
   }
-} else if (stale.length > 0) {
-  console.error(`out of date in api/: ${stale.join(", ")}`);
+  if (isPageStale) {
+    await writeFile(join(root, optionsPagePath), page);
+    console.log(`written: ${optionsPagePath}`);
+  }
+} else if (stale.length > 0 || isPageStale) {
+  const files = stale.map((file) => `api/${file}`);
+  console.error(`out of date: ${[...files, ...(isPageStale ? [optionsPagePath] : [])].join(", ")}`);
   console.error("run `npm run api` and commit its result");
   process.exitCode = 1;
 }

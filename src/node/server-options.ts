@@ -20,7 +20,7 @@ export interface ServerOptions extends RouteOptions {
   operations?: Drainable | undefined;
   /** Serve TLS, with these certificates; ALPN decides on HTTP/2. Default: plaintext. */
   tls?: Omit<TlsOptions, "ALPNProtocols" | "ALPNCallback"> | undefined;
-  /** Default: pages of other origins may not call. */
+  /** The web pages of other origins that may call. Default: none may. */
   cors?: CorsOptions | undefined;
   /**
    * Host names that requests may be for, in addition to the loopback ones ("localhost",

@@ -33,9 +33,9 @@ import { isHttpBody } from "./request-message.js";
 export interface RestTransportOptions extends HttpRuleOptions {
   /** `https://host`, with a path before those of the rules where the server has one. */
   baseUrl: string;
-  /** Default: the global one. */
+  /** Sends the requests. Default: the global `fetch`. */
   fetch?: typeof globalThis.fetch | undefined;
-  /** As of any Connect transport. Default: none. */
+  /** Interceptors of the transport's calls. Default: none. */
   interceptors?: Interceptor[] | undefined;
   /** For calls without one of their own, in milliseconds. Default: none. */
   defaultTimeoutMs?: number | undefined;

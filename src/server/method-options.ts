@@ -114,18 +114,24 @@ export interface MethodOptions<
    * independent of all others.
    */
   resource?: ((request: MessageShape<I>, context: StartContext) => string) | undefined;
-  /** Default: queue. */
+  /** The policy for other operations on the same resource that are not done. Default: queue. */
   parallel?: Parallel | undefined;
   /**
    * How many operations of the method run at the same time in this process, at least 1. Default:
    * the dispatcher's limit.
    */
   maxConcurrent?: number | undefined;
-  /** Default: the server's. */
+  /**
+   * How long an operation is kept after its end, in milliseconds, at least 0. Default: the server's
+   * `retentionMs`.
+   */
   retentionMs?: number | undefined;
-  /** Default: the server's. */
+  /**
+   * How long after its start an operation ends with DEADLINE_EXCEEDED if it is not done, in
+   * milliseconds, at least 0. Default: the server's `deadlineMs`.
+   */
   deadlineMs?: number | undefined;
-  /** Default: failed work is not tried again. */
+  /** How often and when failed work is tried again. Default: it is not tried again. */
   retry?: RetryOptions | undefined;
   /**
    * The format of checkpoints: `messageCheckpoint(schema)`, `jsonCheckpoint<T>()` or another one.
@@ -149,7 +155,7 @@ export interface MethodOptions<
    * Default: never, the operation runs until its work respects its signal.
    */
   cancelGraceMs?: number | undefined;
-  /** Default: the server's. */
+  /** How DeleteOperation treats an operation that is not done. Default: the server's `deleteRunning`. */
   deleteRunning?: DeleteRunning | undefined;
   /**
    * Returns `target` of the metadata, if the metadata has that field (number 3). Called again for
@@ -181,11 +187,20 @@ export interface CreateOptions {
   principal?: string | undefined;
   /** The resource, like the value of `MethodOptions.resource`. Default: none. */
   resource?: string | undefined;
-  /** Default: the method's if this process handles it, otherwise queue. */
+  /**
+   * The policy for other operations on the same resource. Default: the method's if this process
+   * handles it, otherwise queue.
+   */
   parallel?: Parallel | undefined;
-  /** Default: the method's if this process handles it, otherwise the server's. */
+  /**
+   * How long the operation is kept after its end, in milliseconds, at least 0. Default: the method's
+   * if this process handles it, otherwise the server's.
+   */
   retentionMs?: number | undefined;
-  /** Default: the method's if this process handles it, otherwise the server's. */
+  /**
+   * How long after its start the operation ends with DEADLINE_EXCEEDED, in milliseconds, at least 0.
+   * Default: the method's if this process handles it, otherwise the server's.
+   */
   deadlineMs?: number | undefined;
   /** Creates the operation in this transaction: it exists when the transaction commits. */
   transaction?: Transaction | undefined;

@@ -76,7 +76,7 @@ export interface OperationsOptions {
   log?: ((event: OperationsEvent) => void) | Logger | undefined;
   /** Called for starts, runs and ends, for traces and metrics. Default: none. */
   observer?: OperationsObserver | undefined;
-  /** Default: the machine's clock. */
+  /** Measures time for deadlines, retention and waits. Default: the machine's clock. */
   clock?: Clock | undefined;
 }
 

@@ -16,7 +16,7 @@ export interface InProcessDispatcherOptions {
    * Default: 100,000.
    */
   maxQueued?: number | undefined;
-  /** Default: the machine's clock. */
+  /** Measures time. Default: the machine's clock. */
   clock?: Clock | undefined;
 }
 

@@ -56,7 +56,7 @@ export interface MemoryStoreOptions {
    * stored, so that the store may exceed the bound by them. Default: 512 MiB.
    */
   maxBytes?: number | undefined;
-  /** Default: the machine's clock. */
+  /** Measures time. Default: the machine's clock. */
   clock?: Clock | undefined;
 }
 

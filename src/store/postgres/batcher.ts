@@ -7,7 +7,7 @@ import { databaseUnavailable } from "./postgres-errors.js";
 export interface BatcherOptions<Item, Answer> {
   /** Resolves with an answer for each item, in their order; a rejection is one of all items. */
   run: (items: readonly Item[]) => Promise<readonly Answer[]>;
-  /** Default: the machine's clock. */
+  /** Measures time. Default: the machine's clock. */
   clock?: Clock | undefined;
 }
 

@@ -21,7 +21,7 @@ export interface NotificationListenerOptions {
   /** How long connecting and each check may take, in milliseconds, at least 1. Default: 5000. */
   answerTimeoutMs?: number | undefined;
   observer?: PostgresObserver | undefined;
-  /** Default: the machine's clock. */
+  /** Measures time. Default: the machine's clock. */
   clock?: Clock | undefined;
 }
 

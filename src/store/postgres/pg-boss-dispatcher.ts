@@ -76,7 +76,7 @@ export interface PgBossDispatcherOptions {
   /** False: send no NOTIFY when something is dispatched. Default: true. */
   notify?: boolean | undefined;
   observer?: PostgresObserver | undefined;
-  /** Default: the machine's clock. */
+  /** Measures time. Default: the machine's clock. */
   clock?: Clock | undefined;
 }
 

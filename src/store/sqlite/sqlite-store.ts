@@ -47,7 +47,7 @@ export interface SqliteStoreOptions {
    * name, belongs to it.
    */
   path: string;
-  /** Default: `node:sqlite` where this Node has it (from 22.13), else the package `libsql`. */
+  /** The driver. Default: `node:sqlite` if this Node has it (from 22.13), otherwise the package `libsql`. */
   driver?: SqliteDriver | undefined;
   /**
    * Approximate maximum size of the file, in bytes, at least 1 MiB. A start beyond it is refused
@@ -65,7 +65,7 @@ export interface SqliteStoreOptions {
    * damaged. Default: true.
    */
   isChecked?: boolean | undefined;
-  /** Default: the machine's clock. */
+  /** Measures time. Default: the machine's clock. */
   clock?: Clock | undefined;
 }
 
