@@ -17,6 +17,7 @@ const guidePages = [
   "docs/guide/access.md",
   "docs/guide/external-work.md",
   "docs/guide/rest.md",
+  "docs/guide/mcp.md",
   "docs/guide/testing.md",
   "docs/operate/choose-a-store.md",
   "docs/coming-from/google-gax.md",

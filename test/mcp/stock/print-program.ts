@@ -4,8 +4,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { longRunning } from "../../../src/index.js";
 import { createMcpHandler } from "../../../src/mcp/index.js";
 import { createServer } from "../../../src/node/index.js";
-import { Operations, ServerReflection } from "../../../src/protos.js";
-import { createReflection } from "../../../src/reflection/index.js";
+import { Operations } from "../../../src/protos.js";
 import { createOperations } from "../../../src/server/index.js";
 import { createSqliteStore } from "../../../src/store/sqlite/index.js";
 import { KindsService } from "../../gen/kinds/v1/kinds_pb.js";
@@ -41,7 +40,6 @@ const server = createServer({
   routes(router) {
     router.service(Operations, operations.service);
     router.service(PrintService, { print });
-    router.service(ServerReflection, createReflection([Operations, PrintService]));
     // Its schemas have fields of every kind.
     router.service(KindsService, { put: (request) => request, query: (request) => request });
   },
