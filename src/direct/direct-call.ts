@@ -1,5 +1,6 @@
 import { create, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ContextValues, createContextValues } from "@connectrpc/connect";
+import { isPromise, type MaybePromise } from "../internal/is-promise.js";
 import type { EncodedResponder, WireMessage } from "../internal/wire-message.js";
 import type { CallGroup } from "./call-group.js";
 import { CallSignal } from "./call-signal.js";
@@ -143,18 +144,13 @@ function invokeUnary(
   { spec, options: { interceptors } }: UnaryRoute,
   context: DirectContext,
   message: MessageShape<DescMessage>,
-): MessageShape<DescMessage> | Promise<MessageShape<DescMessage>> {
+): MaybePromise<MessageShape<DescMessage>> {
   if (interceptors.length > 0) {
     return invokeUnaryImplementation(spec, context, message, interceptors);
   }
   const { output } = spec.method;
   const answer = spec.impl(message, context);
   return isPromise(answer) ? answer.then((init) => create(output, init)) : create(output, answer);
-}
-
-/** Whether a value is still to come. A promise may be of any kind, not only Node's own. */
-function isPromise<T extends object>(value: T | Promise<T>): value is Promise<T> {
-  return Object(value) === value && "then" in value && typeof value.then === "function";
 }
 
 /** The error of a call as its client sees it. Only a ConnectError shows its message. */

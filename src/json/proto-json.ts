@@ -352,7 +352,7 @@ function itemWriterOf({ message, scalar }: DescField): Write | undefined {
   }
   if (scalar === ScalarType.FLOAT) {
     return (json, options) =>
-      writeNumber(typeof json === "number" ? shortest(json) : json, options);
+      writeNumber(typeof json === "number" ? shortestFloat(json) : json, options);
   }
   return scalar === ScalarType.DOUBLE ? writeNumber : undefined;
 }
@@ -369,7 +369,7 @@ function writeDynamic(json: JsonValue, options: ProtoJsonWriteOptions): JsonValu
 }
 
 /** The number with the fewest digits that a float reads as this one: 0.1, not 0.10000000149011612. */
-function shortest(value: number): number {
+export function shortestFloat(value: number): number {
   // A handler may have set a double.
   const float = Math.fround(value);
   // toPrecision drops the sign of a zero.

@@ -20,6 +20,7 @@ const loopbackAddress = /^(127\.|::1$|::ffff:127\.)/;
 export function createAllowedHosts(given: readonly string[] | "*" | undefined): AllowedHosts {
   const names = new Set(given === "*" ? [] : given?.map((name) => name.toLowerCase()));
   let isOpen = given === "*" || given === undefined;
+  /** The beginning of the last URL that was allowed, up to its path. */
   let last = "";
   return {
     listening(address) {
@@ -27,11 +28,11 @@ export function createAllowedHosts(given: readonly string[] | "*" | undefined): 
     },
     allows(url) {
       if (isOpen) return true;
-      const host = hostOf(url);
       // The requests of one client mostly have the same host.
-      if (host === last) return true;
+      if (last !== "" && url.startsWith(last)) return true;
+      const host = hostOf(url);
       if (!loopback.test(host) && !names.has(host)) return false;
-      last = host;
+      last = /^\w+:\/\/[^/?#\\@]+\//.exec(url)?.[0] ?? "";
       return true;
     },
   };

@@ -1,5 +1,5 @@
 import { once, setMaxListeners } from "node:events";
-import { createServer as createHttp1Server, type ServerResponse } from "node:http";
+import { createServer as createHttp1Server } from "node:http";
 import {
   constants,
   createServer as createHttp2Server,
@@ -56,9 +56,10 @@ export function createServer(options: ServerOptions): Server {
   const received = createReceivedBytes(limits);
   const hosts = createAllowedHosts(options.allowedHosts);
   const dispatch = createDispatch(options, limits, routes, received, hosts, log);
-  const pipelined = createPipelining(limits.maxPipelined);
+  const pipelining = createPipelining(limits.maxPipelined, () => {
+    if (isDraining) http1.closeIdleConnections();
+  });
   const sessions = createHttp2Sessions(limits);
-  const http1Responses = new Set<ServerResponse>();
   /** Whether connections that are open now should end with their last call. */
   let isDraining = false;
   /** Whether the server no longer accepts connections. */
@@ -68,7 +69,7 @@ export function createServer(options: ServerOptions): Server {
   const serve = (exchange: Exchange) => {
     if (onRequest !== undefined)
       record(exchange, (record) => notifySafely(onRequest, (to) => to(record)));
-    dispatch(exchange).catch((cause: unknown) => {
+    dispatch(exchange)?.catch((cause: unknown) => {
       log({ kind: "handler-failed", path: pathOf(exchange), cause });
       cutOff(exchange);
     });
@@ -87,13 +88,8 @@ export function createServer(options: ServerOptions): Server {
       ),
     },
     (request, response) => {
-      http1Responses.add(response);
-      response.once("close", () => {
-        http1Responses.delete(response);
-        if (isDraining) http1.closeIdleConnections();
-      });
       if (isDraining) response.shouldKeepAlive = false;
-      pipelined(request, response, () => serve({ version: 1, request, response }));
+      pipelining.add(request, response, () => serve({ version: 1, request, response }));
     },
   );
   // Node starts the clock of the headers' timeout when a server begins to listen.
@@ -173,7 +169,7 @@ export function createServer(options: ServerOptions): Server {
   /** Has every connection end with its last call, so that the client connects to another replica. */
   const endConnections = () => {
     isDraining = true;
-    for (const response of http1Responses) {
+    for (const response of pipelining.responses) {
       if (!response.headersSent) response.shouldKeepAlive = false;
     }
     sessions.goAway();

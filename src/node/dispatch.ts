@@ -1,9 +1,11 @@
 import { ConnectError } from "@connectrpc/connect";
+import { isPromise } from "../internal/is-promise.js";
 import { httpStatusFromCode } from "../status/http-status.js";
 import { createCors } from "../web/cors.js";
 import { isCrossSite } from "../web/cross-site.js";
 import { errorResponse } from "../web/error-response.js";
 import { crossSite, internalError, notServed } from "../web/errors.js";
+import type { HandlerResponse } from "../web/handler.js";
 import type { Routes } from "../web/routes.js";
 import { type AllowedHosts, hostOf } from "./allowed-hosts.js";
 import { badTarget, hostNotAllowed } from "./errors.js";
@@ -17,8 +19,11 @@ import type { ServerEvent } from "./server-events.js";
 import type { ResolvedLimits } from "./server-limits.js";
 import type { ServerOptions } from "./server-options.js";
 
-/** Answers a request that reaches the port. */
-export type Dispatch = (exchange: Exchange) => Promise<void>;
+/**
+ * Answers a request that reaches the port. Returns undefined if the response is sent by then.
+ * Rejects if not even an error could be sent.
+ */
+export type Dispatch = (exchange: Exchange) => Promise<void> | undefined;
 
 /** Creates the function that gives each request to the RPC or the handler of its path. */
 export function createDispatch(
@@ -51,7 +56,7 @@ export function createDispatch(
     return send(exchange, errorResponse(request, error, httpStatus));
   };
 
-  const answer = async (exchange: Exchange): Promise<void> => {
+  const answer = (exchange: Exchange): Promise<void> | undefined => {
     const { request } = exchange;
     const headerOf = (name: string) => textOf(request.headers[name]);
     const granted = cors?.(request.method, headerOf);
@@ -75,26 +80,32 @@ export function createDispatch(
     const body = hasBody(exchange) ? readBody(exchange, bodyBounds, received) : null;
     const values = contextValues?.(request);
     const called = callHandlers(routes.handlers, exchange, request, url, body, values);
-    const response = await called.response;
-    if (isOver(exchange)) return;
-    if (response === undefined) return sendError(exchange, notServed(path), 404);
-    return send(exchange, response);
+    const respond = (response: HandlerResponse | undefined) => {
+      if (isOver(exchange)) return undefined;
+      if (response === undefined) return sendError(exchange, notServed(path), 404);
+      return send(exchange, response);
+    };
+    return isPromise(called) ? called.then(respond) : respond(called);
   };
 
-  return async (exchange) => {
+  const recover = async (exchange: Exchange, cause: unknown): Promise<void> => {
+    // The client went away: nothing is wrong with the server.
+    if (isOver(exchange)) return;
+    const { headersSent } = exchange.response;
+    if (cause instanceof ConnectError && !headersSent) {
+      await sendError(exchange, cause, httpStatusFromCode(cause.code));
+      return;
+    }
+    log({ kind: "handler-failed", path: pathOf(exchange), cause });
+    if (headersSent) cutOff(exchange);
+    else await sendError(exchange, internalError(cause), 500);
+  };
+
+  return (exchange) => {
     try {
-      await answer(exchange);
+      return answer(exchange)?.catch((cause: unknown) => recover(exchange, cause));
     } catch (cause) {
-      // The client went away: nothing is wrong with the server.
-      if (isOver(exchange)) return;
-      const { headersSent } = exchange.response;
-      if (cause instanceof ConnectError && !headersSent) {
-        await sendError(exchange, cause, httpStatusFromCode(cause.code));
-        return;
-      }
-      log({ kind: "handler-failed", path: pathOf(exchange), cause });
-      if (headersSent) cutOff(exchange);
-      else await sendError(exchange, internalError(cause), 500);
+      return recover(exchange, cause);
     }
   };
 }

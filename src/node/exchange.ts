@@ -37,8 +37,15 @@ export function urlOf(exchange: Exchange): string | undefined {
   if (!target.startsWith("/")) return undefined;
   const scheme = "encrypted" in request.socket ? "https" : "http";
   const url = `${scheme}://${authority}${target}`;
-  return URL.canParse(url) ? url : undefined;
+  // Any path can be parsed, so that the rest decides. The requests of one client mostly share it.
+  if (authority === lastAuthority) return url;
+  if (!URL.canParse(url)) return undefined;
+  lastAuthority = authority;
+  return url;
 }
+
+/** The last authority that was a part of a URL. */
+let lastAuthority: string | undefined;
 
 /** Returns the Host field. HTTP/1.0 does not require it, and load balancers' health checks omit it. */
 function hostHeaderOf({ headers, httpVersion }: IncomingMessage): string | undefined {

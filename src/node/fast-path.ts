@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { parseGrpcContentType } from "../direct/connect-protocol.js";
 import { unaryRouteOf } from "../direct/recording-router.js";
+import { rememberLast } from "../internal/remember-last.js";
 import type { Routes } from "../web/routes.js";
 import type { AllowedHosts } from "./allowed-hosts.js";
 import { answerFastCall, createFastServer } from "./fast-call.js";
@@ -66,13 +67,4 @@ function originUrl(text: string): string | undefined {
   return url.pathname === "/" && url.search === "" && url.hash === ""
     ? url.href.slice(0, -1)
     : undefined;
-}
-
-/** Keeps the last answer: the requests of one connection mostly ask the same. */
-function rememberLast<T>(answer: (question: string) => T): (question: string) => T {
-  let last: { readonly question: string; readonly answer: T } | undefined;
-  return (question) => {
-    if (last?.question !== question) last = { question, answer: answer(question) };
-    return last.answer;
-  };
 }

@@ -69,7 +69,7 @@ export function createNodeListener(
     }
     const { head, body } = contentOf(exchange);
     const values = contextValues?.(request);
-    const response = await callHandlers([handler], exchange, head, url, body, values).response;
+    const response = await callHandlers([handler], exchange, head, url, body, values);
     if (response !== undefined) return isOver(exchange) ? undefined : send(exchange, response);
     if (next !== undefined) next();
     else await sendError(exchange, notServed(pathOf(exchange)), 404);

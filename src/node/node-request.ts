@@ -9,12 +9,14 @@ export interface NodeHead {
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
 }
 
+/** Calls a function once the client is gone, at once if it is gone already. */
+export type ClientLoss = (abort: (reason: unknown) => void) => void;
+
 /** A request of Node's. Its `Headers` and its signal are made when they are first read. */
 export class NodeRequest implements HandlerRequest {
   readonly #head: NodeHead;
+  readonly #lossOf: ClientLoss;
   #controller: AbortController | undefined;
-  /** Set once the client is gone. */
-  #reasonOf: (() => unknown) | undefined;
 
   constructor(
     head: NodeHead,
@@ -22,8 +24,10 @@ export class NodeRequest implements HandlerRequest {
     readonly path: string,
     readonly body: AsyncIterable<Uint8Array> | null,
     readonly contextValues: ContextValues | undefined,
+    lossOf: ClientLoss,
   ) {
     this.#head = head;
+    this.#lossOf = lossOf;
   }
 
   get method(): string {
@@ -36,16 +40,11 @@ export class NodeRequest implements HandlerRequest {
 
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
-      this.#controller = new AbortController();
-      if (this.#reasonOf !== undefined) this.#controller.abort(this.#reasonOf());
+      const controller = new AbortController();
+      this.#controller = controller;
+      this.#lossOf((reason) => controller.abort(reason));
     }
     return this.#controller.signal;
-  }
-
-  /** Aborts the signal. The error is made only if the signal has been read. */
-  abort(reasonOf: () => unknown): void {
-    this.#reasonOf = reasonOf;
-    this.#controller?.abort(reasonOf());
   }
 
   headerOf(name: string): string | null {

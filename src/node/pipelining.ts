@@ -1,28 +1,38 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
-/** Calls `serve` for a request once few enough of its connection are being answered. */
-export type ServePipelined = (
-  request: IncomingMessage,
-  response: ServerResponse,
-  serve: () => void,
-) => void;
+export interface Pipelining {
+  /** Calls `serve` for a request once few enough of its connection are being answered. */
+  add(request: IncomingMessage, response: ServerResponse, serve: () => void): void;
+  /** All responses that are not closed. */
+  readonly responses: Iterable<ServerResponse>;
+}
 
 /**
  * Limits the requests of one connection that are answered at a time (RFC 9112, section 9.3.2),
  * and ends all of them with their connection. Node does neither: it hands over all requests of a
  * chunk at once, and its 'close' event reaches only the response that is being sent.
+ *
+ * @param onClosed Called when a response is closed.
  */
-export function createPipelining(maxPipelined: number): ServePipelined {
+export function createPipelining(maxPipelined: number, onClosed: () => void): Pipelining {
   const connections = new WeakMap<Socket, Connection>();
-  return (request, response, serve) => {
-    const { socket } = request;
-    let connection = connections.get(socket);
-    if (connection === undefined) {
-      connection = new Connection(socket, maxPipelined);
-      connections.set(socket, connection);
-    }
-    connection.add(response, serve);
+  const responses = new Set<ServerResponse>();
+  return {
+    responses,
+    add(request, response, serve) {
+      const { socket } = request;
+      let connection = connections.get(socket);
+      if (connection === undefined) {
+        connection = new Connection(socket, maxPipelined);
+        connections.set(socket, connection);
+      }
+      responses.add(response);
+      connection.add(response, serve, () => {
+        responses.delete(response);
+        onClosed();
+      });
+    },
   };
 }
 
@@ -64,7 +74,7 @@ class Connection {
     });
   }
 
-  add(response: ServerResponse, serve: () => void): void {
+  add(response: ServerResponse, serve: () => void, onClosed: () => void): void {
     const begin = () => {
       this.#answering += 1;
       serve();
@@ -74,6 +84,7 @@ class Connection {
       this.#open.delete(response);
       this.#answering -= 1;
       if (!this.socket.destroyed) this.#goOn();
+      onClosed();
     });
     if (this.#answering < this.maxPipelined && this.#waiting.length === 0) begin();
     else {

@@ -1,3 +1,5 @@
+import type { ServerResponse } from "node:http";
+import type { Http2ServerResponse } from "node:http2";
 import { universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import { systemClock } from "../internal/clock.js";
 import { createTimerQueue, type QueuedTimer } from "../internal/timer-queue.js";
@@ -14,8 +16,11 @@ import {
 } from "./exchange.js";
 import { nodeResponseOf } from "./node-request.js";
 
-/** Sends the response of an exchange, once. */
-export type SendResponse = (exchange: Exchange, response: HandlerResponse) => Promise<void>;
+/** Sends the response of an exchange, once. Returns undefined if all of it is with Node by then. */
+export type SendResponse = (
+  exchange: Exchange,
+  response: HandlerResponse,
+) => Promise<void> | undefined;
 
 /**
  * Creates the function that sends all responses of handlers and all errors of the server itself.
@@ -27,7 +32,18 @@ export function createSendResponse(timeoutMs: number | undefined): SendResponse 
   /** Whole responses that their clients have not taken. Each has a socket, which keeps the process alive. */
   const sending = createTimerQueue(systemClock, { background: true });
 
-  return async (exchange, given) => {
+  /** Limits the time that the client has to take the rest of a response. */
+  const limit = (exchange: Exchange) => {
+    const { response } = exchange;
+    // Over HTTP/1.1, the system has taken the whole of most responses by now.
+    const isTaken = exchange.version === 1 && response.writableLength === 0;
+    if (timeoutMs === undefined || isTaken || isOver(exchange)) return;
+    const timeout = new SendTimeout(exchange);
+    response.once("close", () => sending.remove(timeout));
+    sending.add(timeout, timeoutMs);
+  };
+
+  return (exchange, given) => {
     const { request, response } = exchange;
     const { status, headers, body, trailer } = nodeResponseOf(given, request.httpVersion);
     stopReceivingAfterAnswer(exchange);
@@ -38,7 +54,7 @@ export function createSendResponse(timeoutMs: number | undefined): SendResponse 
     const isWhole = typeof body === "string" || body instanceof Uint8Array || body === undefined;
     if (!isWhole || trailer !== undefined) {
       const pieces = isWhole ? oneOrNone(body) : body;
-      await universalResponseToNodeResponse(
+      return universalResponseToNodeResponse(
         {
           status,
           header: headersOfRecord(sent),
@@ -47,39 +63,62 @@ export function createSendResponse(timeoutMs: number | undefined): SendResponse 
         },
         response,
       );
-      return;
-    }
-    if (timeoutMs !== undefined && !isOver(exchange)) {
-      const timeout = new SendTimeout(exchange);
-      response.once("close", () => sending.remove(timeout));
-      sending.add(timeout, timeoutMs);
     }
     // `writeHead` sends the head before Node knows the length of the body.
     const length = sent["content-length"] ?? (body === undefined ? undefined : lengthOf(body));
     const head = length === undefined ? sent : { ...sent, "content-length": length };
-    const text = request.method === "HEAD" ? "" : (body ?? "");
+    const content = request.method === "HEAD" ? "" : (body ?? "");
     if (exchange.version === 2) {
-      if (text !== "") {
-        exchange.response.writeHead(status, head).end(text);
-        return;
-      }
-      // Ends the stream with the headers: gRPC takes them for trailers only then (PROTOCOL-HTTP2.md).
-      exchange.response.statusCode = status;
-      for (const [name, value] of Object.entries(head)) exchange.response.setHeader(name, value);
-      exchange.response.end();
-      return;
+      endHttp2(exchange.response, status, head, content);
+      limit(exchange);
+      return undefined;
     }
     exchange.response.writeHead(status, head);
-    if (!isReceiving(exchange)) {
-      exchange.response.end(text);
-      return;
-    }
-    // The end closes the connection, which loses the response for a client that still sends.
-    exchange.response.write(text);
+    if (isReceiving(exchange)) return sendWhileReceiving(exchange, content);
+    endHttp1(exchange.response, content);
+    limit(exchange);
+    return undefined;
+  };
+
+  /** The end closes the connection, which loses the response for a client that still sends. */
+  async function sendWhileReceiving(
+    exchange: Exchange & { readonly version: 1 },
+    content: string | Uint8Array,
+  ): Promise<void> {
+    exchange.response.write(content);
+    limit(exchange);
     await dropBody(exchange.request);
     exchange.response.end();
-  };
+  }
 }
+
+/** Node sends the head and a text in one piece, but the head and bytes in two. */
+function endHttp1(response: ServerResponse, content: string | Uint8Array): void {
+  if (typeof content === "string" || content.byteLength > maxCopiedBytes) response.end(content);
+  else {
+    const bytes = Buffer.from(content.buffer, content.byteOffset, content.byteLength);
+    response.end(bytes.toString("latin1"), "latin1");
+  }
+}
+
+function endHttp2(
+  response: Http2ServerResponse,
+  status: number,
+  head: HandlerResponse["headers"],
+  content: string | Uint8Array,
+): void {
+  if (content !== "") {
+    response.writeHead(status, head).end(content);
+    return;
+  }
+  // Ends the stream with the headers: gRPC takes them for trailers only then (PROTOCOL-HTTP2.md).
+  response.statusCode = status;
+  for (const [name, value] of Object.entries(head)) response.setHeader(name, value);
+  response.end();
+}
+
+/** Bytes of a body that is copied next to its head, at most. */
+const maxCopiedBytes = 16_384;
 
 /** Cuts an exchange off whose client does not take the response. */
 class SendTimeout implements QueuedTimer {

@@ -1,19 +1,13 @@
 import { Code, ConnectError, type ContextValues } from "@connectrpc/connect";
+import type { MaybePromise } from "../internal/is-promise.js";
 import { firstResponse, type Handler, type HandlerResponse } from "../web/handler.js";
-import { type Exchange, pathOf } from "./exchange.js";
+import { type Exchange, isOver, pathOf } from "./exchange.js";
 import { type NodeHead, NodeRequest } from "./node-request.js";
 import { errorFromReset } from "./reset-error.js";
 
-/** A request of Node's for which no RPC is found, and its response by a handler. */
-export interface HandlerCall {
-  readonly request: NodeRequest;
-  /** The response; undefined if no handler serves the path. */
-  readonly response: Promise<HandlerResponse | undefined>;
-}
-
 /**
- * Asks handlers for the response to a request of Node's. The request's signal aborts with
- * `Code.Canceled` when the client goes away.
+ * Asks handlers for the response to a request of Node's; undefined if no handler serves the path.
+ * The request's signal aborts with `Code.Canceled` when the client goes away.
  *
  * @param head The request's own, or with other headers where its body was replaced.
  */
@@ -24,10 +18,12 @@ export function callHandlers(
   url: string,
   body: AsyncIterable<Uint8Array> | null,
   contextValues: ContextValues | undefined,
-): HandlerCall {
-  const request = new NodeRequest(head, url, pathOf(exchange), body, contextValues);
-  exchange.response.once("close", () => request.abort(() => lossOf(exchange)));
-  return { request, response: firstResponse(handlers, request) };
+): MaybePromise<HandlerResponse | undefined> {
+  const request = new NodeRequest(head, url, pathOf(exchange), body, contextValues, (abort) => {
+    if (isOver(exchange)) abort(lossOf(exchange));
+    else exchange.response.once("close", () => abort(lossOf(exchange)));
+  });
+  return firstResponse(handlers, request);
 }
 
 /** Why the signal of a request aborts whose exchange is closed. */

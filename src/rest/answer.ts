@@ -7,6 +7,7 @@ import {
   toJson,
 } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
+import type { EncodedJson } from "../json/encoded-json.js";
 import { isJsonObject, type MessageJson } from "../json/message-json.js";
 import { jsonTextOf } from "../json/proto-json.js";
 import { HttpBodySchema } from "../protos.js";
@@ -14,6 +15,7 @@ import { invalidParameter, unwritableAnswer } from "./errors.js";
 import { assertSelectable, selectEntries, selectFields } from "./field-mask.js";
 import type { HttpBinding } from "./http-rules.js";
 import type { CallAnswer } from "./method-call.js";
+import { isHttpBody } from "./request-message.js";
 import type { Presentation } from "./system-parameters.js";
 
 /** A body with its content type. */
@@ -21,6 +23,20 @@ export interface AnswerBody {
   readonly contentType: string;
   /** Text is UTF-8; Node sends it in one piece with the headers. */
   readonly content: string | Uint8Array<ArrayBuffer>;
+}
+
+/** The writers of JSON. */
+export interface AnswerWriters {
+  readonly json: MessageJson;
+  /** Writes the whole of most messages without decoding them. */
+  readonly encoded: EncodedJson;
+}
+
+const jsonType = "application/json; charset=UTF-8";
+
+/** Whether a response is the whole message in JSON, as it is. */
+function isWhole({ format, enumAsInteger, callback, fields }: Presentation): boolean {
+  return format === "json" && !enumAsInteger && callback === undefined && fields === undefined;
 }
 
 /**
@@ -48,9 +64,13 @@ export function answerBodyOf(
   { method, responseBody }: HttpBinding,
   answer: CallAnswer,
   wanted: Presentation,
-  json: MessageJson,
+  { json, encoded }: AnswerWriters,
 ): AnswerBody {
   const desc = method.output;
+  if (responseBody === undefined && isWhole(wanted) && !isHttpBody(desc)) {
+    const content = encoded.write(desc, answer.bytes, wanted.pretty);
+    if (content !== undefined) return { contentType: jsonType, content };
+  }
   const message = answer.message();
   const raw = httpBodyOf(message) ?? httpBodyWithin(responseBody, message, desc);
   if (raw !== undefined) {
@@ -111,7 +131,7 @@ export function jsonBody(
   const plain = pretty ? `${whole}\n` : whole;
   const text = plain.replace(/[<>&\u2028\u2029]/g, escaped);
   if (callback === undefined) {
-    return { contentType: "application/json; charset=UTF-8", content: text };
+    return { contentType: jsonType, content: text };
   }
   return {
     contentType: "text/javascript; charset=UTF-8",

@@ -2,8 +2,11 @@ import type { Message, Registry } from "@bufbuild/protobuf";
 import { Code, type ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { typeRegistryOf } from "../any/type-registry.js";
 import type { Compression } from "../direct/connect-protocol.js";
+import { isPromise, type MaybePromise } from "../internal/is-promise.js";
 import { atLeastOne, inRange } from "../internal/option-bounds.js";
+import { rememberLast } from "../internal/remember-last.js";
 import { bytesOfText, utf8Length } from "../internal/text-bytes.js";
+import { createEncodedJson } from "../json/encoded-json.js";
 import { createMessageJson } from "../json/message-json.js";
 import { Operations } from "../protos.js";
 import { notServed } from "../web/errors.js";
@@ -31,6 +34,7 @@ import {
   notBatchable,
 } from "./errors.js";
 import { type HttpRuleOptions, selectorOf } from "./http-rules.js";
+import type { CallAnswer } from "./method-call.js";
 import { asGet, overridesGet, readQueryForm } from "./method-override.js";
 import { isWellEscaped } from "./percent-encoding.js";
 import { assertNoBody, readBody } from "./request-body.js";
@@ -130,35 +134,43 @@ export function createRestHandler(
     unknownAny: "refuse",
     unknownNames: options.unknown ?? "refuse",
   });
+  const readQuery = rememberLast((query) => splitQuery(parseQuery(query), systemParameters));
+  const writers = { json, encoded: createEncodedJson(registry, json) };
   const discovery =
     options.discovery === false
       ? undefined
       : createDiscovery(routes.all, options.discovery, options.batch ?? true);
 
-  const call = async (
-    route: RestRoute,
+  const call = (
+    { binding, handler, direct }: RestRoute,
     segments: readonly string[],
     parsed: ParsedRequest,
-  ): Promise<Answer> => {
-    const { binding, handler, direct } = route;
+  ): MaybePromise<Answer> => {
     const { request, url, presentation, split } = parsed;
     assertPresentable(binding, presentation);
     const systemHeaders = systemHeadersOf(split, request);
     const timeoutMs = callTimeoutMs(request);
-    if (binding.body === "none") await assertNoBody(request);
-    const body = binding.body === "none" ? noBytes : await readBody(request, limits);
-    const contentType = request.headerOf("content-type");
-    const content = { segments, query: split.others, body, contentType };
-    const message = requestMessageOf(binding, content, json);
-    const call = { request, origin: url.origin, systemHeaders, timeoutMs };
-    const called = await (direct === undefined
-      ? callUniversal(handler, requestBytesOf(binding.method.input, message), call)
-      : callDirect(direct, receivedByDirect(direct, message, url, body), call));
-    const answerBody = answerBodyOf(binding, called, presentation, json);
-    return { status: 200, header: called.header, body: answerBody };
+    const finish = (called: CallAnswer): Answer => {
+      const body = answerBodyOf(binding, called, presentation, writers);
+      return { status: 200, header: called.header, body };
+    };
+    const callWith = (body: Uint8Array): MaybePromise<Answer> => {
+      const contentType = request.headerOf("content-type");
+      const content = { segments, query: split.others, body, contentType };
+      const message = requestMessageOf(binding, content, json);
+      const call = { request, origin: url.origin, systemHeaders, timeoutMs };
+      const called =
+        direct === undefined
+          ? callUniversal(handler, requestBytesOf(binding.method.input, message), call)
+          : callDirect(direct, receivedByDirect(direct, message, url, body), call);
+      return isPromise(called) ? called.then(finish) : finish(called);
+    };
+    if (binding.body !== "none") return readBody(request, limits).then(callWith);
+    if (request.body === null) return callWith(noBytes);
+    return assertNoBody(request).then(() => callWith(noBytes));
   };
 
-  const answer = async (parsed: ParsedRequest, found: Found | undefined): Promise<Answer> => {
+  const answer = (parsed: ParsedRequest, found: Found | undefined): MaybePromise<Answer> => {
     const { request, url, split, presentation } = parsed;
     const { method } = request;
     if (!isWellEscaped(url.path)) throw malformedUrl(url.path);
@@ -191,10 +203,10 @@ export function createRestHandler(
     return { status, header, body: jsonBody(body, presentation) };
   };
 
-  const encode = async (
+  const encode = (
     { status, header, body }: Answer,
     request: Pick<HandlerRequest, "method" | "headerOf">,
-  ): Promise<HandlerResponse> => {
+  ): MaybePromise<HandlerResponse> => {
     const headers = recordOfHeaders(header);
     headers["x-content-type-options"] = "nosniff";
     if (body === undefined) return { status, headers, body };
@@ -204,6 +216,7 @@ export function createRestHandler(
       const varies = headers.vary === undefined ? "" : `${headers.vary}, `;
       headers.vary = `${varies}Accept-Encoding`;
     }
+    const isHead = request.method === "HEAD";
     const length = typeof content === "string" ? utf8Length(content) : content.length;
     const compression =
       length < compressMinBytes
@@ -211,41 +224,50 @@ export function createRestHandler(
         : negotiateCompression(request.headerOf("accept-encoding"), compressions);
     if (compression === undefined) {
       headers["content-length"] = String(length);
-      return { status, headers, body: request.method === "HEAD" ? "" : content };
+      return { status, headers, body: isHead ? "" : content };
     }
-    const compressed = await compression.compress(bytesOfContent(content));
-    headers["content-encoding"] = compression.name;
-    headers["content-length"] = String(compressed.length);
-    return { status, headers, body: request.method === "HEAD" ? "" : compressed };
+    return compression.compress(bytesOfContent(content)).then((compressed) => {
+      headers["content-encoding"] = compression.name;
+      headers["content-length"] = String(compressed.length);
+      return { status, headers, body: isHead ? "" : compressed };
+    });
   };
 
   /**
    * @param found The rules of the path; undefined for the discovery document.
    * @param form The POST whose body is the query; undefined for a request with its query in the URL.
    */
-  const respond = async (
+  const respond = (
     request: HandlerRequest,
     url: UrlParts,
     found: Found | undefined,
     form: HandlerRequest | undefined,
-  ): Promise<HandlerResponse> => {
+  ): MaybePromise<HandlerResponse> => {
     let presentation = plainPresentation;
-    let answered: Answer;
-    try {
-      const query = form ? `${url.query}&${await readQueryForm(form, limits)}` : url.query;
-      const split = splitQuery(parseQuery(query), systemParameters);
+    const fail = (caught: unknown) => encode(errorAnswer(caught, presentation), request);
+    const respondTo = (query: string): MaybePromise<Answer> => {
+      const split = readQuery(query);
       const errorFormat = errorFormatOf(split);
       // The error format also holds for errors in the other system parameters.
       presentation = { ...presentation, errorFormat };
       presentation = presentationOf(split, request, errorFormat, jsonp);
-      answered = await answer({ request, url, split, presentation }, found);
+      return answer({ request, url, split, presentation }, found);
+    };
+    const succeed = (answered: Answer) => encode(answered, request);
+    let answered: MaybePromise<Answer>;
+    try {
+      answered =
+        form === undefined
+          ? respondTo(url.query)
+          : readQueryForm(form, limits).then((query) => respondTo(`${url.query}&${query}`));
     } catch (caught) {
-      answered = errorAnswer(caught, presentation);
+      return fail(caught);
     }
-    return encode(answered, request);
+    // Most handlers of small responses return them synchronously, and a microtask is not free.
+    return isPromise(answered) ? answered.then(succeed, fail) : succeed(answered);
   };
 
-  const serve = (request: HandlerRequest): Promise<HandlerResponse> | undefined => {
+  const serve = (request: HandlerRequest): MaybePromise<HandlerResponse> | undefined => {
     const url = urlParts(request.url);
     const form = overridesGet(request) ? request : undefined;
     const asked = form === undefined ? request : asGet(form);
@@ -256,7 +278,7 @@ export function createRestHandler(
     return isDiscovery ? respond(asked, url, undefined, form) : undefined;
   };
 
-  const servePart = ({ request }: BatchPart): Promise<HandlerResponse> => {
+  const servePart = ({ request }: BatchPart): MaybePromise<HandlerResponse> => {
     const refuse = (error: ConnectError) =>
       encode(errorAnswer(error, plainPresentation), request ?? plainRequest);
     if (request === undefined) return refuse(notBatchable("must be of type application/http"));

@@ -1,4 +1,5 @@
 import type { ContextValues } from "@connectrpc/connect";
+import { isPromise, type MaybePromise } from "../internal/is-promise.js";
 
 /**
  * Serves one feature over HTTP beside the RPCs of a server: a REST gateway, a page, a protocol
@@ -62,19 +63,23 @@ export interface HandlerFailure {
 }
 
 /**
- * The response of the first handler that has one; undefined if no handler serves the path.
+ * Returns the response of the first handler that has one; undefined if no handler serves the path.
+ * Returns it synchronously if the handler does.
  *
- * @throws The error that a handler rejects with.
+ * @throws The error that a handler throws or rejects with.
  */
-export async function firstResponse(
+export function firstResponse(
   handlers: readonly Handler[],
   request: HandlerRequest,
-): Promise<HandlerResponse | undefined> {
-  for (const handler of handlers) {
+): MaybePromise<HandlerResponse | undefined> {
+  for (const [index, handler] of handlers.entries()) {
     const responded = handler(request);
     // Most handlers say at once that a path is not theirs.
-    const response = responded === undefined ? undefined : await responded;
-    if (response !== undefined) return response;
+    if (responded === undefined) continue;
+    if (!isPromise(responded)) return responded;
+    const others = handlers.slice(index + 1);
+    if (others.length === 0) return responded;
+    return responded.then((response) => response ?? firstResponse(others, request));
   }
   return undefined;
 }
