@@ -42,6 +42,13 @@ const handOverMs = afterGraceMs - 100;
  * with health and reflection: HTTP/1.1 and HTTP/2 side by side, in plaintext or with TLS.
  *
  * @throws RangeError for an option out of its bounds.
+ * @example
+ * const server = createServer({
+ *   operations,
+ *   routes: (router) => router.service(Operations, operations.service),
+ * });
+ * const { url } = await server.listen({ host: "127.0.0.1", port: 8080 });
+ * process.once("SIGTERM", () => server.close());
  */
 export function createServer(options: ServerOptions): Server {
   const limits = resolveLimits(options.limits ?? {});

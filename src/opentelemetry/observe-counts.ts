@@ -35,6 +35,9 @@ const answerTimeoutMs = 5000;
  *
  * @returns A function that stops the observation.
  * @throws RangeError for an option out of its bounds.
+ * @example
+ * const store = await createSqliteStore({ path: "operations.db" });
+ * const stopObserving = observeCounts(store);
  */
 export function observeCounts(
   store: Pick<CountingStore, "counts">,

@@ -54,6 +54,9 @@ const maxRememberedStarts = 10_000;
  * All but the last two carry `connect_longrunning.method`. A wake's time is as exact as the
  * store's clock and this process's agree. The outcome is
  * `connect_longrunning.code`, the name of the google.rpc.Code, `OK` for a response.
+ *
+ * @example
+ * const operations = createOperations({ observer: createServerObserver() });
  */
 export function createServerObserver(options: TelemetryOptions = {}): OperationsObserver {
   const tracer = (options.tracerProvider ?? trace).getTracer("connect-longrunning");

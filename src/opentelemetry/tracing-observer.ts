@@ -55,6 +55,9 @@ export interface TracingOptions {
  *
  * The span's status is ERROR with the error's message for every wait that rejects, and
  * for an operation that ended with an error.
+ *
+ * @example
+ * const client = createOperationsClient(transport, { observer: createTracingObserver() });
  */
 export function createTracingObserver(options: TracingOptions = {}): WaitObserver {
   const tracer = (options.tracerProvider ?? trace).getTracer("connect-longrunning");

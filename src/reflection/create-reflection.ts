@@ -24,6 +24,9 @@ type Answer = MessageInitShape<typeof ServerReflectionResponseSchema>["messageRe
  * Make a reflection service (grpc.reflection.v1): it tells clients that have no .proto files
  * what these services are. A question that has no answer is answered with an ErrorResponse,
  * and the stream goes on.
+ *
+ * @example
+ * router.service(ServerReflection, createReflection([PrintService, Operations]));
  */
 export function createReflection(
   services: Iterable<DescService>,

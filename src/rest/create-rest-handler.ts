@@ -116,6 +116,12 @@ export interface RestHandlerOptions extends HttpRuleOptions {
  * @param router The router with all of its services: `handlers: (router) =>
  *   [createRestHandler(router)]` of `createServer` or `createWebHandler`.
  * @throws RangeError if an option is out of bounds or a rule is invalid.
+ * @example
+ * const server = createServer({
+ *   operations,
+ *   routes: (router) => router.service(Operations, operations.service),
+ *   handlers: (router) => [createRestHandler(router, { rules: operationsHttpRules() })],
+ * });
  */
 export function createRestHandler(
   { handlers }: Pick<ConnectRouter, "handlers">,

@@ -54,6 +54,10 @@ export interface RestTransportOptions extends HttpRuleOptions {
  * called methods. It makes unary calls: a method that streams, or has no rule, is UNIMPLEMENTED. Errors are those of the server's body, details included.
  *
  * @throws RangeError for an option out of bounds.
+ * @example
+ * const rules = operationsHttpRules();
+ * const transport = createRestTransport({ baseUrl: "https://example.com", rules });
+ * const operation = await createOperationsClient(transport).get("operations/1");
  */
 export function createRestTransport(options: RestTransportOptions): Transport {
   const { interceptors, defaultTimeoutMs } = options;

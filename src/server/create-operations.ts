@@ -55,6 +55,15 @@ const recoveryWaitMs = 5000;
  * ```
  *
  * @throws RangeError for an option out of its bounds.
+ * @example
+ * const operations = createOperations({ retentionMs: 24 * 3_600_000 });
+ * const server = createServer({
+ *   operations,
+ *   routes(router) {
+ *     router.service(Operations, operations.service);
+ *     router.service(PrintService, { print: operations.handle(Print, ({ request }) => ({ pages: request.pages })) });
+ *   },
+ * });
  */
 export function createOperations(options: OperationsOptions = {}): OperationsServer {
   // The options.

@@ -31,6 +31,10 @@ interface Timer {
  * Returns a manual clock.
  *
  * @param startMs Its first date, in milliseconds since the Unix epoch. Default: 2026-01-01.
+ * @example
+ * const clock = createManualClock();
+ * const client = createOperationsClient(transport, { clock });
+ * await clock.advance(60_000);
  */
 export function createManualClock(startMs = Date.UTC(2026, 0, 1)): ManualClock {
   const timers = new Set<Timer>();

@@ -100,6 +100,14 @@ export interface ScriptedOperations {
  * Makes a scripted server: its responses, failures, delays and losses follow the scripts of its
  * operations, and it records its calls. It runs no work and has no store; `createTestOperations`
  * makes a real server for tests. Its lists take no filter.
+ *
+ * @example
+ * const clock = createManualClock();
+ * const scripted = createScriptedOperations({ clock });
+ * scripted.handle(Print, { states: [{}, { afterMs: 60_000, response: { pages: 2 } }] });
+ * const printer = createLongRunningClient({ print: Print }, scripted.transport, { clock });
+ * const result = (await printer.print({ pages: 2 })).result();
+ * await clock.advance(60_000);
  */
 export function createScriptedOperations(
   options: ScriptedOperationsOptions = {},

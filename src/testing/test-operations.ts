@@ -31,6 +31,12 @@ export interface TestOperations {
  * @param routes Adds your services to the router, with handlers of `operations`.
  *   google.longrunning.Operations is added already.
  * @throws RangeError if an option is out of its bounds.
+ * @example
+ * const { clock, transport } = createTestOperations((router, operations) => {
+ *   router.service(PrintService, { print: operations.handle(Print, () => ({ pages: 1 })) });
+ * });
+ * const printer = createLongRunningClient({ print: Print }, transport, { clock });
+ * const { pages } = await (await printer.print({ pages: 1 })).result();
  */
 export function createTestOperations(
   routes: (router: ConnectRouter, operations: OperationsServer) => void,

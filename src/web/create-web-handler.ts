@@ -56,15 +56,14 @@ export interface WebHandler {
  * Workers, Lambda adapters. It serves the same protocols as `createServer`, except gRPC, whose
  * trailers a `Response` cannot have.
  *
+ * @throws RangeError if an option is out of its bounds.
  * @example
- * const server = createWebHandler({
+ * const web = createWebHandler({
  *   routes: (router) => router.service(Operations, operations.service),
  *   handlers: (router) => [createRestHandler(router)],
  * });
- * export default server; // Bun, Deno, Workers
- * export const { fetch: GET, fetch: POST } = server; // Next
- *
- * @throws RangeError if an option is out of its bounds.
+ * // Bun, Deno, Workers: export default web;
+ * // Next: export const { fetch: GET, fetch: POST } = web;
  */
 export function createWebHandler(options: WebHandlerOptions): WebHandler {
   const acceptCompression = options.acceptCompression ?? [gzip];

@@ -34,6 +34,8 @@ interface Served {
  * operations of one tenant and method run in the order of their dispatch.
  *
  * @throws RangeError if a bound is not a whole number of at least 1.
+ * @example
+ * const operations = createOperations({ dispatcher: createInProcessDispatcher({ maxConcurrent: 4 }) });
  */
 export function createInProcessDispatcher(options: InProcessDispatcherOptions = {}): Dispatcher {
   const maxConcurrent = atLeastOne("maxConcurrent", options.maxConcurrent ?? 100);

@@ -57,6 +57,10 @@ const trials = 1000;
  *
  * @throws RangeError if there is no shard, or if `shardOf` returns different numbers for one parent
  *   or a number that is not one of a shard.
+ * @example
+ * const east = await connectPostgres({ connectionString: "postgres://east/app" });
+ * const west = await connectPostgres({ connectionString: "postgres://west/app" });
+ * const operations = createOperations({ ...createShards([east, west]), pageTokenKey });
  */
 export function createShards(
   parts: readonly ShardParts<CountingStore>[],
