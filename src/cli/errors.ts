@@ -319,3 +319,43 @@ export function bulkNotConfirmed(operations: number): CommanderError {
     "add --yes to go on without the question",
   );
 }
+
+export function noOperatorPlace(): CommanderError {
+  return usageError(
+    "noOperatorPlace",
+    "there is no database to look at",
+    "give --database-url or LONGRUNNING_DATABASE_URL for PostgreSQL, --data for a SQLite file",
+  );
+}
+
+/** An operation that the database does not have. */
+export function operationNotStored(name: string): CommanderError {
+  return new CommanderError(
+    exitCodes.notFound,
+    "longrunning.operationNotStored",
+    `the database has no operation ${printable(name)}\n  check the name, and the database and its --schema: it may have expired and been removed`,
+  );
+}
+
+/** A SQLite file without a server that answers operators. */
+export function noOperatorSocket(path: string, why: string): CommanderError {
+  const reasons: Readonly<Record<string, string>> = {
+    ENOENT: "no server has it open",
+    ECONNREFUSED: "the server that had it open has ended",
+    EACCES: "it belongs to another user",
+  };
+  return new CommanderError(
+    exitCodes.unreachable,
+    "longrunning.noOperatorSocket",
+    `${printable(path)} cannot be looked at: ${printable(reasons[why] ?? why)}\n  start the server that owns the file, and run the command as the same user`,
+  );
+}
+
+/** An error of the server that has a SQLite file open. */
+export function operatorRefused(path: string, why: string): CommanderError {
+  return new CommanderError(
+    exitCodes.refused,
+    "longrunning.operatorRefused",
+    `the server of ${printable(path)} failed: ${truncateForError(why)}`,
+  );
+}

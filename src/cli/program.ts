@@ -9,12 +9,15 @@ import { deleteCommand } from "./delete-command.js";
 import { exitCodeMeanings, exitCodes } from "./exit-codes.js";
 import { failureOf } from "./failure.js";
 import { getCommand } from "./get-command.js";
+import { inspectCommand } from "./inspect-command.js";
 import { listCommand } from "./list-command.js";
 import { mcpCommand } from "./mcp-command.js";
 import { migrateCommand } from "./migrate-command.js";
+import { requeueCommand } from "./requeue-command.js";
 import { serveCommand } from "./serve-command.js";
 import { waitCommand } from "./wait-command.js";
 import { watchCommand } from "./watch-command.js";
+import { workersCommand } from "./workers-command.js";
 
 /**
  * Runs the `longrunning` command. Never rejects.
@@ -59,6 +62,9 @@ export async function runProgram(
     cancelCommand(context, exit),
     deleteCommand(context, exit),
     consoleCommand(context, exit),
+    inspectCommand(context, exit),
+    requeueCommand(context, exit),
+    workersCommand(context, exit),
     mcpCommand(context, exit),
     conformanceCommand(context, exit),
   ];

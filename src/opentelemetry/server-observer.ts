@@ -1,9 +1,7 @@
 import { ConnectError } from "@connectrpc/connect";
 import {
   context,
-  isSpanContextValid,
   type MeterProvider,
-  type SpanContext,
   SpanKind,
   SpanStatusCode,
   type TracerProvider,
@@ -12,6 +10,7 @@ import {
 import type { OperationsObserver } from "../server/observer.js";
 import { codeName } from "../status/index.js";
 import { createInstruments, ofMethod, prefix } from "./instruments.js";
+import { spanOfTraceContext, traceContextOfHeaders, traceContextOfSpan } from "./trace-context.js";
 
 /** Where spans and metrics go. */
 export interface TelemetryOptions {
@@ -24,18 +23,21 @@ export interface TelemetryOptions {
 /** The number of OK, which is not in Connect's `Code`. */
 const ok: number = 0;
 
-/** How many operations' start spans are remembered for the links of their runs, the latest ones. */
-const maxRememberedStarts = 10_000;
-
 /**
  * An observer that makes a span of each attempt and metrics of all of them, for
  * `OperationsOptions.observer`. Where no tracer and no meter are registered it does nothing.
  *
- * The span is named `package.Service/Method run`, is a root of its own and links to the span
- * that was active where the operation was started, if that was in this process. It is active
- * while the work runs, so that what the work calls becomes its child. Its attributes are
- * `gcp.resource.destination.id`, the operation's name, `connect_longrunning.attempt`, and
- * `error.type` for work that threw, whose span has the status ERROR.
+ * The span follows OpenTelemetry's conventions for messages that are processed: it is named
+ * `run package.Service/Method`, its kind is CONSUMER, and it is the root of a trace of its own that
+ * links to the span in which the operation was started, in this process or another one. That is
+ * the span that was active, or without one the `traceparent` of the call. The store keeps it, with the
+ * `tracestate`. The span of the run is active while the work runs, so that the calls of the work
+ * become its children.
+ *
+ * Its attributes are `messaging.system` (`connect_longrunning`), `messaging.operation.name` (`run`),
+ * `messaging.operation.type` (`process`), `messaging.destination.name` (the method),
+ * `messaging.message.id` and `gcp.resource.destination.id` (the operation's name),
+ * `connect_longrunning.attempt`, and `error.type` for work that threw, whose span has the status ERROR.
  *
  * | metric | unit | is |
  * |---|---|---|
@@ -74,7 +76,6 @@ export function createServerObserver(options: TelemetryOptions = {}): Operations
   const retried = counter("runs.retried", "{run}", "Failed attempts that are not the last.");
   const lost = counter("runs.lost", "{run}", "Attempts that had lost their operation.");
   const rpcs = counter("rpcs", "{call}", "Answered starts and calls of the five methods.");
-  const starts = createRememberedStarts();
   const ofRpc = (rpc: string, code: number) => ({
     [`${prefix}rpc`]: rpc,
     [`${prefix}code`]: codeName(code),
@@ -90,17 +91,23 @@ export function createServerObserver(options: TelemetryOptions = {}): Operations
       rpcs(ofRpc(method, 0), 0);
     },
     answered: ({ rpc, code }) => rpcs(ofRpc(rpc, code)),
-    started({ name, method }) {
-      started(ofMethod(method));
-      starts.remember(name, trace.getSpanContext(context.active()));
+    starting({ requestHeader }) {
+      const active = trace.getSpanContext(context.active());
+      return (active && traceContextOfSpan(active)) ?? traceContextOfHeaders(requestHeader());
     },
-    claimed({ name, method, attempt, queueMs }) {
+    started: ({ method }) => started(ofMethod(method)),
+    claimed({ name, method, attempt, queueMs, traceContext }) {
       if (queueMs !== undefined) queueDuration(queueMs, ofMethod(method));
-      const link = starts.of(name);
-      const span = tracer.startSpan(`${method} run`, {
-        kind: SpanKind.INTERNAL,
+      const link = traceContext && spanOfTraceContext(traceContext);
+      const span = tracer.startSpan(`run ${method}`, {
+        kind: SpanKind.CONSUMER,
         root: true,
         attributes: {
+          "messaging.system": "connect_longrunning",
+          "messaging.operation.name": "run",
+          "messaging.operation.type": "process",
+          "messaging.destination.name": method,
+          "messaging.message.id": name,
           "gcp.resource.destination.id": name,
           "connect_longrunning.attempt": attempt,
         },
@@ -120,8 +127,7 @@ export function createServerObserver(options: TelemetryOptions = {}): Operations
     },
     retried: ({ method }) => retried(ofMethod(method)),
     lost: ({ method }) => lost(ofMethod(method)),
-    ended({ name, method, code, totalMs }) {
-      starts.forget(name);
+    ended({ method, code, totalMs }) {
       const outcome = { ...ofMethod(method), [`${prefix}code`]: codeName(code) };
       ended(outcome);
       operationDuration(totalMs, outcome);
@@ -133,21 +139,6 @@ export function createServerObserver(options: TelemetryOptions = {}): Operations
       "{operation}",
       "Operations that wait for their turn in this process's own queue.",
     ),
-  };
-}
-
-/** The spans in which operations were started, the latest ones of those that have not ended. */
-function createRememberedStarts() {
-  const spans = new Map<string, SpanContext>();
-  return {
-    remember(name: string, span: SpanContext | undefined) {
-      if (span === undefined || !isSpanContextValid(span)) return;
-      spans.set(name, span);
-      const [oldest] = spans.size > maxRememberedStarts ? spans.keys() : [];
-      if (oldest !== undefined) spans.delete(oldest);
-    },
-    of: (name: string) => spans.get(name),
-    forget: (name: string) => spans.delete(name),
   };
 }
 

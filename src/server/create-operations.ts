@@ -23,7 +23,7 @@ import type { CreateOptions } from "./method-options.js";
 import { createMethods, milliseconds, optionalMilliseconds } from "./methods.js";
 import { createToView, operationForms, operationMessage } from "./operation-view.js";
 import { createOperationWaiters } from "./operation-waiters.js";
-import { createOperationWriter } from "./operation-writer.js";
+import { createOperationWriter, dispatchedOperation } from "./operation-writer.js";
 import type { OperationsOptions, OperationsServer } from "./operations-server.js";
 import { type BoundByCall, createOperationsService } from "./operations-service.js";
 import { createPageTokens } from "./page-token.js";
@@ -111,6 +111,14 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
     maxPageBytes,
   });
 
+  store.serveOperator?.({
+    async deliverAgain(record) {
+      runLoop.takeAway(record);
+      await dispatcher.dispatch([dispatchedOperation(record)]);
+    },
+    failed: (cause) => log({ kind: "store-failed", action: "serve operators", cause }),
+  });
+
   // Closing.
   const startsUnderWay = new Set<Promise<unknown>>();
   let hasCreated = false;
@@ -163,7 +171,7 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
   const startInit = <I extends DescMessage, R extends DescMessage>(
     method: LongRunningMethod<I, R>,
     external: boolean,
-    given: CreateOptions & Partial<Pick<HandledStart, "preview" | "tryNow">>,
+    given: CreateOptions & Partial<Pick<HandledStart, "preview" | "tryNow" | "call">>,
   ): StartInit => {
     const policy = methods.use(method);
     return {
@@ -180,6 +188,7 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
       preview:
         given.preview ?? (async () => storedResponse(method.response, create(method.response))),
       tryNow: given.tryNow,
+      call: given.call,
     };
   };
 

@@ -40,6 +40,7 @@ export type {
   ObservedRetry,
   ObservedRpc,
   ObservedRun,
+  ObservedStart,
   ObservedWake,
   OperationsObserver,
   RunObservation,

@@ -1,8 +1,17 @@
+import type { TraceContext } from "../store/operation-store.js";
+
+export type { TraceContext };
+
 /**
  * Is called for the events of a server, for traces and metrics. Its exceptions are ignored.
  * `createServerObserver` of `connect-longrunning/opentelemetry` makes one.
  */
 export interface OperationsObserver {
+  /**
+   * A start is about to write its operation. The returned trace context is kept with the operation,
+   * and passed to `claimed` in the process that runs it.
+   */
+  starting?(start: ObservedStart): TraceContext | undefined;
   /**
    * A start of this process has created an operation, which may be done already. Called before the
    * operation is dispatched, so also if the transaction then fails.
@@ -46,6 +55,12 @@ export interface ObservedOperation {
   readonly method: string;
 }
 
+/** An operation that is about to be written. */
+export interface ObservedStart extends ObservedOperation {
+  /** Returns the headers of the call that starts it; undefined if the program itself starts it. */
+  requestHeader(): Headers | undefined;
+}
+
 /** One attempt at an operation. */
 export interface ObservedAttempt extends ObservedOperation {
   /** 1 for the first attempt. */
@@ -56,6 +71,8 @@ export interface ObservedAttempt extends ObservedOperation {
 export interface ObservedRun extends ObservedAttempt {
   /** Time between the start and this claim, in milliseconds; undefined after the first attempt. */
   readonly queueMs: number | undefined;
+  /** The trace in which the operation was started, by any process; undefined if none is known. */
+  readonly traceContext: TraceContext | undefined;
 }
 
 /** Is called for the events of one attempt. */

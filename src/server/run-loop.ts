@@ -67,6 +67,8 @@ export interface RunLoop {
   ): Promise<Settlement>;
   /** Aborts the signals of all attempts because the server shuts down. Later deliveries are handed over. */
   handOver(): void;
+  /** Aborts the signals of an operation's attempts because it is taken away from them. */
+  takeAway(record: OperationRecord): void;
   /** The names of the operations that run now. */
   running(): string[];
 }
@@ -148,12 +150,14 @@ export function createRunLoop(deps: RunLoopDeps): RunLoop {
   };
 
   const observeClaim = (record: OperationRecord): RunObservation | undefined => {
-    const { name, method, attempt, createTimeMicros } = record;
+    const { name, method, attempt, createTimeMicros, traceContext } = record;
     const depth = dispatcher.queued?.();
     if (depth !== undefined) notifySafely(observer, (to) => to.queueDepthChanged?.(depth));
     const queueMs =
       attempt === 1 ? Math.max(0, clock.nowMs() - createTimeMicros / 1000) : undefined;
-    return notifySafely(observer, (to) => to.claimed?.({ name, method, attempt, queueMs }));
+    return notifySafely(observer, (to) =>
+      to.claimed?.({ name, method, attempt, queueMs, traceContext }),
+    );
   };
 
   /** One attempt at a claimed operation. */
@@ -311,6 +315,11 @@ export function createRunLoop(deps: RunLoopDeps): RunLoop {
     handOver() {
       isHandingOver = true;
       for (const attemptSignal of attempts.keys()) attemptSignal.stop("drain", draining());
+    },
+    takeAway({ name, attempt }) {
+      for (const [attemptSignal, running] of attempts) {
+        if (running === name) attemptSignal.stop("loss", attemptLost(name, attempt));
+      }
     },
     running: () => [...attempts.values()],
   };

@@ -12,7 +12,7 @@ import { storedResponse } from "./stored-result.js";
 /** The options of a start that its handler decides; the method's policy decides the others. */
 export type HandledStart = Pick<
   StartInit,
-  "name" | "parent" | "principal" | "resource" | "tryNow"
+  "name" | "parent" | "principal" | "resource" | "tryNow" | "call"
 > & { readonly preview: StartInit["preview"] | undefined };
 
 /**
@@ -49,6 +49,7 @@ export function createStartHandler<I extends DescMessage, R extends DescMessage,
       resource: undefined,
       preview: undefined,
       tryNow: undefined,
+      call,
     };
     if (!hasFunctions) return deps.start(request, init);
     const context = startContext(call, principal);

@@ -1,5 +1,6 @@
 import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { AnySchema } from "@bufbuild/protobuf/wkt";
+import type { HandlerContext } from "@connectrpc/connect";
 import { nextImmediate } from "../internal/next-immediate.js";
 import { notifySafely } from "../internal/notify-safely.js";
 import { isSameBytes } from "../internal/same-bytes.js";
@@ -27,7 +28,7 @@ import {
 import type { Parallel } from "./method-options.js";
 import type { MethodPolicy } from "./methods.js";
 import { newOperationName } from "./new-operation-name.js";
-import type { OperationsObserver } from "./observer.js";
+import type { ObservedStart, OperationsObserver } from "./observer.js";
 import type { OperationView, ToView } from "./operation-view.js";
 import { dispatchedOperation, type OperationWriter } from "./operation-writer.js";
 import { boolFieldOf, stringFieldOf } from "./request-fields.js";
@@ -62,6 +63,8 @@ export interface StartInit {
   deadlineMs: number | undefined;
   transaction: Transaction | undefined;
   policy: MethodPolicy;
+  /** The call that starts it; undefined if the program itself does. */
+  call: Pick<HandlerContext, "requestHeader"> | undefined;
   /** Returns the response to a `validate_only` request (AIP-163). */
   preview: () => Promise<StoredResult>;
   /** Returns the result if it needs no work, otherwise undefined. */
@@ -150,6 +153,12 @@ export function createOperationStarts(deps: StartDeps): OperationStarts {
       observeStart(record);
     }
     await dispatch(records, transaction);
+  };
+
+  const traceContextOf = (name: string, method: string, call: StartInit["call"]) => {
+    if (observer?.starting === undefined) return undefined;
+    const start: ObservedStart = { name, method, requestHeader: () => call?.requestHeader };
+    return notifySafely(observer, (to) => to.starting?.(start));
   };
 
   /** Called before the operation is dispatched, so that it precedes the first run. */
@@ -250,6 +259,7 @@ export function createOperationStarts(deps: StartDeps): OperationStarts {
         deadlineMs,
         resourceKey,
         requestId,
+        traceContext: validatesOnly ? undefined : traceContextOf(name, methodName, init.call),
       };
       const parallel: ParallelPolicy =
         init.parallel === "preempt"

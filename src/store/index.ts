@@ -37,6 +37,7 @@ export type {
   OperationRecord,
   OperationState,
   OperationStore,
+  OperatorAccess,
   Overdue,
   OverdueResults,
   ParallelPolicy,
@@ -46,9 +47,21 @@ export type {
   StoredResult,
   StoreOptions,
   Together,
+  TraceContext,
   Transaction,
   UnfinishedQuery,
 } from "./operation-store.js";
+export type {
+  InspectedDelivery,
+  InspectedPayload,
+  LossCause,
+  LostAttempt,
+  OperationInspection,
+  OperationsOperator,
+  RequeueOutcome,
+  RunningOperationReport,
+  WorkerReport,
+} from "./operator.js";
 export type {
   PayloadCondition,
   PayloadStep,
@@ -57,3 +70,4 @@ export type {
 } from "./payload-condition.js";
 export type { SignalKind, Signals, Unsubscribe } from "./signals.js";
 export type { Comparator, JsonLiteral, JsonTest, PlainValue, ValueTest } from "./value-test.js";
+export type { WorkerIdentity } from "./worker-identity.js";

@@ -50,6 +50,14 @@ export interface StoredRequestId {
   readonly windowMs: number;
 }
 
+/** The W3C trace context of the start of an operation. */
+export interface TraceContext {
+  /** `00-{trace id}-{span id}-{flags}`. */
+  readonly traceparent: string;
+  /** The vendors' part of the context; undefined if the start did not have it. */
+  readonly tracestate?: string | undefined;
+}
+
 /** An operation that starts. */
 export interface NewOperation {
   /** `{parent/}operations/{id}`. */
@@ -78,6 +86,10 @@ export interface NewOperation {
    */
   readonly resourceKey: string | undefined;
   readonly requestId: StoredRequestId | undefined;
+  /**
+   * The trace in which it was started. A store keeps it and does not read it. Absent: none is known.
+   */
+  readonly traceContext?: TraceContext | undefined;
 }
 
 /**
@@ -260,6 +272,14 @@ export interface ListPage {
   readonly unreachable?: readonly string[] | undefined;
 }
 
+/** The server's part in the commands of operators on a store that only this process reaches. */
+export interface OperatorAccess {
+  /** Stops the attempt of a running operation as lost, and delivers the operation again. */
+  deliverAgain(record: OperationRecord): Promise<void>;
+  /** Called if operators cannot reach the store. */
+  failed(cause: unknown): void;
+}
+
 /**
  * The store of the operations' records.
  *
@@ -383,6 +403,11 @@ export interface OperationStore {
    * and may count it as a record.
    */
   expire(limit: number, options?: StoreOptions): Promise<number>;
+  /**
+   * Lets operators reach the store through this process, until `close`. The server that owns the
+   * store calls it once. Absent: they reach it without a server, or not at all.
+   */
+  serveOperator?(access: OperatorAccess): void;
   /** Closes files and connections. No method may be called afterwards. */
   close(): Promise<void>;
 }

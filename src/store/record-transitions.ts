@@ -136,6 +136,7 @@ export function startedRecord(
   const isDone = state === "done";
   return {
     ...operation,
+    traceContext: operation.traceContext,
     state,
     attempt: 0,
     handovers: 0,

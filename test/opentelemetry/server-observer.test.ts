@@ -1,5 +1,5 @@
-import { Code, ConnectError } from "@connectrpc/connect";
-import { context, ROOT_CONTEXT, SpanStatusCode, trace } from "@opentelemetry/api";
+import { Code, ConnectError, createClient } from "@connectrpc/connect";
+import { context, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import {
   BasicTracerProvider,
@@ -8,6 +8,7 @@ import {
 } from "@opentelemetry/sdk-trace-base";
 import { afterAll, assert, beforeAll, describe, expect, it } from "vitest";
 import { createServerObserver } from "../../src/opentelemetry/index.js";
+import { PrintService } from "../gen/printing/v1/printing_pb.js";
 import {
   createPrintServer,
   type PrintServerOptions,
@@ -33,7 +34,7 @@ function observed(work: PrintWork, options: PrintServerOptions = {}) {
     ...server,
     observer,
     tracer: tracerProvider.getTracer("test"),
-    runs: () => spans.getFinishedSpans().filter(({ name }) => name.endsWith(" run")),
+    runs: () => spans.getFinishedSpans().filter(({ name }) => name.startsWith("run ")),
     points,
     bounds,
     close: () => meterProvider.shutdown(),
@@ -56,13 +57,69 @@ describe("createServerObserver", () => {
     const [run] = runs();
     assert(run !== undefined);
     expect(run).toMatchObject({
-      name: `${method} run`,
+      name: `run ${method}`,
+      kind: SpanKind.CONSUMER,
       parentSpanContext: undefined,
       status: { code: SpanStatusCode.UNSET },
       links: [{ context: start.spanContext() }],
-      attributes: { "gcp.resource.destination.id": name, "connect_longrunning.attempt": 1 },
+    });
+    // The names of OpenTelemetry's semantic conventions for messaging spans.
+    expect(run.attributes).toEqual({
+      "messaging.system": "connect_longrunning",
+      "messaging.operation.name": "run",
+      "messaging.operation.type": "process",
+      "messaging.destination.name": method,
+      "messaging.message.id": name,
+      "gcp.resource.destination.id": name,
+      "connect_longrunning.attempt": 1,
     });
     expect(active).toBe(run.spanContext().spanId);
+    await close();
+  });
+
+  // https://www.w3.org/TR/trace-context/#traceparent-header
+  const traceId = "4bf92f3577b34da6a3ce929d0e0e4736";
+  const spanId = "00f067aa0ba902b7";
+  const linked = { traceId, spanId, traceFlags: 1, isRemote: true };
+  it.each([
+    ["a header", { traceparent: `00-${traceId}-${spanId}-01` }, linked],
+    [
+      "a header of a later version, with more behind it",
+      { traceparent: `cc-${traceId}-${spanId}-01-what-the-future-brings` },
+      linked,
+    ],
+    ["version ff", { traceparent: `ff-${traceId}-${spanId}-01` }, undefined],
+    ["more behind version 00", { traceparent: `00-${traceId}-${spanId}-01-more` }, undefined],
+    ["a trace id of zeros", { traceparent: `00-${"0".repeat(32)}-${spanId}-01` }, undefined],
+    ["capital letters", { traceparent: `00-${traceId.toUpperCase()}-${spanId}-01` }, undefined],
+    ["no header", {}, undefined],
+  ])(
+    "links the run to the call that started it if no span is active: %s",
+    async (_, headers, expected) => {
+      const { transport, clock, runs, close } = observed(() => ({ pages: 1 }));
+      await createClient(PrintService, transport).print({}, { headers });
+      await clock.advance(0);
+      expect(runs().map(({ links }) => links.map((link) => link.context))).toEqual([
+        expected === undefined ? [] : [expected],
+      ]);
+      await close();
+    },
+  );
+
+  it("keeps the tracestate of the call, up to 512 characters", async () => {
+    const { transport, clock, runs, close } = observed(() => ({ pages: 1 }));
+    const traceparent = `00-${traceId}-${spanId}-01`;
+    for (const tracestate of ["rojo=1,congo=t61", `rojo=${"x".repeat(600)}`]) {
+      await createClient(PrintService, transport).print(
+        {},
+        { headers: { traceparent, tracestate } },
+      );
+      await clock.advance(0);
+    }
+    expect(runs().map(({ links }) => links[0]?.context.traceState?.serialize())).toEqual([
+      "rojo=1,congo=t61",
+      undefined,
+    ]);
     await close();
   });
 

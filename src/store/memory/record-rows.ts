@@ -4,6 +4,7 @@ import type {
   OperationState,
   StoredRequestId,
   StoredResult,
+  TraceContext,
 } from "../operation-store.js";
 import {
   isVisible,
@@ -132,6 +133,7 @@ interface RowPage {
   readonly numbers: Uint32Array;
   readonly names: string[];
   readonly requestKeys: (string | undefined)[];
+  readonly traceContexts: (TraceContext | undefined)[];
 }
 
 /** One string for a scope and an id, which `requestIdFromKey` takes apart again. */
@@ -146,12 +148,13 @@ export function createRecordRows(parents: InternedStrings): RecordRows {
     numbers: new Uint32Array(pageRows * numbersPerRow),
     names: new Array<string>(pageRows).fill(""),
     requestKeys: new Array<string | undefined>(pageRows).fill(undefined),
+    traceContexts: new Array<TraceContext | undefined>(pageRows).fill(undefined),
   }));
   const slabs = createPayloadSlabs();
   const methods = createInternedStrings();
   const principals = createInternedStrings();
   const resources = createInternedStrings();
-  /** Code units of all names and keys of request ids. */
+  /** Code units of all names, keys of request ids and trace contexts. */
   let textLength = 0;
 
   const timeOf = (row: number, column: number) =>
@@ -192,7 +195,10 @@ export function createRecordRows(parents: InternedStrings): RecordRows {
   };
   const nameOf = (row: number) => cells.pageOf(row).names[row % pageRows] ?? "";
   const requestKeyAt = (row: number) => cells.pageOf(row).requestKeys[row % pageRows];
-  const textLengthOf = (row: number) => nameOf(row).length + (requestKeyAt(row)?.length ?? 0);
+  const textLengthOf = (row: number) =>
+    nameOf(row).length +
+    (requestKeyAt(row)?.length ?? 0) +
+    lengthOf(cells.pageOf(row).traceContexts[row % pageRows]);
   const requestIdEndOf = (row: number) =>
     later(timeOf(row, times.create), timeOf(row, times.windowMs));
   const resourceOf = (row: number) => {
@@ -207,6 +213,9 @@ export function createRecordRows(parents: InternedStrings): RecordRows {
 
   /** Releases the fields that a tombstone does not need. */
   const releaseContent = (row: number) => {
+    const { traceContexts } = cells.pageOf(row);
+    textLength -= lengthOf(traceContexts[row % pageRows]);
+    traceContexts[row % pageRows] = undefined;
     for (const column of payloads) setPayload(row, column, undefined);
     parents.release(numberOf(row, numbers.parent));
     methods.release(numberOf(row, numbers.method));
@@ -222,6 +231,7 @@ export function createRecordRows(parents: InternedStrings): RecordRows {
       const { requestId, resourceKey, deadlineMs } = operation;
       page.names[row % pageRows] = operation.name;
       page.requestKeys[row % pageRows] = requestId && requestKeyOf(requestId);
+      page.traceContexts[row % pageRows] = operation.traceContext;
       textLength += textLengthOf(row);
       setTime(row, times.create, createTimeMicros);
       setTime(row, times.update, createTimeMicros);
@@ -315,6 +325,7 @@ export function createRecordRows(parents: InternedStrings): RecordRows {
         deadlineMs: presentTime(timeAt[time + times.deadlineMs]),
         resourceKey: textOfResource(resources, resourceOf(row)),
         requestId: requestKey === undefined ? undefined : requestIdOf(row, requestKey, copies),
+        traceContext: page.traceContexts[row % pageRows],
         state,
         attempt: numberAt[number + numbers.attempt] ?? 0,
         handovers: numberAt[number + numbers.handovers] ?? 0,
@@ -388,9 +399,10 @@ export function createRecordRows(parents: InternedStrings): RecordRows {
 
     count: cells.taken,
     heldBytes: () => slabs.heldBytes() + textLength + cells.taken() * rowBytes,
-    bytesOf: ({ name, requestId, request, metadata, result }) =>
+    bytesOf: ({ name, requestId, traceContext, request, metadata, result }) =>
       rowBytes +
       name.length +
+      lengthOf(traceContext) +
       (requestId === undefined ? 0 : requestKeyOf(requestId).length) +
       slabBytes(requestId?.fingerprint) +
       slabBytes(request) +
@@ -421,6 +433,12 @@ function expireTimeAt(page: RowPage, time: number, flags: number): number | unde
 /** Returns a time of a row; undefined if it is absent. */
 function presentTime(time: number | undefined): number | undefined {
   return Number.isNaN(time) ? undefined : time;
+}
+
+/** Returns the code units of a trace context. */
+function lengthOf(traceContext: TraceContext | undefined): number {
+  if (traceContext === undefined) return 0;
+  return traceContext.traceparent.length + (traceContext.tracestate?.length ?? 0);
 }
 
 function textOfResource(resources: InternedStrings, id: number | undefined): string | undefined {

@@ -9,10 +9,12 @@ export const isClaimable = "(not o.external and o.state in ('queued', 'running')
 
 /**
  * Returns the assignments that claim row `o`. `restartLost` is the condition on which the
- * checkpoint of a lost attempt is dropped.
+ * checkpoint of a lost attempt is dropped, `owner` the process. The trigger of the table notes the
+ * loss of the attempt before.
  */
-export function claimWrite(restartLost: string): string {
+export function claimWrite(restartLost: string, owner: string): string {
   return `state = 'running', attempt = o.attempt + 1, update_time = ${nextUpdateTime},
+    owner = ${owner}, claim_time = ${nextUpdateTime},
     losses = o.losses + case when ${isLost} then 1 else 0 end,
     checkpoint = case when ${restartLost} and ${isLost} then null else o.checkpoint end`;
 }

@@ -1,6 +1,7 @@
 import { atLeastOne } from "../../internal/option-bounds.js";
 import type { CountingStore } from "../operation-counts.js";
 import type { Signals } from "../signals.js";
+import { createWorkerIdentity } from "../worker-identity.js";
 import { closedInTime, destroyConnection } from "./close-limit.js";
 import { assertMigrated, migrate } from "./migrate.js";
 import { createNotificationListener } from "./notification-listener.js";
@@ -172,8 +173,10 @@ export async function connectPostgres(options: ConnectPostgresOptions): Promise<
           observer,
         })
       : undefined;
+    const worker = await createWorkerIdentity();
     const dispatcher = createPgBossDispatcher({
       pool,
+      worker,
       maintenancePool,
       listener,
       schema: queueSchema,
@@ -199,7 +202,7 @@ export async function connectPostgres(options: ConnectPostgresOptions): Promise<
       await signals.close();
       await endPools();
     };
-    const store = createPostgresStore({ pool, schema, observer, onClose });
+    const store = createPostgresStore({ pool, schema, observer, worker: worker.id, onClose });
     // Sets pg-boss up, so that it is here that a fault shows and not at the first start.
     await dispatcher.depths();
     return { store, dispatcher, signals };

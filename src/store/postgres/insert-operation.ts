@@ -65,6 +65,8 @@ const newRow: readonly GivenColumn<NewRow>[] = [
   ["request_key", "bytea", ({ requestKey }) => requestKey],
   ["request_fingerprint", "bytea", ({ operation }) => operation.requestId?.fingerprint],
   ["request_window_ms", "float8", ({ operation }) => operation.requestId?.windowMs],
+  ["traceparent", "text", ({ operation }) => escaped(operation.traceContext?.traceparent)],
+  ["tracestate", "text", ({ operation }) => escaped(operation.traceContext?.tracestate)],
 ];
 const newRowColumns = newRow.map(([column]) => column).join(", ");
 

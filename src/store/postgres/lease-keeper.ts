@@ -21,6 +21,8 @@ export interface LeaseKeeperOptions<Key> {
   onFailed: (cause: unknown) => void;
   /** Called with the leases that were lost because the event loop was blocked for this long, in milliseconds. */
   onStalled: (stalledMs: number, keys: readonly Key[]) => void;
+  /** Called with the leases that were lost because no renewal succeeded, although the event loop ran. */
+  onUnrenewed: (keys: readonly Key[]) => void;
   clock: Clock;
   /** A time in milliseconds that is never set. */
   monotonicMs: () => number;
@@ -55,6 +57,8 @@ export function createLeaseKeeper<Key>(options: LeaseKeeperOptions<Key>): LeaseK
   const giveUpAfterMs = leaseMs * 0.8;
   const tickMs = leaseMs / 20;
   const held = new Set<Held<Key>>();
+  /** Leases that a caller found expired before the next tick. */
+  const expiredEarly = new Set<Held<Key>>();
   const { signal: never } = new AbortController();
   let lastTickMs = 0;
   let isTicking = false;
@@ -89,12 +93,14 @@ export function createLeaseKeeper<Key>(options: LeaseKeeperOptions<Key>): LeaseK
     const nowMs = monotonicMs();
     const expired = [...held].filter((lease) => nowMs - lease.renewedAtMs >= giveUpAfterMs);
     for (const lease of expired) lose(lease);
+    const keys = [...expiredEarly, ...expired].map((lease) => lease.key);
+    expiredEarly.clear();
     const stalledMs = nowMs - lastTickMs - tickMs;
     lastTickMs = nowMs;
-    // A stall that left time for a renewal is not the cause.
-    if (expired.length > 0 && stalledMs >= renewAfterMs) {
-      const keys = expired.map((lease) => lease.key);
-      options.onStalled(stalledMs, keys);
+    if (keys.length > 0) {
+      // A stall that left time for a renewal is not the cause.
+      if (stalledMs >= renewAfterMs) options.onStalled(stalledMs, keys);
+      else options.onUnrenewed(keys);
     }
     if (held.size === 0) {
       isTicking = false;
@@ -117,7 +123,10 @@ export function createLeaseKeeper<Key>(options: LeaseKeeperOptions<Key>): LeaseK
         key,
         get signal() {
           // Timers are late after a stall of the process, and the caller decides by this signal now.
-          if (monotonicMs() - lease.renewedAtMs >= giveUpAfterMs) lose(lease);
+          if (monotonicMs() - lease.renewedAtMs >= giveUpAfterMs && held.has(lease)) {
+            expiredEarly.add(lease);
+            lose(lease);
+          }
           return lease.controller.signal;
         },
         end: () => held.delete(lease),

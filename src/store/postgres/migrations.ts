@@ -1,5 +1,6 @@
 import { operationsTable } from "./migration-001-operations.js";
 import { principalIndexes } from "./migration-002-principals.js";
+import { owners } from "./migration-003-owners.js";
 import { defaultSchema, schemaName } from "./schema-name.js";
 
 /** One step from one version of the schema to the next. */
@@ -32,6 +33,7 @@ interface Step {
 const steps: readonly Step[] = [
   { name: "operations", sql: operationsTable, oldestVersion: 1 },
   { name: "principals", sql: principalIndexes, oldestVersion: 1 },
+  { name: "owners", sql: owners, oldestVersion: 1 },
 ];
 
 /** The version of the schema that this program migrates to. */

@@ -32,6 +32,8 @@ const plainColumns = [
   "request_id",
   "request_fingerprint",
   "request_window_ms",
+  "traceparent",
+  "tracestate",
 ];
 
 /** Columns that are read in microseconds, which a JavaScript Date would lose. */

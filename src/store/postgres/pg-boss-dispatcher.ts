@@ -4,6 +4,7 @@ import { atLeastOne, inRange, longestMs } from "../../internal/option-bounds.js"
 import { sleep } from "../../internal/sleep.js";
 import type { Delivery, DispatchedOperation, Dispatcher, Settlement } from "../dispatcher.js";
 import type { Transaction } from "../operation-store.js";
+import type { WorkerIdentity } from "../worker-identity.js";
 import { createBatcher } from "./batcher.js";
 import { createDatabase } from "./database.js";
 import { databaseError } from "./database-error.js";
@@ -26,6 +27,7 @@ import {
 import type { PostgresPool } from "./postgres-pool.js";
 import { createReconciler } from "./reconcile.js";
 import { schemaName } from "./schema-name.js";
+import { createWorkerRow } from "./worker-row.js";
 
 /** Connections, bounds and times of a pg-boss dispatcher. */
 export interface PgBossDispatcherOptions {
@@ -53,6 +55,11 @@ export interface PgBossDispatcherOptions {
    * calls `requeued` of the observer. Default: it does not look for them.
    */
   operationsSchema?: string | undefined;
+  /**
+   * This process in the table of workers of `operationsSchema`, for operators: `id` is the `worker`
+   * of its store. Default: it has no row there.
+   */
+  worker?: WorkerIdentity | undefined;
   /**
    * How often it looks for operations whose job is gone, in milliseconds, at least 1.
    * Default: 60,000.
@@ -184,6 +191,24 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
   };
 
   const leaseMs = heartbeatSeconds * 1000;
+  const workerRow =
+    options.worker === undefined || options.operationsSchema === undefined
+      ? undefined
+      : createWorkerRow({
+          database: createDatabase(options.maintenancePool ?? pool),
+          schema: schemaName(options.operationsSchema),
+          identity: options.worker,
+          leaseMs,
+          clock,
+        });
+  /** Writes a sign of life. Only operators miss one that fails. */
+  const giveSignOfLife = async (write: () => Promise<void> | undefined) => {
+    try {
+      await write();
+    } catch (cause) {
+      failed("write the row of this worker", cause);
+    }
+  };
   const leases = createLeaseKeeper<QueuedJob>({
     leaseMs,
     renew: async (jobs) => {
@@ -195,6 +220,7 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
           jobs.filter((job) => job.queue === name),
         ),
       );
+      void giveSignOfLife(() => workerRow?.renew());
       return (await Promise.all(lost)).flat();
     },
     onLost: ({ name, queue }) =>
@@ -204,6 +230,15 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
       const event = { stalledMs, leaseMs, names: jobs.map(({ name }) => name) };
       if (observer?.eventLoopStalled === undefined) logToConsole(stalledLine(event));
       notifySafely(observer, (to) => to.eventLoopStalled?.(event));
+      workerRow?.noteLosses(
+        event.names,
+        "event-loop-stalled",
+        `${(stalledMs / 1000).toFixed(1)} s of a lease of ${heartbeatSeconds} s`,
+      );
+    },
+    onUnrenewed(jobs) {
+      const names = jobs.map(({ name }) => name);
+      workerRow?.noteLosses(names, "database-unreachable", "");
     },
     clock,
     monotonicMs: () => performance.now(),
@@ -353,7 +388,7 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
 
   const closeQueue = async () => {
     const queue = await starting?.catch(() => undefined);
-    await Promise.allSettled([queue?.stop(), notifier?.close()]);
+    await Promise.allSettled([queue?.stop(), notifier?.close(), isPolling && workerRow?.stop()]);
   };
 
   const enqueue = async (
@@ -448,6 +483,7 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
   const pollOnce = async () => {
     try {
       const queue = await started();
+      await giveSignOfLife(() => workerRow?.renewIfDue());
       for (const news of await queue.poll([...methods.keys()], poolExecutor)) {
         if (news.isLost) await queue.requeueLost(news.queue);
         wake(news.queue);

@@ -40,6 +40,11 @@ export interface PostgresStoreOptions {
   /** The schema that `migrate` made. Default: `longrunning`. */
   schema?: string | undefined;
   observer?: PostgresObserver | undefined;
+  /**
+   * The id of this process, which is kept with each operation that it claims, for operators.
+   * Default: none is kept.
+   */
+  worker?: string | undefined;
   /** Called by `close`, once. Default: nothing. */
   onClose?: (() => Promise<void>) | undefined;
 }
@@ -133,7 +138,8 @@ export function createPostgresStore(options: PostgresStoreOptions): CountingStor
     insertTogether: createGroupedInsert(database, inserts),
     get,
     async claim(name, callOptions) {
-      const item = { name, restartLost: callOptions?.restartLost === true };
+      const restartLost = callOptions?.restartLost === true;
+      const item = { name, restartLost, owner: options.worker };
       return callOptions?.transaction === undefined
         ? batches.claim(item)
         : (await statements.claim([item], "wait", callOptions)).get(name);

@@ -20,6 +20,8 @@ export interface ClaimItem {
   readonly name: string;
   /** Whether the checkpoint of a lost attempt is dropped. */
   readonly restartLost: boolean;
+  /** The id of the process that claims it; undefined if it is not known. */
+  readonly owner: string | undefined;
 }
 
 /** The end of one claimed operation. */
@@ -61,9 +63,10 @@ const claims: RowWrite<ClaimItem> = {
   given: [
     ["name", "text", ({ name }) => escapeNul(name)],
     ["restart", "boolean", ({ restartLost }) => restartLost],
+    ["owner", "text", ({ owner }) => owner],
   ],
   condition: isClaimable,
-  assignments: claimWrite("given.restart"),
+  assignments: claimWrite("given.restart", "given.owner"),
 };
 
 const ends: RowWrite<FinishItem> = {

@@ -3,6 +3,7 @@ import type {
   OperationState,
   StoredRequestId,
   StoredResult,
+  TraceContext,
 } from "../operation-store.js";
 import { unescapeNul } from "./nul-escape.js";
 import {
@@ -43,6 +44,7 @@ export function recordFromRow(row: Row): OperationRecord {
     deadlineMs: optionalNumberOf(row, "deadline_ms"),
     resourceKey: resourceKey === undefined ? undefined : unescapeNul(resourceKey),
     requestId: requestIdOf(row),
+    traceContext: traceContextOf(row),
     createTimeMicros: timeOf(row, "create_time"),
     updateTimeMicros: timeOf(row, "update_time"),
     deadlineTimeMicros: optionalTimeOf(row, "deadline_time"),
@@ -71,6 +73,16 @@ function resultOf(row: Row): StoredResult | undefined {
   const kind = optionalTextOf(row, "result_kind");
   if (kind === undefined) return undefined;
   return { kind: kind === "response" ? "response" : "error", value: bytesOf(row, "result") };
+}
+
+function traceContextOf(row: Row): TraceContext | undefined {
+  const traceparent = optionalTextOf(row, "traceparent");
+  if (traceparent === undefined) return undefined;
+  const tracestate = optionalTextOf(row, "tracestate");
+  return {
+    traceparent: unescapeNul(traceparent),
+    tracestate: tracestate === undefined ? undefined : unescapeNul(tracestate),
+  };
 }
 
 function requestIdOf(row: Row): StoredRequestId | undefined {

@@ -2,6 +2,7 @@ import { type AppliedMigration, mayRunOn } from "../sql/applied-migrations.js";
 import { isRow, numberOf, textOf } from "../sql/row.js";
 import { operationsTable } from "./migration-001-operations.js";
 import { principalIndexes } from "./migration-002-principals.js";
+import { owners } from "./migration-003-owners.js";
 import type { SqliteConnection } from "./sqlite-driver.js";
 import { databaseForeign, databaseTooNew } from "./sqlite-errors.js";
 
@@ -14,6 +15,7 @@ interface Migration extends AppliedMigration {
 const migrations: readonly Migration[] = [
   { version: 1, oldestProgram: 1, sql: operationsTable },
   { version: 2, oldestProgram: 1, sql: principalIndexes },
+  { version: 3, oldestProgram: 1, sql: owners },
 ];
 
 /** The schema version of this program. */

@@ -17,6 +17,8 @@ import {
 /** An exclusive connection to a database of this version. */
 export interface OpenDatabase {
   readonly connection: SqliteConnection;
+  /** The one path of the file. */
+  readonly file: string;
   /**
    * Closes the connection, so that this process can open the file again.
    *
@@ -72,6 +74,7 @@ export async function openDatabase(
   const opened = connection;
   return {
     connection: opened,
+    file,
     close() {
       try {
         unlockAndClose(opened);

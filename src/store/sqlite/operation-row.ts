@@ -28,6 +28,8 @@ const valueByColumn: Readonly<Record<string, (record: OperationRecord) => Sqlite
   request_scope: (record) => escaped(record.requestId?.scope),
   request_id: (record) => escaped(record.requestId?.id),
   request_fingerprint: (record) => record.requestId?.fingerprint ?? null,
+  traceparent: (record) => escaped(record.traceContext?.traceparent),
+  tracestate: (record) => escaped(record.traceContext?.tracestate),
   result_kind: (record) => record.result?.kind ?? null,
   result: (record) => record.result?.value ?? null,
   metadata: (record) => record.metadata ?? null,
@@ -75,14 +77,50 @@ const changingColumns = [
   "result",
 ];
 
+/** How many lost attempts of an operation are kept. */
+const maxLostAttempts = 20;
+
+/**
+ * Writes a claim, and the loss of the attempt before it if that still ran. The first process that
+ * opens the file excludes all others, so another owner has ended.
+ */
+const claimStatement = `update operations set
+  ${progressColumns.map((column) => `${column} = ?`).join(", ")},
+  lost_attempts = case when state <> 'running' then lost_attempts else json_insert(
+    case when json_array_length(coalesce(lost_attempts, '[]')) < ${maxLostAttempts}
+      then coalesce(lost_attempts, '[]') else json_remove(lost_attempts, '$[0]') end,
+    '$[#]',
+    json_object('attempt', attempt,
+      'owner', case when owner_attempt = attempt then owner end,
+      'claimTimeMicros', case when owner_attempt = attempt then claim_time end,
+      'lossTimeMicros', ?,
+      'cause', case when owner_attempt is not attempt then 'unknown'
+        when owner = ? then 'requeued' else 'process-ended' end)
+  ) end,
+  owner = ?, owner_attempt = ?, claim_time = ?
+where create_time = ?`;
+
 const progressStatement = updateStatement(progressColumns);
 const changeStatement = updateStatement(changingColumns);
 
-/** The statement that writes the changes to a record, and its values; `record` has them already. */
+/**
+ * The statement that writes the changes to a record, and its values; `record` has them already.
+ *
+ * @param owner The process that claims operations.
+ */
 export function updateOf(
   record: OperationRecord,
   changes: RecordChanges,
+  owner: string,
 ): [statement: string, ...values: SqliteValue[]] {
+  if (changes.attempt !== undefined) {
+    const { attempt, updateTimeMicros, createTimeMicros } = record;
+    return [
+      claimStatement,
+      ...valuesOf(record, progressColumns),
+      ...[updateTimeMicros, owner, owner, attempt, updateTimeMicros, createTimeMicros],
+    ];
+  }
   const isProgress = !(
     "deadlineTimeMicros" in changes ||
     "endTimeMicros" in changes ||

@@ -40,7 +40,12 @@ export interface OperationTable {
   expire(limit: number): number;
 }
 
-export function createOperationTable(database: SqliteDatabase, time: StoreTime): OperationTable {
+/** @param owner The id of this process, for its claims. */
+export function createOperationTable(
+  database: SqliteDatabase,
+  time: StoreTime,
+  owner: string,
+): OperationTable {
   const records = (where: string, ...values: SqliteValue[]) =>
     database
       .rows(`select ${operationColumns} from operations where ${where}`, ...values)
@@ -127,7 +132,7 @@ export function createOperationTable(database: SqliteDatabase, time: StoreTime):
     },
     change(record, changes) {
       const changed = { ...record, ...changes };
-      database.write(...updateOf(changed, changes));
+      database.write(...updateOf(changed, changes, owner));
       return changed;
     },
     expire(limit) {
@@ -154,7 +159,7 @@ function purge(database: SqliteDatabase, row: Row, now: number): void {
   }
   database.write(
     `update operations set state = 'gone', request = x'', metadata = null, checkpoint = null,
-      result_kind = null, result = null, end_time = coalesce(end_time, ?),
+      result_kind = null, result = null, lost_attempts = null, end_time = coalesce(end_time, ?),
       expire_time = coalesce(expire_time, ?), delete_time = coalesce(delete_time, ?)
     where create_time = ?`,
     now,

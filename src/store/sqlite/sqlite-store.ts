@@ -7,6 +7,7 @@ import type {
   InsertOutcome,
   NewOperation,
   OperationRecord,
+  OperatorAccess,
   Overdue,
   OverdueResults,
   UnfinishedQuery,
@@ -30,14 +31,17 @@ import {
 import { countStatements, countsFromRows } from "../sql/count-operations.js";
 import { numberOf } from "../sql/row.js";
 import { createStoreTime } from "../store-time.js";
+import { createWorkerIdentity } from "../worker-identity.js";
 import { createFileBound } from "./file-bound.js";
 import { createGroupCommit } from "./group-commit.js";
 import { listOperations } from "./list-operations.js";
 import { loadDriver } from "./load-driver.js";
 import { openDatabase } from "./open-database.js";
 import { createOperationTable } from "./operation-table.js";
+import { type OperatorSocket, openOperatorSocket } from "./operator-socket.js";
 import { createSqliteDatabase } from "./sqlite-database.js";
 import type { SqliteDriver } from "./sqlite-driver.js";
+import { createSqliteOperator } from "./sqlite-operator.js";
 
 /** File and bounds of a SQLite store. */
 export interface SqliteStoreOptions {
@@ -65,6 +69,12 @@ export interface SqliteStoreOptions {
    * damaged. Default: true.
    */
   isChecked?: boolean | undefined;
+  /**
+   * Whether `longrunning inspect`, `requeue` and `workers` reach the operations through the server
+   * that owns the store: by a Unix socket in a folder with `-operator` at the end of its name beside
+   * the file, which this user alone can open. Not on Windows. Default: true.
+   */
+  servesOperators?: boolean | undefined;
   /** Measures time. Default: the machine's clock. */
   clock?: Clock | undefined;
 }
@@ -106,14 +116,16 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Co
   );
   const clock = options.clock ?? systemClock;
   const open = await loadDriver(options.driver);
+  const identity = await createWorkerIdentity();
   const file = await openDatabase(path, open, options.isChecked ?? true);
   const database = createSqliteDatabase(file.connection);
   const [newest] = database.rows("select coalesce(max(create_time), 0) as last from operations");
   const time = createStoreTime(clock, newest === undefined ? 0 : numberOf(newest, "last"));
-  const table = createOperationTable(database, time);
+  const table = createOperationTable(database, time, identity.id);
   const bound = createFileBound(database, maxBytes);
   const group = createGroupCommit({ database, maxTransactionMs, clock });
   let closing: Promise<void> | undefined;
+  let operatorSocket: Promise<OperatorSocket | undefined> | undefined;
 
   /** Changes a record by a rule; returns undefined if there is no record or the rule refuses. */
   const change = (
@@ -175,7 +187,21 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Co
     return { records: found.slice(0, limit), next: found[limit - 1] };
   };
 
+  const serveOperator = (access: OperatorAccess) => {
+    if (options.servesOperators === false || closing !== undefined) return;
+    const operator = createSqliteOperator({ database, table, group, time, identity, access });
+    operatorSocket ??= openOperatorSocket(file.file, {
+      inspect: ({ name }) => operator.inspect(String(name)),
+      requeue: ({ name, force }) => operator.requeue(String(name), force === true),
+      workers: () => operator.workers(),
+    }).catch((cause: unknown) => {
+      access.failed(cause);
+      return undefined;
+    });
+  };
+
   const close = async () => {
+    await (await operatorSocket)?.close();
     await group.close();
     file.close();
   };
@@ -245,6 +271,7 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Co
         const { open, lost } = countStatements("operations", "min(create_time)");
         return countsFromRows(database.rows(open), database.rows(lost));
       }, undefined),
+    serveOperator,
     close() {
       closing ??= close();
       return closing;

@@ -35,6 +35,21 @@ export const insertCases: readonly ContractCase<OperationStore>[] = [
     assertSame(record.endTimeMicros, undefined, "end time");
     assertSame(record.expireTimeMicros, undefined, "expire time");
   }),
+  storeCase("keeps the trace context of the start, for the claim too", async (store) => {
+    const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    for (const traceContext of [
+      undefined,
+      { traceparent, tracestate: undefined },
+      { traceparent, tracestate: "congo=t61rcWkgMzE,rojo=00f067aa0ba902b7" },
+    ]) {
+      const { name } = await inserted(store, newOperation({ traceContext }));
+      for (const record of [await store.get(name), await store.claim(name)]) {
+        const kept = present(record, "the record").traceContext;
+        assertSame(kept?.traceparent, traceContext?.traceparent, "traceparent");
+        assertSame(kept?.tracestate, traceContext?.tracestate, "tracestate");
+      }
+    }
+  }),
   storeCase("keeps whether it is driven from outside, and all of its request id", async (store) => {
     const id = {
       scope: `caller \u0000 ${crypto.randomUUID()}`,

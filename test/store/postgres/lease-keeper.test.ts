@@ -12,6 +12,7 @@ function aKeeper(renew: (keys: readonly string[]) => Promise<readonly string[]>)
   const monotonicMs = () => clock.nowMs() - startMs;
   const lost: string[] = [];
   const failures: unknown[] = [];
+  const unrenewed: string[] = [];
   const stalls: { stalledMs: number; keys: readonly string[] }[] = [];
   let jumpMs = 0;
   const renewals: { keys: readonly string[]; atMs: number }[] = [];
@@ -24,13 +25,14 @@ function aKeeper(renew: (keys: readonly string[]) => Promise<readonly string[]>)
     onLost: (key) => lost.push(key),
     onFailed: (cause) => failures.push(cause),
     onStalled: (stalledMs, keys) => stalls.push({ stalledMs, keys }),
+    onUnrenewed: (keys) => unrenewed.push(...keys),
     clock,
     monotonicMs: () => monotonicMs() + jumpMs,
   });
   const stall = (forMs: number) => {
     jumpMs += forMs;
   };
-  return { keeper, clock, monotonicMs, lost, failures, renewals, stalls, stall };
+  return { keeper, clock, monotonicMs, lost, failures, renewals, stalls, unrenewed, stall };
 }
 
 describe("createLeaseKeeper", () => {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { Code } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
-import { afterAll, beforeAll, describe, it } from "vitest";
+import { afterAll, beforeAll, describe, it, vi } from "vitest";
 import { createLongRunningClient, OperationError } from "../../../src/index.js";
-import { migrate } from "../../../src/store/postgres/index.js";
+import { createPostgresOperator, migrate } from "../../../src/store/postgres/index.js";
 import { type Replica, startReplica } from "../../support/postgres/replica.js";
 import { createTestDatabase, type TestDatabase } from "../../support/postgres/test-database.js";
 import { Print } from "../../support/print-server.js";
@@ -102,6 +102,25 @@ describe.sequential("replicas on one PostgreSQL", () => {
     assert.equal((await paused.heard("aborted", toPause.name)).code, Code.Aborted);
     await paused.heard("attempt-lost", toPause.name);
     assert.deepEqual(await rowOf(toPause.name), { state: "done", attempt: 2, handovers: 0 });
+
+    // The killed process left no cause, and the suspended one notes its own when it goes on.
+    const operator = await createPostgresOperator({ pool: database.pool });
+    const lossOf = async (name: string) => (await operator.inspect(name))?.lostAttempts[0];
+    const killedLoss = await lossOf(toKill.name);
+    assert.equal(killedLoss?.cause, "no-sign-of-life");
+    assert.match(killedLoss.owner ?? "", new RegExp(`:${killed.processId}:[0-9a-f]{8}$`));
+    const { lossTimeMicros, claimTimeMicros, seenTimeMicros } = killedLoss;
+    assert.ok(seenTimeMicros !== null && claimTimeMicros !== null);
+    assert.ok(lossTimeMicros - seenTimeMicros > 5_000_000, "it was seen before it was killed");
+    assert.ok(lossTimeMicros > claimTimeMicros);
+    await vi.waitFor(
+      async () => {
+        const pausedLoss = await lossOf(toPause.name);
+        assert.equal(pausedLoss?.cause, "event-loop-stalled");
+        assert.match(pausedLoss.detail, /^\d+\.\d s of a lease of 10 s$/);
+      },
+      { timeout: 10_000, interval: 100 },
+    );
   }, 40_000);
 
   it("durability 12: a replica that shuts down hands its work over, which uses up no attempt", async () => {

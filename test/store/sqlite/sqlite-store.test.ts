@@ -234,6 +234,7 @@ describe.each(drivers)("a SQLite store by %s", (driver) => {
     expect(after.prepare("select * from operations_migrations").all()).toMatchObject([
       { version: 1, oldest_program: 1 },
       { version: 2, oldest_program: 1 },
+      { version: 3, oldest_program: 1 },
     ]);
     after.close();
   });

@@ -21,6 +21,7 @@ export type ReplicaEvent =
 /** A server process that shares a database with others. */
 export interface Replica {
   readonly baseUrl: string;
+  readonly processId: number | undefined;
   /** The first such event of an operation, past or to come. */
   heard<K extends ReplicaEvent["kind"]>(
     kind: K,
@@ -68,6 +69,7 @@ export async function startReplica(
   const { port } = await first((message) => message.kind === "listening");
   return {
     baseUrl: `http://127.0.0.1:${port}`,
+    processId: child.pid,
     heard: <K extends ReplicaEvent["kind"]>(kind: K, name: string) =>
       first(
         (message): message is Extract<ReplicaEvent, { kind: K }> =>
