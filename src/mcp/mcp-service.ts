@@ -115,7 +115,8 @@ const defaultInstructions =
 /**
  * Makes the methods of MCP for the methods of a server.
  *
- * @throws RangeError for an option out of its bounds, and for names of tools that clash.
+ * @throws RangeError for an option out of its bounds, for names of tools that clash, and for a tool
+ *   that requires tasks although they are off or its method is not long-running.
  * @throws TypeError for long-running methods without google.longrunning.Operations beside them.
  */
 export function createMcpService(methods: readonly DescMethod[], options: McpOptions): McpService {
@@ -142,6 +143,11 @@ export function createMcpService(methods: readonly DescMethod[], options: McpOpt
     );
   }
   const hasTasks = (options.tasks ?? true) && hasLongRunning;
+  for (const [name, { task, longRunning }] of tools) {
+    if (task !== "required" || (hasTasks && longRunning !== undefined)) continue;
+    const problem = longRunning === undefined ? "its method is not long-running" : "tasks are off";
+    throw new RangeError(`the tool "${name}" requires tasks, but ${problem}`);
+  }
   const envelopes = createEnvelopeWriter(json, registry);
   const results = createToolResults(envelopes, maxResultLength);
   const writeTask = createTaskWriter(envelopes, options.operations, clock);
