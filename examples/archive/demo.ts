@@ -35,7 +35,8 @@ interface Scene {
 /** Look often: the folder may be compressed in a fraction of a second. */
 const looking: WatchOptions = { poll: { initialDelayMs: 10, maxDelayMs: 80 } };
 
-async function main(argument: string | undefined): Promise<void> {
+async function main(args: readonly string[]): Promise<void> {
+  const [argument] = args.filter((one) => one !== "--console");
   // npm runs scripts in the package's folder and says here where its user is.
   const folder = resolve(process.env.INIT_CWD ?? ".", argument ?? typescriptFolder());
   if (!(await isFolder(folder))) throw new Error(`"${folder}" is not a folder`);
@@ -46,10 +47,19 @@ async function main(argument: string | undefined): Promise<void> {
     console.log(`The archive service is at ${server.baseUrl}; the client speaks gRPC.`);
     await play(createGrpcTransport({ baseUrl: server.baseUrl }), folder, directory);
     isPlayed = true;
+    if (args.includes("--console")) await showConsole(server.baseUrl);
   } finally {
     await server.close();
     if (!isPlayed) await rm(directory, { recursive: true });
   }
+}
+
+/** Prints the address of the page with the operations, and resolves when the user interrupts. */
+async function showConsole(baseUrl: string): Promise<void> {
+  console.log(`\nThe operations are at ${baseUrl}/console/ until you press Ctrl-C.`);
+  await new Promise<void>((resolve) => {
+    process.once("SIGINT", () => resolve()).once("SIGTERM", () => resolve());
+  });
 }
 
 async function play(transport: Transport, folder: string, directory: string): Promise<void> {
@@ -168,7 +178,7 @@ function isFolder(path: string): Promise<boolean> {
   );
 }
 
-main(process.argv[2]).catch((error: unknown) => {
+main(process.argv.slice(2)).catch((error: unknown) => {
   console.error(error instanceof Error ? `demo: ${error.message}` : error);
   process.exitCode = 1;
 });

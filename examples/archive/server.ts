@@ -1,10 +1,11 @@
+import { createConsole } from "connect-longrunning/console";
 import { createServer } from "connect-longrunning/node";
 import { createOperations } from "connect-longrunning/server";
 import { addArchiveService } from "./archive-service.js";
 
 /** The archive service on a port. */
 export interface ArchiveServer {
-  /** `http://127.0.0.1:{port}`: gRPC, gRPC-Web and Connect, without TLS. */
+  /** `http://127.0.0.1:{port}`: gRPC, gRPC-Web and Connect, without TLS, and a page at `/console/`. */
   readonly baseUrl: string;
   /** Shut the operations down, then the port and all connections to it. */
   close(): Promise<void>;
@@ -17,6 +18,8 @@ export async function startArchiveServer(): Promise<ArchiveServer> {
   const server = createServer({
     routes: (router) => addArchiveService(router, operations),
     operations,
+    // A page with the operations, at /console/.
+    handlers: (router) => [createConsole(router)],
   });
   const { url } = await server.listen();
   return { baseUrl: url, close: () => server.close() };

@@ -157,7 +157,7 @@ export function App({ session }: { session: Session }) {
             onFilter={onText}
             onHelp={() => setAsked({ kind: "help" })}
           />
-          {view.filter !== "" && rows.length > 0 && (
+          {view.filter !== "" && actions.length > 0 && (
             <p class="bulk">
               {actions.map((action) => (
                 <button

@@ -37,7 +37,7 @@ export function ErrorDetails({
 }
 
 function Detail({ detail, endTimeMs }: { detail: JsonObject; endTimeMs: number | undefined }) {
-  const { "@type": typeUrl } = detail;
+  const { "@type": typeUrl, ...members } = detail;
   const typeName = typeNameFromUrl(String(typeUrl));
   const name = typeName.slice(typeName.lastIndexOf(".") + 1);
   const isStandard = typeName.startsWith("google.rpc.");
@@ -46,7 +46,11 @@ function Detail({ detail, endTimeMs }: { detail: JsonObject; endTimeMs: number |
       <h4>
         <Text value={isStandard ? name : typeName} max={200} />
       </h4>
-      {(isStandard && standardDetail(name, detail, endTimeMs)) || <ValueTree value={detail} />}
+      {isStandard ? (
+        (standardDetail(name, detail, endTimeMs) ?? <ValueTree value={members} />)
+      ) : (
+        <ValueTree value={detail} />
+      )}
     </div>
   );
 }
@@ -104,7 +108,17 @@ function RetryTime({ delay, endTimeMs }: { delay: string; endTimeMs: number | un
   return (
     <p>
       Retry after <strong>{delay === "" ? "0s" : <Text value={delay} max={40} />}</strong>
-      {isKnown && `, from ${exactTime(endTimeMs + delayMs)}`}
+      {isKnown && (
+        <>
+          {", from "}
+          <time title={exactTime(endTimeMs + delayMs)}>
+            {new Date(endTimeMs + delayMs).toLocaleString(undefined, {
+              dateStyle: "medium",
+              timeStyle: "medium",
+            })}
+          </time>
+        </>
+      )}
     </p>
   );
 }

@@ -16,6 +16,9 @@ import { callTimeoutMs, type Session } from "./session.js";
 /** Operations in a page. */
 const pageSize = 100;
 
+/** Operations that are read without a pause, so that scrolling stays smooth. */
+const rowsPerTask = 25;
+
 /** Most rows that the page keeps; beyond it a filter is of more use than a longer list. */
 export const maxRows = 50_000;
 
@@ -181,7 +184,13 @@ export class ListFeed {
   async #rowsOf({ operations, unreachable }: ListOperationsResponse): Promise<Row[]> {
     this.ignoresFilter = operations.some(this.#contradicts);
     this.unreachable = unreachable;
-    return Promise.all(operations.map((one) => rowOf(one, this.session.types)));
+    const rows: Row[] = [];
+    for (let at = 0; at < operations.length; at += rowsPerTask) {
+      if (at > 0) await nextTask();
+      const some = operations.slice(at, at + rowsPerTask);
+      rows.push(...(await Promise.all(some.map((one) => rowOf(one, this.session.types)))));
+    }
+    return rows;
   }
 
   #hasRunning(): boolean {
@@ -212,6 +221,11 @@ export class ListFeed {
     clearTimeout(this.#timer);
     if (!this.#isStopped) this.#timer = setTimeout(() => void this.#round(), delayMs);
   }
+}
+
+/** Lets the browser handle events and draw. */
+function nextTask(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve));
 }
 
 /** Whether the same request may succeed later (AIP-194, and states of the network). */

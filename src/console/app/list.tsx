@@ -1,3 +1,4 @@
+import type { VNode } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { formatElapsed } from "../../display/format-time.js";
 import { parseOperationName } from "../../operation/name.js";
@@ -40,6 +41,7 @@ export function List({
   onActive: (index: number) => void;
 }) {
   const body = useRef<HTMLDivElement>(null);
+  const displayed = useRef<ReadonlyMap<string, Displayed>>(new Map());
   const [box, setBox] = useState({ top: 0, height: 600, width: 1000 });
   const nowMs = useNow(1000);
   const { rows, nextToken } = feed.list;
@@ -89,10 +91,50 @@ export function List({
     });
   }, [active, from, to]);
 
+  // The rows handle no events, so that a row of the last display can be shown again as it is.
+  const rowOfEvent = (event: Event) => {
+    const row = event.target instanceof Element ? event.target.closest("[data-row]") : null;
+    return row === null ? -1 : Number(row.getAttribute("data-row"));
+  };
+  const onClick = (event: MouseEvent) => {
+    // The browser opens another tab or window itself.
+    if (event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    const row = rows[rowOfEvent(event)];
+    if (row === undefined || !(event.target as Element).closest("a")) return;
+    event.preventDefault();
+    onOpen(row.name);
+  };
+  const onFocusIn = (event: FocusEvent) => {
+    const index = rowOfEvent(event);
+    if (index >= 0) onActive(index);
+  };
+
   const indexes: number[] = [];
   if (active >= 0 && active < from && active < rows.length) indexes.push(active);
   for (let index = from; index <= to; index += 1) indexes.push(index);
   if (active > to && active < rows.length) indexes.push(active);
+
+  const before = displayed.current;
+  const now = new Map<string, Displayed>();
+  const shown = indexes.flatMap((index) => {
+    const row = rows[index];
+    if (row === undefined) return [];
+    const props: RowProps = {
+      row,
+      parent: feed.parent,
+      index,
+      top: index * height,
+      nowMs,
+      isOpen: row.name === opened,
+      address: addressOf(row.name),
+    };
+    const known = before.get(row.name);
+    const isSame = known !== undefined && isSameProps(known.props, props);
+    const display = isSame ? known : { props, node: <RowView key={row.name} {...props} /> };
+    now.set(row.name, display);
+    return [display.node];
+  });
+  displayed.current = now;
 
   return (
     <div
@@ -110,28 +152,11 @@ export function List({
           ))}
         </div>
       </div>
-      <div ref={body} role="rowgroup" class="list-body">
+      {/* biome-ignore lint/a11y/useKeyWithClickEvents: Enter on a row's link is a click */}
+      <div ref={body} role="rowgroup" class="list-body" onClick={onClick} onFocusIn={onFocusIn}>
         {/* The height of all rows, so that the scrollbar is right. */}
         <div class="spacer" role="presentation" style={{ height: `${rows.length * height}px` }}>
-          {indexes.map((index) => {
-            const row = rows[index];
-            return (
-              row !== undefined && (
-                <RowView
-                  key={row.name}
-                  row={row}
-                  parent={feed.parent}
-                  index={index}
-                  top={index * height}
-                  nowMs={nowMs}
-                  isOpen={row.name === opened}
-                  address={addressOf(row.name)}
-                  onOpen={onOpen}
-                  onFocus={() => onActive(index)}
-                />
-              )
-            );
-          })}
+          {shown}
         </div>
       </div>
       <p class="list-foot">{footText(feed)}</p>
@@ -153,35 +178,31 @@ function footText({ list, isLoadingMore }: ListFeed): string {
   return list.nextToken === undefined ? `${count} operations` : `${count} operations loaded`;
 }
 
-function RowView({
-  row,
-  parent,
-  index,
-  top,
-  nowMs,
-  isOpen,
-  address,
-  onOpen,
-  onFocus,
-}: {
-  row: Row;
-  parent: string;
-  index: number;
-  top: number;
-  nowMs: number;
-  isOpen: boolean;
-  address: string;
-  onOpen: (name: string) => void;
-  onFocus: () => void;
-}) {
+interface RowProps {
+  readonly row: Row;
+  /** The parent of the list. */
+  readonly parent: string;
+  readonly index: number;
+  /** The distance from the top of the list, in pixels. */
+  readonly top: number;
+  readonly nowMs: number;
+  readonly isOpen: boolean;
+  readonly address: string;
+}
+
+/** A row of the last display. */
+interface Displayed {
+  readonly props: RowProps;
+  readonly node: VNode;
+}
+
+function isSameProps(one: RowProps, other: RowProps): boolean {
+  return (Object.keys(one) as (keyof RowProps)[]).every((name) => one[name] === other[name]);
+}
+
+function RowView({ row, parent, index, top, nowMs, isOpen, address }: RowProps) {
   const { name, summary } = row;
   const { createTimeMs, endTimeMs } = summary;
-  const open = (event: MouseEvent) => {
-    // The browser opens another tab or window itself.
-    if (event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey) return;
-    event.preventDefault();
-    onOpen(name);
-  };
   const endMs = isRunning(row) ? nowMs : endTimeMs;
   return (
     <div
@@ -195,12 +216,7 @@ function RowView({
         <StatusPill status={summary.status} />
       </span>
       <span role="cell" class="cell operation">
-        <a
-          href={address}
-          aria-current={isOpen ? "true" : undefined}
-          onClick={open}
-          onFocus={onFocus}
-        >
+        <a href={address} aria-current={isOpen ? "true" : undefined}>
           <Text value={summary.kind === "" ? name : summary.kind} max={200} />
           {summary.kind !== "" && (
             <span class="row-name">

@@ -35,7 +35,9 @@ export function backupOperation(index: number, nowMs: number): Operation {
       endTime: isDone ? timestampFromMs(endMs) : undefined,
       backup: `projects/shop/backups/${database}-${index}`,
       progressPercent: isDone ? 100 : 18 + index * 9,
-      stage: RestoreBackupMetadata_Stage.LOADING,
+      stage: isDone
+        ? RestoreBackupMetadata_Stage.STAGE_UNSPECIFIED
+        : RestoreBackupMetadata_Stage.LOADING,
     };
     return operation(
       name,
