@@ -47,9 +47,10 @@ export async function startSuiteServer(): Promise<{ url: string; close(): Promis
           },
         ),
         step: operations.handle(longRunning(method.step, payloads), async ({ report, signal }) => {
-          for (const progressPercent of [0, 50, 100]) {
+          // The handler reads the metadata about once a second, and the suite wants three values.
+          for (let progressPercent = 0; progressPercent <= 100; progressPercent += 4) {
             report({ progressPercent });
-            await sleep(1200, undefined, { signal });
+            await sleep(200, undefined, { signal });
           }
           return { label: "stepped" };
         }),

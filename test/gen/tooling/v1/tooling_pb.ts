@@ -295,7 +295,7 @@ export const ToolingService: GenService<{
     output: typeof OperationSchema;
   },
   /**
-   * Reports three steps.
+   * Reports many steps.
    *
    * @generated from rpc tooling.v1.ToolingService.Step
    */
