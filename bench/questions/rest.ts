@@ -26,7 +26,7 @@ export const question: Question = {
       subject: "REST",
       against: "hand-written",
       bound: "at most",
-      ratio: 3,
+      ratio: 1.6,
     },
   ],
   effort: { launches: 7, rounds: 6, warmUpRounds: 6, turns: 10, turnMs: 40 },
