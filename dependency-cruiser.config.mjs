@@ -31,6 +31,7 @@ const layers = {
   plugin: ["protos", "internal", "status", "any", "operation"],
   store: ["protos", "internal", "status", "any", "operation"],
   server: ["protos", "internal", "status", "any", "operation", "store"],
+  restate: ["internal", "status", "store"],
   bulk: ["protos", "internal", "status", "client", "server"],
   health: ["protos", "internal", "status"],
   console: [
@@ -85,7 +86,7 @@ const pathOf = (layer) => {
 
 /** What a browser bundle of the root entry point must not reach. */
 const serverOnly =
-  "^src/(bulk|cli|console|conformance|direct|display|json|health|mcp|reflection|node|rest|store|server|testing)/";
+  "^src/(bulk|cli|console|conformance|direct|display|json|health|mcp|reflection|node|rest|restate|store|server|testing)/";
 
 export default {
   forbidden: [
@@ -169,6 +170,13 @@ export default {
       },
     },
     {
+      name: "restate-is-optional",
+      comment: "one entry point uses the SDK of Restate, and nothing imports that",
+      severity: "error",
+      from: { path: "^src/", pathNot: "^src/restate/" },
+      to: { path: "^src/restate/|@restatedev/" },
+    },
+    {
       name: "commander-is-for-the-command",
       comment: "no entry point loads the argument parser or the command",
       severity: "error",
@@ -199,9 +207,10 @@ export default {
     },
     {
       name: "no-node-builtins",
-      comment: "only src/node and src/cli need Node; all else runs in browsers, Deno and workers",
+      comment:
+        "only src/node, src/restate and src/cli need Node; all else runs in browsers, Deno and workers",
       severity: "error",
-      from: { path: "^src/", pathNot: "^src/(node|cli)/" },
+      from: { path: "^src/", pathNot: "^src/(node|restate|cli)/" },
       to: { dependencyTypes: ["core"] },
     },
     {
@@ -215,6 +224,7 @@ export default {
         pathNot: [
           "@bufbuild/(protobuf|protoplugin)/",
           "@connectrpc/connect",
+          "@restatedev/restate-sdk",
           "@opentelemetry/(api|exporter-prometheus|sdk-metrics)",
           "^(node_modules/)?(@types/pg|pg|pg-boss)(/|$)",
         ],

@@ -28,6 +28,10 @@ export default defineConfig({
         find: /^connect-longrunning\/((?:store\/)?[a-z]+)$/,
         replacement: at("./src/$1/index.ts"),
       },
+      {
+        find: "connect-longrunning/dispatcher/restate",
+        replacement: at("./src/restate/index.ts"),
+      },
       { find: /^connect-longrunning\/gen\/(.*)\.js$/, replacement: at("./gen/$1.ts") },
     ],
   },

@@ -27,7 +27,7 @@ import { createOperationWriter, dispatchedOperation } from "./operation-writer.j
 import type { OperationsOptions, OperationsServer } from "./operations-server.js";
 import { type BoundByCall, createOperationsService } from "./operations-service.js";
 import { createPageTokens } from "./page-token.js";
-import { recoverOperations } from "./recover-operations.js";
+import { recoverOperations, redispatchOperations } from "./recover-operations.js";
 import { createRetryPolicy } from "./retry-policy.js";
 import { createRunLoop } from "./run-loop.js";
 import { createStartHandler, type HandledStart } from "./start-handler.js";
@@ -147,6 +147,7 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
     return recovery;
   };
   recover();
+  void redispatchOperations(deps, stopRecovery);
   const assertAccepting = () => {
     if (closing.state !== "serving" && closing.state !== "not-ready") throw draining();
   };

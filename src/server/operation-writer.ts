@@ -263,8 +263,8 @@ export function createOperationWriter(deps: OperationWriterDeps): OperationWrite
 
 /** Returns a record as a dispatcher takes it. Its tenant is its principal, or else its parent. */
 export function dispatchedOperation(record: OperationRecord): DispatchedOperation {
-  const { name, method, principal, parent } = record;
-  return { name, method, tenant: principal === "" ? parent : principal };
+  const { name, method, principal, parent, attempt } = record;
+  return { name, method, tenant: principal === "" ? parent : principal, attempt };
 }
 
 /** Whether nothing more happens to an operation. A deleted external operation cannot be ended. */

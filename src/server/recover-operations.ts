@@ -52,3 +52,33 @@ export async function recoverOperations(
     }
   }
 }
+
+/**
+ * Dispatches queued operations again that no attempt has begun, a page of the store each time, if the
+ * dispatcher asks for it. `stop` ends it.
+ */
+export async function redispatchOperations(
+  { store, dispatcher, clock, log }: RecoveryDeps,
+  stop: Pick<LazyAbortController, "aborted" | "signal">,
+): Promise<void> {
+  const { redispatchMs } = dispatcher;
+  if (redispatchMs === undefined) return;
+  const { signal } = stop;
+  let after: ListCursor | undefined;
+  while (!stop.aborted) {
+    await sleep(clock, redispatchMs, signal).catch(() => undefined);
+    if (stop.aborted) return;
+    try {
+      const page = await store.unfinished({ after, limit: recoveryPageSize });
+      const waiting = page.records.filter(isNotBegun);
+      if (waiting.length > 0) await dispatcher.dispatch(waiting.map(dispatchedOperation));
+      after = page.next;
+    } catch (cause) {
+      log({ kind: "store-failed", action: "redispatch", cause });
+    }
+  }
+}
+
+function isNotBegun({ state, attempt, external }: OperationRecord): boolean {
+  return state === "queued" && attempt === 0 && !external;
+}

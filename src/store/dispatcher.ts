@@ -11,6 +11,8 @@ export interface DispatchedOperation {
    * Absent or empty: no particular tenant.
    */
   readonly tenant?: string | undefined;
+  /** How many attempts the operation has had. A dispatcher may use it to recognize a repeated dispatch. */
+  readonly attempt?: number | undefined;
 }
 
 /** An operation that was handed to this process to run. */
@@ -63,6 +65,12 @@ export interface Dispatcher {
    * of the store when it starts.
    */
   readonly isDurable: boolean;
+  /**
+   * How often the server dispatches operations again that no attempt has begun, in milliseconds. For a
+   * queue that is not in the store's transactions: a process may die between its commit and the
+   * dispatch. A repeated dispatch of an operation that waits must change nothing. Absent: never.
+   */
+  readonly redispatchMs?: number | undefined;
   /**
    * Prepares the queue of a method. The server calls it before a transaction that dispatches an
    * operation of the method, because a dispatcher must not wait for a connection while the

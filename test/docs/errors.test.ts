@@ -11,6 +11,7 @@ import * as mcpErrors from "../../src/mcp/errors.js";
 import * as nodeErrors from "../../src/node/errors.js";
 import { outcomeOf } from "../../src/operation/outcome.js";
 import * as restErrors from "../../src/rest/errors.js";
+import * as restateErrors from "../../src/restate/errors.js";
 import * as serverErrors from "../../src/server/errors.js";
 import { codeName, standardDetailsOf } from "../../src/status/index.js";
 import * as storeErrors from "../../src/store/errors.js";
@@ -178,6 +179,16 @@ const ofClient: Omit<ErrorsOf<typeof clientErrors>, "pollFailed" | "waitAborted"
   repeatedPageToken: clientErrors.repeatedPageToken("t777"),
 };
 
+const ofRestate: ErrorsOf<typeof restateErrors> = {
+  restateUnavailable: restateErrors.restateUnavailable(cause),
+  restateRefused: restateErrors.restateRefused(777),
+  endpointNotRegistered: restateErrors.endpointNotRegistered("http://777:9080", cause),
+  nodeTooOld: restateErrors.nodeTooOld("v777"),
+  packageMissing: restateErrors.packageMissing("p777", cause),
+  handedOver: restateErrors.handedOver("operations/777"),
+  connectionLost: restateErrors.connectionLost(),
+};
+
 const types = { response: EmptySchema, metadata: EmptySchema };
 const malformed = create(AnySchema, {
   typeUrl: "type.googleapis.com/google.protobuf.Empty",
@@ -201,6 +212,7 @@ const errors: [of: string, error: ConnectError][] = Object.entries({
   console: ofConsole,
   mcp: ofMcp,
   rest: ofRest,
+  restate: ofRestate,
   client: ofClient,
   reading: ofReading,
 }).flatMap(([part, made]) =>

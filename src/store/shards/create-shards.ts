@@ -273,8 +273,10 @@ export function createShards(
     const dispatchers = parts.map(({ dispatcher }) => dispatcher);
     const places = dispatchers.every(({ reserve }) => reserve !== undefined);
     const queues = dispatchers.some(({ queued }) => queued !== undefined);
+    const intervals = dispatchers.flatMap(({ redispatchMs }) => redispatchMs ?? []);
     return {
       isDurable: dispatchers.every((dispatcher) => dispatcher.isDurable),
+      redispatchMs: intervals.length === 0 ? undefined : Math.min(...intervals),
       async prepare(method) {
         await ofReachable(async ({ dispatcher }) => dispatcher.prepare?.(method));
       },

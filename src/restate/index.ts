@@ -1,0 +1,6 @@
+export {
+  createRestateDispatcher,
+  type RestateDispatcher,
+  type RestateDispatcherOptions,
+  type RestateListenOptions,
+} from "./restate-dispatcher.js";
