@@ -81,7 +81,7 @@ function parseHeaders(output: string): Headers {
   if (lines.length === 0) throw new Error("no line");
   return lines.map((line) => {
     const [, name = "", value = ""] = /^([^:\s]+):\s*(.*?)\s*$/.exec(line) ?? [];
-    // Validates the characters of both.
+    // `Headers` validates the characters of the name and the value.
     new globalThis.Headers([[name, value]]);
     return [name, value] as const;
   });

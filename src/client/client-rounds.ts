@@ -66,7 +66,7 @@ export function createClientRounds(
       over.addEventListener("abort", cutShort, { once: true });
       let endTimer = timeoutMs === undefined ? undefined : clock.schedule(timeoutMs, onTimeout);
       try {
-        // The server asked for no poll before that time.
+        // The server asked the client not to poll before that time.
         let leastMs = Math.max(0, ...members.map(({ notBeforeMs }) => notBeforeMs - nowMs()));
         for (let round = 1; isOpen(); round += 1) {
           await pause(Math.max(Math.ceil(policy.delayMs(round)) || 1, leastMs, 1), polling.signal);

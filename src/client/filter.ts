@@ -99,7 +99,7 @@ function objectText(value: object, refuse: Refuse): string {
   try {
     if (value instanceof Date) return timeText(timestampFromDate(value));
     if (isMessage(value, TimestampSchema)) return timeText(value);
-    // Without trailing zeros: 1.500s is 1.5s.
+    // Drops trailing zeros: 1.500s becomes 1.5s.
     if (isMessage(value, DurationSchema)) {
       return toJson(DurationSchema, value).replace(/(\.\d+?)0+s$/, "$1s");
     }

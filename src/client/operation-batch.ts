@@ -171,7 +171,7 @@ export function createOperationBatch(
     if (code !== Code.InvalidArgument || filter === "") return unseen;
     // The members decide how often the server may refuse the filter.
     parent.listNames = names;
-    // Polling without the caller's filter would cost many times the requests.
+    // Polling each member would cost many times the requests.
     for (const member of unseen) member.onFailed(error);
     return [];
   };

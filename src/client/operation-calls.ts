@@ -127,7 +127,7 @@ export function createOperationCalls(
         hasWaited = true;
         return polled;
       } catch (error) {
-        // After a success it is a proxy's 404 page, not the server.
+        // After a successful poll, a 404 page comes from a proxy, not from the server.
         if (hasWaited || (error as ConnectError).code !== Code.Unimplemented) throw error;
         canWait = false;
         return undefined;

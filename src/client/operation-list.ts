@@ -94,7 +94,7 @@ export async function* walkPages(
   const asked = new Set<string>();
   let { pageToken = "" } = request;
   do {
-    // A token is a position in the list: the second time would not be the last.
+    // A token is a position in the list, so a list that repeats one has no end.
     if (asked.has(pageToken)) throw repeatedPageToken(pageToken);
     asked.add(pageToken);
     const page = await fetch({ ...request, name, filter: String(filter), pageToken });

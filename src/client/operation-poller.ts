@@ -233,7 +233,8 @@ export function createOperationPoller(
     let delayMs = nextPauseMs(me);
     while (!isOver(me)) {
       lastPauseMs = 0;
-      // Not awaited without need: pollers that begin together must see each other's held calls.
+      // Awaited only if needed, because pollers that begin together must see each other's held
+      // calls.
       if (delayMs > 0) await pause(me, delayMs);
       if (isOver(me)) break;
       delayMs = await poll(me);

@@ -68,7 +68,7 @@ export function createBackoff(options: BackoffOptions = {}): PollPolicy {
   const random = options.random ?? Math.random;
   return {
     delayMs(poll) {
-      // Infinite for a large number of polls, so that the longest delay applies.
+      // The product is infinite for a large number of polls, and then the longest delay applies.
       const fullMs = Math.min(initialDelayMs * multiplier ** (poll - 1), maxDelayMs);
       return fullMs * (1 - jitter * random());
     },

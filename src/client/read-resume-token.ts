@@ -22,7 +22,7 @@ export function readResumeToken(token: unknown, method: LongRunningMethod): Resu
   for (const field of ["v", "method", "response", "metadata"] as const) {
     if (read[field] !== expected[field]) throw fault(field, `, expected ${expected[field]}`);
   }
-  // Its form is not checked: servers have names of other forms than AIP-122's.
+  // The form of the name is not checked, because servers have names of other forms than AIP-122's.
   if (name === "") throw fault("name");
   return expected;
 }

@@ -27,6 +27,6 @@ export function retryAfterMs(header: Headers, nowMs: number): number {
 }
 
 function bounded(delayMs: number): number {
-  // NaN, of a date that cannot be parsed, is not above 0.
+  // A date that cannot be parsed is NaN, which is not above 0.
   return delayMs > 0 ? Math.min(delayMs, longestDelayMs) : 0;
 }

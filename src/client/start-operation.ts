@@ -67,7 +67,7 @@ export async function startOperation(
     maxTries,
     isRetryable: (error: ConnectError) =>
       error.code === Code.Unavailable && (field !== undefined || wasRefused(error)),
-    // Connect takes 0 and less for no limit.
+    // Connect treats a timeout of 0 or less as no limit.
     timeoutMs: timeoutMs > 0 ? timeoutMs : undefined,
     signal,
   };

@@ -59,7 +59,8 @@ export function createWaitLength(clock: Clock, maxMs: number): WaitLength {
     },
     failed({ sentMs, tookMs, heldMs }) {
       if (sentMs < failedAtMs) return;
-      // A server that ignores the timeout fails later than asked, and by much shorter calls soon.
+      // A server that ignores the timeout lets the call fail after its whole length. The next call
+      // has a quarter of it.
       limitMs = tookMs < heldMs ? tookMs : heldMs / 4;
       failedAtMs = monotonicMs(clock);
       failedAfterMs = tookMs;

@@ -155,7 +155,7 @@ export class CaseCalls {
     return answer;
   }
 
-  // Judgements.
+  // Functions that judge the answers of calls.
 
   /** Fails the case unless the condition holds. */
   check(condition: boolean, expected: string, actual: string): asserts condition {

@@ -39,7 +39,7 @@ export class DirectContext implements HandlerContext {
     this.method = method;
     this.service = method.parent;
     this[parts] = lazyParts;
-    // One by one, because that takes half the time of Object.defineProperties.
+    // Each property is defined by itself, which takes half the time of Object.defineProperties.
     Object.defineProperty(this, "signal", signal);
     Object.defineProperty(this, "values", values);
     Object.defineProperty(this, "requestHeader", requestHeader);

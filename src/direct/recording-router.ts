@@ -50,7 +50,7 @@ export function recordingRouter(
     },
     own: Partial<UniversalHandlerOptions> | undefined,
   ) => {
-    // As Connect's router merges them.
+    // Connect's router merges the options in this order.
     const options = validateUniversalHandlerOptions({
       ...validateUniversalHandlerOptions(routerOptions),
       ...own,
@@ -69,7 +69,7 @@ export function recordingRouter(
       const known = router.handlers.length;
       router.service(service, implementation, options);
       const { methods } = createServiceImplSpec(service, implementation);
-      // The spec has it bound to its service: another function.
+      // The spec's function is bound to its service, so it is not the function that was registered.
       const given: Partial<Record<string, unknown>> = implementation;
       record(
         known,

@@ -41,7 +41,7 @@ async function passes(
   clock: Clock,
 ): Promise<boolean> {
   let hasPassed = false;
-  // A check that throws has failed, too.
+  // A check that throws counts as failed.
   const called = new Promise((resolve) => resolve(check())).then(
     () => {
       hasPassed = true;

@@ -17,7 +17,7 @@ export async function callWithin<T>(
   call: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const controller = new AbortController();
-  // Async, so that it rejects also where the call throws before it returns.
+  // The function is async so that it rejects even if the call throws before it returns a promise.
   const begin = async () => call(controller.signal);
   try {
     return await untilAborted(signal, (resolve, reject) => {

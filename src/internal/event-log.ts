@@ -92,7 +92,7 @@ export function createLog(options: LogOptions = {}): (event: LogEvent) => void {
     try {
       clock.schedule(intervalMs, () => end(kind, count), { background: true });
     } catch {
-      // Then the next event of the kind ends the interval.
+      // Without a timer the next event of the kind ends the interval.
     }
   };
 
@@ -102,7 +102,7 @@ export function createLog(options: LogOptions = {}): (event: LogEvent) => void {
     const nowMs = monotonicMs(clock);
     let count = counts.get(kind);
     if (count !== undefined && nowMs >= count.endMs) {
-      // A Worker has no timers at module level, and loses those of a request when it has answered.
+      // A Worker refuses timers at module level, and drops a request's timers after its response.
       end(kind, count);
       count = undefined;
     }

@@ -26,7 +26,7 @@ export function resetOnceAnswered(
   // Node asks for trailers when the body is sent, even if the response has no trailers. The reset
   // waits for the event loop, because it would overtake the trailers.
   stream.once("wantTrailers", () => void yieldToEventLoop().then(reset));
-  // A response of headers alone does not emit "wantTrailers".
+  // A response without a body does not emit "wantTrailers".
   stream.once("finish", async () => {
     await yieldToEventLoop();
     if (stream.state.localClose === 1) reset();

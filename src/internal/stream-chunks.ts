@@ -4,7 +4,7 @@
  * while a read is pending; a generator would wait for that read first.
  */
 export function streamChunks<T>(stream: ReadableStream<T>): AsyncIterableIterator<T, void> {
-  // Locked at the first step, so that a stream that is not iterated stays usable.
+  // The first step locks the stream, so a stream that is not iterated stays usable.
   let reader: ReadableStreamDefaultReader<T> | undefined;
   const over = { done: true, value: undefined } as const;
   return {

@@ -57,7 +57,8 @@ export function createTimerQueue(
 
   const arm = () => {
     const first = heap[0];
-    // A timer that fires too early is armed again then: most are removed before they are due.
+    // A timer that fires before the first item is due is armed again, because most items are
+    // removed before they are due.
     if (first !== undefined && armedMs <= first.dueMs) return;
     disarm();
     armedMs = never;

@@ -27,7 +27,7 @@ export function isMessageField(field: DescField): field is MessageField {
 
 function holdsAny(desc: DescMessage): boolean {
   const seen = new Set([desc]);
-  // Grows while it is walked: a set gives out what is added on the way.
+  // The set grows during the loop, which also visits the values that are added.
   for (const message of seen) {
     if (isAny(message)) return true;
     for (const field of message.fields) if (field.message !== undefined) seen.add(field.message);

@@ -190,7 +190,7 @@ function withoutFields(
   fields: readonly (readonly [MessageField, MessageValue])[],
 ): Message {
   const rest: Message & Record<string, unknown> = Object.assign(
-    // Fields with presence have their default values there.
+    // The defaults of fields with presence are on the prototype.
     Object.create(Object.getPrototypeOf(message)),
     message,
   );

@@ -147,7 +147,7 @@ function endOfNumber(text: string, start: number): number {
   let at = start + 1;
   for (; at < text.length; at += 1) {
     const unit = text.charCodeAt(at);
-    // Digits, "+", "-", ".", "E" and "e".
+    // The characters of a number: digits, "+", "-", ".", "E" and "e".
     const isPart =
       (unit >= 0x30 && unit <= 0x39) ||
       unit === 0x2b ||
@@ -162,7 +162,7 @@ function endOfNumber(text: string, start: number): number {
 
 /** The integer of a literal that a JavaScript number would change; undefined for all others. */
 function largeIntegerOf(literal: string): bigint | undefined {
-  // Fewer digits than 2^53 has, and no exponent.
+  // The number has fewer digits than 2^53, and no exponent.
   if (literal.length < 16 && !/[eE]/.test(literal)) return undefined;
   const integer = integerOf(literal);
   return integer === undefined || BigInt.asIntN(54, integer) === integer ? undefined : integer;

@@ -72,7 +72,7 @@ export function writeProtoJson(
 
 /** Returns JSON text that keeps the sign of negative zeros, which JSON.stringify drops. */
 export function jsonTextOf(json: JsonValue, indent?: number): string {
-  // A mark that the text does not have.
+  // The mark must not occur in the text.
   let mark = "-0";
   const plain = JSON.stringify(json);
   while (plain.includes(mark)) mark += "-";
@@ -105,7 +105,7 @@ const known = new WeakMap<DescMessage, Plans>();
 function plansOf(desc: DescMessage): Plans {
   const found = known.get(desc);
   if (found !== undefined) return found;
-  // Types may contain themselves, so fields look plans up when they are used.
+  // Types may contain themselves, so each field reads its plan when it is used.
   const plans = { read: readerOf(desc), write: holdsFloats(desc) ? writerOf(desc) : undefined };
   known.set(desc, plans);
   return plans;
@@ -254,7 +254,8 @@ function isTimestamp(text: string): boolean {
     /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(\.\d{1,9})?(?:Z|[+-](\d\d):(\d\d))$/.exec(text) ??
     [];
   if (matched === undefined || Number(month) < 1 || Number(month) > 12) return false;
-  // Day 0 of the next month; leap years repeat after 400 years, and Date reads 0 to 99 as 1900s.
+  // Day 0 of the next month is the last day. The year is taken modulo 400, because Date reads 0 to
+  // 99 as 1900 to 1999.
   const days = new Date(Date.UTC(2000 + (Number(year) % 400), Number(month), 0)).getUTCDate();
   return (
     Number(day) >= 1 &&
@@ -296,7 +297,7 @@ const dynamicTypes: ReadonlySet<string> = new Set(
 /** Whether the JSON of a message can have a floating-point number, at whatever depth. */
 function holdsFloats(desc: DescMessage): boolean {
   const seen = new Set([desc]);
-  // Grows while it is walked: a set yields the members that are added on the way.
+  // The set grows during the loop, which also visits the members that are added.
   for (const message of seen) {
     if (dynamicTypes.has(message.typeName)) return true;
     for (const field of message.fields) {
@@ -374,7 +375,7 @@ export function shortestFloat(value: number): number {
   const float = Math.fround(value);
   // toPrecision drops the sign of a zero.
   if (float === 0) return float;
-  // Six digits always survive the way through a float, unless it is subnormal.
+  // A float keeps six decimal digits, unless it is subnormal.
   for (let digits = Math.abs(float) < 2 ** -126 ? 1 : 6; digits < 9; digits += 1) {
     const candidate = Number(float.toPrecision(digits));
     if (Math.fround(candidate) === float) return candidate;

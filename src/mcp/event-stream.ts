@@ -54,7 +54,7 @@ export function createEventStream(clock: Clock, onLeave: () => void): EventStrea
       headers: {
         "Content-Type": "text/event-stream",
         "Cache-Control": "no-store",
-        // Proxies such as nginx would otherwise hold events back.
+        // The header keeps proxies such as nginx from buffering events.
         "X-Accel-Buffering": "no",
       },
     }),

@@ -157,7 +157,7 @@ export function createMcpService(methods: readonly DescMethod[], options: McpOpt
           envelopes,
           results,
           clock,
-          // `waitMs: 0` means that starts do not wait; a call to wait does.
+          // `waitMs: 0` means that starts do not wait. The tool `operation_wait` still waits.
           waitMs: waitMs || defaultWaitMs,
           callTimeoutMs,
           listOperations: options.listOperations ?? false,

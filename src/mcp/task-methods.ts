@@ -83,7 +83,7 @@ export function createTaskMethods(deps: TaskMethodDeps) {
       return { ...task, status: "failed", error: { code, message } };
     }
     if (task.status !== "completed") return task;
-    // The inlined result needs a resultType, without which clients take it for broken.
+    // The inlined result needs a resultType, because clients refuse a result without one.
     const result = results.ofOperation(operation, undefined, "isError");
     return { ...task, result: { resultType: "complete", ...result } };
   };

@@ -32,7 +32,8 @@ export function withSendTimeout(
         }
         return result;
       },
-      // Passed on as they are: Connect's handlers learn by these that their answer was not taken.
+      // `return` and `throw` are passed on, because by them Connect's handlers learn that the
+      // client did not read the response.
       throw: async (error: unknown) => (await source.throw?.(error)) ?? done,
       return: async () => (await source.return?.()) ?? done,
     }),

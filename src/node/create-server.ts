@@ -82,12 +82,12 @@ export function createServer(options: ServerOptions): Server {
     });
   };
 
-  // Neither of the two listens: the port hands them their connections.
+  // Neither server listens, because the port hands them their connections.
   const http1 = createHttp1Server(
     {
       maxHeaderSize: limits.maxHeaderBytes,
       headersTimeout: limits.headersTimeoutMs,
-      // Bodies have their own time limit, which depends on their purpose.
+      // Bodies have their own time limits (`bodyTimeoutMs`, `pauseTimeoutMs`).
       requestTimeout: 0,
       keepAliveTimeout: limits.idleTimeoutMs,
       connectionsCheckingInterval: Math.ceil(
@@ -213,7 +213,7 @@ export function createServer(options: ServerOptions): Server {
     async listen({ host = "127.0.0.1", port: portNumber = 0 }: ListenOptions = {}) {
       inRange("port", portNumber, 0, 65_535);
       port.server.listen(portNumber, host);
-      // Rejects with the error if it comes first.
+      // The promise rejects if the error comes before "listening".
       await once(port.server, "listening");
       const address = port.server.address();
       if (typeof address === "object" && address !== null) hosts.listening(address.address);
@@ -235,7 +235,7 @@ export function createServer(options: ServerOptions): Server {
 function record(exchange: Exchange, onRequest: (record: RequestRecord) => void): void {
   const startMs = performance.now();
   const { request, response } = exchange;
-  // Gone from the socket once it is closed.
+  // A closed socket has no address.
   const { remoteAddress } = request.socket;
   response.once("close", () => {
     onRequest({

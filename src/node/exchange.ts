@@ -37,7 +37,7 @@ export function urlOf(exchange: Exchange): string | undefined {
   if (!target.startsWith("/")) return undefined;
   const scheme = "encrypted" in request.socket ? "https" : "http";
   const url = `${scheme}://${authority}${target}`;
-  // Any path can be parsed, so that the rest decides. The requests of one client mostly share it.
+  // Any path can be parsed, so the authority decides. The requests of one client mostly share it.
   if (authority === lastAuthority) return url;
   if (!URL.canParse(url)) return undefined;
   lastAuthority = authority;

@@ -240,7 +240,7 @@ class FastCall extends DirectCall implements QueuedTimer {
     if (this.#phase !== "receiving") return;
     const message = this.#message;
     const isIncomplete = this.#reader?.isIncomplete() === true;
-    // Nothing of the request is kept that the handler does not keep.
+    // The call drops its reference to the request, so that only the handler can keep it.
     this.#message = undefined;
     this.#reader = undefined;
     this.#stopReceiving();
@@ -322,7 +322,7 @@ class FastCall extends DirectCall implements QueuedTimer {
 
   sendTrailers(): void {
     this.#stream.sendTrailers(this.#trailers);
-    // Not at once: a reset overtakes trailers that are still to be written.
+    // The reset is delayed because it would overtake the trailers.
     if (!this.#hasReceivedAll()) this.#closeSoon();
   }
 

@@ -34,7 +34,7 @@ export function createFastPath(
   const methods = new Map<string, FastMethod>();
   for (const handler of routes.rpcs) {
     const route = handler.protocolNames.includes("grpc") ? unaryRouteOf(handler) : undefined;
-    // The last of a path has it.
+    // If a path is registered twice, the last registration counts.
     if (route === undefined) methods.delete(handler.requestPath);
     else methods.set(handler.requestPath, createFastMethod(route, routes.payloads));
   }

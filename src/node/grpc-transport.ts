@@ -163,7 +163,7 @@ function positive(timeoutMs: number): number | undefined {
 function pathOf(url: string, authority: string): string {
   if (url.startsWith(authority)) {
     const path = url.slice(authority.length);
-    // Nothing in a method's path needs to be written otherwise.
+    // A method's path has no character that needs an escape.
     if (/^(\/[\w.]+)+$/.test(path)) return path;
   }
   const { origin, pathname, search } = new URL(url);

@@ -54,7 +54,7 @@ function watch(session: ServerHttp2Session, limits: ResolvedLimits): () => void 
     });
   };
   const timer = setTimeout(() => setImmediate(look), limits.idleTimeoutMs);
-  // One for all streams, and not by `once`, which makes another function for each.
+  // All streams share one listener, because `once` makes a function for each stream.
   const onStreamClose = () => {
     openStreams -= 1;
     if (openStreams === 0) timer.refresh();

@@ -118,7 +118,7 @@ function contentOf(exchange: Exchange): Content {
     return { head: request, body: iterable };
   }
   const bytes = parsedBytes(request);
-  // Parsers decompress, and leave a whole body.
+  // A body parser has decompressed the body, so its headers no longer describe it.
   const { "content-encoding": _, "transfer-encoding": __, ...headers } = request.headers;
   const { method, httpVersion } = request;
   const head = {

@@ -111,7 +111,7 @@ class StreamCall {
         this.#fail(timedOut());
         return;
       }
-      // A longer one would fire at once.
+      // Node fires a longer timer at once.
       this.#timer = setTimeout(() => this.#giveUp(timedOut()), Math.min(timeoutMs, longestMs));
     }
     signal?.addEventListener("abort", this.#onAbort);

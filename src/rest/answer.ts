@@ -110,7 +110,7 @@ export function answerBodyOf(
 function memberOf(json: JsonValue, field: DescField): JsonValue {
   const value = isJsonObject(json) ? json[field.jsonName] : undefined;
   if (value !== undefined) return value;
-  // A message without a value has zeros in its own fields only.
+  // If the value is missing, zeros appear in the message's own fields only.
   const zeros = toJson(field.parent, create(field.parent), { alwaysEmitImplicit: true });
   return (isJsonObject(zeros) ? zeros[field.jsonName] : undefined) ?? null;
 }

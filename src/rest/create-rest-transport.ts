@@ -120,7 +120,7 @@ export function createRestTransport(options: RestTransportOptions): Transport {
           message,
         },
         async next(call) {
-          // Anew, as an interceptor may have put another message in its place.
+          // The message is read again, because an interceptor may have replaced it.
           const sent = httpRequestOf(bindings, method.input, call.message, json);
           if (sent.body !== undefined) call.header.set("Content-Type", sent.body.contentType);
           const answer = await exchange(sent, call.header, call.signal);

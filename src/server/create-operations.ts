@@ -203,7 +203,7 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
     },
     handle(method, work, methodOptions = {}) {
       const name = fullName(method.method);
-      // Checked here, so that the declaration fails and not each start.
+      // The options are checked here so that the declaration fails and not each start.
       const { maxConcurrent } = methodOptions;
       if (maxConcurrent !== undefined) atLeastOne("maxConcurrent", maxConcurrent);
       const retry = methodOptions.retry && createRetryPolicy(methodOptions.retry);

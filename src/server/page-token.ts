@@ -45,7 +45,7 @@ export function createPageTokens(key: Uint8Array | undefined): PageTokens {
   }
   const given = key && Uint8Array.from(key);
   let secret: Promise<CryptoKey> | undefined;
-  // Drawn at the first use, because Workers refuse random values outside of a request.
+  // The key is drawn at the first use, because Workers refuse random values outside of a request.
   const loadSecret = () => {
     secret ??= crypto.subtle.importKey(
       "raw",

@@ -39,7 +39,8 @@ export async function recoverOperations(
         if (stop.aborted) return;
         await dispatcher.dispatch([dispatchedOperation(record)]);
         scheduleDeadline(record);
-        // Set for each record, so that none is dispatched again if a later one fails.
+        // The position moves with each record, so no record is dispatched twice if a later one
+        // fails.
         after = record;
       }
       isAtEnd = page.next === undefined;

@@ -27,7 +27,7 @@ export function createRetryPolicy(options: RetryOptions): RetryPolicy {
     maxAttempts,
     delayMs(thrown, attempts) {
       if (attempts >= maxAttempts || !isRetryable(thrown)) return undefined;
-      // Finite, because infinity times an initial delay of 0 is NaN.
+      // The bound is finite because infinity times an initial delay of 0 is NaN.
       const factor = Math.min(multiplier ** (attempts - 1), Number.MAX_VALUE);
       return hintMs(thrown) ?? Math.min(maxDelayMs, initialDelayMs * factor);
     },

@@ -223,7 +223,8 @@ export function createRunLoop(deps: RunLoopDeps): RunLoop {
     const thrown = outcome.kind === "error" ? outcome.thrown : undefined;
     notifySafely(observation, (to) => to.settled?.(runMs, thrown));
     const lastReport = await reports.close();
-    // Closed first, so that the attempt's own end does not abort its signal.
+    // The attempt is closed before its end is written, so that the end does not abort its own
+    // signal.
     attemptSignal.close();
 
     // If the claim still holds, the transaction was rolled back.
@@ -276,7 +277,7 @@ export function createRunLoop(deps: RunLoopDeps): RunLoop {
         if (responsesSent !== undefined) await responsesSent;
         // Subscribe, then claim: a request to cancel is in the record or arrives as a signal.
         attemptSignal = await createAttemptSignal(delivery.name, store, signals, clock);
-        // A claim would take the operation away from another process that has it by now.
+        // The delivery was lost, so a claim would take the operation from another process.
         if (delivery.signal?.aborted) return settled;
         const { recovery } = runnable.policy;
         const restartLost = recovery === "restart";

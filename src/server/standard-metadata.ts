@@ -192,7 +192,7 @@ function writeTime(
   if (number === undefined || timeMicros === undefined) return;
   const seconds = Math.min(Math.floor(timeMicros / 1_000_000), lastSecond);
   const nanos = Math.min((timeMicros - seconds * 1_000_000) * 1000, 999_999_999);
-  // Both fields, even if they are 0: a message that occurs twice is merged field by field.
+  // Both fields are written even if they are 0, because decoders merge a message that occurs twice.
   writer
     .tag(number, WireType.LengthDelimited)
     .fork()

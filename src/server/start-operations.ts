@@ -266,7 +266,7 @@ export function createOperationStarts(deps: StartDeps): OperationStarts {
           ? { kind: "preempt", result: storedError(preempted(resourceKey ?? "")) }
           : { kind: init.parallel };
       if (validatesOnly) {
-        // Where `tryNow` may answer, the start may not need its resource.
+        // If `tryNow` may answer, the start may not need its resource.
         const looksAt = init.tryNow === undefined ? resourceKey : undefined;
         const checked = { ...operation, resourceKey: looksAt };
         const refused = await store.check(checked, { parallel, transaction });

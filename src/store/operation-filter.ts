@@ -93,7 +93,7 @@ export function negated(filter: OperationFilter): OperationFilter {
     case "attempt":
       return { ...filter, operator: negatedComparator[filter.operator] };
     case "time":
-      // Every record has the others.
+      // Every record has all other columns.
       return filter.column === "end_time"
         ? { kind: "not", operand: filter }
         : { ...filter, operator: negatedComparator[filter.operator] };

@@ -101,7 +101,8 @@ export function planInsert(
   const preempts =
     oldest !== undefined && parallel.kind === "preempt" ? parallel.result : undefined;
   const refusal = isBusy ? undefined : lookups.refusal();
-  // The write tells as well, but by then another answer would have been given, or others ended.
+  // The write checks this too, but only after another outcome was returned or other operations were
+  // ended.
   if ((isBusy || preempts || refusal) && lookups.isTaken(name)) return { kind: "name-taken" };
   if (isBusy) return { kind: "busy", name: oldest };
   if (refusal !== undefined) throw refusal;

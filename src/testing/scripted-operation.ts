@@ -147,7 +147,7 @@ export function beginOperation(
       if (typeof cancel === "object" && "fails" in cancel) throw scriptedError(cancel.fails);
       if (cancel === "ignored" || state.done) return;
       const delayMs = cancel === "honoured" ? 0 : cancel.delayMs;
-      // A second request does not delay the end.
+      // A second cancellation request does not delay the end.
       cancelMs = Math.min(cancelMs, elapsedMs() + delayMs);
       wakeAll();
     },

@@ -124,7 +124,7 @@ export function createScriptedOperations(
     begun += 1;
     const name = script.name ?? `operations/${begun}`;
     const operation = beginOperation(name, script, clock);
-    // Deleted first, so that the operation becomes the latest one of a list.
+    // The old entry is deleted, so that the operation becomes the latest one of a list.
     operations.delete(name);
     operations.set(name, operation);
     return operation;
@@ -226,7 +226,7 @@ export function createScriptedOperations(
     return start;
   };
 
-  // Made again when a method is added, because a router is fixed once it is made.
+  // The router is made again when a method is added, because a router does not change.
   const transport = () => {
     current ??= createRouterTransport((router) => {
       router.service(Operations, service);

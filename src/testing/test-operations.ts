@@ -46,12 +46,13 @@ export function createTestOperations(
   const clock = options.clock ?? createManualClock();
   const operations = createOperations({
     ...options,
-    // Tokens of tests hide nothing, and a drawn key could not be made at a Worker's module level.
+    // The key is fixed, because tokens of tests hide nothing and a Worker cannot draw a key at
+    // module level.
     pageTokenKey: options.pageTokenKey ?? new Uint8Array(32),
     clock,
     log(event) {
       events.push(event);
-      // Returned, so that the server can report a hook that fails.
+      // The result is returned so that the server can report a hook that rejects.
       return options.log?.(event);
     },
   });

@@ -74,7 +74,7 @@ export function firstResponse(
 ): MaybePromise<HandlerResponse | undefined> {
   for (const [index, handler] of handlers.entries()) {
     const responded = handler(request);
-    // Most handlers say at once that a path is not theirs.
+    // Most handlers return undefined synchronously for a path that they do not serve.
     if (responded === undefined) continue;
     if (!isPromise(responded)) return responded;
     const others = handlers.slice(index + 1);

@@ -53,7 +53,7 @@ export function createJsonPayloads(
     return known;
   };
   let bytesDesc: DescMessage | undefined;
-  // Drawn at the first use, because Workers refuse random values outside of a request.
+  // The mark is drawn at the first use, because Workers refuse random values outside of a request.
   const bytesType = (): DescMessage => {
     bytesDesc ??= bytesMessage(`unregistered_${crypto.randomUUID().replaceAll("-", "")}`);
     return bytesDesc;

@@ -87,7 +87,7 @@ export function resumed(
         isFirst = false;
         return first;
       },
-      // Connect's handlers learn by these that the client did not take their response.
+      // By `return` and `throw` Connect's handlers learn that the client did not read the response.
       throw: async (error: unknown) => (await chunks.throw?.(error)) ?? done,
       return: async () => (await chunks.return?.()) ?? done,
     }),

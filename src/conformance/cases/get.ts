@@ -38,7 +38,7 @@ export const getCases: readonly ConformanceCase[] = [
       const operation = await run.poll(run.budgets.caseMs / 2, async () => {
         const answer = await run.get(name);
         if (answer.message === undefined && seen !== "GetOperation") {
-          // Not yet visible, which start.found judges.
+          // The operation may not be visible yet; the case start.found judges that.
           if (isStatus(answer, "NOT_FOUND")) return undefined;
         }
         const message = run.ok(answer, `GetOperation finds "${name}" until it is done`);

@@ -1,2 +1,2 @@
-// The build collects styles in a file of their own.
+// The build writes all styles into one file.
 declare module "*.css";

@@ -126,7 +126,7 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
   const forget = (row: number) => {
     const requestKey = rows.requestKeyOf(row);
     rowByName.delete(rows.nameOf(row));
-    // The id may belong to a newer operation by now: its window was over.
+    // The request id may belong to a newer operation, because its retention was over.
     if (requestKey !== undefined && rowByRequestKey.get(requestKey) === row) {
       rowByRequestKey.delete(requestKey);
     }
@@ -225,7 +225,7 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
     if (before === undefined) return undefined;
     const refusal = refusalOf(rows.growthOf(before, given), 0);
     if (refusal !== undefined) throw refusal;
-    // Looked up again: to make room, a deleted one that is driven from outside may have gone.
+    // The row is read again, because making room may have removed a deleted external operation.
     return change(claimedRow(claim), (_, now) => reported(given, now));
   };
 
@@ -319,7 +319,7 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
     endOverdue: async (results, limit, given) => {
       assertUsable(given);
       const overdue = endOverdue(results, limit);
-      // A caller that asks again at once gives others a turn in between.
+      // The caller repeats the call at once, so other work gets an event-loop iteration in between.
       if (overdue.ended.length === limit) await yieldToEventLoop();
       return overdue;
     },
@@ -334,7 +334,7 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
     expire: async (limit, given) => {
       assertUsable(given);
       const gone = expire(limit);
-      // The same here.
+      // Other work gets an event-loop iteration in between.
       if (gone === limit) await yieldToEventLoop();
       return gone;
     },

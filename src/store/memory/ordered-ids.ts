@@ -58,7 +58,7 @@ export function createOrderedIds(compare: (one: number, other: number) => number
   };
 
   const addToFull = (at: number, leaf: Leaf, index: number, id: number) => {
-    // Ids that are appended in order leave full leaves, not half full ones.
+    // A split at the end keeps the left leaf full, because ids are mostly appended in order.
     const from = index === leafSize ? leafSize : leafSize / 2;
     const right = createLeaf(leaf.ids.subarray(from));
     leaf.size = from;
@@ -74,7 +74,7 @@ export function createOrderedIds(compare: (one: number, other: number) => number
       const before = leaves[at - 1];
       let leaf = leaves[at];
       let index = leaf === undefined ? 0 : indexIn(leaf, place);
-      // Between two leaves: where there is room.
+      // An id between two leaves goes to the leaf that has room.
       if (index === 0 && before !== undefined && (leaf === undefined || before.size < leafSize)) {
         at -= 1;
         leaf = before;
@@ -94,7 +94,7 @@ export function createOrderedIds(compare: (one: number, other: number) => number
       leaf.size -= 1;
       if (leaf.size === 0) {
         leaves.splice(at, 1);
-        // Of a few ids that come and go, the last one goes often.
+        // If there are few ids, the last one is removed often.
         if (leaves.length === 0) emptied = leaf;
         return;
       }

@@ -81,7 +81,8 @@ export function createPagedCells<Page>(sizeBits: number, createPage: () => Page)
       if (page.taken === size) open.push(at);
       page.taken -= 1;
       taken -= 1;
-      // The one that is taken from next stays, so that a page does not come and go with one cell.
+      // The page in use is kept even if it is empty, so that one cell does not allocate and free it
+      // repeatedly.
       if (page.taken === 0 && open.at(-1) !== at) pages[at] = undefined;
     },
     pageOf: (cell) => existing(cell).content,

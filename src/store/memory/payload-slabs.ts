@@ -73,7 +73,7 @@ export function createPayloadSlabs(): PayloadSlabs {
 
   const putOwn = (bytes: Uint8Array) => {
     const number = vacantNumbers.pop() ?? ownArrays.size;
-    // No `slice`: that of a Buffer is a view.
+    // `slice` would not copy, because Buffer's `slice` returns a view.
     ownArrays.set(number, new Uint8Array(bytes));
     return number;
   };

@@ -74,7 +74,7 @@ export function createRecordList(parts: RecordListParts): (query: ListQuery) => 
     }
     const parentIds = isPattern(parent) ? parents.matching(parent) : [parents.idOf(parent)];
     return groups.flatMap(({ byTime, byParent }) => {
-      // Where too many parents match, all rows are looked through.
+      // If too many parents match, all rows are scanned.
       if (parentIds === undefined) return [sourceOf(byTime, () => 0, after)];
       return parentIds.flatMap((id) =>
         id === undefined ? [] : [sourceOf(byParent, (row) => rows.parentOf(row) - id, after)],
@@ -161,7 +161,7 @@ function isPattern(parent: string): boolean {
 /** Where a list goes on: after the cursor, and not before the newest that can match. */
 function earlier(after: ListCursor | undefined, mostMicros: number): ListCursor | undefined {
   if (mostMicros === Number.POSITIVE_INFINITY) return after;
-  // No name comes before the empty one, so that all rows of `mostMicros` lie behind this.
+  // No name sorts before the empty one, so all rows of `mostMicros` come after this key.
   const newest = { createTimeMicros: mostMicros + 1, name: "" };
   return after === undefined || after.createTimeMicros > mostMicros ? newest : after;
 }

@@ -258,7 +258,7 @@ export function createRecordRows(parents: InternedStrings): RecordRows {
         numbers.resource,
         resourceKey === undefined ? 0 : resources.retain(resourceKey) + 1,
       );
-      // The row may have been another's, whose payloads are gone.
+      // The row may be reused: the payloads of its earlier record are freed.
       for (const column of payloads) setNumber(row, column, 0);
       setPayload(row, numbers.request, operation.request);
       setPayload(row, numbers.metadata, operation.metadata);
@@ -298,7 +298,7 @@ export function createRecordRows(parents: InternedStrings): RecordRows {
       cells.free(row);
     },
     read(row, copies = copiesOf(row)) {
-      // Each page of a list reads many, so that the row is looked up once and not for each column.
+      // A list reads many rows, so the row's offset is computed once and not for each column.
       const page = cells.pageOf(row);
       const time = (row % pageRows) * timesPerRow;
       const number = (row % pageRows) * numbersPerRow;
@@ -309,7 +309,7 @@ export function createRecordRows(parents: InternedStrings): RecordRows {
       const state = states[flags & stateBits] ?? "done";
       const updateTimeMicros = timeAt[time + times.update] ?? Number.NaN;
       const retentionMs = timeAt[time + times.retentionMs] ?? Number.NaN;
-      // Nothing is written to a done record that would move its update time.
+      // A done record does not change, so its end time is its update time.
       const endTimeMicros = state === "done" ? updateTimeMicros : undefined;
       const result = slabs.get(numberAt[number + numbers.result] ?? 0, copies);
       return {

@@ -132,7 +132,8 @@ export async function connectPostgres(options: ConnectPostgresOptions): Promise<
   };
 
   if (options.migrate ?? true) {
-    // On its own, as making an index may take longer than any other statement.
+    // Migrations have their own pool, because creating an index may take longer than any other
+    // statement.
     const migrator = new pg.Pool({ ...common, max: 1 });
     try {
       await migrate(migrator, { schema });
@@ -203,7 +204,7 @@ export async function connectPostgres(options: ConnectPostgresOptions): Promise<
       await endPools();
     };
     const store = createPostgresStore({ pool, schema, observer, worker: worker.id, onClose });
-    // Sets pg-boss up, so that it is here that a fault shows and not at the first start.
+    // Sets pg-boss up now, so that an error appears here and not at the first start.
     await dispatcher.depths();
     return { store, dispatcher, signals };
   } catch (cause) {

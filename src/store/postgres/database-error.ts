@@ -29,7 +29,7 @@ const undefinedStates: ReadonlySet<string> = new Set(["42P01", "42703", "42883",
 export function databaseError(cause: unknown): ConnectError {
   if (cause instanceof ConnectError) return cause;
   const state = sqlState(cause);
-  // Without a SQLSTATE it is the connection that failed, not the statement.
+  // If there is no SQLSTATE, the connection failed and not the statement.
   if (state === undefined) return databaseUnavailable(cause);
   if (refusedClasses.has(state.slice(0, 2))) return connectionRefused(state, cause);
   if (passingClasses.has(state.slice(0, 2)) || passingStates.has(state)) {
@@ -60,7 +60,7 @@ export function isRowLevelError(error: unknown): boolean {
 /** Returns the SQLSTATE of a driver's error; undefined if the error does not have one. */
 export function sqlState(cause: unknown): string | undefined {
   if (typeof cause !== "object" || cause === null || !("code" in cause)) return undefined;
-  // An error of the system: EPIPE would pass for a SQLSTATE.
+  // EPIPE has the form of a SQLSTATE, and is an error of the operating system.
   if ("syscall" in cause) return undefined;
   const { code } = cause;
   return typeof code === "string" && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;

@@ -63,7 +63,7 @@ export function createDatabase(pool: PostgresPool): Database {
       let isOver = false;
       const transaction: Transaction = {
         async executeSql(text, values) {
-          // The connection may be another's by now.
+          // The pool may have given the connection to another caller.
           if (isOver) throw transactionOver();
           return run(text, values);
         },
@@ -123,7 +123,8 @@ async function runWithin<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   let isOver = false;
-  // For pools without events; the next statement fails, and the transaction with it.
+  // A pool without events reports nothing here. The next statement fails, and with it the
+  // transaction.
   const onError = () => undefined;
   client.on("error", onError);
   try {

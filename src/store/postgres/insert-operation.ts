@@ -95,7 +95,8 @@ export function createOperationInserts({
     const parameters = createParameters();
     const given = givenRows(rows, newRow, parameters);
     const ifDone = (value: string) => `case when given.result is not null then ${value} end`;
-    // Ordered by the key: two batches that lock the same keys in another order would deadlock.
+    // The keys are sorted, because two batches that lock the same keys in different orders would
+    // deadlock.
     const written = await database.rows(
       `insert into ${table} as o (${newRowColumns}, create_time, update_time, deadline_time,
         request_window_end_time, end_time, expire_time)
@@ -176,7 +177,7 @@ export function createOperationInserts({
       const earlier = await earlierStart(operation.requestId, options);
       if (earlier !== undefined) return earlier;
       if (await isNameTaken(operation.name, options)) return { kind: "name-taken" };
-      // The conflicting row has gone.
+      // The conflicting row was deleted in the meantime.
     }
     throw startContended();
   };

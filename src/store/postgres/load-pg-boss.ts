@@ -34,7 +34,8 @@ type PgBossConstructor = new (options: object) => PgBossInstance;
  * @throws ConnectError `Internal` if the package is not installed.
  */
 export async function loadPgBoss(): Promise<PgBossConstructor> {
-  // Not a literal: the declarations of pg-boss compile under `skipLibCheck` alone.
+  // The name is not a literal, because the declarations of pg-boss compile only with
+  // `skipLibCheck`.
   const name: string = "pg-boss";
   let cause: unknown;
   try {

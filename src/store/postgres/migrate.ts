@@ -79,7 +79,7 @@ export async function assertMigrated(pool: PostgresPool, schema: string): Promis
 
 /** The version of a schema that this program may run on. */
 async function schemaVersion(schema: string, run: RunStatement): Promise<number> {
-  // By way of JSON, because the column is part of step 2.
+  // The row is read as JSON, because the column does not exist before step 2.
   const rows = await run(
     `select version, (to_jsonb(m) ->> 'oldest_version')::integer as oldest_version
     from "${schema}".migrations m order by version`,

@@ -108,7 +108,7 @@ export function createNotificationListener(
     lostAtMs ??= clock.nowMs();
     const delayMs = Math.min(firstReconnectDelayMs * 2 ** failures, lastReconnectDelayMs);
     failures += 1;
-    // Spread, so that not all processes come back to a restarted server at once.
+    // The delay is random so that not all processes reconnect to a restarted server at once.
     unschedule = clock.schedule(delayMs * (0.5 + Math.random() / 2), () => {
       connecting = connect();
     });

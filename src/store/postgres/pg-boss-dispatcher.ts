@@ -248,7 +248,7 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
   const nextDue = (): [method: string, served: ServedMethod] | undefined => {
     for (const [method, served] of methods) {
       if (!served.isDue || served.running >= served.maxConcurrent) continue;
-      // To the end of the line, so that a busy method does not keep the others waiting.
+      // The method moves to the end of the line, so that a busy method does not delay the others.
       methods.delete(method);
       methods.set(method, served);
       return [method, served];
@@ -272,7 +272,7 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
   };
 
   const fetchFrom = async (method: string, served: ServedMethod): Promise<void> => {
-    // Before the fetch, so that a notification that arrives meanwhile is not lost.
+    // The flag is reset before the fetch, so that a notification during the fetch is not lost.
     served.isDue = false;
     const free = Math.min(maxConcurrent - underWay.size, served.maxConcurrent - served.running);
     const limit = Math.min(free, maxFetched);
@@ -337,8 +337,8 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
       failed(`run ${job.name}`, cause);
       settlement = { kind: "retry", delayMs: retryDelayMs };
     }
-    // One that was lost is not ours to settle: without this, a process that gave up a little
-    // early would take the operation away from whom it is about to be given to.
+    // A lost delivery must not be settled: a process that gave up a little early would take the
+    // operation from the process that gets it next.
     while (!lease.signal.aborted) {
       try {
         if (!(await settle(job, settlement))) {
@@ -358,7 +358,8 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
     if (settlement.kind === "settled") return removals.add(job);
     const delayMs = "delayMs" in settlement ? settlement.delayMs : 0;
     return database.transaction(async (transaction) => {
-      // A new job and not a failed one: pg-boss counts those, and delays them in its own way.
+      // The operation gets a new job. pg-boss would count a failed job as a retry and delay it by
+      // its own rules.
       if ((await queue.remove(job.queue, [job], transaction)).length > 0) return false;
       const { name, tenant } = job;
       await enqueue(job.queue, [{ name, tenant, delayMs }], transaction);
@@ -474,7 +475,7 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
     const enqueueAll = async (within: Transaction | undefined) => {
       for (const [method, jobs] of jobsOf) await enqueue(method, jobs, within);
     };
-    // Several queues are several statements, which only a transaction makes one.
+    // Jobs of several queues take several statements, so they need a transaction.
     if (transaction !== undefined || jobsOf.size < 2) return enqueueAll(transaction);
     for (const method of jobsOf.keys()) await queueOf(method);
     return database.transaction(enqueueAll);
@@ -546,7 +547,7 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
         pollStopped.abort();
         for (const unschedule of delayedWakes) unschedule();
         delayedWakes.clear();
-        // Its jobs are requeued.
+        // A fetch that is under way puts its jobs back into the queue.
         await fetching;
         await Promise.all(underWay);
         await closeQueue();

@@ -109,8 +109,8 @@ export async function startPgBoss(options: PgBossQueueOptions): Promise<PgBossQu
     schedule: false,
     registerInstance: false,
     openTelemetry: { enabled: false },
-    // Its own passes are for attempts of more than 24 hours: `requeueLost` starts one as soon as a
-    // poll finds a lost delivery, and the monitor's interval is how often that may be.
+    // pg-boss's own maintenance is for attempts of more than 24 hours. `requeueLost` starts it as
+    // soon as a poll finds a lost delivery, at most once per monitor interval.
     superviseIntervalSeconds: 60,
     monitorIntervalSeconds: 1,
     maintenanceIntervalSeconds: 3600,
@@ -136,7 +136,7 @@ export async function startPgBoss(options: PgBossQueueOptions): Promise<PgBossQu
   return {
     async ensure(queue) {
       await boss.createQueue(queue, queueOptions);
-      // One that was there keeps its options otherwise.
+      // A queue that exists would keep its old options.
       await boss.updateQueue(queue, queueOptions);
       queues.add(queue);
     },
@@ -167,7 +167,8 @@ export async function startPgBoss(options: PgBossQueueOptions): Promise<PgBossQu
       return lost;
     },
     async remove(queue, jobs, executor) {
-      // Not `complete`, which leaves a row to be vacuumed twice. Both check the delivery.
+      // Deletes the job, because `complete` would leave a row that is vacuumed twice. Both check
+      // the delivery.
       const options = { db: adapted(executor) };
       const removed = settled(await boss.deleteJob(queue, jobs.map(attemptOf), options));
       return jobs.filter(({ id }) => !removed.has(id));

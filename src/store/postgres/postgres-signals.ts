@@ -69,7 +69,7 @@ export function createPostgresSignals(options: PostgresSignalsOptions): Signals 
     pollIntervalMs,
     async subscribe(name, subscriber) {
       const ofName = subscribers.get(name) ?? new Set();
-      // A function of its own, so that one listener can be subscribed twice.
+      // Each subscription is a new function, so that one listener can be subscribed twice.
       const own = (kind: SignalKind) => subscriber(kind);
       if (!isClosed) subscribers.set(name, ofName.add(own));
       if (listener !== undefined && !isClosed) {

@@ -110,7 +110,8 @@ export function createRecordStatements({
     const parameters = createParameters();
     const rows = givenRows(items, given, parameters);
     const isWaiting = lockedRows === "wait";
-    // Materialized, because a plan that evaluates it twice would lock other rows the second time.
+    // The expression is materialized, because a plan that evaluates it twice would lock other rows
+    // the second time.
     const free = `with free as materialized (
       select given.* from ${table} o join ${rows} on o.name = given.name
       where ${condition} for update of o skip locked)`;

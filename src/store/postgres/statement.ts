@@ -34,7 +34,8 @@ export function givenRows<Item>(
 ): string {
   const names = given.map(([column]) => column).join(", ");
   const [item, ...others] = items;
-  // Scalars for one: a driver sends bytes in an array as text of twice the length.
+  // A single item is passed as scalars, because a driver sends bytes in an array as text of twice
+  // the length.
   if (item !== undefined && others.length === 0) {
     const values = given.map(([, type, read]) => `${add(read(item) ?? null)}::${type}`);
     return `(values (${values.join(", ")})) as given (${names})`;

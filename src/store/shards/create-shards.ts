@@ -333,7 +333,7 @@ function checkedShardOf(shardOf: (parent: string) => number, count: number) {
     throw new RangeError(`shardOf must return 0 to ${count - 1}, not ${shard} (for "${parent}")`);
   };
   for (let trial = 0; trial < trials; trial += 1) {
-    // Not random: Workers refuse random values outside of a request.
+    // The value is not random, because Workers refuse random values outside of a request.
     const parent = trial === 0 ? "" : `projects/${trial}`;
     const first = checked(parent);
     if (checked(parent) !== first) {

@@ -90,7 +90,7 @@ function leafSql(leaf: FilterLeaf, dialect: FilterDialect): string {
     case "cancel-requested":
       return `(${prefix}cancel_request_time is ${leaf.value ? "not null" : "null"})`;
     case "text":
-      // Escaped text has another order.
+      // The order of escaped text differs from the order of the text.
       return isEquality(leaf)
         ? `(${prefix}${leaf.column} ${leaf.operator} ${add(escapeNul(leaf.value))})`
         : "true";

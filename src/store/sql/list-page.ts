@@ -45,7 +45,7 @@ export interface PageReading {
 /** @param isDecided Whether the statements find nothing but matches. */
 export function readPage(query: ListQuery, isDecided: boolean): PageReading {
   const { filter, limit, maxBytes = Number.POSITIVE_INFINITY } = query;
-  // One more than the page holds tells that there is more to come.
+  // One row more than the page holds shows that another page follows.
   const readLimit = isDecided ? limit + 1 : Math.max(limit + 1, readAtATime);
   const found: OperationRecord[] = [];
   let { after } = query;

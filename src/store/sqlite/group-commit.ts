@@ -135,7 +135,7 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
     try {
       database.write("rollback");
     } catch {
-      // SQLite did it by itself.
+      // SQLite has rolled the transaction back by itself.
     }
   };
 
@@ -145,7 +145,7 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
    */
   const noteFailure = (cause: unknown) => {
     try {
-      // It is refused within a transaction.
+      // SQLite refuses `begin` within a transaction.
       database.write("begin immediate");
     } catch {
       return;
@@ -205,7 +205,7 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
     known.add(transaction);
     open.add(transaction);
     database.write("savepoint member");
-    // Async, so that it rejects also where the work throws before it returns.
+    // The function is async so that it rejects even if the work throws before it returns a promise.
     const begin = async () => work(transaction);
     const outcome = await outcomeWithin(begin(), maxTransactionMs, clock);
     open.delete(transaction);
@@ -237,7 +237,7 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
       if (isClosed) throw storeClosed();
       const committed: (() => void)[] = [];
       const rolledBack: (() => void)[] = [];
-      // Each callback by itself, so that one that throws does not keep the others from being called.
+      // Each callback runs in its own microtask, so that one that throws does not stop the others.
       const callEach = (callbacks: readonly (() => void)[]) => callbacks.forEach(queueMicrotask);
       try {
         return await enqueue(

@@ -49,7 +49,8 @@ type Parameters = ReturnType<typeof createParameters>;
 function readScan(database: SqliteDatabase, query: ListQuery, nowMicros: number): Scan {
   const parameters = createParameters();
   const { add } = parameters;
-  // The payloads are read of the matches alone: the index and the start of a row tell the rest.
+  // Payloads are read for matches only, because the index and the start of a row decide about the
+  // rest.
   const found = `select create_time,
         coalesce(length(metadata), 0) + coalesce(length(result), 0) as bytes from (
         select * from operations
@@ -86,7 +87,7 @@ function walkCondition(
 ): string {
   const conditions = ["delete_time is null"];
   if (principal !== undefined && principal !== "") {
-    // The second condition is that of the index.
+    // The second condition repeats the index's condition, so that SQLite uses the index.
     conditions.push(`principal = ${add(escapeNul(principal))} and principal <> ''`);
   }
   if (!hasWildcard(parent)) conditions.push(`parent = ${add(escapeNul(parent))}`);
@@ -98,7 +99,7 @@ function walkCondition(
     if (Number.isFinite(least)) conditions.push(`create_time >= ${add(least)}`);
     if (Number.isFinite(most)) conditions.push(`create_time <= ${add(most)}`);
   }
-  // No two have the same create time, so that it is all of the key.
+  // No two rows have the same create time, so it is the whole key.
   if (after !== undefined) conditions.push(`create_time < ${add(after.createTimeMicros)}`);
   return conditions.join(" and ");
 }

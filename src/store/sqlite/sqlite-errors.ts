@@ -25,7 +25,7 @@ const retryDelayMs = 1000;
 /** Returns the primary result code of a driver's error; undefined if it has no code. */
 export function resultCodeOf(thrown: unknown): number | undefined {
   if (typeof thrown !== "object" || thrown === null) return undefined;
-  // The upper bits of an extended code say more than is asked for.
+  // The lower byte of an extended code is the basic code.
   if ("errcode" in thrown && typeof thrown.errcode === "number") return thrown.errcode & 0xff;
   if ("rawCode" in thrown && typeof thrown.rawCode === "number") return thrown.rawCode & 0xff;
   return undefined;
