@@ -214,7 +214,7 @@ class EncodedWriter implements Writer {
       }
       if (tag !== field.tag) throw unusual;
       const isNext = field.isRepeated && field === before;
-      // Two values of a message or of a list are one together.
+      // Two values of one message field are merged, and those of a list are joined.
       if (places.has(field) && !isNext && !field.isScalar) throw unusual;
       if (field.oneof !== 0) {
         for (const other of places.keys()) if (other.oneof === field.oneof) places.delete(other);
@@ -344,7 +344,7 @@ class EncodedWriter implements Writer {
   /** Refuses keys that a JavaScript object has once or in another order. */
   private addKey(end: number, first: number): void {
     const { keys, input, at } = this;
-    // Objects have the keys that are array indexes before the others.
+    // JavaScript objects order keys that are array indexes before all other keys.
     const digit = input[at] ?? 0;
     if (end > at && digit >= 0x30 && digit <= 0x39) throw unusual;
     if (keys.length - first >= 2 * maxEntries) throw unusual;

@@ -423,7 +423,7 @@ export function createRecordRows(parents: InternedStrings): RecordRows {
 /** When the retention of a row is over, whose times begin at `time`; undefined until it is done. */
 function expireTimeAt(page: RowPage, time: number, flags: number): number | undefined {
   if (states[flags & stateBits] !== "done") return undefined;
-  // Nothing is written to a done record that would move its update time.
+  // A done record does not change, so its end time is its update time.
   return later(
     page.times[time + times.update] ?? Number.NaN,
     page.times[time + times.retentionMs] ?? Number.NaN,
