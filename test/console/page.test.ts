@@ -428,9 +428,7 @@ describe.skipIf(chromiumPath === undefined)("the console in Chromium", () => {
     await keyboard.press("j");
     await keyboard.press("j");
     await keyboard.press("k");
-    const focused = () =>
-      page.evaluate(() => document.activeElement?.closest("[data-row]")?.getAttribute("data-row"));
-    expect(await focused()).toBe("0");
+    await page.waitForFunction(() => document.activeElement?.closest("[data-row='0']") != null);
     await keyboard.press("Enter");
     await page.locator(".detail-pane").waitFor();
     await keyboard.press("c");

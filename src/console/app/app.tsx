@@ -34,7 +34,7 @@ export function App({ session }: { session: Session }) {
   const [view, setView] = useState(() => viewOf(location.search, defaultParent));
   const [asked, setAsked] = useState<Asked>();
   const [missing, setMissing] = useState<ReadonlySet<Ability>>(new Set());
-  const [active, setActive] = useState(-1);
+  const [active, setActive] = useState("");
   const [said, setSaid] = useState("");
   const [round, setRound] = useState(0);
   const isVisible = useVisible();
@@ -101,22 +101,32 @@ export function App({ session }: { session: Session }) {
   const onText = (text: string) => {
     if (parseOperationName(text) !== undefined) go({ operation: text });
     else go({ filter: text });
-    setActive(-1);
+    setActive("");
     feed.start();
   };
 
   const { rows } = feed.list;
-  const activeRow = rows[active];
+  const activeRow = active === "" ? undefined : rows.find(({ name }) => name === active);
+  const move = (step: number) =>
+    setActive((before) => {
+      const at = rows.findIndex(({ name }) => name === before) + step;
+      return rows[Math.min(Math.max(at, 0), rows.length - 1)]?.name ?? "";
+    });
   useKeys(asked === undefined, (key) => {
     switch (key) {
       case "/":
         document.querySelector<HTMLInputElement>("[data-filter]")?.focus();
         return true;
       case "j":
-        setActive(Math.min(active + 1, rows.length - 1));
+        move(1);
         return true;
       case "k":
-        setActive(Math.max(active - 1, 0));
+        move(-1);
+        return true;
+      case "Enter":
+        // The focus is on a link or a button, which the browser activates itself, or nowhere.
+        if (document.activeElement !== document.body || activeRow === undefined) return false;
+        go({ operation: activeRow.name });
         return true;
       case "c": {
         const name = view.operation || activeRow?.name;
@@ -191,7 +201,7 @@ export function App({ session }: { session: Session }) {
             <List
               feed={feed}
               version={version}
-              active={active}
+              activeName={active}
               opened={view.operation}
               addressOf={(name) => addressOf({ ...view, operation: name }, defaultParent)}
               onOpen={(name) => go({ operation: name })}

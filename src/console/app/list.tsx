@@ -23,7 +23,7 @@ const maxElements = 90;
 export function List({
   feed,
   version,
-  active,
+  activeName,
   opened,
   addressOf,
   onOpen,
@@ -32,19 +32,21 @@ export function List({
   feed: ListFeed;
   /** Changes with the content of the feed. */
   version: number;
-  /** The row that the keyboard moves to; -1 for none. */
-  active: number;
+  /** The name of the row that the keyboard moves to; empty for none. */
+  activeName: string;
   /** The name of the open operation; empty for none. */
   opened: string;
   addressOf: (name: string) => string;
   onOpen: (name: string) => void;
-  onActive: (index: number) => void;
+  onActive: (name: string) => void;
 }) {
   const body = useRef<HTMLDivElement>(null);
+  const isMovingFocus = useRef(false);
   const displayed = useRef<ReadonlyMap<string, Displayed>>(new Map());
   const [box, setBox] = useState({ top: 0, height: 600, width: 1000 });
   const nowMs = useNow(1000);
   const { rows, nextToken } = feed.list;
+  const active = activeName === "" ? -1 : rows.findIndex(({ name }) => name === activeName);
 
   useLayoutEffect(() => {
     const element = body.current;
@@ -83,13 +85,15 @@ export function List({
     else if (top + height > element.scrollTop + element.clientHeight) {
       element.scrollTop = top + height - element.clientHeight;
     }
-  }, [active, height]);
+  }, [activeName]);
   useEffect(() => {
     if (active < 0) return;
+    isMovingFocus.current = true;
     body.current?.querySelector<HTMLElement>(`[data-row="${active}"] a`)?.focus({
       preventScroll: true,
     });
-  }, [active, from, to]);
+    isMovingFocus.current = false;
+  }, [activeName]);
 
   // The rows handle no events, so that a row of the last display can be shown again as it is.
   const rowOfEvent = (event: Event) => {
@@ -106,7 +110,8 @@ export function List({
   };
   const onFocusIn = (event: FocusEvent) => {
     const index = rowOfEvent(event);
-    if (index >= 0) onActive(index);
+    // The keys may have moved on since the list asked for this focus.
+    if (!isMovingFocus.current) onActive(rows[index]?.name ?? "");
   };
 
   const indexes: number[] = [];

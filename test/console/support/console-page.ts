@@ -16,6 +16,7 @@ export async function openConsole(
   options: Parameters<Browser["newPage"]>[0] = {},
 ): Promise<ConsolePage> {
   const page = await browser.newPage({ viewport: { width: 1280, height: 800 }, ...options });
+  page.setDefaultTimeout(10_000);
   const complaints: string[] = [];
   const requests: string[] = [];
   const { origin } = new URL(url);
