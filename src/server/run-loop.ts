@@ -4,6 +4,7 @@ import { notifySafely } from "../internal/notify-safely.js";
 import type { LongRunningMethod } from "../operation/long-running.js";
 import type { Delivery, Dispatcher, Settlement } from "../store/dispatcher.js";
 import type {
+  ClaimOptions,
   OperationRecord,
   OperationStore,
   Report,
@@ -160,6 +161,24 @@ export function createRunLoop(deps: RunLoopDeps): RunLoop {
     );
   };
 
+  /**
+   * Claims a delivered operation. A delivery that another process may have by now takes over only
+   * the attempt that it finds running, while it is not lost itself: a claim that reaches the store
+   * late must not end an attempt that began meanwhile.
+   */
+  const claim = async (
+    { name, signal }: Delivery,
+    options: ClaimOptions,
+  ): Promise<OperationRecord | undefined> => {
+    if (signal === undefined) return store.claim(name, options);
+    if (signal.aborted) return undefined;
+    const queued = await store.claim(name, { ...options, lostAttempt: 0 });
+    if (queued !== undefined) return queued;
+    const found = await store.get(name, { evenHidden: true });
+    if (signal.aborted || found?.state !== "running" || found.external) return undefined;
+    return store.claim(name, { ...options, lostAttempt: found.attempt });
+  };
+
   /** One attempt at a claimed operation. */
   const attempt = async <I extends DescMessage, R extends DescMessage, M extends DescMessage, C>(
     { method, work, policy, retry, checkpoints }: RunnableMethod<I, R, M, C>,
@@ -277,11 +296,8 @@ export function createRunLoop(deps: RunLoopDeps): RunLoop {
         if (responsesSent !== undefined) await responsesSent;
         // Subscribe, then claim: a request to cancel is in the record or arrives as a signal.
         attemptSignal = await createAttemptSignal(delivery.name, store, signals, clock);
-        // The delivery was lost, so a claim would take the operation from another process.
-        if (delivery.signal?.aborted) return settled;
         const { recovery } = runnable.policy;
-        const restartLost = recovery === "restart";
-        const record = await store.claim(delivery.name, { restartLost });
+        const record = await claim(delivery, { restartLost: recovery === "restart" });
         if (record === undefined) return settled;
         if (delivery.signal?.aborted) {
           // The claim was late: another process may have the operation. Its delivery stays, and ours

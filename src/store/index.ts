@@ -27,6 +27,7 @@ export type {
   CancelOptions,
   Claim,
   ClaimOptions,
+  GetOptions,
   HideOptions,
   InsertOptions,
   InsertOutcome,

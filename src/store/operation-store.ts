@@ -116,8 +116,19 @@ export interface InsertOptions extends StoreOptions {
   beforeQueued?: (() => void) | undefined;
 }
 
+/** Options of reading one operation. */
+export interface GetOptions extends StoreOptions {
+  /** Whether an operation that is hidden or expired is returned, too. Default: false. */
+  evenHidden?: boolean | undefined;
+}
+
 /** Options of a claim. */
 export interface ClaimOptions extends StoreOptions {
+  /**
+   * The attempt that is lost: an operation that is `running` is claimed only if this is its attempt.
+   * 0: only a `queued` operation is claimed. Default: whichever attempt runs is lost.
+   */
+  lostAttempt?: number | undefined;
   /** Whether the checkpoint of a lost attempt is deleted. Default: false. */
   restartLost?: boolean | undefined;
 }
@@ -324,14 +335,14 @@ export interface OperationStore {
    */
   insertTogether?(operation: NewOperation, together: Together): Promise<InsertOutcome>;
   /** Returns undefined if the operation is unknown, hidden or expired. */
-  get(name: string, options?: StoreOptions): Promise<OperationRecord | undefined>;
+  get(name: string, options?: GetOptions): Promise<OperationRecord | undefined>;
   /**
    * Claims an operation in order to run it: it is `running`, and its attempt is one higher, so that
    * the attempt before can no longer write. If it was `running` already, that attempt counts as
    * lost. A hidden operation can be claimed, because a deletion does not stop the work.
    *
-   * Returns undefined if there is nothing to run: the operation is unknown, blocked or done, or its
-   * work is external.
+   * Returns undefined if there is nothing to run: the operation is unknown, blocked or done, its
+   * work is external, or an attempt other than `lostAttempt` runs.
    */
   claim(name: string, options?: ClaimOptions): Promise<OperationRecord | undefined>;
   /** Stores a report of an attempt. Returns undefined if the claim no longer holds. */

@@ -1,4 +1,5 @@
 import type {
+  ClaimOptions,
   InsertOptions,
   InsertOutcome,
   NewOperation,
@@ -162,12 +163,13 @@ export function isHeldBy(head: RecordHead, attempt: number): boolean {
 export function claimed(
   head: RecordHead,
   nowMicros: number,
-  restartLost: boolean,
+  { restartLost, lostAttempt = head.attempt }: ClaimOptions = {},
 ): RecordChanges | undefined {
   const { state, external } = head;
   if (external || state === "done" || state === "blocked") return undefined;
   const attempt = head.attempt + 1;
   if (state === "queued") return { state: "running", attempt, updateTimeMicros: nowMicros };
+  if (head.attempt !== lostAttempt) return undefined;
   const lost = { attempt, losses: head.losses + 1, updateTimeMicros: nowMicros };
   return restartLost ? { ...lost, checkpoint: undefined } : lost;
 }

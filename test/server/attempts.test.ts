@@ -87,23 +87,55 @@ describe("taking a delivery", () => {
     expect(await store.get(name)).toMatchObject({ state: "running", attempt: 1 });
   });
 
+  it("gives an operation back whose delivery was lost while it was claimed", async () => {
+    const claiming = createDeferred();
+    let runs = 0;
+    const { operations, store, deliver, events, clock } = createHandServer(
+      () => {
+        runs += 1;
+        return {};
+      },
+      {
+        store: {
+          async claim(...call) {
+            await claiming.promise;
+            return store.claim(...call);
+          },
+        },
+      },
+    );
+    const { name } = await operations.start(Print, {});
+    const lease = new AbortController();
+    const settlement = deliver(name, lease.signal);
+    await clock.advance(0);
+    lease.abort();
+    claiming.resolve();
+    expect(await settlement).toEqual({ kind: "settled" });
+    expect(runs).toBe(0);
+    expect(await store.get(name)).toMatchObject({ state: "queued", result: undefined, losses: 0 });
+    expect(events).toEqual([{ kind: "attempt-lost", name, attempt: 1 }]);
+  });
+
   it.each([0, 1])(
-    "gives an operation back whose delivery was lost while it was claimed, after %s lost attempts",
+    "leaves an attempt alone that began while its claim was on its way, after %s lost attempts",
     async (losses) => {
-      const claiming = createDeferred();
+      const arriving = createDeferred();
+      const arrived = createDeferred();
       let runs = 0;
-      // With this bound a claim of a running operation ends it.
-      const { operations, store, deliver, events, clock } = createHandServer(
+      const { operations, store, deliver, events } = createHandServer(
         () => {
           runs += 1;
           return {};
         },
         {
-          maxLostAttempts: 1,
           store: {
-            async claim(name) {
-              await claiming.promise;
-              return store.claim(name);
+            async claim(name, options) {
+              // The claim that would succeed: of a queued operation, or over the lost attempt.
+              if (options?.lostAttempt === losses) {
+                arrived.resolve();
+                await arriving.promise;
+              }
+              return store.claim(name, options);
             },
           },
         },
@@ -112,15 +144,31 @@ describe("taking a delivery", () => {
       for (let lost = 0; lost < losses; lost += 1) await store.claim(name);
       const lease = new AbortController();
       const settlement = deliver(name, lease.signal);
-      await clock.advance(0);
-      lease.abort();
-      claiming.resolve();
+      await arrived.promise;
+      // Another process has the operation now, and this one does not know it yet.
+      const healthy = await store.claim(name);
+      assert(healthy !== undefined);
+      arriving.resolve();
+      // It finds the other's attempt; its lease ends before it claims over that.
+      store.get(name).then(() => lease.abort());
       expect(await settlement).toEqual({ kind: "settled" });
       expect(runs).toBe(0);
-      expect(await store.get(name)).toMatchObject({ state: "queued", result: undefined });
-      expect(events).toEqual([{ kind: "attempt-lost", name, attempt: losses + 1 }]);
+      expect(events).toEqual([]);
+      expect(await store.look(healthy)).toMatchObject({ attempt: losses + 1, losses });
     },
   );
+
+  it("takes over the attempt that it finds running, if its delivery holds", async () => {
+    const { operations, store, deliver, client } = createHandServer(() => ({ pages: 2 }));
+    const { name } = await operations.start(Print, {});
+    await store.claim(name);
+    // A deletion does not stop the work.
+    await store.hide(name);
+    expect(await deliver(name)).toEqual({ kind: "settled" });
+    const record = await store.get(name, { evenHidden: true });
+    expect(record).toMatchObject({ state: "done", attempt: 2, losses: 1 });
+    await expect(client.get(name)).rejects.toMatchObject({ code: Code.NotFound });
+  });
 
   it("publishes the end of an operation although the answer to its terminal write is lost", async () => {
     const ends: string[] = [];

@@ -277,12 +277,11 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
     },
     get: async (name, given) => {
       assertUsable(given);
-      return read(visibleRow(name));
+      return read(given?.evenHidden ? recordRow(name) : visibleRow(name));
     },
     claim: async (name, given) => {
       assertUsable(given);
-      const restartLost = given?.restartLost === true;
-      return change(recordRow(name), (head, now) => claimed(head, now, restartLost));
+      return change(recordRow(name), (head, now) => claimed(head, now, given));
     },
     report: async (claim, given, storeOptions) => {
       assertUsable(storeOptions);

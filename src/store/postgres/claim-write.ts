@@ -4,8 +4,15 @@ import { nextUpdateTime, type Parameters } from "./statement.js";
 
 const isLost = "o.state = 'running'";
 
-/** Whether row `o` is one that can be claimed. */
-export const isClaimable = "(not o.external and o.state in ('queued', 'running'))";
+/**
+ * Returns the condition on which row `o` can be claimed.
+ *
+ * @param lostAttempt The attempt that is lost, if the row has one that runs.
+ */
+export function claimable(lostAttempt: string): string {
+  return `(not o.external
+    and (o.state = 'queued' or o.state = 'running' and o.attempt = ${lostAttempt}))`;
+}
 
 /**
  * Returns the assignments that claim row `o`. `restartLost` is the condition on which the

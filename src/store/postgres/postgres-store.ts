@@ -2,6 +2,7 @@ import { notifySafely } from "../../internal/notify-safely.js";
 import type { CountingStore } from "../operation-counts.js";
 import type {
   Claim,
+  GetOptions,
   OperationRecord,
   Report,
   StoreOptions,
@@ -110,9 +111,9 @@ export function createPostgresStore(options: PostgresStoreOptions): CountingStor
 
   const get = async (
     name: string,
-    callOptions: StoreOptions | undefined,
+    callOptions: GetOptions | undefined,
   ): Promise<OperationRecord | undefined> =>
-    callOptions?.transaction === undefined
+    callOptions?.transaction === undefined && !callOptions?.evenHidden
       ? batches.get(name)
       : (await statements.read([name], callOptions)).get(name);
 
@@ -138,8 +139,8 @@ export function createPostgresStore(options: PostgresStoreOptions): CountingStor
     insertTogether: createGroupedInsert(database, inserts),
     get,
     async claim(name, callOptions) {
-      const restartLost = callOptions?.restartLost === true;
-      const item = { name, restartLost, owner: options.worker };
+      const { restartLost = false, lostAttempt } = callOptions ?? {};
+      const item = { name, restartLost, lostAttempt, owner: options.worker };
       return callOptions?.transaction === undefined
         ? batches.claim(item)
         : (await statements.claim([item], "wait", callOptions)).get(name);

@@ -1,7 +1,13 @@
-import type { Claim, OperationRecord, StoredResult, StoreOptions } from "../operation-store.js";
+import type {
+  Claim,
+  GetOptions,
+  OperationRecord,
+  StoredResult,
+  StoreOptions,
+} from "../operation-store.js";
 import { escapeNul } from "../sql/nul-escape.js";
 import { recordFromRow } from "../sql/record-from-row.js";
-import { claimWrite, isClaimable } from "./claim-write.js";
+import { claimable, claimWrite } from "./claim-write.js";
 import type { OperationTable } from "./operation-row.js";
 import {
   createParameters,
@@ -22,6 +28,8 @@ export interface ClaimItem {
   readonly restartLost: boolean;
   /** The id of the process that claims it; undefined if it is not known. */
   readonly owner: string | undefined;
+  /** The attempt that is lost; undefined: whichever runs. */
+  readonly lostAttempt: number | undefined;
 }
 
 /** The end of one claimed operation. */
@@ -38,7 +46,7 @@ export type RecordsByName = ReadonlyMap<string, OperationRecord>;
  * names differ. Each resolves with the records that it found or changed.
  */
 export interface RecordStatements {
-  read(names: readonly string[], options?: StoreOptions): Promise<RecordsByName>;
+  read(names: readonly string[], options?: GetOptions): Promise<RecordsByName>;
   claim(
     items: readonly ClaimItem[],
     lockedRows: LockedRows,
@@ -64,8 +72,9 @@ const claims: RowWrite<ClaimItem> = {
     ["name", "text", ({ name }) => escapeNul(name)],
     ["restart", "boolean", ({ restartLost }) => restartLost],
     ["owner", "text", ({ owner }) => owner],
+    ["lost", "integer", ({ lostAttempt }) => lostAttempt],
   ],
-  condition: isClaimable,
+  condition: claimable("coalesce(given.lost, o.attempt)"),
   assignments: claimWrite("given.restart", "given.owner"),
 };
 
@@ -127,7 +136,8 @@ export function createRecordStatements({
   return {
     read: (names, options) =>
       byName(
-        `select ${columns} from ${table} o where o.name = any($1::text[]) and ${isVisible}`,
+        `select ${columns} from ${table} o where o.name = any($1::text[])
+          ${options?.evenHidden ? "" : `and ${isVisible}`}`,
         [names.map(escapeNul)],
         options,
       ),

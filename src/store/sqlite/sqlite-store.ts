@@ -218,12 +218,16 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Co
       }, callOptions),
     check: (operation, callOptions) =>
       group.run(() => checkInsert(operation, callOptions ?? {}, lookups), callOptions),
-    get: (name, callOptions) => group.read(() => table.findVisible(name), callOptions),
+    get: (name, callOptions) =>
+      group.read(
+        () => (callOptions?.evenHidden ? table.find(name) : table.findVisible(name)),
+        callOptions,
+      ),
     claim: (name, callOptions) =>
-      group.run(() => {
-        const restartLost = callOptions?.restartLost === true;
-        return change(table.find(name), (record, now) => claimed(record, now, restartLost));
-      }, callOptions),
+      group.run(
+        () => change(table.find(name), (record, now) => claimed(record, now, callOptions)),
+        callOptions,
+      ),
     report: (claim, report, callOptions) =>
       group.run(
         () => change(table.findClaimed(claim), (_, now) => reported(report, now)),

@@ -85,6 +85,26 @@ export const attemptCases: readonly ContractCase<OperationStore>[] = [
       assertSame((await store.get(name))?.losses, 2, "losses");
     },
   ),
+  storeCase("claims over the attempt alone that is said to be lost", async (store) => {
+    const { name } = await inserted(store, newOperation());
+    const first = present(await store.claim(name, { lostAttempt: 0 }), "a claim of what is queued");
+    assertSame(await store.claim(name, { lostAttempt: 0 }), undefined, "a claim over no attempt");
+    const both = await Promise.all([1, 2].map(() => store.claim(name, { lostAttempt: 1 })));
+    assertSame(both.filter((record) => record !== undefined).length, 1, "claims over attempt 1");
+    assertSame(await store.look(first), undefined, "the first attempt");
+    const second = present(await store.get(name), "the record");
+    assertSame(second.attempt, 2, "attempt");
+    assertSame(second.losses, 1, "losses");
+    await store.release(second, true, cancelled);
+    assertSame((await store.claim(name, { lostAttempt: 1 }))?.attempt, 3, "attempt from the queue");
+  }),
+  storeCase("reads an operation that is hidden, if asked to", async (store) => {
+    const { name } = await claimed(store, newOperation());
+    await store.hide(name);
+    assertSame(await store.get(name), undefined, "a hidden operation");
+    assertSame((await store.get(name, { evenHidden: true }))?.attempt, 1, "attempt");
+    assertSame(await store.get(`${name}-none`, { evenHidden: true }), undefined, "no operation");
+  }),
   storeCase(
     "drops the checkpoint of a lost attempt where the claim says so, and no other",
     async (store) => {
