@@ -1,9 +1,14 @@
-import { createRegistry } from "@bufbuild/protobuf";
+import { create, createFileRegistry, createRegistry } from "@bufbuild/protobuf";
+import {
+  FieldDescriptorProto_Label,
+  FieldDescriptorProto_Type,
+  FileDescriptorProtoSchema,
+} from "@bufbuild/protobuf/wkt";
 import Ajv from "ajv";
 import Ajv2020 from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { assert, describe, expect, it } from "vitest";
 import { typeRegistryOf } from "../../src/any/type-registry.js";
 import { createMessageJson } from "../../src/json/message-json.js";
 import type { ExactJsonObject } from "../../src/json/parse-json.js";
@@ -85,6 +90,34 @@ describe("the schema of a message", { timeout: timeoutMs }, () => {
       const references = JSON.stringify(schema).match(/"\$ref":"[^"]*"/g) ?? [];
       expect(references.length).toBeGreaterThan(0);
       for (const reference of references) expect(reference).toMatch(/"\$ref":"#\/\$defs\//);
+    }
+  });
+
+  it("grows with the number of messages alone, however often they occur within each other", () => {
+    const depth = 40;
+    // Each message has two fields of the next one: written where they occur, they would be 2^40.
+    const proto = create(FileDescriptorProtoSchema, {
+      name: "bomb.proto",
+      syntax: "proto3",
+      messageType: Array.from({ length: depth }, (_, at) => ({
+        name: `M${at}`,
+        field: ["a", "b"].map((name, index) => ({
+          name,
+          number: index + 1,
+          label: FieldDescriptorProto_Label.OPTIONAL,
+          ...(at === depth - 1
+            ? { type: FieldDescriptorProto_Type.INT32 }
+            : { type: FieldDescriptorProto_Type.MESSAGE, typeName: `.M${at + 1}` }),
+        })),
+      })),
+    });
+    const desc = createFileRegistry(proto, () => undefined).getMessage("M0");
+    assert(desc !== undefined);
+    for (const direction of ["input", "output"] as const) {
+      const writer = createSchemaWriter(direction, [desc], none);
+      const schema = { ...writer.root(desc), $defs: writer.definitions() ?? {} };
+      expect(JSON.stringify(schema).length).toBeLessThan(depth * 250);
+      expect(() => validatorsOf(schema)).not.toThrow();
     }
   });
 
