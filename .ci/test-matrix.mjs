@@ -25,9 +25,22 @@ const short = [
   ),
 ];
 const newest = ["@connectrpc/connect", "@connectrpc/connect-node", "@connectrpc/connect-web"];
+/** Their newest versions need Node 22. */
+const telemetry = [
+  "@opentelemetry/api",
+  "@opentelemetry/context-async-hooks",
+  "@opentelemetry/exporter-prometheus",
+  "@opentelemetry/sdk-metrics",
+  "@opentelemetry/sdk-trace-base",
+];
 
 const rows = [
-  { name: "node26", node: "26", packages: [...newest, "@bufbuild/protobuf"], tests: whole },
+  {
+    name: "node26",
+    node: "26",
+    packages: [...newest, ...telemetry, "@bufbuild/protobuf"],
+    tests: whole,
+  },
   { name: "node24", node: "24", packages: newest, tests: short },
   { name: "node22", node: "22", packages: newest, tests: short },
   {

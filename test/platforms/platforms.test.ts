@@ -62,7 +62,8 @@ const Count = longRunning(CountingService.method.count, {
 let project: string;
 /** The newest Node, which Miniflare and programs in TypeScript need. */
 let newestNode: string;
-const running = new Set<ChildProcess>();
+/** The servers, by their addresses. */
+const running = new Map<string, ChildProcess>();
 
 beforeAll(async () => {
   project = await mkdtemp(join(tmpdir(), "connect-longrunning-platforms-"));
@@ -74,7 +75,7 @@ beforeAll(async () => {
 }, timeoutMs);
 
 afterAll(async () => {
-  for (const child of running) child.kill("SIGKILL");
+  for (const child of running.values()) child.kill("SIGKILL");
   await rm(project, { recursive: true, force: true });
 });
 
@@ -86,6 +87,16 @@ describe("a platform", { timeout: timeoutMs }, () => {
 
   it("serves RPC and REST: TypeScript without a build on the newest Node", async () => {
     await expectService(await start(newestNode, ["node.ts"]));
+  });
+
+  it("serves RPC and REST: TypeScript without a build on Node 24", async () => {
+    const folder = join(project, "node-24");
+    await mkdir(folder);
+    await writeFile(join(folder, "package.json"), '{ "private": true }');
+    await run(folder, "npm", "install", "node@24", "--no-audit", "--no-fund", "--loglevel=error");
+    const node24 = join(folder, "node_modules/node/bin/node");
+    expect(await run(folder, node24, "--version")).toMatch(/^v24\./);
+    await expectService(await start(node24, ["node.ts"]));
   });
 
   it("serves RPC and REST: Bun", async () => {
@@ -237,6 +248,26 @@ describe("a bundled server with a SQLite store", { timeout: timeoutMs }, () => {
   });
 });
 
+describe("Next with a SQLite store", { timeout: timeoutMs }, () => {
+  it.each(["turbopack", "webpack"])("keeps operations over a restart: %s", async (bundler) => {
+    const folder = `next-sqlite-${bundler}`;
+    await cp(join(fixtures, "next-sqlite"), join(project, folder), { recursive: true });
+    const next = "node_modules/next/dist/bin/next";
+    await run(project, newestNode, next, "build", folder, `--${bundler}`);
+    const data = { DATA: join(project, folder, "operations.db") };
+    const open = async () => {
+      const port = await freePort();
+      return start(newestNode, [next, "start", folder, "--port", String(port)], port, data);
+    };
+    const first = await open();
+    await expectService(first);
+    await expect.poll(() => listed(first), { timeout: 10_000 }).toHaveLength(3);
+    const operations = await listed(first);
+    await stop(first);
+    expect(await listed(await open())).toEqual(operations);
+  });
+});
+
 describe("a project of type CommonJS", { timeout: timeoutMs }, () => {
   let folder: string;
 
@@ -347,7 +378,6 @@ async function start(
     cwd: project,
     env: { ...process.env, NODE_ENV: "production", ...environment, PORT: String(used), PATH: path },
   });
-  running.add(child);
   let output = "";
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding("utf8").on("data", (text: string) => {
@@ -358,9 +388,19 @@ async function start(
     throw new Error(`${program} ${args.join(" ")} ended:\n${output}`);
   });
   const url = `http://localhost:${used}`;
+  running.set(url, child);
   await Promise.race([ended, untilAnswers(url, () => output)]);
   ended.catch(() => undefined);
   return url;
+}
+
+async function stop(url: string): Promise<void> {
+  const child = running.get(url);
+  if (child === undefined) throw new RangeError(`nothing runs at ${url}`);
+  running.delete(url);
+  const ended = once(child, "exit");
+  child.kill();
+  await ended;
 }
 
 /** Polls, because no two platforms say alike that they listen. */
@@ -382,6 +422,13 @@ async function freePort(): Promise<number> {
   server.close();
   if (address === null || typeof address === "string") throw new Error("no port was given");
   return address.port;
+}
+
+/** The operations that have ended. */
+async function listed(baseUrl: string): Promise<unknown[]> {
+  const response = await fetch(`${baseUrl}/v1/operations?filter=done%3Dtrue`);
+  const { operations = [] } = (await response.json()) as { operations?: unknown[] };
+  return operations;
 }
 
 /** Calls a platform by Connect, by gRPC-Web and by REST, from the start to the result. */
