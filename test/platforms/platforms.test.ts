@@ -77,7 +77,7 @@ beforeAll(async () => {
 afterAll(async () => {
   for (const child of running.values()) child.kill("SIGKILL");
   await rm(project, { recursive: true, force: true });
-});
+}, timeoutMs);
 
 describe("a platform", { timeout: timeoutMs }, () => {
   it.each(["express", "fastify", "nest", "hono"])("serves RPC and REST: %s", async (name) => {

@@ -111,9 +111,11 @@ export async function connectPostgres(options: ConnectPostgresOptions): Promise<
   const max = atLeastOne("maxConnections", options.maxConnections ?? 20);
   if (max < 3) throw new RangeError(`maxConnections must be at least 3, not ${max}`);
   const notify = options.notify ?? true;
-  const { default: pg } = await import("pg").catch((cause: unknown) => {
-    throw packageMissing("pg", cause);
-  });
+  const { default: pg } = await import(/* webpackIgnore: true */ /* @vite-ignore */ "pg").catch(
+    (cause: unknown) => {
+      throw packageMissing("pg", cause);
+    },
+  );
   const open = new Set<object>();
   /** Knows all connections, including those that are not ready yet: `close` destroys the last ones. */
   class TrackedClient extends pg.Client {
