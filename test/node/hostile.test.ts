@@ -295,7 +295,7 @@ describe("a hostile client of the REST face on the one port, once it is gone", (
     for (let round = 0; round < 4; round += 1) await attack();
     // Half of the bytes that these rounds have sent. The server learns later than the client that a
     // connection is gone.
-    await expect.poll(() => held() - before).toBeLessThan(10_000_000);
+    await expect.poll(() => held() - before, { timeout: 10_000 }).toBeLessThan(10_000_000);
   });
 });
 
