@@ -7,7 +7,10 @@ import { runServer } from "../child-side.js";
 import { listedOperations } from "./listed-operations.js";
 
 const registry = createRegistry(StructSchema);
-const operations = listedOperations.map((one) => toJson(OperationSchema, one, { registry }));
+// The service lists the newest first.
+const operations = listedOperations
+  .map((one) => toJson(OperationSchema, one, { registry }))
+  .reverse();
 
 await runServer(
   createServer((_, answer) => {

@@ -37,7 +37,8 @@ export function httpCaller(baseUrl: string, { body, ...options }: RepeatedReques
 }
 
 function sorted(json: unknown): unknown {
-  if (typeof json !== "object" || json === null || Array.isArray(json)) return json;
+  if (typeof json !== "object" || json === null) return json;
+  if (Array.isArray(json)) return json.map(sorted);
   const members = Object.entries(json).sort(([one], [other]) => (one < other ? -1 : 1));
   return Object.fromEntries(members.map(([name, value]) => [name, sorted(value)]));
 }
