@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { freePort } from "./postgres/free-port.js";
 
 /** A load balancer of another make in a process of its own. */
-export interface Proxy {
+export interface LoadBalancer {
   readonly title: string;
   /** For gRPC: plaintext HTTP/2. */
   readonly http2Url: string;
@@ -42,7 +42,7 @@ export function missingProxyPrograms(): string[] {
 }
 
 /** Starts nginx. It has no active checks: a failed call takes a server out for a second. */
-export async function startNginx({ ports, idleMs }: ProxyOptions): Promise<Proxy> {
+export async function startNginx({ ports, idleMs }: ProxyOptions): Promise<LoadBalancer> {
   const [http2Port, http1Port] = [await freePort(), await freePort()];
   const servers = ports.map((port) => `server 127.0.0.1:${port} fail_timeout=1s;`).join(" ");
   const next = "error timeout http_503";
@@ -89,7 +89,11 @@ http {
 }
 
 /** Starts HAProxy, which tells HTTP/1.1 and HTTP/2 apart on one port. */
-export async function startHaproxy({ ports, idleMs, checkMs }: ProxyOptions): Promise<Proxy> {
+export async function startHaproxy({
+  ports,
+  idleMs,
+  checkMs,
+}: ProxyOptions): Promise<LoadBalancer> {
   const port = await freePort();
   const check = checkMs === undefined ? "" : ` check check-proto h1 inter ${checkMs} fall 2 rise 1`;
   const servers = ports.map((server, at) => `  server s${at} 127.0.0.1:${server} proto h2${check}`);
@@ -120,7 +124,7 @@ async function startProgram(
   program: string,
   [http2Port, http1Port]: readonly [number, number],
   describe: (folder: string) => { args: string[]; configuration: string },
-): Promise<Proxy> {
+): Promise<LoadBalancer> {
   const folder = await mkdtemp(join(tmpdir(), `longrunning-${program}-`));
   await chmod(folder, 0o755);
   await mkdir(join(folder, "tmp"));
