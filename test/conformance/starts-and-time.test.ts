@@ -50,6 +50,37 @@ it("does not blame a server for a late answer over REST while the runner itself 
   expect(blocks).toBe(2);
 });
 
+it("does not blame a server for an answer some milliseconds after a deadline while the runner was slow", async () => {
+  const unitMs = 800;
+  const deadlineMs = 1.5 * unitMs;
+  const server = createTestServer({ unitMs });
+  let waits = 0;
+  const subject = await openSubject({
+    ...correctDescription,
+    subject: "test server",
+    protocols: allProtocols,
+    budgets: budgetsFor(unitMs),
+    seed: 1,
+    async exchange(request) {
+      if (!request.url.endsWith("/WaitOperation") || waits > 0) return server.exchange(request);
+      waits += 1;
+      const answer = server.exchange(request);
+      await sleep(deadlineMs - 50);
+      block(90);
+      return answer;
+    },
+  });
+  onTestFinished(async () => {
+    await subject.close();
+    server.close();
+  });
+  const report = await runSuite(subject, { cases: ["wait.deadline"], protocols: ["grpc"] });
+  expect(report.cases.map(({ outcome, actual }) => `${outcome} ${actual ?? ""}`)).toEqual([
+    "pass ",
+  ]);
+  expect(waits).toBe(1);
+});
+
 it.each([
   ["an answer that is no JSON", async () => new Response("created"), /not an Operation/],
   ["a broken connection", async () => Promise.reject(new TypeError("reset")), /reset/],
