@@ -44,7 +44,8 @@ afterEach(async () => {
     assert.equal(status, 200);
     assert.equal(json.name, name);
   }
-  await server.close({ graceMs: 0 });
+  // Time to notice that clients have left: a connection that stays open is cut, and reported.
+  await server.close({ graceMs: 5000 });
   assert.deepEqual(
     events.filter(({ kind }) => kind !== "connection-failed"),
     [],
@@ -316,7 +317,7 @@ describe("a hostile client of the REST face on the one port, of HTTP/2's own kin
       }),
       { numRuns: 100 },
     );
-    await hasty.close({ graceMs: 0 });
+    await hasty.close({ graceMs: 5000 });
   });
 
   it.each([
