@@ -176,6 +176,24 @@ describe("the JSON of an encoded message", () => {
     );
   });
 
+  it("is the same for more type URLs than are kept", () => {
+    for (const round of [1, 2]) {
+      for (let count = 0; count < 100; count += 1) {
+        const typeUrl = `host${count}.example/${StringValueSchema.typeName}`;
+        const value = toBinary(StringValueSchema, create(StringValueSchema, { value: `${round}` }));
+        const operation = create(OperationSchema, { metadata: { typeUrl, value } });
+        assert.ok(assertSame(OperationSchema, toBinary(OperationSchema, operation)));
+      }
+    }
+  });
+
+  it("is the same after a message of more bytes than are kept", () => {
+    for (const name of ["é".repeat(2 ** 20), "short"]) {
+      const bytes = toBinary(OperationSchema, create(OperationSchema, { name }));
+      assert.ok(assertSame(OperationSchema, bytes));
+    }
+  });
+
   it("decodes messages within messages deeper than 32 levels first", () => {
     let value = create(ValueSchema, { kind: { case: "stringValue", value: "deep" } });
     for (let level = 0; level < 40; level += 1) {
