@@ -60,11 +60,13 @@ describe.skipIf(chromiumPath === undefined)("the console's accessibility", () =>
         await page.getByText("No operation matches that could be changed.").waitFor();
         expect(await faultsOf(page)).toEqual([]);
         await page.keyboard.press("Escape");
+        await page.getByRole("dialog").waitFor({ state: "detached" });
 
         await page.keyboard.press("?");
         await page.getByText("metadata.tables_done").waitFor();
         expect(await faultsOf(page)).toEqual([]);
         await page.keyboard.press("Escape");
+        await page.getByRole("dialog").waitFor({ state: "detached" });
 
         await page.locator(`${rowSelector} a`).first().click();
         await page.locator(".error-card").waitFor();
