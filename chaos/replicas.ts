@@ -13,16 +13,29 @@ export interface ReplicaProcess {
   end(): Promise<void>;
 }
 
-const program = fileURLToPath(new URL("./replica.ts", import.meta.url));
+/** The program of a replica. */
+export interface ReplicaProgram {
+  readonly path: string;
+  readonly argumentsOf: (role: string, databaseUrls: readonly string[]) => string[];
+}
 
-/** @param onStaleWrite Called whenever the process was refused a write of a lost attempt. */
+const ownProgram: ReplicaProgram = {
+  path: fileURLToPath(new URL("./replica.ts", import.meta.url)),
+  argumentsOf: (role, databaseUrls) => [role, ...databaseUrls],
+};
+
+/**
+ * @param onStaleWrite Called whenever the process was refused a write of a lost attempt.
+ * @param program Default: that of this version.
+ */
 export async function startReplicaProcess(
   databaseUrls: readonly string[],
   role: "worker" | "api",
   onStaleWrite: () => void,
+  program = ownProgram,
 ): Promise<ReplicaProcess> {
   let isPaused = false;
-  let { child, port } = await start(databaseUrls, role, onStaleWrite);
+  let { child, port } = await start(program, databaseUrls, role, onStaleWrite);
   const kill = async () => {
     const exited = once(child, "exit");
     child.kill("SIGKILL");
@@ -35,7 +48,7 @@ export async function startReplicaProcess(
     isPaused: () => isPaused,
     async killAndRestart() {
       await kill();
-      ({ child, port } = await start(databaseUrls, role, onStaleWrite));
+      ({ child, port } = await start(program, databaseUrls, role, onStaleWrite));
     },
     pause() {
       isPaused = true;
@@ -51,12 +64,13 @@ export async function startReplicaProcess(
 
 /** Fork until one listens: the database may be away just then. */
 async function start(
+  program: ReplicaProgram,
   databaseUrls: readonly string[],
   role: string,
   onStaleWrite: () => void,
 ): Promise<{ child: ChildProcess; port: number }> {
   for (;;) {
-    const child = fork(program, [role, ...databaseUrls], {
+    const child = fork(program.path, program.argumentsOf(role, databaseUrls), {
       execArgv: ["--import", import.meta.resolve("tsx")],
       stdio: ["ignore", "ignore", "ignore", "ipc"],
     });

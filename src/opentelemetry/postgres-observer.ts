@@ -1,5 +1,5 @@
-import type { PostgresObserver } from "../store/postgres/postgres-observer.js";
-import { createInstruments, ofMethod, prefix } from "./instruments.js";
+import type { ConnectionUsage, PostgresObserver } from "../store/postgres/postgres-observer.js";
+import { createInstruments, meterOf, ofMethod, prefix } from "./instruments.js";
 import type { TelemetryOptions } from "./server-observer.js";
 
 /**
@@ -14,6 +14,8 @@ import type { TelemetryOptions } from "./server-observer.js";
  * | `connect_longrunning.listener.losses` | {connection} | counter: how often the listening connection was lost |
  * | `connect_longrunning.listener.outage.duration` | s | histogram: how long it was |
  * | `connect_longrunning.queue.failures` | {call} | counter: calls to the queue that failed and are tried again |
+ * | `connect_longrunning.connections.in_use` | {connection} | gauge: connections to the database that a statement or a transaction holds |
+ * | `connect_longrunning.connections.waiting` | {call} | gauge: calls that wait for a connection |
  *
  * The method is `connect_longrunning.method`; the action `report`, `release` or `finish`.
  */
@@ -51,12 +53,39 @@ export function createPostgresObserver(
     "{call}",
     "Calls to the queue that failed and are tried again.",
   );
+  const meter = meterOf(options.meterProvider);
+  const inUse = meter.createObservableGauge(`${prefix}connections.in_use`, {
+    unit: "{connection}",
+    description: "Connections to the database that a statement or a transaction holds.",
+  });
+  const waiting = meter.createObservableGauge(`${prefix}connections.waiting`, {
+    unit: "{call}",
+    description: "Calls that wait for a connection to the database.",
+  });
+  /** The databases of this process: one, or one for each shard. */
+  const usages = new Set<() => ConnectionUsage>();
+  const sumOf = (of: keyof ConnectionUsage) =>
+    [...usages].reduce((sum, usage) => sum + usage()[of], 0);
+  inUse.addCallback((result) => {
+    if (usages.size > 0) result.observe(sumOf("inUse"));
+  });
+  waiting.addCallback((result) => {
+    if (usages.size > 0) result.observe(sumOf("waiting"));
+  });
   listenerLost({}, 0);
   queueFailed({}, 0);
   for (const action of ["report", "release", "finish"]) {
     staleWrite({ [`${prefix}action`]: action }, 0);
   }
   return {
+    connected(usage) {
+      usages.add(usage);
+      return () => usages.delete(usage);
+    },
+    serving({ method }) {
+      leaseLost(ofMethod(method), 0);
+      recovered(ofMethod(method), 0);
+    },
     leaseLost: ({ method }) => leaseLost(ofMethod(method)),
     recovered: ({ method }) => recovered(ofMethod(method)),
     staleWrite: ({ action }) => staleWrite({ [`${prefix}action`]: action }),

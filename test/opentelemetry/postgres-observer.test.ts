@@ -25,6 +25,27 @@ describe("createPostgresObserver", () => {
     ]);
   });
 
+  it("has the counters of a method with 0 as soon as the process serves it", async () => {
+    const { meterProvider, points } = createCollectedMetrics();
+    onTestFinished(() => meterProvider.shutdown());
+    createPostgresObserver({ meterProvider }).serving?.({ method });
+    expect(await points("leases.lost")).toEqual([[of, 0]]);
+    expect(await points("operations.recovered")).toEqual([[of, 0]]);
+  });
+
+  it("shows the connections of all databases, until they are closed", async () => {
+    const { meterProvider, points } = createCollectedMetrics();
+    onTestFinished(() => meterProvider.shutdown());
+    const observer = createPostgresObserver({ meterProvider });
+    expect((await points("connections.in_use")) ?? []).toEqual([]);
+    const close = observer.connected?.(() => ({ inUse: 3, waiting: 2 }));
+    observer.connected?.(() => ({ inUse: 1, waiting: 0 }));
+    expect(await points("connections.in_use")).toEqual([[{}, 4]]);
+    expect(await points("connections.waiting")).toEqual([[{}, 2]]);
+    close?.();
+    expect(await points("connections.in_use")).toEqual([[{}, 1]]);
+  });
+
   it("counts what the listening connection and the queue go through, and for how long", async () => {
     const { meterProvider, points } = createCollectedMetrics();
     onTestFinished(() => meterProvider.shutdown());

@@ -1,3 +1,4 @@
+import { notifySafely } from "../../internal/notify-safely.js";
 import { atLeastOne } from "../../internal/option-bounds.js";
 import type { CountingStore } from "../operation-counts.js";
 import type { Signals } from "../signals.js";
@@ -151,14 +152,26 @@ export async function connectPostgres(options: ConnectPostgresOptions): Promise<
       max: connections,
       query_timeout: statementTimeoutMs + connectionTimeoutMillis,
       // Not as a parameter of the start-up, which PgBouncer refuses. Behind a pooler the session
-      // belongs to others, too: there only transactions have the limit.
+      // belongs to other clients, too: there only `query_timeout` bounds a statement, on this side, unless
+      // the role has a `statement_timeout`.
       verify: isPooled ? undefined : limitStatements,
     });
   const statementPool = poolOf(max - maintenanceConnections);
   const isPrepared = options.prepareStatements ?? !isPooled;
   const pool = isPrepared ? withPreparedStatements(statementPool) : statementPool;
   const maintenancePool = poolOf(maintenanceConnections);
+  const usage = () => {
+    const pools = [statementPool, maintenancePool];
+    const sum = (of: (each: typeof statementPool) => number) =>
+      pools.reduce((total, each) => total + of(each), 0);
+    return {
+      inUse: sum(({ totalCount, idleCount }) => totalCount - idleCount),
+      waiting: sum(({ waitingCount }) => waitingCount),
+    };
+  };
+  const disconnected = notifySafely(observer, (to) => to.connected?.(usage));
   const endPools = async () => {
+    notifySafely(disconnected, (call) => call());
     await closedInTime([statementPool.end(), maintenancePool.end()]);
     for (const client of open) destroyConnection(client);
   };

@@ -23,7 +23,12 @@ export {
   type PgBossDispatcherOptions,
 } from "./pg-boss-dispatcher.js";
 export type { QueueDepth } from "./pg-boss-queue.js";
-export type { EventLoopStall, PostgresObserver, StaleWrite } from "./postgres-observer.js";
+export type {
+  ConnectionUsage,
+  EventLoopStall,
+  PostgresObserver,
+  StaleWrite,
+} from "./postgres-observer.js";
 export { createPostgresOperator, type PostgresOperatorOptions } from "./postgres-operator.js";
 export type {
   PostgresClient,

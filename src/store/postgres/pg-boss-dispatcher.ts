@@ -521,6 +521,7 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
       }
     },
     serve(method, run, { maxConcurrent: ofMethod } = {}) {
+      notifySafely(observer, (to) => to.serving?.({ method }));
       methods.set(method, {
         run,
         maxConcurrent: atLeastOne("maxConcurrent", ofMethod ?? maxConcurrent),

@@ -3,6 +3,13 @@
  * callback are ignored.
  */
 export interface PostgresObserver {
+  /**
+   * Called once when `connectPostgres` has opened its connections, with a function that reads how
+   * they are used now. The returned function is called when they are closed.
+   */
+  connected?(usage: () => ConnectionUsage): (() => void) | undefined;
+  /** Called when this process begins to take operations of a method: its counters should exist. */
+  serving?(event: { readonly method: string }): void;
   /** Called when the listening connection is lost or cannot be made. Polling goes on. */
   listenerLost?(event: { readonly cause: unknown }): void;
   /** Called when the listening connection is back; all waiters then read their operations. */
@@ -41,6 +48,14 @@ export interface PostgresObserver {
   requeued?(event: { readonly name: string; readonly method: string }): void;
   /** Called when the queue cannot be reached; the action is tried again. */
   queueFailed?(event: { readonly action: string; readonly cause: unknown }): void;
+}
+
+/** The use of the connections of one process, without the listening one. */
+export interface ConnectionUsage {
+  /** Connections that a statement or a transaction holds. */
+  readonly inUse: number;
+  /** Calls that wait for a connection. */
+  readonly waiting: number;
 }
 
 /** A write of an old attempt. */

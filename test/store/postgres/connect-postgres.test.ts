@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Code, ConnectError, createClient, createRouterTransport } from "@connectrpc/connect";
-import { describe, it } from "vitest";
+import { describe, it, vi } from "vitest";
 import { createLongRunningClient } from "../../../src/index.js";
 import { Operations } from "../../../src/protos.js";
 import {
@@ -51,6 +51,38 @@ describe("connectPostgres", () => {
       where datname = current_database() and pid <> pg_backend_pid() and application_name <> ''`,
     );
     assert.deepEqual(rows, []);
+  });
+
+  it("shows an observer the connections in use and the calls that wait for one, until the close", async () => {
+    const { url } = await createTestDatabase();
+    let usage = () => ({ inUse: 0, waiting: 0 });
+    let closes = 0;
+    const { store, dispatcher, signals } = await connectPostgres({
+      ...{ connectionString: url, maxConnections: 3 },
+      observer: {
+        connected(read) {
+          usage = read;
+          return () => {
+            closes += 1;
+          };
+        },
+      },
+    });
+    const held = createDeferred();
+    const begun = createDeferred();
+    const holding = store.transaction(async () => {
+      begun.resolve();
+      await held.promise;
+    });
+    await begun.promise;
+    const waiting = [store.get("operations/a"), store.get("operations/b")];
+    await vi.waitFor(() => assert.deepEqual(usage(), { inUse: 1, waiting: 1 }));
+    held.resolve();
+    await Promise.all([holding, ...waiting]);
+    await vi.waitFor(() => assert.deepEqual(usage(), { inUse: 0, waiting: 0 }));
+    await dispatcher.stop();
+    await Promise.all([signals.close(), store.close()]);
+    assert.equal(closes, 1);
   });
 
   it("starts more operations at once than it has connections, the first ones of their method", async () => {

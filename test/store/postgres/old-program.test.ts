@@ -1,39 +1,26 @@
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
-import { symlink } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { Code } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { describe, it, onTestFinished } from "vitest";
 import { createLongRunningClient } from "../../../src/index.js";
 import { migrations } from "../../../src/store/postgres/index.js";
+import {
+  checkOutOldProgram,
+  hasOldProgram,
+  oldCommit,
+} from "../../support/postgres/old-program.js";
 import { type Replica, startReplica } from "../../support/postgres/replica.js";
 import { createTestDatabase } from "../../support/postgres/test-database.js";
 import { Print } from "../../support/print-server.js";
-import { createTemporaryFolder } from "../../support/temporary-folder.js";
 
-/** The last program that knows step 1 of the schema alone. */
-const oldCommit = "b8dfa57";
+const isCloneFull = await hasOldProgram();
 
-const run = promisify(execFile);
-const repository = fileURLToPath(new URL("../../..", import.meta.url));
-
-const isCloneFull = await run("git", ["cat-file", "-e", `${oldCommit}^{commit}`], {
-  cwd: repository,
-}).then(
-  () => true,
-  () => false,
-);
-
-/** The sources of the old program in a folder, with this repository's packages. */
+/** The replica program of the old sources, which are removed after the test. */
 async function checkOut(): Promise<string> {
-  const folder = await createTemporaryFolder();
-  const archive = join(folder, "old.tar");
-  await run("git", ["archive", "--output", archive, oldCommit], { cwd: repository });
-  await run("tar", ["-xf", archive, "-C", folder]);
-  await symlink(join(repository, "node_modules"), join(folder, "node_modules"));
+  const folder = await checkOutOldProgram();
+  onTestFinished(() => rm(folder, { recursive: true }));
   return join(folder, "test/support/postgres/replica-program.ts");
 }
 
