@@ -47,6 +47,8 @@ export interface BulkFailure {
 export interface BulkRunOptions {
   /** Stops after the calls under way; the report counts the rest as skipped. */
   readonly signal?: AbortSignal | undefined;
+  /** The longest time of each call, in milliseconds. Default: 30,000. */
+  readonly timeoutMs?: number | undefined;
   /** Called after each operation with the number of those that are finished. */
   readonly onProgress?: ((finished: number) => void) | undefined;
 }
@@ -94,7 +96,7 @@ export async function planBulk(client: OperationsClient, request: BulkRequest): 
 export async function runBulk(
   client: OperationsClient,
   { action, names }: BulkPlan,
-  { signal, onProgress }: BulkRunOptions = {},
+  { signal, timeoutMs = 30_000, onProgress }: BulkRunOptions = {},
 ): Promise<BulkReport> {
   const failures: BulkFailure[] = [];
   let next = 0;
@@ -102,7 +104,8 @@ export async function runBulk(
   let failed = 0;
   const runOne = async (name: string) => {
     try {
-      await (action === "cancel" ? client.cancel(name) : client.delete(name));
+      const bounds = { timeoutMs };
+      await (action === "cancel" ? client.cancel(name, bounds) : client.delete(name, bounds));
       succeeded += 1;
     } catch (cause) {
       const error = ConnectError.from(cause);

@@ -37,6 +37,7 @@ export function runBulkCommand(
     const total = plan.names.length;
     const report = await runBulk(client, plan, {
       signal,
+      timeoutMs: options.timeout,
       onProgress(finished) {
         if (err.isTerminal) err.write(`\r${finished} of ${total}${finished === total ? "\n" : ""}`);
       },

@@ -106,6 +106,20 @@ describe("planBulk", () => {
 });
 
 describe("runBulk", () => {
+  it("bounds each call, and reports the calls that had no answer", async () => {
+    const transport = createRouterTransport(({ service }) =>
+      service(Operations, { cancelOperation: never }),
+    );
+    const names = ["operations/a", "operations/b"];
+    const plan = { action: "cancel", names, isComplete: true } as const;
+    const report = await runBulk(createOperationsClient(transport), plan, { timeoutMs: 50 });
+    assert.deepEqual([report.succeeded, report.failed, report.skipped], [0, 2, 0]);
+    assert.deepEqual(
+      report.failures.map(({ name, error }) => [name, error.code]),
+      names.map((name) => [name, Code.DeadlineExceeded]),
+    );
+  });
+
   it("cancels the operations of the plan and no others", async () => {
     const { client, rpc, clock } = await createFullServer();
     const request = { action: "cancel", filter: "done = false", parent: "printers/1" } as const;
