@@ -89,7 +89,7 @@ const ignores = "return new Promise(() => setInterval(() => {}, 1000));";
 // Each test starts a process, which takes seconds on a busy machine.
 vi.setConfig({ testTimeout: 60_000 });
 
-describe.concurrent.each(Object.entries(handlers))("the signal handler of %s", (_, read) => {
+describe.each(Object.entries(handlers))("the signal handler of %s", (_, read) => {
   it("ends the process although work ignores its signal", async () => {
     const handler = withGrace(await read(), 300);
     const { child, exited } = await run(handler, ignores);
