@@ -167,12 +167,11 @@ export function operationInfoOf(
 export function findMessage(file: DescFile, typeName: string): DescMessage | undefined {
   // A set yields what is added while it is iterated.
   const files = new Set([file]);
-  for (const { dependencies } of files)
-    for (const dependency of dependencies) files.add(dependency);
   for (const each of files) {
     for (const type of nestedTypes(each)) {
       if (type.kind === "message" && type.typeName === typeName) return type;
     }
+    for (const dependency of each.dependencies) files.add(dependency);
   }
   return undefined;
 }
