@@ -3,7 +3,7 @@ import { type ClientHttp2Session, constants } from "node:http2";
 import type { HandlerContext, Interceptor } from "@connectrpc/connect";
 import { Code, ConnectError, createContextKey, createContextValues } from "@connectrpc/connect";
 import * as fc from "fast-check";
-import { afterAll, beforeAll, describe, it } from "vitest";
+import { afterEach, beforeEach, describe, it } from "vitest";
 import { createServer, type Server } from "../../src/node/index.js";
 import { ErrorInfoSchema, RetryInfoSchema } from "../../src/protos.js";
 import { createRestHandler } from "../../src/rest/index.js";
@@ -23,11 +23,12 @@ interface Side {
 let direct: Side;
 let universal: Side;
 
-beforeAll(async () => {
+// New ones for each test, so that a test that fails does not fail the next.
+beforeEach(async () => {
   [direct, universal] = await Promise.all([openSide(true), openSide(false)]);
 });
 
-afterAll(async () => {
+afterEach(async () => {
   for (const { session, server } of [direct, universal]) {
     session.destroy();
     await server.close({ graceMs: 0 });
