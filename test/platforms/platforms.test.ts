@@ -75,7 +75,7 @@ beforeAll(async () => {
 }, timeoutMs);
 
 afterAll(async () => {
-  for (const child of running.values()) child.kill("SIGKILL");
+  for (const url of [...running.keys()]) await stop(url);
   await rm(project, { recursive: true, force: true });
 }, timeoutMs);
 
@@ -376,6 +376,8 @@ async function start(
   const path = `${join(project, "node_modules/.bin")}:${process.env.PATH}`;
   const child = spawn(program, args, {
     cwd: project,
+    // A group of its own, to end the processes that it starts as well: Miniflare leaves workerd behind.
+    detached: true,
     env: { ...process.env, NODE_ENV: "production", ...environment, PORT: String(used), PATH: path },
   });
   let output = "";
@@ -396,10 +398,10 @@ async function start(
 
 async function stop(url: string): Promise<void> {
   const child = running.get(url);
-  if (child === undefined) throw new RangeError(`nothing runs at ${url}`);
+  if (child?.pid === undefined) throw new RangeError(`nothing runs at ${url}`);
   running.delete(url);
   const ended = once(child, "exit");
-  child.kill();
+  process.kill(-child.pid, "SIGKILL");
   await ended;
 }
 
