@@ -31,7 +31,7 @@ describe("the scripted agent", { timeout: 60_000 }, () => {
     await writeFile(join(folder, "a.txt"), "some text");
     // A file of zeros takes long to compress and no room on the disk.
     await writeFile(join(folder, "zeros"), "");
-    await truncate(join(folder, "zeros"), 64 * 1024 * 1024);
+    await truncate(join(folder, "zeros"), 384 * 1024 * 1024);
 
     const { exitCode, stdout, stderr, left } = await runDemo(folder);
 
