@@ -34,6 +34,8 @@ export type CreateBackupRequest = Message<"backups.v1.CreateBackupRequest"> & {
   parent: string;
 
   /**
+   * The database.
+   *
    * @generated from field: string database = 2;
    */
   database: string;
@@ -53,26 +55,36 @@ export const CreateBackupRequestSchema: GenMessage<CreateBackupRequest> = /*@__P
  */
 export type Backup = Message<"backups.v1.Backup"> & {
   /**
+   * The name.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
+   * The size of the backup.
+   *
    * @generated from field: int64 size_bytes = 2;
    */
   sizeBytes: bigint;
 
   /**
+   * The checksum.
+   *
    * @generated from field: string checksum = 3;
    */
   checksum: string;
 
   /**
+   * The tables.
+   *
    * @generated from field: repeated string tables = 4;
    */
   tables: string[];
 
   /**
+   * Labels of the user.
+   *
    * @generated from field: map<string, string> labels = 5;
    */
   labels: { [key: string]: string };
@@ -92,31 +104,43 @@ export const BackupSchema: GenMessage<Backup> = /*@__PURE__*/
  */
 export type CreateBackupMetadata = Message<"backups.v1.CreateBackupMetadata"> & {
   /**
+   * The start of the operation.
+   *
    * @generated from field: google.protobuf.Timestamp create_time = 1;
    */
   createTime?: Timestamp | undefined;
 
   /**
+   * The end of the operation.
+   *
    * @generated from field: google.protobuf.Timestamp end_time = 2;
    */
   endTime?: Timestamp | undefined;
 
   /**
+   * The database.
+   *
    * @generated from field: string database = 3;
    */
   database: string;
 
   /**
+   * The tables that are copied.
+   *
    * @generated from field: int32 tables_done = 4;
    */
   tablesDone: number;
 
   /**
+   * All tables.
+   *
    * @generated from field: int32 tables_total = 5;
    */
   tablesTotal: number;
 
   /**
+   * The current step, for people.
+   *
    * @generated from field: string status_message = 6;
    */
   statusMessage: string;
@@ -150,6 +174,8 @@ export type RestoreBackupRequest = Message<"backups.v1.RestoreBackupRequest"> & 
   parent: string;
 
   /**
+   * The backup.
+   *
    * @generated from field: string backup = 2;
    */
   backup: string;
@@ -169,6 +195,8 @@ export const RestoreBackupRequestSchema: GenMessage<RestoreBackupRequest> = /*@_
  */
 export type RestoreBackupResponse = Message<"backups.v1.RestoreBackupResponse"> & {
   /**
+   * The database.
+   *
    * @generated from field: string database = 1;
    */
   database: string;
@@ -188,26 +216,36 @@ export const RestoreBackupResponseSchema: GenMessage<RestoreBackupResponse> = /*
  */
 export type RestoreBackupMetadata = Message<"backups.v1.RestoreBackupMetadata"> & {
   /**
+   * The start of the operation.
+   *
    * @generated from field: google.protobuf.Timestamp create_time = 1;
    */
   createTime?: Timestamp | undefined;
 
   /**
+   * The end of the operation.
+   *
    * @generated from field: google.protobuf.Timestamp end_time = 2;
    */
   endTime?: Timestamp | undefined;
 
   /**
+   * The backup.
+   *
    * @generated from field: string backup = 3;
    */
   backup: string;
 
   /**
+   * The finished share.
+   *
    * @generated from field: int32 progress_percent = 4;
    */
   progressPercent: number;
 
   /**
+   * The stage.
+   *
    * @generated from field: backups.v1.RestoreBackupMetadata.Stage stage = 5;
    */
   stage: RestoreBackupMetadata_Stage;
@@ -227,21 +265,29 @@ export const RestoreBackupMetadataSchema: GenMessage<RestoreBackupMetadata> = /*
  */
 export enum RestoreBackupMetadata_Stage {
   /**
+   * The stage unspecified.
+   *
    * @generated from enum value: STAGE_UNSPECIFIED = 0;
    */
   STAGE_UNSPECIFIED = 0,
 
   /**
+   * The downloading.
+   *
    * @generated from enum value: DOWNLOADING = 1;
    */
   DOWNLOADING = 1,
 
   /**
+   * The loading.
+   *
    * @generated from enum value: LOADING = 2;
    */
   LOADING = 2,
 
   /**
+   * The indexing.
+   *
    * @generated from enum value: INDEXING = 3;
    */
   INDEXING = 3,
