@@ -83,7 +83,7 @@ export async function createAttemptSignal(
 
   const unsubscribe = await signals.subscribe(name, (kind) => {
     if (kind === "cancel-requested") cancel();
-    // Another writer may have ended it: a deadline, a pre-emption, another attempt.
+    // Another writer may have ended the operation: a deadline, a pre-emption or another attempt.
     else if (kind === "missed" || kind === "done") void readRecord();
   });
   pollLater();

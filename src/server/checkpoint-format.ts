@@ -23,7 +23,7 @@ export function messageCheckpoint<D extends DescMessage>(
 ): CheckpointFormat<MessageShape<D>> {
   return {
     encode: (message) => toBinary(schema, message),
-    // A copy, because the message's `bytes` fields are views of it.
+    // The bytes are copied, because the message's `bytes` fields are views of them.
     decode: (bytes) => fromBinary(schema, Uint8Array.from(bytes)),
   };
 }
@@ -48,7 +48,8 @@ const bytesCheckpoint: CheckpointFormat<Uint8Array> = {
 
 /** Returns the format of a method's checkpoints: bytes, if the method declares no other. */
 export function checkpointFormat<C>(declared: CheckpointFormat<C> | undefined) {
-  // Without a declared format nothing but the default of the type parameter makes a `C`: bytes.
+  // Without a declared format, only the default of the type parameter determines `C`, and that
+  // default is bytes.
   return declared ?? (bytesCheckpoint as unknown as CheckpointFormat<C>);
 }
 

@@ -79,10 +79,10 @@ export function createClosingSteps(deps: ClosingDeps): ClosingSteps {
     },
     async drain() {
       deps.stopRecovery.abort(draining());
-      // A start that hangs is bounded by the grace.
+      // The grace period limits a start that hangs.
       await Promise.allSettled(deps.startsUnderWay);
       await dispatcher.stop({ finishQueued: isLostWithProcess });
-      // This program may end external operations until the grace is over.
+      // This program may end external operations until the grace period is over.
       if (isLostWithProcess && deps.drivesExternal()) await waiters.idle();
     },
     async handOver() {

@@ -66,7 +66,7 @@ const recoveryWaitMs = 5000;
  * });
  */
 export function createOperations(options: OperationsOptions = {}): OperationsServer {
-  // The options.
+  // Options and their defaults.
   const clock = options.clock ?? systemClock;
   const store = options.store ?? createMemoryStore({ clock });
   const dispatcher = options.dispatcher ?? createInProcessDispatcher({ clock });
@@ -89,7 +89,7 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
     cancellation: options.cancellation ?? true,
   });
 
-  // The parts, each on top of the ones before it.
+  // The parts of the server. Each part uses the parts before it.
   const housekeeping = createHousekeeping({ store, clock, log });
   const { scheduleDeadline } = housekeeping;
   const deps = { store, dispatcher, signals, clock, log, observer, scheduleDeadline };
@@ -119,7 +119,7 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
     failed: (cause) => log({ kind: "store-failed", action: "serve operators", cause }),
   });
 
-  // Closing.
+  // The shutdown of the server.
   const startsUnderWay = new Set<Promise<unknown>>();
   let hasCreated = false;
   const notReady = new LazyAbortController();
@@ -131,7 +131,7 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
   });
   const closing = createClosing(clock, steps, handOverLimitMs);
 
-  // Starting.
+  // The recovery and the first start.
   let isRecovered = false;
   let recovery: Promise<void> | undefined;
   const recover = () => {
@@ -140,7 +140,7 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
         isRecovered = true;
       },
       () => {
-        // The next start tries again.
+        // The next start tries the recovery again.
         recovery = undefined;
       },
     );
@@ -203,7 +203,7 @@ export function createOperations(options: OperationsOptions = {}): OperationsSer
     },
     handle(method, work, methodOptions = {}) {
       const name = fullName(method.method);
-      // The options are checked here so that the declaration fails and not each start.
+      // The options are checked here so that the declaration fails, not each start.
       const { maxConcurrent } = methodOptions;
       if (maxConcurrent !== undefined) atLeastOne("maxConcurrent", maxConcurrent);
       const retry = methodOptions.retry && createRetryPolicy(methodOptions.retry);

@@ -47,7 +47,7 @@ export function createHousekeeping({ store, clock, log }: HousekeepingDeps): Hou
     cancelled: storedError(cancelGraceExpired()),
   };
   let writer: Pick<OperationWriter, "endMany"> | undefined;
-  // Both by the monotonic clock: a date that is set back must not delay a sweep.
+  // Both times use the monotonic clock, because a date that is set back must not delay a sweep.
   const nowMs = () => monotonicMs(clock);
   /** The store's time, as the latest record and the time since then show it. */
   const time = createStoreTime(clock);
@@ -126,7 +126,7 @@ export function createHousekeeping({ store, clock, log }: HousekeepingDeps): Hou
       try {
         arm();
       } catch {
-        // Workers refuse timers outside of a request. The first record that is written sets the timer.
+        // Workers refuse timers outside of a request. The first write of a record sets the timer.
       }
     },
     close() {

@@ -62,7 +62,8 @@ export function withConnectErrors<Args extends unknown[], Result>(
     return result;
   };
   const isObserved = events.observer?.answered !== undefined;
-  // Not an async function: its frame would stay in memory for as long as a call waits.
+  // This function is not async, because an async frame would stay in memory for as long as a call
+  // waits.
   return (...args) => {
     try {
       const called = Promise.resolve(call(...args));

@@ -206,14 +206,15 @@ class Topic implements QueuedTimer {
 
   private async subscribe(): Promise<void> {
     try {
-      // Subscribe, then read: a change in between is in the read or in the signal.
+      // The subscription comes before the read, so that a change between them is in the read or in
+      // the signal.
       const unsubscribe = await this.deps.signals.subscribe(this.name, () => this.refresh());
       if (this.isClosed) unsubscribe();
       else this.unsubscribe = unsubscribe;
     } catch (error) {
       this.failAll(error);
     }
-    // A read before the subscription may have missed a later change.
+    // A read that began before the subscription may have missed a later change.
     this.refresh();
   }
 
@@ -230,7 +231,8 @@ class Topic implements QueuedTimer {
     if (this.isReading) return;
     this.isReading = true;
     while (!this.isClosed && this.hasReason()) {
-      // Waiters whose timeouts end together, or that one signal wakes, share the read.
+      // This pause lets waiters share the read if their timeouts end together or one signal wakes
+      // them.
       await undefined;
       await this.readOnce();
     }
@@ -252,11 +254,11 @@ class Topic implements QueuedTimer {
     try {
       const record = await store.get(this.name);
       const isEnd = record === undefined || record.state === "done";
-      // A waiter that joined during the read gets a later read: the name may be new.
+      // If a waiter joined during the read, a later read answers it, because the name may be new.
       if (isEnd) this.forEach(read, (waiter) => this.settle(waiter, record, read));
       for (const waiter of toAnswer) this.settle(waiter, record, read);
     } catch (error) {
-      // A waiter that joined during the read gets a later read.
+      // If a waiter joined during the read, a later read answers it.
       if (isStale) this.forEach(read, (waiter) => this.fail(waiter, error));
       for (const waiter of toAnswer) this.fail(waiter, error);
     }
@@ -277,7 +279,8 @@ class Topic implements QueuedTimer {
   private settle(waiter: Waiter, record: OperationRecord | undefined, read: number): void {
     if (!this.leave(waiter)) return;
     waiter.responder.settle(record);
-    // A waiter that its first read settles came after the end, and was not woken by it.
+    // If a waiter's first read settles it, the waiter came after the end, and the end did not wake
+    // it.
     if (waiter.firstRead < read) this.observeWake(record);
   }
 

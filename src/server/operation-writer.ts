@@ -96,7 +96,8 @@ const transientCodes: ReadonlySet<Code> = new Set([
   Code.Unavailable,
   Code.DeadlineExceeded,
   Code.Aborted,
-  // A full disk: no limit of a store refuses an end.
+  // ResourceExhausted can mean that the disk is full. No limit of a store refuses to end an
+  // operation.
   Code.ResourceExhausted,
 ]);
 
@@ -124,7 +125,7 @@ export function createOperationWriter(deps: OperationWriterDeps): OperationWrite
       await dispatcher.dispatch([dispatchedOperation(record)], { transaction });
     } catch (cause) {
       if (transaction !== undefined && dispatcher.isDurable) throw cause;
-      // A full queue of this process must not undo the end of the operation before.
+      // A full queue of this process must not undo the end of the previous operation.
       log({ kind: "store-failed", action: `dispatch ${record.name}`, cause });
       const unschedule = clock.schedule(dispatchRetryDelayMs, () => {
         retries.delete(unschedule);
@@ -232,7 +233,7 @@ export function createOperationWriter(deps: OperationWriterDeps): OperationWrite
           const delayMs = finishRetryDelaysMs[tried];
           if (closed.aborted || delayMs === undefined) throw cause;
           if (!transientCodes.has(ConnectError.from(cause).code)) {
-            // A result that the store refuses for good must not make the work run again.
+            // If the store permanently refuses a result, the work must not run again.
             log({ kind: "work-failed", name, method, attempt, cause });
             return finishOnce(record, storedError(workFailed()));
           }

@@ -81,7 +81,7 @@ export function createPageTokens(key: Uint8Array | undefined): PageTokens {
         const sealed = token.slice(1 + ivBytes);
         return cursorFromBytes(await crypto.subtle.decrypt(algorithm, await loadSecret(), sealed));
       } catch {
-        // AES-GCM reports only that no key of this server has sealed the token.
+        // AES-GCM reports only that no key of this server sealed the token.
         return undefined;
       }
     },
@@ -92,7 +92,8 @@ function decode(token: string): Uint8Array<ArrayBuffer> | undefined {
   if (token.length > maxTokenLength) return undefined;
   try {
     const bytes = base64Decode(token);
-    // Bits that base64 leaves unused could be changed without a trace.
+    // Base64 ignores some bits of the last character, so the token is encoded again to detect a
+    // change of these bits.
     return base64Encode(bytes, "url") === token ? bytes : undefined;
   } catch {
     return undefined;
@@ -106,7 +107,7 @@ function bytesOfList({
   isPartial,
   shardCount,
 }: ListIdentity): Uint8Array<ArrayBuffer> {
-  // Only lists over shards have the rest, so that the tokens of other lists stay valid.
+  // Only lists over shards add these values, so that the tokens of other lists stay valid.
   const ofShards = shardCount === undefined ? [] : [shardCount, isPartial === true];
   return utf8.encode(JSON.stringify([parent, filter, principal, ...ofShards]));
 }

@@ -46,7 +46,8 @@ export async function recoverOperations(
       isAtEnd = page.next === undefined;
       after = page.next;
     } catch (cause) {
-      // Throws at module level of a Worker, where the store has failed only for the same reason.
+      // At the module level of a Worker, `stop.signal` throws. The store has failed for the same
+      // reason there, so the failure need not be logged.
       const { signal } = stop;
       log({ kind: "store-failed", action: "recover", cause });
       await sleep(clock, recoveryRetryDelayMs, signal).catch(() => undefined);

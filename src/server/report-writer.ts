@@ -52,7 +52,7 @@ export function createReportWriter(
       if (record === undefined) events.lost();
       else events.written(record);
     } catch (cause) {
-      // Best effort: a failing store must not become the operation's error.
+      // The write is best effort: a failing store must not become the operation's error.
       pending ??= report;
       failures += 1;
       if (failures === 1) events.failed(cause);

@@ -203,7 +203,7 @@ export function createRunLoop(deps: RunLoopDeps): RunLoop {
       return work({
         name,
         principal: record.principal,
-        // A copy, because the message's `bytes` fields are views of it.
+        // The bytes are copied, because the message's `bytes` fields are views of them.
         request: fromBinary(method.method.input, new Uint8Array(record.request)),
         attempt: record.attempt,
         get signal() {
@@ -253,7 +253,7 @@ export function createRunLoop(deps: RunLoopDeps): RunLoop {
     }
     if (outcome.kind === "continue") return goOnLater(record, outcome.continuation, lastReport);
     if (outcome.kind === "error") {
-      // An exception of work that was stopped does not end the operation.
+      // If the work was stopped, its exception does not end the operation.
       if (attemptSignal.stoppedBy("loss")) return lost(record);
       if (!attemptSignal.stoppedBy("cancel")) {
         if (attemptSignal.stoppedBy("drain")) {
@@ -280,7 +280,7 @@ export function createRunLoop(deps: RunLoopDeps): RunLoop {
     try {
       return retry?.delayMs(thrown, attempt - handovers);
     } catch (cause) {
-      // The method's `isRetryable` has thrown.
+      // The method's `isRetryable` threw an exception.
       log({ kind: "work-failed", name, method, attempt, cause });
       return undefined;
     }
@@ -291,17 +291,18 @@ export function createRunLoop(deps: RunLoopDeps): RunLoop {
       let attemptSignal: AttemptSignal | undefined;
       let onLost: (() => void) | undefined;
       try {
-        // The work may block the event loop.
+        // The pending responses are sent first, because the work may block the event loop.
         const responsesSent = deps.responsesSent();
         if (responsesSent !== undefined) await responsesSent;
-        // Subscribe, then claim: a request to cancel is in the record or arrives as a signal.
+        // The subscription comes before the claim, so that a cancellation request is in the record
+        // or arrives as a signal.
         attemptSignal = await createAttemptSignal(delivery.name, store, signals, clock);
         const { recovery } = runnable.policy;
         const record = await claim(delivery, { restartLost: recovery === "restart" });
         if (record === undefined) return settled;
         if (delivery.signal?.aborted) {
-          // The claim was late: another process may have the operation. Its delivery stays, and ours
-          // must neither run the work nor end the operation.
+          // The claim was late, so another process may have the operation. The other delivery
+          // continues. This delivery must neither run the work nor end the operation.
           await release(record, true);
           return lost(record);
         }

@@ -89,7 +89,7 @@ export function resultOfThrown(
     if (thrown instanceof ConnectError) return storedError(thrown);
     log({ kind: "work-failed", name, method, attempt, cause: thrown });
   } catch (cause) {
-    // A ConnectError whose code or details cannot be encoded.
+    // The code or the details of the ConnectError cannot be encoded.
     log({ kind: "work-failed", name, method, attempt, cause });
   }
   return storedError(attemptSignal.stoppedBy("cancel") ? cancelledByRequest() : workFailed());

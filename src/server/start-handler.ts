@@ -55,7 +55,7 @@ export function createStartHandler<I extends DescMessage, R extends DescMessage,
     const context = startContext(call, principal);
     const name = options.name?.(request, context);
     const parent = options.parent?.(request, context) ?? sentParent;
-    // The parent that the operation will have. An invalid name fails later.
+    // The operation will have this parent. If the name is invalid, a later check rejects it.
     const target = name === undefined ? parent : (parseOperationName(name)?.parent ?? name);
     if (target !== sentParent) await authorize(target);
     await options.validate?.(request, context);

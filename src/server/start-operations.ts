@@ -208,7 +208,7 @@ export function createOperationStarts(deps: StartDeps): OperationStarts {
     try {
       await dispatcher.dispatch(records.map(dispatchedOperation), { transaction });
     } catch (cause) {
-      // Without a transaction the records stay, and no process would ever run them.
+      // Without a transaction the records would stay although no process ever ran them.
       if (transaction === undefined) {
         for (const { name } of records) {
           await writer.write(

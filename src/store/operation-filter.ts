@@ -93,7 +93,7 @@ export function negated(filter: OperationFilter): OperationFilter {
     case "attempt":
       return { ...filter, operator: negatedComparator[filter.operator] };
     case "time":
-      // Every record has all other columns.
+      // Only the end time may be absent from a record.
       return filter.column === "end_time"
         ? { kind: "not", operand: filter }
         : { ...filter, operator: negatedComparator[filter.operator] };

@@ -102,8 +102,8 @@ export function planInsert(
   const preempts =
     oldest !== undefined && parallel.kind === "preempt" ? parallel.result : undefined;
   const refusal = isBusy ? undefined : lookups.refusal();
-  // The write checks this too, but only after another outcome was returned or other operations were
-  // ended.
+  // The name is checked before another outcome is returned and before other operations are ended.
+  // The write checks it again.
   if ((isBusy || preempts || refusal) && lookups.isTaken(name)) return { kind: "name-taken" };
   if (isBusy) return { kind: "busy", name: oldest };
   if (refusal !== undefined) throw refusal;

@@ -24,7 +24,7 @@ export function booleanCondition(
   kind: "done" | "cancel-requested",
   condition: Condition,
 ): Checked<OperationFilter> {
-  // Present is what is not the default (AIP-160).
+  // A field is present if its value is not the default (AIP-160).
   if (isPresence(condition)) return { kind, value: true };
   const value = booleanOf(condition.literal);
   if (value === undefined) return literalMismatch(condition, "true or false");
@@ -56,7 +56,7 @@ export function stateCondition(condition: Condition): Checked<OperationFilter> {
 
 /** A condition on the attempt, which every record has. */
 export function attemptCondition(condition: Condition): Checked<OperationFilter> {
-  // Present is what is not the default (AIP-160).
+  // A field is present if its value is not the default (AIP-160).
   if (isPresence(condition)) return { kind: "attempt", operator: "!=", value: 0 };
   const value = int32Of(condition.literal);
   if (value === undefined) return literalMismatch(condition, "a whole number");
@@ -66,7 +66,8 @@ export function attemptCondition(condition: Condition): Checked<OperationFilter>
 /** A condition on text that every record has. */
 export function textCondition(column: TextColumn, condition: Condition): OperationFilter {
   if (isPresence(condition)) {
-    // Present is what is not the default (AIP-160), and every record has a name and a method.
+    // A field is present if its value is not the default (AIP-160). Every record has a name and a
+    // method.
     return column === "principal"
       ? { kind: "text", column, operator: "!=", value: "" }
       : { kind: "constant", value: true };
@@ -92,7 +93,7 @@ export function timeCondition(column: TimeColumn, condition: Condition): Checked
 
 /** A condition on `error.code`, by number or by name. */
 export function errorCodeCondition(condition: Condition): Checked<OperationFilter> {
-  // Present is what is not the default (AIP-160).
+  // A field is present if its value is not the default (AIP-160).
   if (isPresence(condition)) return { kind: "error-code", operator: "!=", value: 0 };
   const operator = comparatorOf(condition);
   const { literal } = condition;

@@ -20,7 +20,7 @@ const decimal = /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 
 /** An integer within these bounds. */
 export function integerOf({ text }: Literal, least: bigint, most: bigint): bigint | undefined {
-  // No scalar type has more digits, and the time for a longer number is not linear.
+  // No scalar type has more digits. The time to parse a longer number is not linear in its length.
   if (!integer.test(text) || text.length > 40) return undefined;
   const value = BigInt(text);
   return value >= least && value <= most ? value : undefined;

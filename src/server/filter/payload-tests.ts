@@ -216,7 +216,7 @@ function inAny(part: Part, way: Way): Checked<readonly ReachedTest[]> {
   const readings = detailTypes.map((type) =>
     inMessage(type, { ...way, steps: [...way.steps, { kind: "unpack", type }] }),
   );
-  // An Any's own fields are for `type_url`.
+  // An Any is also read as its own type, so that a filter can name `type_url`.
   readings.push(inMessage(AnySchema, way));
   const types = [...detailTypes, AnySchema];
   return rightReadings(readings, noSuchField(types, "a detail of google.rpc", part));
@@ -292,7 +292,8 @@ function scalarTest(scalar: ScalarType, condition: Condition): Checked<ValueTest
       return comparison(condition, numberOf(literal), "a number");
     case ScalarType.FLOAT: {
       const value = numberOf(literal);
-      // 0.1 is what the field holds where 0.1 was put into it.
+      // A float field that was set to 0.1 contains the float nearest to 0.1, so the literal is
+      // rounded too.
       return comparison(condition, value === undefined ? value : Math.fround(value), "a number");
     }
     default:

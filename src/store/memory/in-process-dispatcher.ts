@@ -106,7 +106,7 @@ export function createInProcessDispatcher(options: InProcessDispatcherOptions = 
   };
 
   const deliver = async ({ run }: Served, operation: DispatchedOperation): Promise<void> => {
-    // There is no other process that could take the operation.
+    // No other process exists that could take the operation.
     const settlement = (await run?.({ ...operation, signal: undefined })) ?? failedRun;
     if (settlement.kind === "retry" || settlement.kind === "continue") {
       later(operation, settlement.delayMs);

@@ -126,7 +126,7 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): OperationSt
   const forget = (row: number) => {
     const requestKey = rows.requestKeyOf(row);
     rowByName.delete(rows.nameOf(row));
-    // The request id may belong to a newer operation, because its retention was over.
+    // After its retention, the request id may belong to a newer operation.
     if (requestKey !== undefined && rowByRequestKey.get(requestKey) === row) {
       rowByRequestKey.delete(requestKey);
     }

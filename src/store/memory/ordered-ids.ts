@@ -58,7 +58,7 @@ export function createOrderedIds(compare: (one: number, other: number) => number
   };
 
   const addToFull = (at: number, leaf: Leaf, index: number, id: number) => {
-    // A split at the end keeps the left leaf full, because ids are mostly appended in order.
+    // If the split is at the end, the left leaf stays full, because most ids are appended in order.
     const from = index === leafSize ? leafSize : leafSize / 2;
     const right = createLeaf(leaf.ids.subarray(from));
     leaf.size = from;

@@ -20,7 +20,7 @@ export function createPayloadCopies(chunkWords: number): PayloadCopies {
         chunk = new Uint32Array(Math.max(words, chunkWords));
         used = 0;
       }
-      // For so few bytes a loop is faster than `set` with a view of the source.
+      // For few bytes, a loop is faster than `set` with a view of the source.
       for (let at = 0; at < words; at += 1) chunk[used + at] = source[firstWord + at] ?? 0;
       const copy = new Uint8Array(chunk.buffer, used * bytesPerWord, byteLength);
       used += words;

@@ -39,7 +39,7 @@ export function createRecordList(parts: RecordListParts): (query: ListQuery) => 
 
   /** How a row lies to a cursor in the order of create time and name. */
   const toCursor = (row: number, after: ListCursor | undefined): number => {
-    // All rows of a range lie before its end.
+    // Without a cursor, the range has no later end, so every row comes before its end.
     if (after === undefined) return -1;
     const difference = rows.createTimeOf(row) - after.createTimeMicros;
     return difference || (rows.nameOf(row) < after.name ? -1 : 1);

@@ -258,7 +258,7 @@ export function createRecordRows(parents: InternedStrings): RecordRows {
         numbers.resource,
         resourceKey === undefined ? 0 : resources.retain(resourceKey) + 1,
       );
-      // The row may be reused: the payloads of its earlier record are freed.
+      // The row may be reused. The payloads of its earlier record have already been freed.
       for (const column of payloads) setNumber(row, column, 0);
       setPayload(row, numbers.request, operation.request);
       setPayload(row, numbers.metadata, operation.metadata);

@@ -151,9 +151,9 @@ export async function connectPostgres(options: ConnectPostgresOptions): Promise<
       ...common,
       max: connections,
       query_timeout: statementTimeoutMs + connectionTimeoutMillis,
-      // Not as a parameter of the start-up, which PgBouncer refuses. Behind a pooler the session
-      // belongs to other clients, too: there only `query_timeout` bounds a statement, on this side, unless
-      // the role has a `statement_timeout`.
+      // The limit is not a start-up parameter, because PgBouncer refuses it. Behind a pooler, other
+      // clients use the session too, so no limit is set in the session. Then only `query_timeout`
+      // limits a statement, in this process, unless the role has a `statement_timeout`.
       verify: isPooled ? undefined : limitStatements,
     });
   const statementPool = poolOf(max - maintenanceConnections);
@@ -214,12 +214,12 @@ export async function connectPostgres(options: ConnectPostgresOptions): Promise<
       observer,
     });
     const onClose = async () => {
-      // The signals may have notifications to send.
+      // The signals close before the pool, because they may still have notifications to send.
       await signals.close();
       await endPools();
     };
     const store = createPostgresStore({ pool, schema, observer, worker: worker.id, onClose });
-    // Sets pg-boss up now, so that an error appears here and not at the first start.
+    // The call sets up pg-boss, so that an error appears at this point and not at the first start.
     await dispatcher.depths();
     return { store, dispatcher, signals };
   } catch (cause) {

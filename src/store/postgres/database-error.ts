@@ -29,7 +29,7 @@ const undefinedStates: ReadonlySet<string> = new Set(["42P01", "42703", "42883",
 export function databaseError(cause: unknown): ConnectError {
   if (cause instanceof ConnectError) return cause;
   const state = sqlState(cause);
-  // If there is no SQLSTATE, the connection failed and not the statement.
+  // If the error has no SQLSTATE, the connection failed, not the statement.
   if (state === undefined) return databaseUnavailable(cause);
   if (refusedClasses.has(state.slice(0, 2))) return connectionRefused(state, cause);
   if (passingClasses.has(state.slice(0, 2)) || passingStates.has(state)) {
@@ -52,7 +52,8 @@ export function undefinedState(cause: unknown): string | undefined {
  */
 export function isRowLevelError(error: unknown): boolean {
   if (!(error instanceof ConnectError) || error.code !== Code.Unavailable) return true;
-  // A deadlock, a lock that was not free in time, and a prepared statement that was not kept.
+  // These classes include a deadlock, a lock timeout and a prepared statement that the server no
+  // longer has.
   const refused = ["40", "55", "26", "42", "0A"];
   return refused.includes(sqlState(error.cause)?.slice(0, 2) ?? "");
 }
@@ -60,7 +61,7 @@ export function isRowLevelError(error: unknown): boolean {
 /** Returns the SQLSTATE of a driver's error; undefined if the error does not have one. */
 export function sqlState(cause: unknown): string | undefined {
   if (typeof cause !== "object" || cause === null || !("code" in cause)) return undefined;
-  // EPIPE has the form of a SQLSTATE, and is an error of the operating system.
+  // An error of the operating system, such as EPIPE, may have a code in the form of a SQLSTATE.
   if ("syscall" in cause) return undefined;
   const { code } = cause;
   return typeof code === "string" && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;

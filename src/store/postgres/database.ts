@@ -63,7 +63,7 @@ export function createDatabase(pool: PostgresPool): Database {
       let isOver = false;
       const transaction: Transaction = {
         async executeSql(text, values) {
-          // The pool may have given the connection to another caller.
+          // The pool may have given the connection to another caller by this time.
           if (isOver) throw transactionOver();
           return run(text, values);
         },
@@ -123,8 +123,8 @@ async function runWithin<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   let isOver = false;
-  // A pool without events reports nothing here. The next statement fails, and with it the
-  // transaction.
+  // The listener reports nothing, because the next statement fails on the lost connection, and the
+  // transaction fails with it.
   const onError = () => undefined;
   client.on("error", onError);
   try {
@@ -137,14 +137,15 @@ async function runWithin<T>(
         () => {
           isOver = true;
         },
-        // The connection is lost, and its transaction with it.
+        // A failed rollback needs no report: the connection is lost, and the server ends its
+        // transaction.
         () => undefined,
       );
       throw cause;
     }
     const { command } = await execute(run, "commit");
     isOver = true;
-    // The server's answer if `work` ignored the failure of a statement.
+    // PostgreSQL responds to a commit with ROLLBACK if `work` ignored the failure of a statement.
     if (command === "ROLLBACK") throw databaseFailed(failedTransaction, undefined);
     return result;
   } finally {

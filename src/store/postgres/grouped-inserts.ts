@@ -61,7 +61,8 @@ export function createGroupedInsert(
   const insertBatch = async (
     members: readonly Member[],
   ): Promise<readonly (OperationRecord | undefined)[]> => {
-    // The second operation of a name is inserted separately, which finds that the name is taken.
+    // The second operation with the same name is inserted separately, and that insertion reports
+    // that the name is taken.
     const first = new Map(members.toReversed().map((member) => [member.operation.name, member]));
     if (first.size === 1) return members.map(() => undefined);
     try {
@@ -74,7 +75,7 @@ export function createGroupedInsert(
         return first.get(name) === member ? records.get(name) : undefined;
       });
     } catch (cause) {
-      // A commit whose answer was lost may have succeeded.
+      // A commit may have succeeded although its response was lost.
       if (!isRowLevelError(cause)) throw cause;
       return members.map(() => undefined);
     }

@@ -177,7 +177,7 @@ export function createOperationInserts({
       const earlier = await earlierStart(operation.requestId, options);
       if (earlier !== undefined) return earlier;
       if (await isNameTaken(operation.name, options)) return { kind: "name-taken" };
-      // The conflicting row was deleted in the meantime.
+      // The conflicting row was deleted between the two statements.
     }
     throw startContended();
   };
@@ -228,8 +228,8 @@ export function createOperationInserts({
     const within = { transaction };
     const parallel = options.parallel ?? { kind: "queue" };
     if (parallel.kind === "preempt") {
-      // A worker that ends its operation holds the row and then wants the resource, so here
-      // too the rows come first: in the other order the two would block each other.
+      // A worker that ends its operation locks the row first and the resource second. This
+      // transaction uses the same order, because the opposite order could deadlock.
       await database.rows(
         `select 1 from ${table} o
         where md5(o.resource_key) = md5($1) and o.resource_key = $1 and ${isOpen}
@@ -252,8 +252,8 @@ export function createOperationInserts({
     const isBlocked = parallel.kind === "queue" && oldest !== undefined;
     const state = operation.external ? "running" : isBlocked ? "blocked" : "queued";
     const record = await writeOne(operation, state, within);
-    // A start with another resource has taken the name or the request id since. The transaction
-    // is rolled back, so that the preempted operations go on.
+    // A start with another resource has taken the name or the request id in the meantime. The
+    // transaction is rolled back, so that the preempted operations continue.
     if (record === undefined) throw startContended();
     return { kind: "inserted", record, preempted };
   };

@@ -98,7 +98,7 @@ export function createLeaseKeeper<Key>(options: LeaseKeeperOptions<Key>): LeaseK
     const stalledMs = nowMs - lastTickMs - tickMs;
     lastTickMs = nowMs;
     if (keys.length > 0) {
-      // A stall that left time for a renewal is not the cause.
+      // If a stall left enough time for a renewal, the stall is not the cause.
       if (stalledMs >= renewAfterMs) options.onStalled(stalledMs, keys);
       else options.onUnrenewed(keys);
     }
@@ -122,7 +122,8 @@ export function createLeaseKeeper<Key>(options: LeaseKeeperOptions<Key>): LeaseK
       return {
         key,
         get signal() {
-          // Timers are late after a stall of the process, and the caller decides by this signal now.
+          // After a stall of the process, timers are late. The time is checked here because the
+          // caller's next decision depends on the signal.
           if (monotonicMs() - lease.renewedAtMs >= giveUpAfterMs && held.has(lease)) {
             expiredEarly.add(lease);
             lose(lease);

@@ -70,7 +70,7 @@ export async function assertMigrated(pool: PostgresPool, schema: string): Promis
   const database = createDatabase(pool);
   const run: RunStatement = (text, values = []) => database.rows(text, values, undefined);
   const version = await schemaVersion(schema, run).catch((cause: unknown) => {
-    // Without the table no step was taken.
+    // If the table does not exist, no migration has run.
     if (cause instanceof ConnectError && undefinedState(cause.cause) !== undefined) return 0;
     throw cause;
   });

@@ -71,7 +71,7 @@ export function migrationsTable(schema: string): string {
 /** The statement that notes that a step was taken. */
 export function migrationNote(schema: string, migration: Migration): string {
   const { version, name, oldestVersion } = migration;
-  // The column does not exist before step 2.
+  // The column `oldest_version` does not exist before step 2.
   return version === 1
     ? `insert into "${schema}".migrations (version, name) values (1, '${name}')`
     : `insert into "${schema}".migrations (version, name, oldest_version)

@@ -94,7 +94,7 @@ export function createNotifier({ database, channel, observer }: NotifierOptions)
 }
 
 function isTooLong(payload: string): boolean {
-  // A character has no more than three bytes.
+  // UTF-8 needs at most three bytes for a UTF-16 code unit.
   if (payload.length * 3 < payloadBytesEnd) return false;
   return utf8.encode(payload).length >= payloadBytesEnd;
 }

@@ -337,8 +337,8 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
       failed(`run ${job.name}`, cause);
       settlement = { kind: "retry", delayMs: retryDelayMs };
     }
-    // A lost delivery must not be settled: a process that gave up a little early would take the
-    // operation from the process that gets it next.
+    // A lost delivery must not be settled. Otherwise a process that gave up a little early would
+    // take the operation from the process that gets it next.
     while (!lease.signal.aborted) {
       try {
         if (!(await settle(job, settlement))) {
@@ -358,8 +358,8 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
     if (settlement.kind === "settled") return removals.add(job);
     const delayMs = "delayMs" in settlement ? settlement.delayMs : 0;
     return database.transaction(async (transaction) => {
-      // The operation gets a new job. pg-boss would count a failed job as a retry and delay it by
-      // its own rules.
+      // The operation gets a new job, because pg-boss would count a failed job as a retry and delay
+      // it by pg-boss's rules.
       if ((await queue.remove(job.queue, [job], transaction)).length > 0) return false;
       const { name, tenant } = job;
       await enqueue(job.queue, [{ name, tenant, delayMs }], transaction);
@@ -548,7 +548,7 @@ export function createPgBossDispatcher(options: PgBossDispatcherOptions): PgBoss
         pollStopped.abort();
         for (const unschedule of delayedWakes) unschedule();
         delayedWakes.clear();
-        // A fetch that is under way puts its jobs back into the queue.
+        // A fetch that is still running puts its jobs back into the queue.
         await fetching;
         await Promise.all(underWay);
         await closeQueue();

@@ -114,7 +114,7 @@ export async function startPgBoss(options: PgBossQueueOptions): Promise<PgBossQu
     superviseIntervalSeconds: 60,
     monitorIntervalSeconds: 1,
     maintenanceIntervalSeconds: 3600,
-    // Jobs here depend on no other job.
+    // This package's jobs do not depend on other jobs.
     flowIntervalSeconds: 3600,
   });
   boss.on("error", options.onError);
@@ -136,7 +136,7 @@ export async function startPgBoss(options: PgBossQueueOptions): Promise<PgBossQu
   return {
     async ensure(queue) {
       await boss.createQueue(queue, queueOptions);
-      // A queue that exists would keep its old options.
+      // `createQueue` keeps the old options of an existing queue.
       await boss.updateQueue(queue, queueOptions);
       queues.add(queue);
     },
@@ -159,7 +159,7 @@ export async function startPgBoss(options: PgBossQueueOptions): Promise<PgBossQu
     },
     async renew(queue, jobs) {
       if (affected(await boss.touch(queue, jobs.map(attemptOf))) === jobs.length) return [];
-      // Some deliveries are lost; the count does not say which.
+      // Some deliveries are lost, but the count does not show which deliveries.
       const lost: QueuedJob[] = [];
       for (const job of jobs) {
         if (affected(await boss.touch(queue, attemptOf(job))) === 0) lost.push(job);
@@ -167,8 +167,8 @@ export async function startPgBoss(options: PgBossQueueOptions): Promise<PgBossQu
       return lost;
     },
     async remove(queue, jobs, executor) {
-      // Deletes the job, because `complete` would leave a row that is vacuumed twice. Both check
-      // the delivery.
+      // The job is deleted, because `complete` would leave a row that is vacuumed twice. Both calls
+      // check the delivery.
       const options = { db: adapted(executor) };
       const removed = settled(await boss.deleteJob(queue, jobs.map(attemptOf), options));
       return jobs.filter(({ id }) => !removed.has(id));

@@ -93,7 +93,7 @@ export async function createPostgresOperator(
     } finally {
       await queue.stop();
     }
-    // NOTIFY delays other commits, but operators requeue little.
+    // NOTIFY delays other commits, but operators rarely requeue.
     await database.rows("select pg_notify($1, $2)", [`${queueSchema}_dispatch`, method], {
       transaction,
     });
@@ -125,7 +125,7 @@ export async function createPostgresOperator(
       [textOf(row, "method"), jobs.map((each) => textOf(each, "id"))],
       within,
     );
-    // A process that still runs it finds at its next renewal that its job is gone.
+    // If a process still runs the operation, its next renewal finds that the job is gone.
     if (isRunning && booleanOf(job, "is_renewed")) {
       await database.rows(
         `update ${table} set loss_cause = 'requeued' where name = $1 and state = 'running'`,

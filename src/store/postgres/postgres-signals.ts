@@ -84,8 +84,8 @@ export function createPostgresSignals(options: PostgresSignalsOptions): Signals 
     async publish(name, kind, publishOptions) {
       await notifier?.notify(`${kind} ${escapeNul(name)}`, publishOptions);
       const { transaction } = publishOptions ?? {};
-      // Subscribers in this process need no NOTIFY. For a transaction without `afterCommit` they
-      // wait for it, or poll.
+      // Subscribers in this process need no NOTIFY. If a transaction has no `afterCommit`, they
+      // receive the NOTIFY or poll.
       if (transaction === undefined || transaction.afterCommit !== undefined) {
         afterCommit(publishOptions, "signals", () => notifySubscribers(name, kind));
       }

@@ -48,8 +48,8 @@ export function withPreparedStatements(pool: PreparingPool): PostgresPool {
   guardPool(pool);
   const sightings = new Map<string, number>();
   const names = new Map<string, string>();
-  // Unique to this process: behind a pooler another process may have used the session, and the
-  // server would execute its statement of the same name.
+  // The prefix is unique to this process. Behind a pooler, another process may have used the
+  // session, and the server would execute that process's statement of the same name.
   const prefix = `lr-${crypto.randomUUID()}`;
   let isOff = false;
 
@@ -74,7 +74,7 @@ export function withPreparedStatements(pool: PreparingPool): PostgresPool {
     text: string,
     values: unknown[],
   ): Promise<QueryResult> => {
-    // A text without parameters may be several statements, which cannot be prepared.
+    // A query without parameters may contain several statements, which cannot be prepared together.
     const name = values.length === 0 ? undefined : nameOf(text);
     if (name === undefined) return on.query(text, values);
     try {

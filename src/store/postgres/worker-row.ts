@@ -78,7 +78,7 @@ export function createWorkerRow(parts: WorkerRowParts): WorkerRow {
     renewedAtMs = clock.nowMs();
     for (let note = notes[0]; note !== undefined; note = notes[0]) {
       await writeNote(note);
-      // Another renewal may have written it at the same time.
+      // Another renewal may have written the note at the same time.
       if (notes[0] === note) notes.shift();
     }
   };

@@ -90,7 +90,8 @@ export function createShardTransactions(stores: readonly OperationStore[]): Shar
     async optionsFor(shard, options) {
       const transaction = options?.transaction;
       if (options === undefined || transaction === undefined) return options;
-      // A transaction that was begun elsewhere is one of the shard that it reaches first.
+      // If a transaction was begun outside of the shards, it belongs to the first shard that it
+      // reaches.
       const binding = bindings.get(transaction) ?? bind(transaction, shard);
       return { ...options, transaction: await binding.open(shard) };
     },

@@ -66,7 +66,7 @@ export function bytesOf(row: Row, column: string): Uint8Array {
   const value = row[column];
   if (value instanceof ArrayBuffer) return new Uint8Array(value);
   if (!(value instanceof Uint8Array)) throw unexpected(column, "bytes", value);
-  // A plain Uint8Array is returned, because the `slice` of Node's Buffer shares memory.
+  // The function returns a plain Uint8Array, because the `slice` of Node's Buffer shares memory.
   return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
 }
 

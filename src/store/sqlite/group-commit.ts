@@ -120,7 +120,7 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
       }
       database.write("commit");
     } catch (cause) {
-      // If the database could not begin, no member was performed.
+      // If the database could not begin the transaction, no member has run.
       if (members.length === 0) members.push(...waiting.splice(0));
       rollBack();
       for (const member of members) member.fail(cause);
@@ -135,7 +135,7 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
     try {
       database.write("rollback");
     } catch {
-      // SQLite has rolled the transaction back by itself.
+      // SQLite has already rolled the transaction back.
     }
   };
 
@@ -189,7 +189,7 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
     rolledBack: (() => void)[],
   ): Promise<Outcome<T>> => {
     const transaction: Transaction = {
-      // The statement is the caller's, and so is the driver's error.
+      // The caller wrote the statement, so the caller receives the driver's error unchanged.
       async executeSql(text, values) {
         assertOpen(transaction);
         try {
@@ -237,7 +237,8 @@ export function createGroupCommit(parts: GroupCommitParts): GroupCommit {
       if (isClosed) throw storeClosed();
       const committed: (() => void)[] = [];
       const rolledBack: (() => void)[] = [];
-      // Each callback runs in its own microtask, so that one that throws does not stop the others.
+      // Each callback runs in its own microtask, so that an exception of one does not stop the
+      // others.
       const callEach = (callbacks: readonly (() => void)[]) => callbacks.forEach(queueMicrotask);
       try {
         return await enqueue(

@@ -94,12 +94,12 @@ function walkCondition(
   if (filter !== undefined) {
     if (requiredDone(filter) === false) conditions.push("end_time is null");
     const { least, most } = createTimeRange(filter);
-    // An infinite end is not a bound, and an empty range matches no row.
+    // An infinite end needs no condition, and an empty range matches no row.
     if (least > most) conditions.push("false");
     if (Number.isFinite(least)) conditions.push(`create_time >= ${add(least)}`);
     if (Number.isFinite(most)) conditions.push(`create_time <= ${add(most)}`);
   }
-  // No two rows have the same create time, so it is the whole key.
+  // No two rows have the same create time, so the create time is the whole key.
   if (after !== undefined) conditions.push(`create_time < ${add(after.createTimeMicros)}`);
   return conditions.join(" and ");
 }

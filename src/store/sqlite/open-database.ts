@@ -66,7 +66,7 @@ export async function openDatabase(
     try {
       if (connection !== undefined) (isHeld ? unlockAndClose : closeUntouched)(connection);
     } catch {
-      // The file was not open or cannot be written. The first error counts.
+      // The file was not open, or it cannot be written. The caller gets the first error.
     }
     openPaths.delete(file);
     throw openError(path, cause);

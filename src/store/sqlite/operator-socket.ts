@@ -90,7 +90,8 @@ export async function openOperatorSocket(
       throw new Error(`${folder} belongs to another user`);
     }
   });
-  // Before the socket exists: the folder may be older, with another mode.
+  // The mode is set before the socket exists, because the folder may be older and have another
+  // mode.
   await files.chmod(folder, 0o700);
   await files.rm(path, { force: true });
   const open = new Set<Connection>();
@@ -104,12 +105,12 @@ export async function openOperatorSocket(
     server.listen(path, resolve);
   });
   await files.chmod(path, 0o600);
-  // It does not keep the process alive.
+  // The socket does not keep the process alive.
   server.unref();
   return {
     async close() {
       for (const connection of open) connection.destroy();
-      // Node removes the socket.
+      // `close` also removes the socket's file.
       await new Promise<void>((resolve) => server.close(resolve));
       await files.rmdir(folder).catch(() => undefined);
     },

@@ -211,7 +211,7 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Co
     insert: (operation, callOptions) =>
       group.run(() => {
         const given = callOptions ?? {};
-        // If there is a resource, several statements run: all of them or none.
+        // If the operation has a resource, its several statements must succeed or fail together.
         return operation.resourceKey === undefined
           ? insert(operation, given)
           : database.atomically(() => insert(operation, given));
