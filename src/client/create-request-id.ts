@@ -4,7 +4,7 @@
  */
 export function createRequestId(): string {
   const random = crypto.getRandomValues(new Uint8Array(36));
-  // The upper bits of `v`, the variant, are 10.
+  // The two highest bits of the digit `v` (the variant of the UUID) are 10.
   return "xxxxxxxx-xxxx-4xxx-vxxx-xxxxxxxxxxxx".replace(/[xv]/g, (digit, at: number) => {
     const value = (random[at] ?? 0) % 16;
     return (digit === "v" ? 8 + (value % 4) : value).toString(16);

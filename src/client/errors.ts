@@ -1,4 +1,5 @@
-// Every error that the client makes. A wait's error becomes an OperationError of a kind.
+// This file has every error that the client makes. The error of a wait becomes an OperationError
+// with a kind.
 import { Code, ConnectError } from "@connectrpc/connect";
 import { errorWithInfo } from "../status/error-info.js";
 
@@ -12,7 +13,7 @@ export function deletedHere(name: string): ConnectError {
 
 /** INVALID_ARGUMENT: the name cannot be encoded in UTF-8. */
 export function malformedName(): ConnectError {
-  // The name itself cannot be serialized.
+  // The error does not contain the name, because the name cannot be serialized.
   return errorWithInfo(Code.InvalidArgument, "the operation's name has a lone surrogate", {
     reason: "MALFORMED_NAME",
   });

@@ -80,7 +80,7 @@ function textOf(value: unknown, refuse: Refuse): string {
       return String(value);
     case "number":
       if (!Number.isFinite(value)) throw refuse(`is ${value}`);
-      // The grammar has no plus sign.
+      // The filter grammar has no plus sign.
       return String(value).replace("e+", "e");
     case "object":
       if (value === null) throw refuse("is null");

@@ -130,7 +130,7 @@ export class Wait<Response, Metadata> implements PollFollower {
 
   delayMs(): number {
     try {
-      // Timers hold whole milliseconds.
+      // Timers take whole milliseconds.
       return Math.max(Math.ceil(this.#limits.policy.delayMs(this.#record.polls + 1)), 1) || 1;
     } catch (error) {
       queueMicrotask(() => this.#giveUp(error));

@@ -169,7 +169,7 @@ export function createOperationBatch(
     parent.listNames = isOfName ? names.slice(1) : [];
     if (parent.listNames.length > 0) return list(parent, signal);
     if (code !== Code.InvalidArgument || filter === "") return unseen;
-    // The members decide how often the server may refuse the filter.
+    // Each member decides by `onFailed` how often the server may refuse the filter.
     parent.listNames = names;
     // Polling each member would cost many times the requests.
     for (const member of unseen) member.onFailed(error);
@@ -198,7 +198,7 @@ export function createOperationBatch(
         hasAnswered ||= !mayPass;
         failedInARow = mayPass ? failedInARow + 1 : 0;
         const isBusy = mayPass && leastMs > 0;
-        // A member that a busy server turned away comes first in the next round.
+        // If a busy server refused a member's poll, that member comes first in the next round.
         if (!isBusy) triedAt.set(member, round);
         if (isBusy || failedInARow >= mostFailedGets) stoppedBy = error;
         member.onFailed(error);

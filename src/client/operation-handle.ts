@@ -154,7 +154,8 @@ export function createOperationHandle<R extends DescMessage, M extends DescMessa
         if (options.signal?.aborted || tracked.snapshot().kind !== "running") return;
         requestCancellation(core, name, wait.signal(), maxCancelTries).catch(async (error) => {
           if (wait.isOver()) return;
-          // The operation may have ended before the request came: its state decides.
+          // The operation may have ended before the cancellation request arrived, so its state
+          // decides.
           const isKnown = await wait.pollNow(core.settings.pollTimeoutMs);
           if (wait.isOver()) return;
           if (isKnown) refuse(error);
@@ -191,7 +192,7 @@ function watchOperation<Response, Metadata>(
       polled: (snapshot) => put(snapshot, options.everyPoll || undefined),
       done(snapshot) {
         end = () => undefined;
-        // An operation that was done from the start has one state.
+        // An operation that was done from the start has only one state.
         put(snapshot);
       },
       gaveUp(error) {
@@ -222,7 +223,7 @@ function watchOperation<Response, Metadata>(
   })();
   return {
     next: () => states.next(),
-    // A generator that awaits its next state would not return before that state.
+    // An async generator's `return` would wait for the pending state.
     return() {
       hasLeft = true;
       wake();

@@ -52,7 +52,7 @@ export function createOperationList(
   request: ListRequest,
   options: CallOptions | undefined,
 ): OperationList {
-  // A copy: the caller may change the request between two pages.
+  // The request is copied because the caller may change it between two pages.
   const fixed = { ...request };
   let pageToken: string | undefined = fixed.pageToken ?? "";
   const pages = async function* () {

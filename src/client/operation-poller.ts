@@ -1,16 +1,17 @@
 // The poll loop of one operation.
 //
-// Problem: many waits follow one operation, each with its own poll interval, and the network between
+// Problem: many waits follow one operation, each with its own poll interval. The network between
 // client and server cuts, refuses or delays calls.
 //
-// Approach: one loop polls while there are followers, at the interval of the fastest. It prefers
-// WaitOperation, which responds as soon as the operation is done. After a WaitOperation call that
-// failed, the loop polls by GetOperation until that succeeds, and only failures of GetOperation are
-// failures of the followers. A client holds a limited number of calls; a poller that is denied one
-// polls by GetOperation, and one that has had its call lets others take their turn.
+// Approach: one loop polls while there are followers, at the interval of the fastest follower. It
+// prefers WaitOperation, which responds as soon as the operation is done. After a failed
+// WaitOperation call, the loop polls by GetOperation until a GetOperation call succeeds. Followers
+// fail only because of failed GetOperation calls. A client holds a limited number of calls. A
+// poller that is denied a held call polls by GetOperation, and a poller whose held call has ended
+// lets other pollers hold one.
 //
-// Invariant: a pause lasts at least as long as the server asked for, and two calls that come back
-// at once are at least `minWaitMs` or a follower's poll interval apart.
+// Invariant: a pause lasts at least as long as the server asked for. Two calls that return at once
+// are at least `minWaitMs` or a follower's poll interval apart.
 import { ConnectError } from "@connectrpc/connect";
 import { monotonicMs } from "../internal/clock.js";
 import { unlimited } from "../internal/option-bounds.js";
@@ -178,7 +179,7 @@ export function createOperationPoller(
         polled = await calls.get(name, signal);
       }
     } catch (thrown) {
-      // A call that was shortened did not fail.
+      // A call that the loop cut short did not fail.
       if (!signal.aborted) error = ConnectError.from(thrown);
     }
     me.shorten = undefined;
@@ -213,13 +214,13 @@ export function createOperationPoller(
 
   /** Returns the pause before GetOperation decides about a WaitOperation call that failed. */
   const waitFailed = (me: LoopRun, error: ConnectError, failed: FailedWait): number => {
-    // GetOperation would download the same response.
+    // GetOperation would download the same response, which is too large.
     publishFailure(error, isTooLarge(error) ? "onFailed" : "onFailedWait");
     me.failedWait = failed;
     const delayMs = atIntervalMs(me);
     const isTransient = isTransientCode(error.code);
     if (isTransient && failed.tookMs < minWaitMs) return delayMs;
-    // The call was cut off, or WaitOperation alone refused: the operation may be done.
+    // The call was cut off, or the server refused only WaitOperation. The operation may be done.
     return Math.max(me.leastMs, Math.min(delayMs, isTransient ? minWaitMs : 0));
   };
 
@@ -233,8 +234,8 @@ export function createOperationPoller(
     let delayMs = nextPauseMs(me);
     while (!isOver(me)) {
       lastPauseMs = 0;
-      // Awaited only if needed, because pollers that begin together must see each other's held
-      // calls.
+      // The loop pauses only if needed, because pollers that begin together must see each other's
+      // held calls.
       if (delayMs > 0) await pause(me, delayMs);
       if (isOver(me)) break;
       delayMs = await poll(me);

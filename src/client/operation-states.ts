@@ -65,7 +65,7 @@ export async function* operationStates(
       const error = ConnectError.from(thrown);
       const delayMs = Math.max(backoff.delayMs(tried), retryDelayMs(error, clock.nowMs()));
       const isLast = tried === maxFirstPolls || (leftMs() ?? delayMs) < delayMs;
-      // An error with a cause was made in this process: there is no connection.
+      // An error with a cause was made in this process, so the connection to the server failed.
       const isFinal = error.cause !== undefined || !backoff.isTransient(error);
       if (signal.aborted || isLast || isFinal) throw thrown;
       await sleep(clock, delayMs, signal);

@@ -59,8 +59,8 @@ export function createWaitLength(clock: Clock, maxMs: number): WaitLength {
     },
     failed({ sentMs, tookMs, heldMs }) {
       if (sentMs < failedAtMs) return;
-      // A server that ignores the timeout lets the call fail after its whole length. The next call
-      // has a quarter of it.
+      // If a server ignores the timeout, the call fails after its whole length. The next call gets
+      // a quarter of that length.
       limitMs = tookMs < heldMs ? tookMs : heldMs / 4;
       failedAtMs = monotonicMs(clock);
       failedAfterMs = tookMs;

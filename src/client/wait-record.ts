@@ -117,8 +117,8 @@ export class WaitRecord {
     if (isTooLarge(error)) return false;
     if (this.#policy.isTransient(error)) return true;
     this.#doubtful += 1;
-    // Codes of a server that refuses the call for good, and also of a proxy's page and of a response
-    // that was cut off, which Connect's transports report so.
+    // Servers use these codes to refuse a call for good. Connect's transports also use them for a
+    // proxy's page and for a response that was cut off.
     const isDoubtful = error.code === Code.InvalidArgument || error.code === Code.Unimplemented;
     return isDoubtful && this.#doubtful < mostDoubtful;
   }

@@ -119,7 +119,7 @@ function followAll<H extends OperationHandle<unknown, unknown>>(
   const updates = updatesOf(handles, options, left.signal);
   return {
     next: () => updates.next(),
-    // A generator that awaits its next update would not return before that update.
+    // An async generator's `return` would wait for the pending update.
     return() {
       left.abort();
       return updates.return();
@@ -225,7 +225,7 @@ function follow<H extends OperationHandle<unknown, unknown>>(
   const note = (snapshot: Snapshot<unknown, unknown>) => {
     if (snapshot !== latest) {
       latest = snapshot;
-      // A slow consumer gets the latest state.
+      // A slow consumer gets only the latest state.
       pending = [{ handle, snapshot }];
       changed();
     }

@@ -18,7 +18,8 @@ export function withSendTimeout(
   const stop = () => clearTimeout(timer);
   response.once("close", () => {
     stop();
-    // A writer that waits for room never asks again, so its source would never end.
+    // If the client closes the connection, a writer that waits for buffer space never reads again,
+    // so its source would never end.
     source.return?.().catch(() => undefined);
   });
   return {
@@ -26,13 +27,14 @@ export function withSendTimeout(
       async next() {
         stop();
         const result = await source.next();
-        // A handler may end after its client has gone; then no event stops a timer.
+        // A handler may end after its client has closed the connection. Then no event would stop a
+        // timer.
         if (timeoutMs !== undefined && !isOver(exchange)) {
           timer = setTimeout(() => cutOff(exchange), timeoutMs);
         }
         return result;
       },
-      // `return` and `throw` are passed on, because by them Connect's handlers learn that the
+      // `return` and `throw` are passed on, because Connect's handlers use them to detect that the
       // client did not read the response.
       throw: async (error: unknown) => (await source.throw?.(error)) ?? done,
       return: async () => (await source.return?.()) ?? done,

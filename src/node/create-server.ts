@@ -55,7 +55,7 @@ export function createServer(options: ServerOptions): Server {
   const logHook = logHookOf(options.log);
   const log = (event: ServerEvent) => notifySafely(logHook, (to) => to(event));
   const shutdown = new AbortController();
-  // Every call listens while it is under way; above ten listeners Node warns of a leak.
+  // Every call adds a listener while it runs. Above ten listeners Node would warn of a leak.
   setMaxListeners(0, shutdown.signal);
   const acceptCompression = options.acceptCompression ?? [compressionGzip, compressionBrotli];
   const routes = createRoutes({ ...options, acceptCompression }, shutdown.signal);
@@ -87,7 +87,7 @@ export function createServer(options: ServerOptions): Server {
     {
       maxHeaderSize: limits.maxHeaderBytes,
       headersTimeout: limits.headersTimeoutMs,
-      // Bodies have their own time limits (`bodyTimeoutMs`, `pauseTimeoutMs`).
+      // Bodies have separate time limits (`bodyTimeoutMs`, `pauseTimeoutMs`).
       requestTimeout: 0,
       keepAliveTimeout: limits.idleTimeoutMs,
       connectionsCheckingInterval: Math.ceil(
@@ -110,7 +110,8 @@ export function createServer(options: ServerOptions): Server {
       maxHeaderListSize: limits.maxHeaderBytes,
     },
   });
-  // Makes a request and a response of a stream that is not answered as it is. It does not listen.
+  // Makes a request and a response from a stream for which the fast path is not used. This server
+  // does not listen.
   const http2Requests = createHttp2Server((request, response) =>
     serve({ version: 2, request, response }),
   );
@@ -162,7 +163,7 @@ export function createServer(options: ServerOptions): Server {
     portClosed ??= new Promise<void>((resolve) => {
       health?.close();
       isClosing = true;
-      // Also called, with an error, if it never listened.
+      // Node also calls this function, with an error, if the server never listened.
       port.server.close(() => {
         isClosed = true;
         resolve();
@@ -225,7 +226,7 @@ export function createServer(options: ServerOptions): Server {
         graceMs: inRange("graceMs", graceMs, 0, longestMs),
         drainDelayMs: inRange("drainDelayMs", drainDelayMs, 0, graceMs),
       };
-      // A later call may shorten the grace of the operations, too.
+      // A later call may also shorten the grace period of the operations.
       if (closing.state !== "serving") void shutDownOperations(closeOptions);
       await closing.close(closeOptions);
     },
@@ -263,7 +264,7 @@ function recordStream(
       method: headers[":method"] ?? "",
       path: headers[":path"] ?? "",
       httpVersion: "2.0",
-      // gRPC has its own status, in the trailers.
+      // gRPC sends its own status in the trailers.
       status: 200,
       durationMs: performance.now() - startMs,
       aborted: stream.aborted || stream.rstCode !== constants.NGHTTP2_NO_ERROR,

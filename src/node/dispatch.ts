@@ -89,7 +89,7 @@ export function createDispatch(
   };
 
   const recover = async (exchange: Exchange, cause: unknown): Promise<void> => {
-    // The client went away: nothing is wrong with the server.
+    // The client closed the connection, so the server has no error to report.
     if (isOver(exchange)) return;
     const { headersSent } = exchange.response;
     if (cause instanceof ConnectError && !headersSent) {

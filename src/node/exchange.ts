@@ -149,7 +149,8 @@ export function dropBody(request: IncomingMessage): Promise<void> {
       resolve();
     };
     const timer = setTimeout(finish, maxDropIdleMs);
-    // Another reader may have stopped in the middle, so that the stream is not flowing.
+    // Another reader may have stopped reading in the middle. Then the stream does not flow by
+    // itself.
     request.on("readable", drop).once("end", finish).once("close", finish).once("error", finish);
     drop();
   });

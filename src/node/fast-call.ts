@@ -178,12 +178,13 @@ class FastCall extends DirectCall implements QueuedTimer {
   receive(chunk: Uint8Array): void {
     if (this.#phase !== "receiving" || this.#reader === undefined) return;
     try {
-      // Kept because a stream that is closed has no session.
+      // The session is kept because a stream that is closed has no session.
       this.#connection ??= this.#stream.session;
       this.#received += chunk.byteLength;
       this.#server.received.add(this.#connection, chunk.byteLength);
       for (const envelope of this.#reader.read(chunk)) {
-        // Refused before it is inflated: a thousand envelopes must cost no more than one.
+        // A second envelope is refused before it is inflated, so that a thousand envelopes cost no
+        // more than one.
         if (this.#hasEnvelope) throw extraMessage("input");
         this.#hasEnvelope = true;
         this.#envelope = envelope;
@@ -231,7 +232,7 @@ class FastCall extends DirectCall implements QueuedTimer {
     try {
       this.#message = this.#format().input.parse(data);
     } catch {
-      // The size of the message was checked before, so this is the parser's error.
+      // The size of the message was checked before, so the parser failed.
       this.fail(malformedRequest(this.route.spec.method.input.typeName));
     }
   }
@@ -305,7 +306,8 @@ class FastCall extends DirectCall implements QueuedTimer {
     const stream = this.#stream;
     if (isGone || stream.destroyed || stream.closed) return;
     try {
-      // Throws for an error that cannot be written: half a surrogate pair in its message, a wrong detail.
+      // Throws for an error that cannot be written, such as a lone surrogate in its message or a
+      // wrong detail.
       if (error !== undefined) setTrailerStatus(this.responseTrailer(), error);
       const trailer = this.readResponseTrailer;
       if (trailer !== undefined) this.#trailers = answerHeaders(trailer);

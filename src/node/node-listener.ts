@@ -113,7 +113,7 @@ function contentOf(exchange: Exchange): Content {
   const { request } = exchange;
   if (!hasBody(exchange)) return { head: request, body: null };
   if (!request.readableDidRead) {
-    // A handler that stops reading leaves the connection as it is, for the response.
+    // If a handler stops reading, the connection stays open for the response.
     const iterable = { [Symbol.asyncIterator]: () => request.iterator({ destroyOnReturn: false }) };
     return { head: request, body: iterable };
   }

@@ -57,14 +57,14 @@ class Connection {
     readonly socket: Socket,
     readonly maxPipelined: number,
   ) {
-    // Node resumes a socket for reasons of its own, such as the body of a request.
+    // Node also resumes a socket itself, for example to read the body of a request.
     socket.on("resume", () => {
       if (this.#waiting.length > 0 && !this.#isProbing) socket.pause();
     });
     socket.once("close", () => {
       clearTimeout(this.#probe);
       this.#waiting.length = 0;
-      // After Node has closed the response whose turn it is.
+      // Runs after Node has closed the response whose turn it is.
       process.nextTick(() => {
         for (const response of this.#open) {
           response.destroy();

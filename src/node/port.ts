@@ -40,7 +40,7 @@ export function createPort(
     else takers.http1(socket);
   };
   const fail = (cause: unknown) => log({ kind: "connection-failed", cause });
-  // TCP's own probes find clients that are gone in the middle of a quiet call of HTTP/1.1.
+  // TCP keep-alive finds clients that have disappeared during a quiet HTTP/1.1 call.
   const ofSocket = {
     noDelay: true,
     keepAlive: true,
@@ -63,7 +63,8 @@ export function createPort(
   server.on("connection", (socket: Socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
-    // The HTTP servers listen too; this listener is for the time before and after.
+    // The HTTP servers add listeners too. This listener handles errors before and after theirs
+    // exist.
     socket.on("error", fail);
     if (tls === undefined) {
       undecided.add(socket);
@@ -91,7 +92,8 @@ export function createPort(
         throw new TypeError("the server was created without `tls`: setTls cannot turn TLS on");
       }
       const options = { ...tls, ...given };
-      // Throws for a bad certificate before it changes the server, which Node's method does not.
+      // `createSecureContext` throws for a bad certificate before the server changes. Node's method
+      // changes the server first.
       createSecureContext(options);
       tlsServer.setSecureContext(options);
     },

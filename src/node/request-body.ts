@@ -83,7 +83,7 @@ export function readBody(
     next,
     async return() {
       stop();
-      // Not awaited: a read under way ends with the connection only.
+      // The promise is not awaited, because a pending read ends only with the connection.
       source.return?.().catch(() => undefined);
       return { done: true, value: undefined };
     },

@@ -37,7 +37,7 @@ export function createRpcHandler(
       ...universalRequestFromNodeRequest(request, response, undefined, values),
       body: readBody(exchange, bounds, received),
     });
-    // A stream that goes both ways sends its answer while it still receives.
+    // A bidirectional stream sends its response while it still receives.
     if (!isStreaming) stopReceivingAfterAnswer(exchange);
     const body = withSendTimeout(exchange, answer.body ?? nothing(), limits.sendTimeoutMs);
     await universalResponseToNodeResponse({ ...answer, body }, response);

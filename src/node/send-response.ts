@@ -35,7 +35,7 @@ export function createSendResponse(timeoutMs: number | undefined): SendResponse 
   /** Limits the time that the client has to take the rest of a response. */
   const limit = (exchange: Exchange) => {
     const { response } = exchange;
-    // Over HTTP/1.1, the system has taken the whole of most responses by now.
+    // Over HTTP/1.1, the operating system has usually accepted the whole response at this point.
     const isTaken = exchange.version === 1 && response.writableLength === 0;
     if (timeoutMs === undefined || isTaken || isOver(exchange)) return;
     const timeout = new SendTimeout(exchange);
@@ -47,7 +47,7 @@ export function createSendResponse(timeoutMs: number | undefined): SendResponse 
     const { request, response } = exchange;
     const { status, headers, body, trailer } = nodeResponseOf(given, request.httpVersion);
     stopReceivingAfterAnswer(exchange);
-    // CORS has set `vary` too: the response varies by both.
+    // The CORS code may have set `vary` too, because the response varies by both.
     const vary = response.getHeader("vary");
     const both = vary !== undefined && headers.vary !== undefined;
     const sent = both ? { ...headers, vary: `${headers.vary}, ${vary}` } : headers;
@@ -111,7 +111,8 @@ function endHttp2(
     response.writeHead(status, head).end(content);
     return;
   }
-  // Ends the stream with the headers: gRPC takes them for trailers only then (PROTOCOL-HTTP2.md).
+  // The stream ends together with the headers, because gRPC treats headers as trailers only in that
+  // case (PROTOCOL-HTTP2.md).
   response.statusCode = status;
   for (const [name, value] of Object.entries(head)) response.setHeader(name, value);
   response.end();

@@ -111,7 +111,7 @@ class StreamCall {
         this.#fail(timedOut());
         return;
       }
-      // Node fires a longer timer at once.
+      // Node fires a timer at once if its delay is above this limit.
       this.#timer = setTimeout(() => this.#giveUp(timedOut()), Math.min(timeoutMs, longestMs));
     }
     signal?.addEventListener("abort", this.#onAbort);
@@ -209,7 +209,8 @@ class StreamCall {
   }
 
   receivedAll({ rstCode }: ClientHttp2Stream): void {
-    // Node also ends the streams that were reset, or whose session was destroyed. "close" follows.
+    // Node also emits this event for streams that were reset or whose session was destroyed.
+    // "close" follows it.
     const isWhole = rstCode === constants.NGHTTP2_NO_ERROR && this.#session?.destroyed === false;
     if (this.#trailers !== undefined || isWhole) this.#complete();
   }
@@ -354,7 +355,8 @@ function isPlain(headers: IncomingHttpHeaders): boolean {
 /** Why a call has no stream. */
 function connectFailure(error: unknown, authority: string): ConnectError {
   if (error instanceof ConnectError && error.cause === undefined) return error;
-  // A TypeError or RangeError, such as for headers that Node refuses, precedes any attempt to connect.
+  // Node throws a TypeError or a RangeError before it tries to connect, for example for invalid
+  // headers.
   if (error instanceof TypeError || error instanceof RangeError) {
     return ConnectError.from(error, Code.Internal);
   }

@@ -20,7 +20,7 @@ async function through(
   maxBytes: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const writer = stream.writable.getWriter();
-  // The reader gets the error of the writer, too.
+  // The reader receives the writer's error too.
   const written = writer.write(new Uint8Array(bytes)).then(() => writer.close());
   written.catch(() => undefined);
   const chunks: Uint8Array<ArrayBuffer>[] = [];

@@ -166,7 +166,7 @@ function bytesMessage(packageName: string): DescMessage {
     name: `${packageName}.proto`,
     package: packageName,
     syntax: "proto3",
-    // TYPE_BYTES and LABEL_OPTIONAL of descriptor.proto.
+    // The numbers are TYPE_BYTES and LABEL_OPTIONAL of descriptor.proto.
     messageType: [
       {
         name: "Payload",

@@ -57,7 +57,7 @@ export function createMalformedRequests(createRouter: () => ConnectRouter): Malf
         const response = await rpc({ ...request, contextValues });
         if (state.isReached || response.body === undefined) return response;
         const chunks = response.body[Symbol.asyncIterator]();
-        // gRPC's handlers begin with the call when their response is read.
+        // gRPC's handlers start the call only when their response is read.
         const first = await chunks.next();
         if (state.isReached) return { ...response, body: resumed(first, chunks) };
         const bytes = await readAll(first, chunks);
@@ -87,7 +87,8 @@ export function resumed(
         isFirst = false;
         return first;
       },
-      // By `return` and `throw` Connect's handlers learn that the client did not read the response.
+      // Connect's handlers use `return` and `throw` to detect that the client did not read the
+      // response.
       throw: async (error: unknown) => (await chunks.throw?.(error)) ?? done,
       return: async () => (await chunks.return?.()) ?? done,
     }),

@@ -27,7 +27,7 @@ export async function respondByRpc(
   const first = await chunks.next();
   const remaining = resumed(first, {
     next: () => chunks.next(),
-    // By `throw` Connect's handlers learn that the client did not read the response.
+    // Connect's handlers use `throw` to detect that the client did not read the response.
     async return() {
       await chunks.throw?.(new Error("the client went away")).catch(() => undefined);
       return { done: true, value: undefined };
