@@ -116,7 +116,8 @@ function refusalOf(
   readOnly: boolean,
   token: string | undefined,
 ): ConnectError | undefined {
-  // Browsers send it, and pages cannot change it (Fetch Metadata). Other clients do not send it.
+  // Browsers send this header, and pages cannot change it (Fetch Metadata). Other clients do not
+  // send it.
   const site = request.headerOf("sec-fetch-site") ?? "same-origin";
   if (site !== "same-origin" && site !== "none") return otherOrigin();
   if (token !== undefined && !isSameText(request.headerOf(tokenHeader) ?? "", token)) {

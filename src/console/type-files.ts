@@ -29,7 +29,7 @@ export function createTypeFiles(registry: Registry | undefined): TypeFiles {
       const own = index.bySymbol(typeName);
       if (own !== undefined) return setOf(importsFirst(own));
       if (transport === undefined) return setOf([]);
-      // A lookup for each request, because a lookup remembers that the server failed.
+      // Each request gets a new lookup, because a lookup remembers that the server failed.
       return setOf(await createReflectionLookup(transport, signal).lookUp(typeName));
     },
   };

@@ -1,5 +1,6 @@
-// Streamable HTTP (MCP 2026-07-28, basic/transports/streamable-http), for both generations. Each POST
-// is a request of its own: no sessions, no stream that a later request continues.
+// Streamable HTTP (MCP 2026-07-28, basic/transports/streamable-http), for both generations of MCP.
+// Each POST is an independent request: there are no sessions, and no later request continues a
+// stream.
 import type { DescMethod, JsonObject } from "@bufbuild/protobuf";
 import type { ConnectRouter, Transport } from "@connectrpc/connect";
 import { createRouterTransport } from "../direct/router-transport.js";

@@ -51,7 +51,8 @@ export function createSchemaWriter(
     if (special !== undefined) return special;
     if (!shared.has(desc)) return ofFields(desc);
     if (!Object.hasOwn(definitions, desc.typeName)) {
-      // Set before the fields are written, because one of them may be of this very type.
+      // The definition is registered before the fields are written, because a field may have this
+      // type too.
       definitions[desc.typeName] = {};
       definitions[desc.typeName] = ofFields(desc);
     }
@@ -223,7 +224,7 @@ const durationInput = `^-?(?:${decimalUpTo("315575999999")})(?:\\.\\d{1,9})?s$`;
 function enumSchema(desc: DescEnum, direction: Direction): JsonSchema {
   if (desc.typeName === "google.protobuf.NullValue") return { type: "null" };
   const names = { type: "string", enum: desc.values.map(({ name }) => name) };
-  // Enums are open: a newer server sends numbers that this descriptor has no name for.
+  // Enums are open: a newer server may send numbers without a name in this descriptor.
   return direction === "input" ? names : { anyOf: [names, { type: "integer" }] };
 }
 

@@ -1,5 +1,6 @@
-// The JSON that tools answer about an operation. Every tool answers this one shape, done or not,
-// because models see the structured content and hosts drop the text beside it.
+// The JSON that tools return for an operation. Every tool returns this one shape, whether the
+// operation is done or not, because models see the structured content and hosts drop the text
+// beside it.
 import {
   type DescMessage,
   fromBinary,

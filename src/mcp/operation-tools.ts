@@ -1,4 +1,4 @@
-// The tools that follow operations: the same for every service.
+// The tools that follow operations. Every service has the same tools.
 import type { JsonObject } from "@bufbuild/protobuf";
 import type { Clock } from "../internal/clock.js";
 import type { ExactJsonObject } from "../json/parse-json.js";

@@ -1,4 +1,4 @@
-// Names and numbers of MCP, and the rules that tell its two generations apart.
+// Names and numbers of MCP, and the rules that distinguish its two generations.
 import type { JsonObject } from "@bufbuild/protobuf";
 import type { Transport } from "@connectrpc/connect";
 import { printable } from "../display/printable.js";

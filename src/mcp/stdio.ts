@@ -1,5 +1,5 @@
-// MCP over standard input and output (MCP 2026-07-28, basic/transports/stdio): one JSON-RPC message a
-// line, in both directions.
+// MCP over standard input and output (MCP 2026-07-28, basic/transports/stdio). Each line is one
+// JSON-RPC message, in both directions.
 import type { JsonObject } from "@bufbuild/protobuf";
 import type { Transport } from "@connectrpc/connect";
 import { parseJson } from "../json/parse-json.js";
@@ -54,7 +54,7 @@ export async function serveStdio(
       });
       if (!cancelled.signal.aborted) send(resultResponse(request.id, result));
     } catch (error) {
-      // A cancelled request gets no answer (basic/patterns/cancellation).
+      // A cancelled request gets no response (basic/patterns/cancellation).
       if (!cancelled.signal.aborted) send(errorResponse(request.id, rpcErrorOf(error)));
     } finally {
       running.delete(request.id);

@@ -106,7 +106,7 @@ export function createTaskMethods(deps: TaskMethodDeps) {
       await upstream.operations.cancel(operation.name, callOptions);
     } catch (thrown) {
       const { code } = ConnectError.from(thrown);
-      // The answer only acknowledges the request: work that cannot be cancelled goes on.
+      // The response only acknowledges the request: work that cannot be cancelled continues.
       const isRefused = code === Code.FailedPrecondition || code === Code.Unimplemented;
       if (!isRefused) {
         hiddenOrThrow(thrown, "cancelled");
@@ -148,7 +148,8 @@ export function createTaskMethods(deps: TaskMethodDeps) {
           notify({ jsonrpc: "2.0", method: "notifications/tasks", params });
         }
       };
-      // A task that can no longer be read ends its notifications; the client polls it and learns why.
+      // If a task can no longer be read, its notifications end. The client then polls the task and
+      // receives the error.
       await Promise.all(names.map((name) => notifyOf(name).catch(() => undefined)));
       // Without a task the stream has no event, and ends when the client or the server ends it.
       if (names.length === 0) await aborted(signal);

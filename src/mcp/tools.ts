@@ -178,7 +178,7 @@ function annotationsOf(method: DescMethodUnary): ToolDefinition["annotations"] {
   const readOnlyHint = level === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS || verb === "get";
   return {
     readOnlyHint,
-    // Without an HTTP rule nothing says that the method only adds.
+    // Without an HTTP rule, the descriptor does not show whether the method only adds.
     destructiveHint: !readOnlyHint && (verb === "delete" || verb === undefined),
     idempotentHint:
       readOnlyHint ||

@@ -135,7 +135,8 @@ export function jsonBody(
   }
   return {
     contentType: "text/javascript; charset=UTF-8",
-    // The comment keeps the name from being the first bytes, which other formats could be made of.
+    // The comment must come first: otherwise the file would begin with the name, and a caller could
+    // choose a name that makes the file valid in another format.
     content: `// API callback\n${callback}(${text.trimEnd()});\n`,
   };
 }
@@ -143,7 +144,8 @@ export function jsonBody(
 /** Replaces halves of surrogate pairs, which a handler may have set, as UTF-8 does. */
 function withoutSurrogates(json: string): string {
   if (!json.includes("\\ud")) return json;
-  // JSON.stringify escapes nothing else so. The other alternative is an escaped backslash.
+  // JSON.stringify escapes only lone surrogates in this form. The other alternative matches an
+  // escaped backslash.
   return json.replace(/\\(?:\\|ud[89a-f][0-9a-f]{2})/g, (found) =>
     found === "\\\\" ? found : "\ufffd",
   );

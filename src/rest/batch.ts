@@ -127,13 +127,13 @@ function bytesOfLatin1(text: string): Uint8Array {
 /** The parts between the delimiters; none if the closing one is missing. */
 function splitParts(text: string, boundary: string): string[] {
   const delimiter = `\n--${boundary}`;
-  // The first delimiter may be at the very beginning.
+  // The first delimiter may be at the beginning of the text.
   const whole = `\n${text}`;
   const parts: string[] = [];
   let start: number | undefined;
   for (let at = whole.indexOf(delimiter); at >= 0; at = whole.indexOf(delimiter, at + 1)) {
     if (start !== undefined) parts.push(whole.slice(start, at).replace(/\r$/, ""));
-    // One more than the limit is enough to refuse.
+    // One part more than the limit is enough to refuse the batch.
     if (parts.length > maxParts) return parts;
     const after = at + delimiter.length;
     if (whole.startsWith("--", after)) return parts;

@@ -200,11 +200,12 @@ export function createRestHandler(
 
   const errorAnswer = (caught: unknown, presentation: Presentation): Answer => {
     const error = internalFault(caught);
-    // An error of the called method has no cause here: its own server reports it.
+    // An error of the called method has no cause at this point, because its own server reports the
+    // cause.
     if (error.code === Code.Internal && error.cause !== undefined) notifyOfCause(error.cause);
     const { errorFormat } = presentation;
     const { httpStatus, json: body, header } = errorAnswerOf(error, errorFormat, json);
-    // A page shows no script whose status is an error (HTML, "fetch a classic script").
+    // A page does not run a script whose status is an error (HTML, "fetch a classic script").
     const status = presentation.callback === undefined ? httpStatus : 200;
     return { status, header, body: jsonBody(body, presentation) };
   };

@@ -78,13 +78,13 @@ export function createRestTransport(options: RestTransportOptions): Transport {
         headers: header,
         body: typeof body?.content === "string" ? body.content : asBytes(body?.content),
         signal,
-        // Not "error", which Workers refuse.
+        // The mode "error" is not used because Workers refuse it.
         redirect: "manual",
       });
     } catch (cause) {
       throw unreachable(baseUrl, cause);
     }
-    // A browser hides a redirect behind the status 0.
+    // A browser reports a redirect as the status 0.
     if (response.type === "opaqueredirect" || (response.status >= 300 && response.status < 400)) {
       await response.body?.cancel();
       throw redirected(baseUrl, response.headers.get("Location") ?? "");
@@ -107,7 +107,7 @@ export function createRestTransport(options: RestTransportOptions): Transport {
       return runUnaryCall({
         interceptors,
         signal,
-        // Connect takes 0 and less for no timeout at all.
+        // Connect treats a timeout of 0 or less as no timeout.
         timeoutMs: limitMs === undefined || limitMs <= 0 ? undefined : limitMs,
         req: {
           stream: false,

@@ -26,7 +26,7 @@ export function createDiscoverySchemas(messages: Iterable<DescMessage>): Discove
     if (wellKnown !== undefined) return wellKnown;
     const id = idOf(desc);
     if (!schemas.has(id)) {
-      // Before its fields, which may lead back to it.
+      // The schema is registered before its fields, which may refer to it.
       schemas.set(id, {});
       const properties = desc.fields
         .filter((field) => !inPath.has(field))

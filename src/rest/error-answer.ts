@@ -95,11 +95,11 @@ function headerOf(error: ConnectError): Headers {
   const [retry] = error.findDetails(RetryInfoSchema);
   if (retry?.retryDelay !== undefined && !header.has("Retry-After")) {
     const { seconds, nanos } = retry.retryDelay;
-    // In whole seconds, and not before the delay is over.
+    // The delay is rounded up to whole seconds, so that the client does not retry too early.
     const whole = Number(seconds) + (nanos > 0 ? 1 : 0);
     if (whole >= 0) header.set("Retry-After", String(whole));
   }
-  // RFC 9110, section 15.5.2, asks for it.
+  // RFC 9110, section 15.5.2, requires this header.
   if (error.code === Code.Unauthenticated && !header.has("WWW-Authenticate")) {
     header.set("WWW-Authenticate", "Bearer");
   }

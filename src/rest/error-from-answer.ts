@@ -35,7 +35,8 @@ function errorFromBody(
   if (fault === undefined) return undefined;
   const { status, message, details } = fault;
   const named = typeof status === "string" ? codeFromName(status) : undefined;
-  // Numbers of google.rpc.Code end at 16; others are HTTP statuses, which proxies do not adapt.
+  // The numbers of google.rpc.Code end at 16. Larger numbers are HTTP statuses, which proxies do
+  // not convert.
   const number = Number(fault.code);
   const code =
     named ??

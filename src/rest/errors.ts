@@ -195,7 +195,7 @@ export function unsupportedEncoding(encoding: string, known: readonly string[]):
       metadata: { encoding: truncateForError(encoding), accepted },
     },
   );
-  // RFC 9110, section 15.5.16.
+  // RFC 9110, section 15.5.16, describes this header.
   error.metadata.set("Accept-Encoding", accepted || "identity");
   return error;
 }

@@ -94,7 +94,8 @@ export function setFromText(
   }
   if (leaf.fieldKind === "scalar" && leaf.scalar === ScalarType.STRING) {
     assertOneofFree(target, leaf, fields);
-    // Most paths have a name, and a text is its own value: UTF-8 has no halves of surrogate pairs.
+    // Most fields of a path are names, and a string needs no parsing. Decoded UTF-8 has no lone
+    // surrogates, so every string is valid.
     target.set(leaf, text);
     return;
   }

@@ -135,7 +135,7 @@ function valueIn(
   const value = textAt(whole, fields, desc);
   const parts = isSingle ? [value] : value.split("/");
   if (!fits(pattern, parts)) return undefined;
-  // A URL has no such segments: its parsers resolve them.
+  // A URL cannot contain such segments, because its parsers resolve them.
   if (parts.some((part) => part === "." || part === "..")) throw unsendableField(field, "a path");
   try {
     return parts.map(encodeURIComponent).join("/");

@@ -47,7 +47,7 @@ export function asGet(request: HandlerRequest): HandlerRequest {
     path,
     body: null,
     contextValues,
-    // A signal costs something to make.
+    // The signal is created only when it is read, because creating it has a cost.
     get signal() {
       return request.signal;
     },

@@ -102,7 +102,7 @@ function withoutReturn(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Arra
       return {
         next: () =>
           iterator.next().catch((cause: unknown) => {
-            // A server that bounds bodies says by an error of its own why it reads no more.
+            // A server that limits the size of bodies throws a ConnectError of its limit.
             throw cause instanceof ConnectError ? cause : incompleteBody(cause);
           }),
       };

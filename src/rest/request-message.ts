@@ -151,7 +151,7 @@ function bytesOf(desc: DescMessage, message: Message): Uint8Array {
   try {
     return toBinary(desc, message);
   } catch {
-    // All values are valid by now, so it can be nothing but `required` of proto2.
+    // All values are valid at this point, so a field that proto2 requires is missing.
     throw missingRequired(desc.typeName);
   }
 }
@@ -182,7 +182,7 @@ function readContent(
     return bound === "all" ? httpBody : withField(desc, bound, httpBody);
   }
   if (contentType !== null || body.length > 0) assertJsonType(contentType);
-  // api_core cancels so: with a JSON content type and nothing in it.
+  // api_core sends a cancellation with a JSON content type and an empty body.
   if (body.length === 0) return create(desc);
   const parsed = parseJson(body, bodyNotJson);
   if (bound === "all" && !isJsonObject(parsed)) throw bodyNotJson("is not a JSON object");

@@ -79,7 +79,7 @@ class RestCall extends DirectCall {
   start({ message, maxBytes }: ReceivedMessage): CallAnswer | Promise<CallAnswer> {
     const { timeoutMs } = this.#call;
     const { maxTimeoutMs, readMaxBytes } = this.route.options;
-    // The limits that Connect's handler checks before the call, with the same errors.
+    // Connect's handler checks these limits before the call, with the same errors.
     if (timeoutMs !== undefined && timeoutMs > maxTimeoutMs) {
       this.fail(parseConnectTimeout(String(timeoutMs), maxTimeoutMs).error);
     } else if (maxBytes > readMaxBytes) {
@@ -97,7 +97,7 @@ class RestCall extends DirectCall {
 
   protected respond(message: MessageShape<DescMessage>): void {
     try {
-      // Bounds the size, and refuses values that the fields' types do not have.
+      // The serializer limits the size, and refuses values that do not fit the fields' types.
       this.#succeed(this.#method.output.serialize(message), message);
     } catch (error) {
       this.fail(error);

@@ -74,7 +74,7 @@ export function splitQuery(
     const [name, value] = parameter;
     const isPrefixed = name.startsWith("$");
     const bare = isPrefixed ? name.slice(1) : name;
-    // Only the error format has no form without a dollar sign.
+    // Every name except the error format's is also recognized without a dollar sign.
     const isRecognized = isPrefixed || (recognized === "all" && name !== ".xgafv");
     if (isRecognized && systemNames.has(bare)) system.set(bare, value);
     else others.push(parameter);

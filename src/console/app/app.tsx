@@ -58,7 +58,7 @@ export function App({ session }: { session: Session }) {
     [defaultParent],
   );
 
-  // The page asks once; later the notice has a button.
+  // The page opens the dialog by itself only once. After that, the notice has a button.
   const hasAsked = useRef(false);
   const onError = (error: ConnectError) => {
     if (error.code !== Code.Unauthenticated || hasAsked.current) return;
@@ -124,7 +124,7 @@ export function App({ session }: { session: Session }) {
         move(-1);
         return true;
       case "Enter":
-        // The focus is on a link or a button, which the browser activates itself, or nowhere.
+        // The browser itself activates a link or a button that has the focus.
         if (document.activeElement !== document.body || activeRow === undefined) return false;
         go({ operation: activeRow.name });
         return true;
@@ -380,7 +380,7 @@ function ListState({
     );
   }
   const { error, retryAtMs } = phase;
-  // The filter's own line shows it.
+  // The filter's input shows this error.
   if (filterFaultOf(error) !== undefined) return null;
   return (
     <Notice

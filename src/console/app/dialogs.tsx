@@ -105,7 +105,7 @@ export function AuthorizationDialog({
   const inputId = useId();
   const submit = (event: Event) => {
     event.preventDefault();
-    // A header has no line breaks, which a pasted value may end with.
+    // A pasted value may end with a line break, which a header must not contain.
     const trimmed = value.trim();
     if (/^[\x21-\x7e]+( [\x21-\x7e]+)*$/.test(trimmed)) onValue(trimmed);
   };

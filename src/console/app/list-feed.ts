@@ -113,7 +113,7 @@ export class ListFeed {
     try {
       const page = await this.#fetch(token);
       const rows = await this.#rowsOf(page);
-      // Another request may have changed the end of the list meanwhile.
+      // Another request may have changed the end of the list during this request.
       if (this.list.nextToken === token) {
         this.list = withNextPage(this.list, rows, page.nextPageToken);
       }

@@ -76,7 +76,7 @@ export function List({
 
   useEffect(() => feed.show(first, last), [feed, first, last, version]);
 
-  // Moves the focus with the keys: scrolls to the row, which is then in the document.
+  // A key moves the focus: the list scrolls to the row, so that the document contains its element.
   useLayoutEffect(() => {
     const element = body.current;
     if (element === null || active < 0) return;
@@ -95,7 +95,7 @@ export function List({
     isMovingFocus.current = false;
   }, [activeName]);
 
-  // The rows handle no events, so that a row of the last display can be shown again as it is.
+  // The rows handle no events, so that an unchanged row can be rendered again without changes.
   const rowOfEvent = (event: Event) => {
     const row = event.target instanceof Element ? event.target.closest("[data-row]") : null;
     return row === null ? -1 : Number(row.getAttribute("data-row"));
@@ -110,7 +110,7 @@ export function List({
   };
   const onFocusIn = (event: FocusEvent) => {
     const index = rowOfEvent(event);
-    // The keys may have moved on since the list asked for this focus.
+    // Another key may have moved the active row since this focus was requested.
     if (!isMovingFocus.current) onActive(rows[index]?.name ?? "");
   };
 

@@ -46,7 +46,7 @@ export function takeToken(): string {
   try {
     sessionStorage.setItem(tokenKey, given);
   } catch {
-    // The browser stores nothing for this page: the token lives until the next reload.
+    // The browser does not permit storage for this page, so the token is lost at the next reload.
   }
   return given;
 }
@@ -105,7 +105,7 @@ export async function openSession(token: string): Promise<Session> {
       const set = fromBinary(FileDescriptorSetSchema, new Uint8Array(bytes));
       return [...createFileRegistry(set).files];
     } catch {
-      // The payload is shown as its type and its bytes.
+      // The console shows the payload by its type and its bytes.
       return [];
     }
   };
