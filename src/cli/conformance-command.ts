@@ -177,7 +177,7 @@ async function open(
   try {
     return await openSubject({
       ...options,
-      // Only texts within it have changed.
+      // Filling in the values changed only strings, so the type still holds.
       protocols: filled as unknown as SubjectOptions["protocols"],
       seed,
       slow,

@@ -73,7 +73,7 @@ export function consoleCommand(context: CommandContext, exit: (code: number) => 
           },
         );
         const server = createServer({
-          // All calls go through the handler, which wants the token.
+          // All calls go through the handler, which requires the token.
           routes: () => undefined,
           health: false,
           reflection: false,

@@ -53,7 +53,8 @@ export async function createForwardingRouter(
     );
   const connections = new Map<string, Promise<Connection>>();
   const transportOf = async (name: string): Promise<Transport> => {
-    // The paths of REST depend on the number of segments; the other protocols' do not.
+    // The transport of REST depends on the parent's number of segments. The transports of the other
+    // protocols do not.
     const key = options.protocol === "rest" ? parentPatternOf(name) : "";
     const known = connections.get(key);
     if (known !== undefined) return (await known).transport;
@@ -66,7 +67,7 @@ export async function createForwardingRouter(
     connections.set(key, opened);
     return (await opened).transport;
   };
-  // Fails for unusable certificates before the page is opened.
+  // Unusable certificates make this call fail before the page is opened.
   await transportOf("");
 
   const callOptions = ({ signal, timeoutMs, requestHeader }: HandlerContext) => {

@@ -128,7 +128,7 @@ function withCancellation(operations: OperationsServer): ServiceImpl<typeof Oper
       try {
         await operations.fail(request.name, cancelledByRequest());
       } catch (error) {
-        // The operation is done, or its work decides.
+        // Either the operation is done, or its work decides whether it ends.
         if (ConnectError.from(error).code !== Code.FailedPrecondition) throw error;
       }
       return answer;

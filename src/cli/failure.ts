@@ -101,7 +101,7 @@ const maxCauses = 4;
 
 /** Whether TLS refused the server, by OpenSSL's message for a certificate that is not trusted. */
 function isAboutCertificate(error: ConnectError): boolean {
-  // The error of a server has no cause, and may be about certificates of its own.
+  // An error that the server sent has no cause, and its message may mention other certificates.
   const causes = causesOf(error);
   const messages = [error.rawMessage, ...causes.map(({ message }) => message)];
   return causes.length > 0 && messages.some((text) => /certificate|altnames/i.test(text));

@@ -71,7 +71,7 @@ function tableWriter(out: Output, err: Output, { types }: ServerCall, nowMs: num
 
 /** Writes one JSON object for the whole list, page by page, so that the list may be long. */
 function jsonWriter(out: Output, { types }: ServerCall): ListWriter {
-  // The opening waits for the first page, because the call for it may fail.
+  // The opening is written after the first page arrives, because the call for that page may fail.
   const opening = '{\n  "operations": [';
   let before = opening;
   const unreachable: string[] = [];

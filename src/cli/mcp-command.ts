@@ -56,7 +56,7 @@ export function mcpCommand(context: CommandContext, exit: (code: number) => void
             registry: protoSet,
             serverInfo: { name: "longrunning", version: context.version },
             callTimeoutMs: options.timeout,
-            // The process serves one user, whose credentials --header has.
+            // The process serves one user. The option --header has that user's credentials.
             listOperations: true,
             clock: context.clock,
           },

@@ -43,14 +43,14 @@ const limits = { headersTimeout: 5000, requestTimeout: 5000, connectionsChecking
 export async function createMetricsEndpoint(clock: Clock): Promise<MetricsEndpoint> {
   const { telemetry, prometheus, sdk } = await loadOpenTelemetry();
   const exporter = new prometheus.PrometheusExporter({
-    // The server below reports its port and when it listens.
+    // The metrics server below reports its port and the moment at which it listens.
     preventServerStart: true,
-    // Prometheus names jobs and instances itself.
+    // Prometheus adds the job and the instance itself.
     withoutTargetInfo: true,
   });
   const meterProvider = new sdk.MeterProvider({
     readers: [exporter],
-    // Prometheus has the unit in the name, which the exporter does not add.
+    // The names in Prometheus contain the unit, which the exporter does not add.
     views: [...durations, "operations.oldest_queued.age"].map((name) => ({
       instrumentName: `connect_longrunning.${name}`,
       name: `connect_longrunning.${name}.seconds`,

@@ -52,7 +52,8 @@ async function onDatabase<T>(
 ): Promise<T> {
   const { default: pg } = await import("pg");
   const pool = new pg.Pool({ connectionString, connectionTimeoutMillis, max: 1 });
-  // A lost connection fails its statement; without a listener its event would end the program.
+  // A lost connection makes its statement fail. Without a listener, the pool's "error" event would
+  // end the program.
   pool.on("error", () => undefined);
   try {
     return await work(pool);

@@ -66,7 +66,8 @@ async function onPostgres(
       ...{ connectionString, connectionTimeoutMillis, max: 3 },
       ...{ query_timeout: statementTimeoutMs, application_name: "connect-longrunning-command" },
     });
-    // A lost connection fails its statement; without a listener its event would end the program.
+    // A lost connection makes its statement fail. Without a listener, the pool's "error" event
+    // would end the program.
     pool.on("error", () => undefined);
     close = () => pool.end();
     return await work(await createPostgresOperator({ pool, schema, queueSchema }));

@@ -31,7 +31,7 @@ export function pageTokenKeyFromText(text: string, from: string): Uint8Array {
   try {
     key = base64Decode(trimmed);
   } catch {
-    // Reported below.
+    // The check below reports the error.
   }
   if (key?.length !== keyBytes) throw badPageTokenKey(from, keyBytes);
   return key;

@@ -265,7 +265,7 @@ function emulatorOf(options: EmulatorOptions): Server {
   try {
     return createEmulator(options);
   } catch (cause) {
-    // A RangeError comes from the REST rules; Node's errors of TLS have other classes.
+    // The REST rules throw a RangeError. Node's TLS errors have other classes.
     if (cause instanceof RangeError) throw badRestRule(cause);
     if (options.tls !== undefined) throw badCertificate(cause);
     throw cause;

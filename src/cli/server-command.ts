@@ -57,7 +57,7 @@ function parseServer(text: string): URL {
   try {
     url = new URL(text);
   } catch {
-    // Reported below.
+    // The check below reports the error.
   }
   if (url === undefined || (url.protocol !== "http:" && url.protocol !== "https:")) {
     throw new InvalidArgumentError("It must begin with http:// (plaintext) or https:// (TLS).");

@@ -22,7 +22,8 @@ export async function openSqliteOperator(path: string): Promise<OperationsOperat
   const file = await realpath(path).catch((cause: unknown) => {
     throw unreadableFile(path, cause);
   });
-  // The server is of this package, and the socket is the user's own: the types are its promise.
+  // The server belongs to this package, and only the user can reach the socket, so the type of the
+  // response is not checked.
   const ask = async <T>(request: object): Promise<T> => {
     const text = await exchange(file, path, `${JSON.stringify(request)}\n`);
     const response: { readonly value?: T; readonly error?: string } = JSON.parse(text);

@@ -27,7 +27,7 @@ export function waitCommand(context: CommandContext, exit: (code: number) => voi
     .action(async (name, options) => {
       const code = await callServer(context, options, name, async ({ client, types, signal }) => {
         const { clock } = context;
-        // Drawn for people. With JSON output, standard error contains only errors.
+        // The display is for people. With JSON output, standard error contains only errors.
         const isShown = err.isTerminal || !options.json;
         const display = isShown ? createProgressDisplay(err, clock) : undefined;
         let final: Operation | undefined;

@@ -61,7 +61,7 @@ export class CaseCalls {
     return this.protocol === "rest" || this.protocol === "connect-json";
   }
 
-  // Calls.
+  // The following methods send calls.
 
   get(name: string, options: CallOptions = {}): Promise<Answer<Operation>> {
     const { input, output } = Operations.method.getOperation;
@@ -155,7 +155,7 @@ export class CaseCalls {
     return answer;
   }
 
-  // Functions that judge the answers of calls.
+  // The following methods judge the responses of calls.
 
   /** Fails the case unless the condition holds. */
   check(condition: boolean, expected: string, actual: string): asserts condition {
@@ -193,7 +193,7 @@ export class CaseCalls {
     if (tookMs <= limitMs) return;
     const actual = `the answer took ${Math.round(tookMs)} ms`;
     const lateMs = tookMs - limitMs;
-    // Many short delays of the runner explain a short lateness.
+    // Many short delays of the runner can add up to a small lateness.
     if (lateMs <= Math.min(answer.delay.totalMs(), this.budgets.slackMs / 8)) {
       throw new Unsteady(`the runner was slow: ${actual}`);
     }
@@ -235,7 +235,7 @@ export class CaseCalls {
     }
   }
 
-  // Time.
+  // The following methods measure time or wait.
 
   /** Resolves after a time; rejects when the case's time is over. */
   sleep(ms: number): Promise<void> {

@@ -186,7 +186,7 @@ function driverStatus({ json }: Subject, isOpaque: boolean): Status {
     message: "the printer is out of paper",
     details: [...(driverError.details ?? [])],
   });
-  // No JSON of ProtoJSON holds it, so that only the case about it sends it.
+  // ProtoJSON cannot encode this detail, so only the case about it sends the detail.
   if (isOpaque) status.details.push(create(AnySchema, opaqueDetail));
   return status;
 }
@@ -215,7 +215,7 @@ async function startByRpc(
   let answer: Answer | undefined;
   let operation: Operation | undefined;
   if (found === undefined) {
-    // Without descriptors the request is sent as the JSON that it is.
+    // Without descriptors, the request is sent as the given JSON.
     const protocol = "connect-json";
     const sent = await subject.call({
       ...call,
@@ -318,7 +318,7 @@ function operationIn(body: Uint8Array, json: TolerantJson, binding: string): Ope
   try {
     if (received !== undefined) return json.read(OperationSchema, received);
   } catch {
-    // The text below says it.
+    // The error below reports the body.
   }
   throw new NotExercised(`the start ${binding} answered with a body that is not an Operation`);
 }

@@ -341,7 +341,7 @@ function sendCall<I extends DescMessage, O extends DescMessage>(
         response: answer && responseJson(init.output, answer, json),
         mask,
       });
-      // The caller decoded it as the call's output.
+      // The caller decoded the message as the call's output.
       const message = answer?.message as MessageShape<O> | undefined;
       const result: Answer<MessageShape<O>> = {
         message,

@@ -164,7 +164,7 @@ export async function createRestateDispatcher(
     const handler = createEndpointHandler({
       services: [definition],
       ...(identityKeys !== undefined && { identityKeys: [...identityKeys] }),
-      // Its lines are about attempts of deliveries, which the operations' log has.
+      // Restate's log lines are about attempts of deliveries, which the operations' log contains.
       logger: () => undefined,
     });
     endpoint = await openEndpoint(createServer(handler), listen);
@@ -185,7 +185,8 @@ export async function createRestateDispatcher(
       const transaction = given?.transaction;
       if (transaction === undefined) return sendAll(operations);
       if (transaction.afterCommit === undefined) throw transactionUnsupported("Restate dispatcher");
-      // A failure loses nothing: the server dispatches what no process has begun again.
+      // A failed send loses no operation: the server dispatches again each operation that no
+      // process has begun.
       transaction.afterCommit(() => void sendAll(operations).catch(() => undefined));
     },
     serve: (method, run, given) => runs.serve(method, run, given?.maxConcurrent),

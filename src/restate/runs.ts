@@ -57,7 +57,7 @@ export function createRuns(options: {
     try {
       return await work();
     } finally {
-      // The next one takes over the place.
+      // The next run takes over the slot.
       const next = turns.waiting.shift();
       if (next === undefined) turns.running -= 1;
       else next();
@@ -124,7 +124,7 @@ export function createRuns(options: {
       isStopped = true;
       await Promise.allSettled([...underWay.values()].map(({ settlement }) => settlement));
       if (delivering === 0) return;
-      // Restate keeps the deliveries that wait for their delay.
+      // Restate keeps the deliveries that wait for a delay.
       let timer: ReturnType<typeof setTimeout> | undefined;
       await new Promise<void>((resolve) => {
         onQuiet = resolve;

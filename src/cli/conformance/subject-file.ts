@@ -51,7 +51,7 @@ export async function readSubjectFile(path: string): Promise<SubjectFile> {
   const parsed = withoutComments(await readJson(path, subjectShape));
   const file = withVariables(parsed, path, secrets);
   const folder = dirname(resolve(path));
-  // The shape has checked all members.
+  // The JSON shape has checked all members.
   const {
     command,
     cwd = ".",
@@ -148,7 +148,7 @@ async function readTrust(
 
 async function readExpectedFailures(path: string): Promise<readonly ExpectedFailure[]> {
   const entries = await readJson(path, expectedFailuresShape);
-  // The shape has checked all members.
+  // The JSON shape has checked all members.
   return withoutComments(entries) as unknown as readonly ExpectedFailure[];
 }
 

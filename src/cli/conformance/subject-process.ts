@@ -47,7 +47,7 @@ export async function startSubject(options: ProcessOptions): Promise<SubjectProc
     const started = spawn(program, args, {
       cwd: options.cwd,
       env: { ...process.env, ...filled(options.env, port) },
-      // A group of its own, so that its children end with it.
+      // The program gets its own process group, so that its children end with it.
       detached: true,
       stdio: ["ignore", "pipe", "pipe"],
     });
@@ -62,7 +62,7 @@ export async function startSubject(options: ProcessOptions): Promise<SubjectProc
     started.stderr?.on("data", onText);
     const failed = new Promise<never>((_, reject) => {
       started.on("error", (cause) => reject(subjectNotReady(program, cause.message, output)));
-      // Not "exit", which may come before the last output.
+      // The "close" event is used because "exit" may come before the last output.
       started.on("close", (code, signal) => {
         const how = signal === null ? `the exit code ${code}` : `the signal ${signal}`;
         if (!isStopping) reject(subjectNotReady(program, `it ended with ${how}`, output));
@@ -84,7 +84,7 @@ export async function startSubject(options: ProcessOptions): Promise<SubjectProc
     const timer = setTimeout(() => killGroup(ended, "SIGKILL"), stopMs);
     await exited;
     clearTimeout(timer);
-    // Children that outlived their parent.
+    // Ends the children that outlived their parent.
     killGroup(ended, "SIGKILL");
   };
 
@@ -175,7 +175,7 @@ function killGroup({ pid }: ChildProcess, signal: string): void {
   try {
     process.kill(-pid, signal);
   } catch {
-    // It has ended.
+    // The process group has ended already.
   }
 }
 

@@ -32,7 +32,7 @@ async function judgeStranger(
   try {
     answer = await calls[method](run, name, stranger(run));
   } catch (error) {
-    // A method that the server lacks shows nothing.
+    // A method that the server does not implement proves nothing.
     if (error instanceof Unimplemented) return;
     throw error;
   }
@@ -51,7 +51,8 @@ async function judgeStranger(
 /** Everything that a caller can see of an error, with the name replaced. */
 function shapeOf({ status, text }: Answer, name: string): string {
   if (status === undefined) return text;
-  // Names are part of some details; their lengths agree because the names do.
+  // Some details contain the operation's name. Their lengths are equal because the names have equal
+  // lengths.
   const latin1 = new TextDecoder("latin1");
   const details = status.details.map(({ typeUrl, value }) => `${typeUrl} ${latin1.decode(value)}`);
   return [status.raw, status.message, ...details].join(" | ").replaceAll(name, "NAME");

@@ -187,7 +187,7 @@ export const cancelCases: readonly ConformanceCase[] = [
     async body(run: CaseRun) {
       const { name } = await run.running("runsUntilCancelled");
       const loop = startWaitLoop(run, name);
-      // Let the wait reach the server before the cancellation.
+      // The pause lets the wait reach the server before the cancellation.
       await run.sleep(run.budgets.slackMs / 5);
       await run.cancel(name);
       const atMs = await doneAt(run, name, run.budgets.cancelMs);

@@ -38,7 +38,7 @@ export const getCases: readonly ConformanceCase[] = [
       const operation = await run.poll(run.budgets.caseMs / 2, async () => {
         const answer = await run.get(name);
         if (answer.message === undefined && seen !== "GetOperation") {
-          // The operation may not be visible yet; the case start.found judges that.
+          // The operation may not be visible yet. The case `start.found` checks its visibility.
           if (isStatus(answer, "NOT_FOUND")) return undefined;
         }
         const message = run.ok(answer, `GetOperation finds "${name}" until it is done`);
@@ -93,7 +93,7 @@ export const getCases: readonly ConformanceCase[] = [
       const { name } = await run.someName();
       await run.poll(run.budgets.settleMs, async () => (await run.get(name)).message);
       const near = [`${name}x`, `${name}/x`, name.slice(0, -1)];
-      // An empty name makes another path over REST.
+      // Over REST, an empty name results in another path.
       if (run.protocol !== "rest") near.push("");
       const denied =
         run.description.identities === undefined ? [] : (["PERMISSION_DENIED"] as const);

@@ -8,7 +8,7 @@ import { listed, walkInPages } from "./listed.js";
 async function firstToken(run: CaseRun, name?: string): Promise<string> {
   await listed(run);
   let pageToken = "";
-  // A server may answer with empty pages first.
+  // A server may return empty pages first.
   const endMs = performance.now() + run.budgets.settleMs;
   do {
     const request = { name, pageSize: 1, pageToken };
@@ -424,7 +424,7 @@ export const listCases: readonly ConformanceCase[] = [
         await run.start("succeeds");
         if (!isDeleted && page.operations.some(({ name }) => name === spare.name)) {
           isDeleted = true;
-          // A server may refuse it; the new operations alone move the pages then.
+          // A server may refuse the deletion. Then only the new operations move the pages.
           await run.delete(spare.name, { raw: true });
         }
         if (performance.now() > endMs) run.notExercised("the list did not end in time");

@@ -122,7 +122,7 @@ export const restCases: readonly ConformanceCase[] = [
         if (bindings?.[method] === undefined) continue;
         const { httpMethod, path } = pathOf(run, method, method === "list" ? parent : name);
         const answer = await send(run, httpMethod, path, httpMethod === "POST" ? {} : undefined);
-        // A method that refuses this operation answers with a google.rpc.Status.
+        // A method that refuses this operation returns a google.rpc.Status.
         const isUnsupported =
           method !== "get" && (answer.status === 501 || errorOf(answer).status === "UNIMPLEMENTED");
         run.check(

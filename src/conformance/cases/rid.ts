@@ -129,7 +129,8 @@ export const validateCases: readonly ConformanceCase[] = [
           run.notExercised("only the driver's Probe counts the work that began");
         await run.tryStart(startKind(run), { validateOnly: true });
         await run.sleep(run.budgets.slackMs / 5);
-        // Another client's start would count too, so that only each round together is a proof.
+        // A start of another client would raise the count too, so one round with an unchanged count
+        // is the proof.
         if ((await run.begun()) === before) return;
       }
       throw run.failure("no work begins for validate_only", "the driver counts more begun work");

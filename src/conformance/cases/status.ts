@@ -17,7 +17,7 @@ async function failed(run: CaseRun, opaque = false): Promise<{ error: Status; st
   const started = await run.start("fails", { opaque });
   const operation = await run.poll(run.budgets.caseMs / 2, async () => {
     const answer = await run.get(started.name);
-    // Not yet visible, which start.found judges.
+    // The operation is not visible yet. The case `start.found` checks its visibility.
     if (isStatus(answer, "NOT_FOUND")) return undefined;
     const message = run.ok(answer, `OK for GetOperation of the failed operation "${started.name}"`);
     return message.done ? message : undefined;
@@ -94,7 +94,7 @@ export const statusCases: readonly ConformanceCase[] = [
         const found = error.details.some(
           (one) => one.typeUrl === typeUrl && isSameBytes(one.value, value),
         );
-        // A list over JSON could not show it.
+        // A list over JSON could not encode the detail.
         if (!started.isPrepared) await run.delete(started.name, { raw: true });
         run.check(found, `the bytes of the detail of the type ${typeUrl}`, detailsText(error));
       }
@@ -191,7 +191,7 @@ export const metaCases: readonly ConformanceCase[] = [
       let lastMs = performance.now();
       const ended = await run.poll(caseMs / 2, async () => {
         const { message, startMs, endMs } = await run.get(started.name);
-        // A report between two reads goes unseen.
+        // Two reads do not show a report that was replaced between them.
         widestMs = Math.max(widestMs, endMs - lastMs);
         lastMs = startMs;
         if (message === undefined) return undefined;
@@ -206,7 +206,7 @@ export const metaCases: readonly ConformanceCase[] = [
       if (seen.size < 2 && reads < fewestReads) {
         run.notExercised(`the operation was read ${reads} times while it ran, which is too few`);
       }
-      // The driver's plan has a report in each quarter of the time.
+      // The driver's plan contains a report in each quarter of the time.
       if (seen.size < 2 && widestMs > ms / 4) {
         run.unsteady(`two reads were ${Math.round(widestMs)} ms apart`);
       }

@@ -132,7 +132,7 @@ export const wireCases: readonly ConformanceCase[] = [
         try {
           answer = await callRaw(run, method, name);
         } catch {
-          // REST has no binding for the method.
+          // REST has no binding for this method.
           continue;
         }
         if (declared) {

@@ -48,7 +48,7 @@ export async function openHttp2Exchange(tls: object = {}): Promise<OpenExchange>
 
   const open = (origin: string): Http2Session => {
     const session = http2.connect(origin, tls);
-    // Without a listener Node would end the process.
+    // Without an "error" listener, Node would end the process.
     session.on("error", (error) => failures.set(session, error));
     return session;
   };
@@ -165,7 +165,7 @@ function webHeaders(headers: NodeHeaders): Headers {
       try {
         web.append(name, String(one));
       } catch {
-        // A value that the Fetch standard forbids is left out.
+        // A header value that the Fetch standard forbids is left out.
       }
     }
   }
