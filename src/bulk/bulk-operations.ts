@@ -81,7 +81,7 @@ export async function planBulk(client: OperationsClient, request: BulkRequest): 
     if (verdict === "no-match" || (verdict === "unknown" && !isApplied)) {
       throw filterIgnored(verdict === "no-match" ? operation.name : undefined);
     }
-    // To cancel a done operation changes nothing.
+    // Cancelling an operation that is done changes nothing.
     if (action === "cancel" && operation.done) continue;
     if (names.length === maxOperations) {
       isComplete = false;
@@ -109,7 +109,7 @@ export async function runBulk(
       succeeded += 1;
     } catch (cause) {
       const error = ConnectError.from(cause);
-      // Another caller has deleted it, or it has expired.
+      // Another caller has deleted the operation, or it has expired.
       if (error.code === Code.NotFound) {
         succeeded += 1;
       } else {

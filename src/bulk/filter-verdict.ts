@@ -18,7 +18,8 @@ export function contradictionOf(filter: string): (operation: Operation) => boole
   try {
     syntax = parseFilterSyntax(filter);
   } catch {
-    // The server has a grammar of its own.
+    // The server may have a different filter grammar, so a filter that this parser rejects may be
+    // valid.
   }
   const parsed = syntax;
   if (parsed === undefined) return () => false;

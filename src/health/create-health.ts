@@ -110,7 +110,7 @@ export function createHealth(options: HealthOptions = {}): Health {
     if (isClosed) throw watchClosed();
     if (watches.size >= maxWatches) throw tooManyWatches(maxWatches);
     let onChange = () => {};
-    // Registered before the status is first read, so that no change is missed.
+    // The listener is registered before the status is first read, so that no change is missed.
     const changed = () => onChange();
     watches.set(changed, service);
     signal.addEventListener("abort", changed);

@@ -31,7 +31,7 @@ export const systemClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),
   schedule(delayMs, callback, options) {
-    // Node and browsers fire a longer timer at once.
+    // Node and browsers run the callback at once if the delay is above this limit.
     const timer = setTimeout(callback, Math.min(Math.max(delayMs, 0), longestMs));
     if (options?.background) unref(timer);
     return () => clearTimeout(timer);

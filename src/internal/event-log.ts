@@ -92,7 +92,7 @@ export function createLog(options: LogOptions = {}): (event: LogEvent) => void {
     try {
       clock.schedule(intervalMs, () => end(kind, count), { background: true });
     } catch {
-      // Without a timer the next event of the kind ends the interval.
+      // If no timer can be set, the next event of the kind ends the interval.
     }
   };
 

@@ -19,7 +19,8 @@ export function streamChunks<T>(stream: ReadableStream<T>): AsyncIterableIterato
       return over;
     },
     async return() {
-      // A stream that broke rejects with the error that the loop has thrown already.
+      // If the stream broke, the cancellation rejects with the error that the loop has thrown
+      // already.
       await (reader ?? stream).cancel().catch(() => undefined);
       return over;
     },

@@ -152,7 +152,7 @@ class EncodedWriter implements Writer {
     }
   }
 
-  // The messages.
+  // The following methods read and write messages.
 
   /** Writes the message that the input has up to `end`. */
   message({ fields, own }: MessagePlan, end: number): void {
@@ -214,7 +214,8 @@ class EncodedWriter implements Writer {
       }
       if (tag !== field.tag) throw unusual;
       const isNext = field.isRepeated && field === before;
-      // Two values of one message field are merged, and those of a list are joined.
+      // Protobuf-ES reads such input: it merges the values of a message field that occurs twice,
+      // and joins the separate runs of a repeated field.
       if (places.has(field) && !isNext && !field.isScalar) throw unusual;
       if (field.oneof !== 0) {
         for (const other of places.keys()) if (other.oneof === field.oneof) places.delete(other);
@@ -312,7 +313,7 @@ class EncodedWriter implements Writer {
     const { input } = this;
     const { length } = bytes;
     if (length !== end - start) return false;
-    // Names differ at their ends first.
+    // Names usually differ at their ends, so the comparison starts there.
     for (let at = length - 1; at >= 0; at -= 1) {
       if (bytes[at] !== input[start + at]) return false;
     }
@@ -359,7 +360,7 @@ class EncodedWriter implements Writer {
     keys.push(at, end);
   }
 
-  // The input.
+  // The following methods read the input.
 
   /** Reads the low 32 bits of a varint. */
   uint32(end: number): number {
@@ -457,7 +458,7 @@ class EncodedWriter implements Writer {
     return fixedView;
   }
 
-  // The output.
+  // The following methods write the output.
 
   private reserve(length: number): void {
     if (this.to + length > this.output.byteLength) this.grow(this.to + length);
@@ -480,7 +481,7 @@ class EncodedWriter implements Writer {
     this.reserve(length);
     const { output, to } = this;
     this.to = to + length;
-    // The call costs more than a loop over few bytes.
+    // For a few bytes, `set` costs more than a loop.
     if (length > 16) output.set(bytes, to);
     else for (let at = 0; at < length; at += 1) output[to + at] = bytes[at] ?? 0;
   }

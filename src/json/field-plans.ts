@@ -101,7 +101,8 @@ export function planOf(desc: DescMessage): MessagePlan {
 
 function fieldPlansOf(desc: DescMessage): MessagePlan["fields"] {
   const { fields, oneofs } = desc;
-  // Anys are written in the order of the declarations, other fields by number.
+  // Anys are written in the order of the declarations and other fields by number, so a message with
+  // Anys needs both orders to be equal.
   const isInOrder = fields.every(({ number }, at) => number > (fields[at - 1]?.number ?? 0));
   if (oneofs.length > 31 || !fields.every(isUsual)) return undefined;
   if (fieldsWithAny(desc).length > 0 && !isInOrder) return undefined;
@@ -130,7 +131,7 @@ function fieldPlansOf(desc: DescMessage): MessagePlan["fields"] {
 function isUsual(field: DescField): boolean {
   const { jsonName, presence, enum: enumDesc } = field;
   return (
-    // Objects have other orders or setters for these names.
+    // JavaScript objects order or set properties of these names in a special way.
     !/^(\d+|__proto__|@type)$/.test(jsonName) &&
     presence !== FeatureSet_FieldPresence.LEGACY_REQUIRED &&
     !("delimitedEncoding" in field && field.delimitedEncoding) &&
@@ -371,7 +372,7 @@ function fractionText(nanos: number): string {
 
 function timestampText({ seconds, nanos }: { seconds: bigint; nanos: number }): string {
   const ms = Number(seconds) * 1000;
-  // From 0001-01-01 to 9999-12-31.
+  // The range is from 0001-01-01 to 9999-12-31.
   if (ms < -62_135_596_800_000 || ms > 253_402_300_799_000) throw unusual;
   if (nanos < 0 || nanos > 999_999_999) throw unusual;
   return `"${new Date(ms).toISOString().slice(0, 19)}${fractionText(nanos)}Z"`;

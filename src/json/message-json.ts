@@ -140,7 +140,7 @@ export function createMessageJson({
   };
 
   const read = <Desc extends DescMessage>(desc: Desc, json: ExactJson): MessageShape<Desc> => {
-    // The descriptor may belong to another copy of Any; the bytes are the same.
+    // The descriptor may belong to another copy of Any, whose bytes are the same.
     if (isAny(desc)) return fromBinary(desc, toBinary(AnySchema, readAny(json)));
     const fields = fieldsWithAny(desc);
     if (fields.length === 0 || !isJsonObject(json)) {

@@ -147,7 +147,7 @@ function endOfNumber(text: string, start: number): number {
   let at = start + 1;
   for (; at < text.length; at += 1) {
     const unit = text.charCodeAt(at);
-    // The characters of a number: digits, "+", "-", ".", "E" and "e".
+    // A number contains digits, "+", "-", ".", "E" and "e".
     const isPart =
       (unit >= 0x30 && unit <= 0x39) ||
       unit === 0x2b ||

@@ -28,7 +28,7 @@ export function traceContextOfHeaders(headers: Headers | undefined): TraceContex
   if (traceparent === undefined || traceparent === null) return undefined;
   const found = { traceparent, tracestate: bounded(headers?.get("tracestate") ?? undefined) };
   const span = spanOfTraceContext(found);
-  // In the form of this version, whatever a later version has behind it.
+  // The result has the form of this version, without the fields that a later version adds.
   return span && traceContextOfSpan(span);
 }
 

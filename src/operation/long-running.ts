@@ -151,10 +151,11 @@ const operationInfoNumber = 1049;
 export function operationInfoOf(
   method: DescMethod,
 ): { readonly response: string; readonly metadata: string } | undefined {
-  // Not by `getOption` of Protobuf-ES, which makes a descriptor and a reflection for each call.
+  // `getOption` of Protobuf-ES is not used, because it makes a descriptor and a reflection for each
+  // call.
   const fields = method.proto.options?.$unknown?.filter(({ no }) => no === operationInfoNumber);
   if (!fields?.length) return undefined;
-  // A compiler may write an option in parts: messages in one field are merged by joining their bytes.
+  // A compiler may write an option in parts. Joining the bytes of the parts merges the messages.
   const bytes = fields.flatMap(({ data }) => [...new BinaryReader(data).bytes()]);
   const { responseType, metadataType } = fromBinary(OperationInfoSchema, new Uint8Array(bytes));
   const packageName = method.parent.file.proto.package;
@@ -165,7 +166,7 @@ export function operationInfoOf(
 
 /** Finds a message by its full name in a file and in the files that it imports. */
 export function findMessage(file: DescFile, typeName: string): DescMessage | undefined {
-  // A set yields what is added while it is iterated.
+  // A set also iterates over the values that are added during its iteration.
   const files = new Set([file]);
   for (const each of files) {
     for (const type of nestedTypes(each)) {

@@ -69,7 +69,7 @@ function remedyFor(name: string, file: DescFile, allFiles: readonly DescFile[]):
     findMessage(file, candidate),
   );
   if (complete !== undefined) return `write its full name: "${complete}"`;
-  // A nested message, by its name alone.
+  // The name may be the simple name of a nested message.
   const simpleName = absolute.slice(absolute.lastIndexOf(".") + 1);
   for (const each of [file, ...file.dependencies]) {
     for (const type of nestedTypes(each)) {

@@ -19,7 +19,7 @@ import { uniqueNames } from "./unique-names.js";
  */
 export const plugin = createEcmaScriptPlugin({
   name: "protoc-gen-connect-longrunning",
-  // The package's; a test compares them.
+  // This is the package's version. A test compares the two.
   version: "v0.1.0",
   generateTs: generate,
   generateJs: generate,
@@ -37,7 +37,7 @@ function generate(schema: Schema, target: Target): void {
     const services = servicesOf(file).filter(({ methods }) => methods.some(isLongRunning));
     const f = schema.generateFile(`${file.name}_longrunning.${extensions[target]}`);
     f.preamble(file);
-    // It is left out as empty, unless the option keep_empty_files asks for it.
+    // The file stays empty, so it is left out unless the option keep_empty_files is set.
     if (services.length === 0) continue;
     const uniqueName = uniqueNames(generatedNames(f, schema, file));
     for (const [index, service] of services.entries()) {

@@ -45,7 +45,8 @@ export function printService(
     type: [
       "{\n",
       constants.map(({ name, method }) => [
-        // Editors show it where a client's method is completed, whose type is made of this one.
+        // Editors show this comment at the client's method, because the client's type is derived
+        // from this property.
         [f.jsDoc(method, "  "), "\n"],
         ["  readonly ", method.localName, ": typeof ", name, ";\n"],
       ]),

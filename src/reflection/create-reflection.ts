@@ -39,7 +39,7 @@ export function createReflection(
       // Created on the first request, because most servers never receive a reflection request.
       index ??= createFileIndex([
         ...served.map(({ file }) => file),
-        // The details of errors, which clients print.
+        // This file has the details of errors, which clients print.
         file_google_rpc_error_details,
         ...(options.files ?? []),
       ]);

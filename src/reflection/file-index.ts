@@ -84,7 +84,8 @@ export function createFileIndex(files: Iterable<DescFile>): FileIndex {
     extensionNumbers: (messageName) =>
       messages.has(messageName) ? (extensions.get(messageName)?.keys() ?? []) : undefined,
     withImports(file, sent) {
-      // By name: a program may have two copies of a file, and they are one to the client.
+      // The files are keyed by name, because a program may have two copies of a file and the client
+      // must get one.
       const closure = new Map<string, DescFile>();
       const visit = (member: DescFile) => {
         if (closure.has(member.proto.name)) return;

@@ -59,8 +59,8 @@ export function createReflectionLookup(
       yield { messageRequest };
     };
     const answered = new AbortController();
-    // No `timeoutMs`: Connect ends that timer with the stream, and until then it would keep the
-    // process alive, although the command has finished.
+    // `timeoutMs` is not set: Connect would stop that timer only when the stream ends. Until then,
+    // the timer would keep the process alive although the command has finished.
     const timeUp = AbortSignal.timeout(questionTimeoutMs);
     const answers = client.serverReflectionInfo(questions(), {
       signal: AbortSignal.any([signal, answered.signal, timeUp]),
@@ -69,7 +69,7 @@ export function createReflectionLookup(
       for await (const { messageResponse } of answers) return messageResponse;
       return undefined;
     } finally {
-      // The end of reading does not end the call.
+      // The call continues after the last read, so it is aborted.
       answered.abort();
     }
   };

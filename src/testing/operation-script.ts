@@ -172,7 +172,7 @@ function checkedStates<R extends DescMessage, M extends DescMessage>(
   for (const [index, state] of states.entries()) {
     const field = `states[${index}]`;
     if (index > 0 && state.afterPolls === undefined && state.afterMs === undefined) {
-      // The number of polls until then depends on the client.
+      // The client determines the number of polls until that time.
       if (before.isByTime) {
         throw new RangeError(
           `${field} must have afterPolls or afterMs, because the state before has afterMs`,

@@ -59,12 +59,12 @@ export function beginOperation(
     if (isDeleted) return undefined;
     if (cancelled === undefined && elapsedMs() >= cancelMs) {
       const { metadata, done } = scriptedAt(answered, cancelMs) ?? { done: true };
-      // The operation ended by itself before.
+      // The operation ended before the cancellation.
       if (done) cancelMs = Number.POSITIVE_INFINITY;
       else cancelled = cancelledOperation(metadata);
     }
     const scripted = scriptedAt(polls, atMs);
-    // The server may lose a cancelled operation, too.
+    // The server may also lose a cancelled operation.
     if (scripted === undefined || cancelled === undefined || atMs < cancelMs) return scripted;
     return cancelled;
   };

@@ -46,8 +46,8 @@ export function createTestOperations(
   const clock = options.clock ?? createManualClock();
   const operations = createOperations({
     ...options,
-    // The key is fixed, because tokens of tests hide nothing and a Worker cannot draw a key at
-    // module level.
+    // The key is fixed, because page tokens in tests hide nothing, and a Worker cannot draw a key
+    // at module level.
     pageTokenKey: options.pageTokenKey ?? new Uint8Array(32),
     clock,
     log(event) {

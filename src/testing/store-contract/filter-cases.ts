@@ -51,7 +51,7 @@ async function fill(store: OperationStore, parent: string): Promise<void> {
   };
   await insert({ metadata: text("page 1"), principal: "users/ann" });
   await insert({ metadata: text("page 2"), method: "printing.v1.PrintService/Clean" });
-  // Bytes that are not a message of any type.
+  // These bytes are not a message of any type.
   await insert({ metadata: Uint8Array.of(0xff, 0x00, 0xfe, 0x80) });
   await finish(await insert({ metadata: text("page 3") }), response);
   await finish(await insert({}), failure(Code.NotFound, "no paper"));
@@ -89,7 +89,8 @@ function filtersAbout(records: readonly OperationRecord[]): OperationFilter[] {
       { kind: "time", column: "end_time", operator, micros: ended?.endTimeMicros ?? 0 },
     ]),
     { kind: "wildcard", column: "name", pieces: ["", "/operations/3-", ""] },
-    // The wildcards of SQL have no meaning here, and upper case differs from lower case.
+    // The wildcards of SQL have no meaning in a filter, and filters distinguish upper and lower
+    // case.
     { kind: "wildcard", column: "name", pieces: ["", "/operations/_-", ""] },
     { kind: "wildcard", column: "method", pieces: ["printing", "%", "n"] },
     { kind: "wildcard", column: "method", pieces: ["", "/clean"] },

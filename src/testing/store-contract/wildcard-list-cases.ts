@@ -56,7 +56,7 @@ export const wildcardListCases: readonly ContractCase<OperationStore>[] = [
       const root = newParent();
       const parent = `${root}/shelves/a`;
       const mine = await inserted(store, newOperation({ parent, principal: "users/ann" }));
-      // More rows than any store scans for one page.
+      // The number exceeds the rows that any store scans for one page.
       const theirs = Array.from({ length: 10_001 }, () =>
         newOperation({ parent, principal: "users/bob", request: noBytes }),
       );
