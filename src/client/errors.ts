@@ -82,3 +82,15 @@ export function repeatedPageToken(pageToken: string): ConnectError {
 export function isTooLarge({ code, rawMessage }: ConnectError): boolean {
   return code === Code.ResourceExhausted && rawMessage.includes("readMaxBytes");
 }
+
+/** FAILED_PRECONDITION: the registry of this client's transport lacks the type of a payload in JSON. */
+export function unregisteredType(typeUrl: string, cause: unknown): ConnectError {
+  const message =
+    `the response has a payload of the type "${typeUrl}", which the transport does not know: ` +
+    "give it jsonOptions.registry (createTypeRegistry), or useBinaryFormat";
+  return errorWithInfo(Code.FailedPrecondition, message, {
+    reason: "UNREGISTERED_TYPE",
+    metadata: { typeUrl },
+    cause,
+  });
+}

@@ -19,6 +19,7 @@ import { createClientCore, resumeOperation } from "./operations-client.js";
 import type { ResumeToken } from "./resume-token.js";
 import { type StartOptions, startOperation } from "./start-operation.js";
 import type { ClientCore } from "./tracked-operation.js";
+import { withTypeErrors } from "./unregistered-types.js";
 
 /** Starts the operations of one long-running method. */
 export interface StartMethod<I extends DescMessage, R extends DescMessage, M extends DescMessage> {
@@ -96,7 +97,7 @@ export function createLongRunningClient(
 ): LongRunningClient<Record<string, LongRunningMethod>> {
   const methods = isService(from) ? longRunningMethodsOf(from, options.registry) : from;
   const types = Object.values(methods).flatMap(({ response, metadata }) => [response, metadata]);
-  const typed = withResponseTypes(transport, types);
+  const typed = withResponseTypes(withTypeErrors(transport), types);
   const core = createClientCore(typed, options);
   return Object.fromEntries(
     Object.entries(methods).map(([name, method]) => [name, startMethod(core, typed, method)]),

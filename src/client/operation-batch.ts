@@ -9,6 +9,7 @@ import { walkPages } from "./operation-list.js";
 import type { PollPolicy } from "./poll-policy.js";
 import { retryAfterMs, retryDelayMs } from "./retry-delay.js";
 import type { ClientCore } from "./tracked-operation.js";
+import { isUnregistered } from "./unregistered-types.js";
 
 /** One operation of a batch. */
 export interface BatchMember {
@@ -155,7 +156,8 @@ export function createOperationBatch(
       withoutList.add(core);
       return unseen;
     }
-    if (policy.isTransient(error) && !isEndless(error) && !isTooLarge(error)) {
+    const isFinal = isEndless(error) || isTooLarge(error) || isUnregistered(error);
+    if (policy.isTransient(error) && !isFinal) {
       parent.failedLists += 1;
       if (parent.failedLists >= mostFailedLists) {
         parent.failedLists = 0;

@@ -21,6 +21,7 @@ import { notNeeded } from "./not-needed.js";
 import type { OperationCalls, Polled } from "./operation-calls.js";
 import { isTransientCode } from "./poll-policy.js";
 import { retryDelayMs } from "./retry-delay.js";
+import { isUnregistered } from "./unregistered-types.js";
 import { type FailedWait, minWaitMs } from "./wait-length.js";
 
 /** A wait that follows an operation, with its own poll interval. */
@@ -214,8 +215,9 @@ export function createOperationPoller(
 
   /** Returns the pause before GetOperation decides about a WaitOperation call that failed. */
   const waitFailed = (me: LoopRun, error: ConnectError, failed: FailedWait): number => {
-    // GetOperation would download the same response, which is too large.
-    publishFailure(error, isTooLarge(error) ? "onFailed" : "onFailedWait");
+    // GetOperation would download the same response, which is too large or not readable.
+    const isFinal = isTooLarge(error) || isUnregistered(error);
+    publishFailure(error, isFinal ? "onFailed" : "onFailedWait");
     me.failedWait = failed;
     const delayMs = atIntervalMs(me);
     const isTransient = isTransientCode(error.code);

@@ -11,6 +11,7 @@ import { createOperationList, type ListRequest, type OperationList } from "./ope
 import { readResumeToken } from "./read-resume-token.js";
 import { createResumeToken, type ResumeToken } from "./resume-token.js";
 import { type ClientCore, deleteOperation } from "./tracked-operation.js";
+import { withTypeErrors } from "./unregistered-types.js";
 
 /**
  * A client of google.longrunning.Operations, for any server that implements it. The methods reject
@@ -64,7 +65,7 @@ export function createOperationsClient(
   transport: Transport,
   options: ClientOptions = {},
 ): OperationsClient {
-  const core = createClientCore(transport, options);
+  const core = createClientCore(withTypeErrors(transport), options);
   const { rpc } = core.calls;
   return {
     get: (name, callOptions) => rpc.getOperation({ name }, callOptions),

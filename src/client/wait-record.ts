@@ -9,6 +9,7 @@ import { OperationError, type OperationErrorKind, type WaitReport } from "./oper
 import type { PollPolicy } from "./poll-policy.js";
 import type { Snapshot } from "./snapshot.js";
 import type { TrackedOperation } from "./tracked-operation.js";
+import { isUnregistered } from "./unregistered-types.js";
 
 /** How many failures with a doubtful code end a wait. */
 const mostDoubtful = 3;
@@ -114,7 +115,7 @@ export class WaitRecord {
 
   /** Whether the failure may be transient, by its code and by how often it has come. */
   #maySucceedLater(error: ConnectError): boolean {
-    if (isTooLarge(error)) return false;
+    if (isTooLarge(error) || isUnregistered(error)) return false;
     if (this.#policy.isTransient(error)) return true;
     this.#doubtful += 1;
     // Servers use these codes to refuse a call for good. Connect's transports also use them for a

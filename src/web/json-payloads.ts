@@ -11,6 +11,7 @@ import {
   type MessageShape,
   type Registry,
   toBinary,
+  toJson,
 } from "@bufbuild/protobuf";
 import { type ReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
 import { type Any, AnySchema, anyIs, FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
@@ -18,13 +19,15 @@ import type { Interceptor } from "@connectrpc/connect";
 import { typeRegistryOf } from "../any/type-registry.js";
 import { typeNameFromUrl } from "../internal/type-url.js";
 import { fieldsWithAny, isAny } from "../json/fields-with-any.js";
+import { mayLackJson } from "../json/may-lack-json.js";
+import { maxJsonDepth } from "../json/parse-json.js";
 
 /**
- * Writes payloads of unregistered types in Connect's JSON: `{"@type": "…", "value": "<base64>"}`,
- * as the REST gateway does.
+ * Writes payloads that have no other JSON as `{"@type": "…", "value": "<base64>"}` in Connect's
+ * JSON, as the REST gateway does: those of unregistered types, and those of registered types whose
+ * bytes are malformed or whose values JSON cannot hold.
  *
- * Connect writes JSON with Protobuf-ES, which fails for an Any whose type is not in the registry. So
- * `writable` replaces such an Any with an Any of a registered type: a message with the bytes, whose
+ * Connect writes JSON with Protobuf-ES, which fails as a whole for one such Any. So `writable` replaces such an Any with an Any of a registered type: a message with the bytes, whose
  * name follows the URL of the payload. The encoder of the text removes that name again. The name is
  * random, so that a request cannot contain it.
  */
@@ -36,6 +39,8 @@ export interface JsonPayloads {
   /** The message, or a copy that these options can write. */
   writable<Desc extends DescMessage>(desc: Desc, message: MessageShape<Desc>): MessageShape<Desc>;
 }
+
+type Payload = Pick<Any, "typeUrl" | "value">;
 
 /** Connect reads these of its `jsonOptions`, and declares the first two. */
 type ConnectJsonOptions = Partial<JsonReadOptions & JsonWriteOptions> & {
@@ -60,61 +65,61 @@ export function createJsonPayloads(
   };
   const suffixOf = ({ typeName }: DescMessage) => `#/${typeName}`;
   const utf8 = own?.textEncoder ?? new TextEncoder();
-  const isUnknown = ({ typeUrl }: Any) =>
-    typeUrl !== "" && registry().getMessage(typeNameFromUrl(typeUrl)) === undefined;
-
-  /** The payload, if it is of a known type that can hold further Anys. */
-  const inner = (any: Any): ReflectMessage | undefined => {
-    const desc = registry().getMessage(typeNameFromUrl(any.typeUrl));
-    if (desc === undefined || !anyIs(any, desc) || !holdsAny(desc)) return undefined;
+  const asBytes = ({ typeUrl, value }: Any): Payload => {
+    const desc = bytesType();
+    return {
+      typeUrl: typeUrl + suffixOf(desc),
+      value: toBinary(desc, create(desc, { value })),
+    };
+  };
+  /** The payload to write in place of one that Protobuf-ES cannot write; undefined if it can. */
+  const replacement = (any: Any, depth: number): Payload | undefined => {
+    const { typeUrl, value } = any;
+    if (typeUrl === "") return undefined;
+    const desc = registry().getMessage(typeNameFromUrl(typeUrl));
+    if (desc === undefined || !anyIs(any, desc) || depth >= maxJsonDepth) return asBytes(any);
     try {
-      return reflect(desc, fromBinary(desc, any.value));
+      const message = fromBinary(desc, value);
+      const written = replaceAnys(desc, message, depth + 1);
+      if (mayLackJson(desc)) toJson(desc, written, { registry: writing });
+      return written === message ? undefined : { typeUrl, value: toBinary(desc, written) };
     } catch {
-      return undefined;
+      return asBytes(any);
     }
   };
-  const hasUnknown = (message: ReflectMessage): boolean =>
-    anysOf(message).some((any) => {
-      if (isUnknown(any)) return true;
-      const payload = inner(any);
-      return payload !== undefined && hasUnknown(payload);
-    });
-  const replace = (message: ReflectMessage): void => {
-    for (const any of anysOf(message)) {
-      if (isUnknown(any)) {
-        const desc = bytesType();
-        any.value = toBinary(desc, create(desc, { value: any.value }));
-        any.typeUrl += suffixOf(desc);
-        continue;
-      }
-      const payload = inner(any);
-      if (payload === undefined || !hasUnknown(payload)) continue;
-      replace(payload);
-      any.value = toBinary(payload.desc, payload.message);
-    }
-  };
-  const writable = <Desc extends DescMessage>(desc: Desc, message: MessageShape<Desc>) => {
-    if (!holdsAny(desc) || !hasUnknown(reflect(desc, message))) return message;
+  const replaceAnys = <Desc extends DescMessage>(
+    desc: Desc,
+    message: MessageShape<Desc>,
+    depth: number,
+  ): MessageShape<Desc> => {
+    if (!holdsAny(desc)) return message;
+    const replaced = anysOf(reflect(desc, message)).map((any) => replacement(any, depth));
+    if (replaced.every((payload) => payload === undefined)) return message;
     const copy = clone(desc, message);
-    replace(reflect(desc, copy));
+    for (const [at, any] of anysOf(reflect(desc, copy)).entries()) {
+      Object.assign(any, replaced[at]);
+    }
     return copy;
+  };
+  const writable = <Desc extends DescMessage>(desc: Desc, message: MessageShape<Desc>) =>
+    replaceAnys(desc, message, 0);
+
+  const writing: Registry = {
+    kind: "registry",
+    [Symbol.iterator]: () => registry()[Symbol.iterator](),
+    get: (name) => registry().get(name),
+    getMessage: (name) => (name === bytesDesc?.typeName ? bytesDesc : registry().getMessage(name)),
+    getEnum: (name) => registry().getEnum(name),
+    getExtension: (name) => registry().getExtension(name),
+    getExtensionFor: (extendee, number) => registry().getExtensionFor(extendee, number),
+    getService: (name) => registry().getService(name),
   };
 
   return {
     writable,
     jsonOptions: {
       ...own,
-      registry: {
-        kind: "registry",
-        [Symbol.iterator]: () => registry()[Symbol.iterator](),
-        get: (name) => registry().get(name),
-        getMessage: (name) =>
-          name === bytesDesc?.typeName ? bytesDesc : registry().getMessage(name),
-        getEnum: (name) => registry().getEnum(name),
-        getExtension: (name) => registry().getExtension(name),
-        getExtensionFor: (extendee, number) => registry().getExtensionFor(extendee, number),
-        getService: (name) => registry().getService(name),
-      },
+      registry: writing,
       textEncoder: {
         encode(text) {
           const suffix = bytesDesc && suffixOf(bytesDesc);

@@ -177,6 +177,7 @@ const ofClient: Omit<ErrorsOf<typeof clientErrors>, "pollFailed" | "waitAborted"
   }),
   invalidToken: clientErrors.invalidToken("its v is 777, expected 1"),
   repeatedPageToken: clientErrors.repeatedPageToken("t777"),
+  unregisteredType: clientErrors.unregisteredType("x/a.B777", cause),
 };
 
 const ofRestate: ErrorsOf<typeof restateErrors> = {

@@ -11,9 +11,9 @@ import {
 import { Code, createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, describe, it } from "vitest";
+import { file_archive_v1_archive } from "../../examples/archive/gen/archive/v1/archive_pb.js";
 import { createServer, type Server, type ServerAddress } from "../../src/node/index.js";
 import {
-  file_google_rpc_error_details,
   Operations,
   ServerReflection,
   type ServerReflectionRequestSchema,
@@ -42,7 +42,7 @@ beforeAll(async () => {
       router.service(Operations, operations.service);
     },
     operations,
-    reflection: { files: [file_google_rpc_error_details] },
+    reflection: { files: [file_archive_v1_archive] },
   });
   address = await server.listen();
   sessionManager = new Http2SessionManager(address.url);
@@ -109,7 +109,18 @@ describe("ServerReflectionInfo", () => {
       "grpc.health.v1.HealthCheckResponse.SERVING",
       "grpc/health/v1/health.proto",
     ],
-    ["what only an extra file has", "google.rpc.ErrorInfo", "google/rpc/error_details.proto"],
+    ["an error's details", "google.rpc.ErrorInfo", "google/rpc/error_details.proto"],
+    [
+      "a response type of operation_info",
+      "printing.v1.PrintResponse",
+      "printing/v1/printing.proto",
+    ],
+    [
+      "a metadata type of another file",
+      "google.protobuf.Timestamp",
+      "google/protobuf/timestamp.proto",
+    ],
+    ["what only an extra file has", "archive.v1.CompressMetadata", "archive/v1/archive.proto"],
   ])("finds the file of %s", async (_, value, file) => {
     const [answer] = await ask({ case: "fileContainingSymbol", value });
     assert.equal(filesOf(answer)[0]?.name, file);

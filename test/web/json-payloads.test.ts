@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { create, fromJson, type JsonValue } from "@bufbuild/protobuf";
-import { anyPack, StringValueSchema, StructSchema } from "@bufbuild/protobuf/wkt";
+import {
+  type Any,
+  AnySchema,
+  anyPack,
+  StringValueSchema,
+  StructSchema,
+  TimestampSchema,
+} from "@bufbuild/protobuf/wkt";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
 import { afterAll, beforeAll, describe, it } from "vitest";
@@ -20,6 +27,16 @@ const unknown = { typeUrl: "types.example/acme.v1.Report", value: Uint8Array.of(
 const unknownJson = { "@type": unknown.typeUrl, value: "CAE=" };
 const metadata = anyPack(PrintMetadataSchema, create(PrintMetadataSchema, { pagesPrinted: 1 }));
 const info = anyPack(ErrorInfoSchema, create(ErrorInfoSchema, { reason: "CANCELLED_BY_CLIENT" }));
+
+const malformed = { typeUrl: metadata.typeUrl, value: Uint8Array.of(8) };
+/** A registered payload with a value that JSON cannot hold: a Timestamp of the year 10000. */
+const late = anyPack(TimestampSchema, create(TimestampSchema, { seconds: 253402300800n }));
+/** The payload within an Any of another Any. */
+const nested = (value: Any): Any => anyPack(AnySchema, create(AnySchema, value));
+const rawJson = ({ typeUrl, value }: Pick<Any, "typeUrl" | "value">) => ({
+  "@type": typeUrl,
+  value: Buffer.from(value).toString("base64"),
+});
 
 /** An operation of every state, with payloads of known and of unknown types. */
 const operations: Operation[] = [
@@ -52,6 +69,18 @@ const operations: Operation[] = [
     metadata: anyPack(StringValueSchema, create(StringValueSchema, { value: "half" })),
     result: { case: "response", value: unknown },
   }),
+  create(OperationSchema, {
+    name: "operations/malformed",
+    done: true,
+    metadata: malformed,
+    result: { case: "response", value: nested(create(AnySchema, malformed)) },
+  }),
+  create(OperationSchema, {
+    name: "operations/malformed-details",
+    done: true,
+    result: { case: "error", value: { code: 3, message: "jam", details: [malformed, late, info] } },
+  }),
+  create(OperationSchema, { name: "operations/late", metadata: late }),
 ];
 
 const infoJson = {
@@ -86,6 +115,18 @@ const expected: JsonValue = {
       metadata: { "@type": "type.googleapis.com/google.protobuf.StringValue", value: "half" },
       response: unknownJson,
     },
+    {
+      name: "operations/malformed",
+      done: true,
+      metadata: rawJson(malformed),
+      response: { "@type": "type.googleapis.com/google.protobuf.Any", value: rawJson(malformed) },
+    },
+    {
+      name: "operations/malformed-details",
+      done: true,
+      error: { code: 3, message: "jam", details: [rawJson(malformed), rawJson(late), infoJson] },
+    },
+    { name: "operations/late", metadata: rawJson(late) },
   ],
 };
 

@@ -1,0 +1,34 @@
+// Responses in JSON that a client's own transport cannot read, because its registry lacks a type.
+import { ConnectError, type Transport } from "@connectrpc/connect";
+import { unregisteredType } from "./errors.js";
+
+/** The error of Protobuf-ES for an Any in JSON whose type its registry lacks. */
+const unregisteredText = /(\S+) is not in the type registry/;
+
+/** Wraps a transport; a response in JSON with a payload of an unknown type fails with that type. */
+export function withTypeErrors(transport: Transport): Transport {
+  return {
+    async unary(...call) {
+      try {
+        return await transport.unary(...call);
+      } catch (error) {
+        const typeUrl = unregisteredTypeOf(error);
+        throw typeUrl === undefined
+          ? error
+          : unregisteredType(typeUrl, ConnectError.from(error).cause);
+      }
+    },
+    stream: (...call) => transport.stream(...call),
+  };
+}
+
+/** Whether a call failed because of such a response. Another response ends the same way. */
+export function isUnregistered(error: ConnectError): boolean {
+  return unregisteredTypeOf(error) !== undefined;
+}
+
+/** The URL of the type. An error that a server sent has no cause. */
+function unregisteredTypeOf(error: unknown): string | undefined {
+  const cause = error instanceof ConnectError ? error.cause : undefined;
+  return cause instanceof Error ? unregisteredText.exec(cause.message)?.[1] : undefined;
+}
