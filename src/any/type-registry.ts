@@ -39,15 +39,14 @@ export function typeRegistryOf(files: Iterable<DescFile>, own: Registry | undefi
 /**
  * Returns a registry for JSON (`jsonOptions.registry` of Connect) of the types that operations of
  * these services hold: the types of their files and imports, the details of google.rpc and the
- * well-known types. `createServer` and `createRestHandler` have one by themselves; servers of
- * another make and clients that speak JSON, such as Connect-Web's default transport, need it.
+ * well-known types. `createServer` and `createRestHandler` already use one. Other servers and
+ * clients that use JSON, such as Connect-Web's default transport, need it.
  *
  * @param services The services whose methods start operations.
  * @param more Further types.
  *
- * @example
- * const registry = createTypeRegistry([PrintService]);
- * const transport = createConnectTransport({ baseUrl, jsonOptions: { registry } });
+ * @example const registry = createTypeRegistry([PrintService]); const transport =
+ * createConnectTransport({ baseUrl, jsonOptions: { registry } });
  */
 export function createTypeRegistry(services: Iterable<DescService>, more?: Registry): Registry {
   return typeRegistryOf(

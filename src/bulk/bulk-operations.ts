@@ -4,7 +4,7 @@ import { truncateForError } from "../internal/truncate-for-error.js";
 import { parseFilterSyntax } from "../server/filter/parse-filter-syntax.js";
 import { filterVerdict } from "./filter-verdict.js";
 
-/** The action on every operation that a filter matches. */
+/** Action of a bulk run, applied to every operation that a filter matches. */
 export type BulkAction = "cancel" | "delete";
 
 /** The operations of a bulk action. */
@@ -59,13 +59,13 @@ const concurrency = 8;
 const maxFailures = 100;
 
 /**
- * Finds the operations that match a filter, and makes sure that the server has applied it: a server
- * may ignore `filter`, and then a cancellation would meet every operation. Either the server refuses
- * a filter that is not valid, or each listed operation matches by its own fields. An operation that
- * does not match ends the plan in any case.
+ * Finds the operations that match a filter, and makes sure that the server has applied it. A server
+ * may ignore `filter`, and then a cancellation would affect every operation. Either the server
+ * refuses a filter that is not valid, or each listed operation matches by its own fields. An
+ * operation that does not match ends the plan in any case.
  *
  * @throws ConnectError `InvalidArgument` for an empty filter or one that cannot be parsed;
- *   `FailedPrecondition` if the server ignores the filter, or may do so; the server's errors.
+ * `FailedPrecondition` if the server ignores the filter, or may do so; the server's errors.
  */
 export async function planBulk(client: OperationsClient, request: BulkRequest): Promise<BulkPlan> {
   const { action, filter, parent = "", maxOperations = 100_000, signal } = request;

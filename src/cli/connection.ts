@@ -110,9 +110,9 @@ async function trustOf({ server, ca, insecure }: ConnectionOptions): Promise<Tru
 }
 
 /**
- * Returns a pattern with as many segments as the parent in this name. The HTTP rules of REST need
- * a pattern, and the command knows nothing of the server except the name. Empty for a name that
- * begins with its collection.
+ * Returns a pattern with as many segments as the parent in this name. The HTTP rules of REST need a
+ * pattern, and the command has only the name. The pattern is empty if the name begins with its
+ * collection.
  */
 export function parentPatternOf(name: string): string {
   const parent = parseOperationName(name)?.parent ?? parseListName(name) ?? "";

@@ -1,7 +1,10 @@
 import { Option } from "@commander-js/extra-typings";
 import { InvalidArgumentError } from "commander";
 
-/** `--database-url`, which may hold a password, so the environment can hold it, too. */
+/**
+ * Makes the option `--database-url`. The environment can also contain it, because it may contain a
+ * password.
+ */
 export function databaseUrlOption(use: string) {
   return new Option("--database-url <url>", use)
     .env("LONGRUNNING_DATABASE_URL")

@@ -22,7 +22,7 @@ import {
 } from "../server/index.js";
 import type { OpenStore } from "./open-store.js";
 
-/** A service whose methods start operations with work, beside those without. */
+/** A service whose methods start operations with work, in addition to its methods without work. */
 export interface WorkingService {
   /** Types that JSON contains. */
   readonly types: Registry;

@@ -10,7 +10,7 @@ function usageError(code: string, what: string, remedy: string): CommanderError 
   return new CommanderError(exitCodes.usage, `longrunning.${code}`, message);
 }
 
-/** A file that cannot be read; Node's code says why. */
+/** Returns the error for a file that cannot be read. It contains Node's code for the reason. */
 export function unreadableFile(path: string, cause: unknown): CommanderError {
   return usageError(
     "unreadableFile",
@@ -19,7 +19,7 @@ export function unreadableFile(path: string, cause: unknown): CommanderError {
   );
 }
 
-/** A server whose methods cannot be found out. */
+/** Returns the error for a server whose methods cannot be determined. */
 export function noServices(server: string): CommanderError {
   return usageError(
     "noServices",
@@ -36,7 +36,7 @@ export function fileTooLarge(path: string, maxBytes: number): CommanderError {
   );
 }
 
-/** A file that cannot be made; Node's code says why. */
+/** Returns the error for a file that cannot be created. It contains Node's code for the reason. */
 export function unwritableFile(path: string, cause: unknown): CommanderError {
   return usageError(
     "unwritableFile",
@@ -45,7 +45,10 @@ export function unwritableFile(path: string, cause: unknown): CommanderError {
   );
 }
 
-/** A value that is not a key for page tokens. The message does not show the value. */
+/**
+ * Returns the error for a value that is not a key for page tokens. The message does not show the
+ * value.
+ */
 export function badPageTokenKey(from: string, keyBytes: number): CommanderError {
   return usageError(
     "badPageTokenKey",
@@ -154,7 +157,7 @@ export function notLoadable(path: string, where: string, why: string): Commander
   );
 }
 
-/** An Any in a file of --load whose type is not known here. */
+/** Returns the error for an Any in a file of --load whose type the command does not have. */
 export function unknownPayloadType(path: string, where: string, typeUrl: string): CommanderError {
   return usageError(
     "unknownPayloadType",
@@ -163,7 +166,9 @@ export function unknownPayloadType(path: string, where: string, typeUrl: string)
   );
 }
 
-/** An address that a server cannot have; `option` gave its port. */
+/**
+ * Returns the error for an address that a server cannot use. `option` is the option with its port.
+ */
 export function cannotListen(
   option: string,
   host: string,
@@ -180,7 +185,7 @@ export function cannotListen(
   );
 }
 
-/** A certificate or a key that TLS does not take. */
+/** Returns the error for a certificate or a key that TLS refuses. */
 export function badCertificate(cause: unknown): CommanderError {
   return usageError(
     "badCertificate",
@@ -328,7 +333,7 @@ export function noOperatorPlace(): CommanderError {
   );
 }
 
-/** An operation that the database does not have. */
+/** Returns the error for an operation that is not in the database. */
 export function operationNotStored(name: string): CommanderError {
   return new CommanderError(
     exitCodes.notFound,

@@ -16,8 +16,8 @@ export interface Failure {
 }
 
 /**
- * Explains an error to the user of the command, without a stack trace: an unexpected error shows
- * its message alone.
+ * Explains an error to the user of the command, without a stack trace. For an unexpected error, it
+ * shows only the message.
  *
  * @param name The operation that the command is about; empty for none.
  */

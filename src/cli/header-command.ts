@@ -11,9 +11,10 @@ const maxOutputBytes = 64 * 1024;
 type Headers = readonly (readonly [name: string, value: string])[];
 
 /**
- * Runs a command that prints headers, and returns an interceptor that adds them to each call. If the
- * server responds with UNAUTHENTICATED, the interceptor runs the command again and repeats the call
- * once, unless it is a stream. A command that fails then is UNAVAILABLE, which a wait tolerates.
+ * Runs a command that prints headers, and returns an interceptor that adds them to each call. If
+ * the server responds with UNAUTHENTICATED, the interceptor runs the command again and repeats the
+ * call once, unless it is a stream. If the repeated command fails, the call fails with UNAVAILABLE,
+ * which a wait tolerates.
  *
  * @param words The program and its arguments. They are not given to a shell.
  * @throws CommanderError if the first run fails.

@@ -30,9 +30,9 @@ export interface LoadedOperations {
 
 /**
  * Reads the operations of a google.longrunning.ListOperationsResponse in proto JSON, and checks
- * that a server can serve each of them unchanged: its name has the usual form, and it has a result
- * if and only if it is done. An Any of an unknown type has the form
- * `{"@type": "…", "value": "BASE64"}`.
+ * that a server can serve each of them unchanged. Its name must have the usual form, and it must
+ * have a result if and only if it is done. An Any of an unknown type has the form `{"@type": "…",
+ * "value": "BASE64"}`.
  *
  * @param registry The types that an Any may hold.
  * @throws CommanderError that names the file, the index and the wrong field.

@@ -8,8 +8,8 @@ import type { OperationStore, StoredResult } from "../store/operation-store.js";
 const retentionMs = 100 * 365 * 24 * 60 * 60 * 1000;
 
 /**
- * Inserts operations into a store as externally driven operations, in an order in which lists show
- * them like this: stores list the newest first.
+ * Inserts operations into a store as externally driven operations. It inserts the last operation
+ * first, so that lists, which show the newest first, keep the given order.
  *
  * @returns The operations that were skipped, because the store already has their names.
  */

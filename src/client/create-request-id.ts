@@ -1,6 +1,6 @@
 /**
- * A new request id: a UUID of version 4 (AIP-155, RFC 9562 section 5.4). Not by
- * `crypto.randomUUID`, which browsers give to pages of secure contexts only.
+ * Returns a new request id: a UUID of version 4 (AIP-155, RFC 9562 section 5.4).
+ * `crypto.randomUUID` is not used, because browsers offer it only to pages in secure contexts.
  */
 export function createRequestId(): string {
   const random = crypto.getRandomValues(new Uint8Array(36));

@@ -3,7 +3,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { errorWithInfo } from "../status/error-info.js";
 
-/** NOT_FOUND: this client has deleted the operation, so that its waits end as `gone`. */
+/** Returns NOT_FOUND: this client has deleted the operation, so its waits end as `gone`. */
 export function deletedHere(name: string): ConnectError {
   return errorWithInfo(Code.NotFound, `operation "${name}" was deleted by this client`, {
     reason: "OPERATION_DELETED",
@@ -11,7 +11,7 @@ export function deletedHere(name: string): ConnectError {
   });
 }
 
-/** INVALID_ARGUMENT: the name cannot be encoded in UTF-8. */
+/** Returns INVALID_ARGUMENT: the name cannot be encoded in UTF-8. */
 export function malformedName(): ConnectError {
   // The error does not contain the name, because the name cannot be serialized.
   return errorWithInfo(Code.InvalidArgument, "the operation's name has a lone surrogate", {
@@ -19,7 +19,7 @@ export function malformedName(): ConnectError {
   });
 }
 
-/** INTERNAL: a start returned a running operation that no later call can name. */
+/** Returns INTERNAL: a start returned a running operation whose name no later call can use. */
 export function namelessOperation(method: string): ConnectError {
   return errorWithInfo(Code.Internal, `${method} returned a running operation without a name`, {
     reason: "MISSING_NAME",
@@ -27,7 +27,9 @@ export function namelessOperation(method: string): ConnectError {
   });
 }
 
-/** The error of the last poll, with a message about the wait, and with itself as the cause. */
+/**
+ * Returns the error of the last poll with a message about the wait. The poll's error is the cause.
+ */
 export function pollFailed(name: string, error: ConnectError): ConnectError {
   const message = `polling operation "${name}" failed: ${error.rawMessage}`;
   const failed = new ConnectError(message, error.code, error.metadata, undefined, error);
@@ -77,7 +79,7 @@ export function repeatedPageToken(pageToken: string): ConnectError {
 
 /**
  * Whether a response was larger than the `readMaxBytes` of the client's own transport. Another
- * download ends the same way. Connect's transports have no other sign of it than the message.
+ * download would fail too. Connect's transports show this only in the message.
  */
 export function isTooLarge({ code, rawMessage }: ConnectError): boolean {
   return code === Code.ResourceExhausted && rawMessage.includes("readMaxBytes");

@@ -42,7 +42,10 @@ export function followOperation<Response, Metadata>(
   return wait;
 }
 
-/** One wait. A class, because its functions would be created anew for each of thousands of waits. */
+/**
+ * One wait for an operation. It is a class because a closure would create its functions again for
+ * each of thousands of waits.
+ */
 export class Wait<Response, Metadata> implements PollFollower {
   readonly wantsProgress: boolean;
   readonly #tracked: TrackedOperation<Response, Metadata>;

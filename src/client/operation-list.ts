@@ -28,9 +28,9 @@ export interface ListRequest {
 }
 
 /**
- * The operations of a list, read lazily: the client requests a page only when it is needed, and
- * `break` ends the requests. Only an empty page token ends the list; a page may be empty. Each
- * iteration lists anew.
+ * The operations of a list. They are read lazily: the client requests a page only when it is
+ * needed, and `break` ends the requests. Only an empty page token ends the list; a page may be
+ * empty. Each iteration lists anew.
  *
  * The iteration throws the ConnectError of the call that failed. It throws INTERNAL, reason
  * `REPEATED_PAGE_TOKEN`, if the server returns a page token twice.

@@ -35,7 +35,7 @@ export interface StatesOptions {
 
 /**
  * Iterates over the states of an operation as they change, the current one first and the final one
- * last. A transient error of the server at the first poll is tolerated like one of a later poll.
+ * last. Transient errors of the server are tolerated, including at the first poll.
  *
  * @throws ConnectError of the first poll.
  * @throws OperationError of kind `gone`, `poll`, `timeout` or `aborted`.

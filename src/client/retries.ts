@@ -17,9 +17,9 @@ export interface RetryOptions {
 }
 
 /**
- * Repeats a call that fails, after the delay of the client's poll policy or the longer one that the
- * server asks for. A pause that the time limit does not leave room for is not begun: the error of
- * the call is thrown at once.
+ * Repeats a call that fails, after a delay. The delay is the poll policy's or the server's,
+ * whichever is longer. If the time limit is too short for the delay, the error of the call is
+ * thrown at once.
  *
  * @param attempt Makes the call with the time that is left, in milliseconds; undefined: no limit.
  */
@@ -51,8 +51,8 @@ export async function withRetries<T>(
 }
 
 /**
- * Whether the server refused the stream of a call, as it does when the call crosses its GOAWAY. It has
- * not processed the call then (RFC 9113, section 8.7).
+ * Whether the server refused the stream of a call, for example because it sent GOAWAY at the same
+ * time. The server has not processed such a call (RFC 9113, section 8.7).
  */
 export function wasRefused({ cause }: ConnectError): boolean {
   return /REFUSED_STREAM/.test(String(cause));

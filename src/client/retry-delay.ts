@@ -6,9 +6,10 @@ const longestDelayMs = 5 * 60 * 1000;
 
 /**
  * Returns the delay that a failed call asks for, in milliseconds, at most 5 minutes: the RetryInfo
- * of the error (AIP-194), else its `Retry-After` header. Returns 0 if the error has neither. It is a
- * lower bound of the next delay, never a replacement for the client's back-off: a delay of 0, or a
- * date in the past of a client whose date is wrong, must not make a client repeat calls at once.
+ * of the error (AIP-194), else its `Retry-After` header. Returns 0 if the error has neither. The
+ * result is a lower bound for the next delay and never replaces the client's back-off. A delay of
+ * 0, or a date that is past because the client's clock is wrong, must not make the client repeat
+ * calls at once.
  */
 export function retryDelayMs(error: ConnectError, nowMs: number): number {
   const delay = error.findDetails(RetryInfoSchema)[0]?.retryDelay;

@@ -17,7 +17,7 @@ export interface ClientCore {
   readonly pollers: Map<string, OperationPoller>;
 }
 
-/** Where a handle came from. */
+/** The origin of a handle. */
 export interface HandleOrigin {
   /** Whether this client has just started the operation. Default: false, it was resumed. */
   readonly startedHere?: boolean;

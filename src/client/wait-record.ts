@@ -14,7 +14,9 @@ import { isUnregistered } from "./unregistered-types.js";
 /** How many failures with a doubtful code end a wait. */
 const mostDoubtful = 3;
 
-/** Counts the polls of one wait, tells its observer, and decides whether a failed poll ends it. */
+/**
+ * Counts the polls of one wait, notifies its observer, and decides whether a failed poll ends it.
+ */
 export class WaitRecord {
   /** Number of polls, including failed ones. */
   polls = 0;

@@ -50,7 +50,7 @@ export type NeedLetter =
   | "probe"
   | "descriptors";
 
-/** Declarations of a subject file that a case depends on. */
+/** A case as a case file defines it. */
 export type CaseClaim =
   | "durable"
   | "partialSuccess"

@@ -18,7 +18,7 @@ export const rpcCode = {
 } as const;
 export type CodeName = keyof typeof rpcCode;
 
-/** Whether an answer is a status that may stand for the code. */
+/** Whether an answer is a status that is accepted in place of the code. */
 export function isStatus({ status }: Answer, code: CodeName): boolean {
   return status?.codes.includes(rpcCode[code]) ?? false;
 }

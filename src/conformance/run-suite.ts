@@ -72,7 +72,7 @@ export function selectCases(
     });
 }
 
-/** Runs the cases and returns the report. Rejects for no failure of the subject. */
+/** Runs the cases and returns the report. Never rejects because of a failure of the subject. */
 export async function runSuite(subject: Subject, options: SuiteOptions = {}): Promise<SuiteReport> {
   const startTime = new Date().toISOString();
   const startMs = performance.now();

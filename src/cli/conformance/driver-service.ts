@@ -26,8 +26,8 @@ type Act =
   | { readonly case: "error"; readonly error: ConnectError };
 
 /**
- * The driver beside the Operations of `longrunning serve`. The name of a bearer is the principal, who
- * sees its own operations only; calls without a bearer see all.
+ * The driver beside the Operations of `longrunning serve`. The bearer token is the principal, which
+ * sees only its own operations. Calls without a bearer token see all operations.
  */
 export const conformanceDriver: WorkingService = {
   types: createRegistry(Driver.file, file_google_rpc_error_details),

@@ -1,7 +1,10 @@
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import { isJsonObject } from "../../json/message-json.js";
 
-/** Values of JSON that are allowed: one source of the check, its words, and the published schema. */
+/**
+ * A set of allowed JSON values. It is the source of the check, its messages, and the published
+ * schema.
+ */
 export interface Shape {
   /** JSON Schema (2020-12) of the same values, in which members named `//…` are comments. */
   readonly schema: JsonObject;
@@ -93,7 +96,7 @@ export function map(item: Shape): Shape {
   };
 }
 
-/** An object with these members only. `required` names those that must be there. */
+/** An object with these members only. `required` lists the members that must be present. */
 export function object(
   members: Readonly<Record<string, Shape>>,
   required: readonly string[] = [],
@@ -125,8 +128,8 @@ export function object(
 }
 
 /**
- * A value with one of several shapes. The problem is one within the value if there is one, else that
- * of the last shape of the same kind.
+ * A value with one of several shapes. The reported problem is a problem within the value if one
+ * exists, otherwise the problem of the last shape of the same kind.
  */
 export function either(...shapes: readonly Shape[]): Shape {
   return {
@@ -148,7 +151,7 @@ export function described(description: string, { schema, check }: Shape): Shape 
   return { schema: { ...schema, description }, check };
 }
 
-/** The shape by reference to a member of the schema's `$defs`. */
+/** Returns a shape that refers to a member of the schema's `$defs`. */
 export function defined(name: string, { check }: Shape): Shape {
   return { schema: { $ref: `#/$defs/${name}` }, check };
 }

@@ -26,7 +26,7 @@ export interface ProcessOptions {
   readonly restart: string | undefined;
 }
 
-/** A subject file, checked and with its files read. */
+/** A checked subject file, with the contents of the files that it names. */
 export interface SubjectFile {
   readonly options: SubjectOptions;
   readonly process: ProcessOptions | undefined;

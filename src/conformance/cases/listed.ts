@@ -44,7 +44,7 @@ async function startListed(run: CaseRun): Promise<Listed> {
 /** Most operations that are walked in pages of two. */
 const maxSmallWalk = 60;
 
-/** Walks the list in small pages if it is short. */
+/** Lists the operations in small pages if the list is short. */
 export async function walkInPages(run: CaseRun, options: CallOptions = {}): Promise<Walk> {
   const whole = await run.walk({}, options);
   const pageSize = whole.operations.length <= maxSmallWalk ? 2 : 100;

@@ -73,7 +73,9 @@ export function isRefusedForLoad(answer: Answer): boolean {
   return isStatus(answer, "RESOURCE_EXHAUSTED") || isStatus(answer, "UNAVAILABLE");
 }
 
-/** Polls GetOperation until the operation is done; returns when that answer arrived. */
+/**
+ * Polls GetOperation until the operation is done, and returns the arrival time of that response.
+ */
 export async function doneAt(run: CaseRun, name: string, withinMs: number): Promise<number> {
   const endMs = await run.poll(withinMs, async () => {
     const answer = await run.get(name);
