@@ -9,7 +9,7 @@ import type { EnvelopeWriter } from "./operation-envelope.js";
 import { createProgressNotifier } from "./progress-notifier.js";
 import { type McpCall, metaOf } from "./protocol.js";
 
-/** The methods of the service behind the tools, with the credentials of one request. */
+/** The unary methods behind the tools. Each call uses the credentials of one request. */
 export interface Upstream {
   readonly transport: Transport;
   readonly operations: OperationsClient;

@@ -1,4 +1,4 @@
-/** The hosts that a server answers to; a name's case and a port do not matter. */
+/** The hosts that a server accepts. The case of a name and the port do not matter. */
 export interface AllowedHosts {
   /** Says whether the server listens on an address that only its own machine can reach. */
   listening(address: string): void;
@@ -11,11 +11,11 @@ const loopback = /^(localhost|(.+\.)?localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 const loopbackAddress = /^(127\.|::1$|::ffff:127\.)/;
 
 /**
- * Protects against DNS rebinding: a page whose own name leads to this machine shares the origin of
- * a server that listens on a loopback address. Only the Host field tells it apart.
+ * Protects against DNS rebinding: a page whose host name resolves to this machine has the same
+ * origin as a server on a loopback address. Only the Host field distinguishes the two.
  *
- * @param given Host names in addition to the loopback ones, or "*" for all. Undefined: none for a server
- *   on a loopback address, and all for any other.
+ * @param given Host names in addition to the loopback ones, or "*" for all. Undefined: none for a
+ * server on a loopback address, and all for any other.
  */
 export function createAllowedHosts(given: readonly string[] | "*" | undefined): AllowedHosts {
   const names = new Set(given === "*" ? [] : given?.map((name) => name.toLowerCase()));

@@ -38,16 +38,12 @@ type StreamRest = [flags: number, rawHeaders?: readonly string[]];
 const handOverMs = afterGraceMs - 100;
 
 /**
- * Make a server that answers gRPC, gRPC-Web, Connect and whatever `fetch` serves on one port,
- * with health and reflection: HTTP/1.1 and HTTP/2 side by side, in plaintext or with TLS.
+ * Makes a server with health and reflection on one port. It serves gRPC, gRPC-Web, Connect and the
+ * paths of its handlers, over HTTP/1.1 and HTTP/2, in plaintext or with TLS.
  *
  * @throws RangeError for an option out of its bounds.
- * @example
- * const server = createServer({
- *   operations,
- *   routes: (router) => router.service(Operations, operations.service),
- * });
- * const { url } = await server.listen({ host: "127.0.0.1", port: 8080 });
+ * @example const server = createServer({ operations, routes: (router) => router.service(Operations,
+ * operations.service), }); const { url } = await server.listen({ host: "127.0.0.1", port: 8080 });
  * process.once("SIGTERM", () => server.close());
  */
 export function createServer(options: ServerOptions): Server {

@@ -14,7 +14,7 @@ const noBytes = Buffer.alloc(0);
 /** No Buffer, as the bytes of a message are not. */
 const noData = new Uint8Array();
 
-/** The bytes of one message, enveloped. */
+/** Returns one message as gRPC frames it: the flag, the length and the bytes. */
 export function encodeEnvelope({ isCompressed, data }: Envelope<Uint8Array | WireMessage>): Buffer {
   const bytes = Buffer.allocUnsafe(headLength + data.byteLength);
   bytes[0] = isCompressed ? compressedFlag : 0;
@@ -24,7 +24,7 @@ export function encodeEnvelope({ isCompressed, data }: Envelope<Uint8Array | Wir
   return bytes;
 }
 
-/** Puts messages together from chunks as they arrive. */
+/** Assembles messages from chunks as the chunks arrive. */
 export interface EnvelopeReader {
   /**
    * The messages that this chunk completes. Their bytes are copies: a field of a message must

@@ -2,7 +2,7 @@ import { Code, type ConnectError } from "@connectrpc/connect";
 import { truncateForError } from "../internal/truncate-for-error.js";
 import { errorWithInfo, retryDetail } from "../status/error-info.js";
 
-/** INVALID_ARGUMENT for a request whose target and Host are not a URL. */
+/** Returns INVALID_ARGUMENT for a request whose target and Host do not form a URL. */
 export function badTarget(): ConnectError {
   return errorWithInfo(Code.InvalidArgument, "the request's target and host are not a URL", {
     reason: "BAD_TARGET",
@@ -39,7 +39,10 @@ export function requestTimedOut(timeoutMs: number): ConnectError {
   });
 }
 
-/** RESOURCE_EXHAUSTED for a request that came when too many bytes of others were incomplete. */
+/**
+ * Returns RESOURCE_EXHAUSTED for a request that arrived while too many bytes of other requests were
+ * incomplete.
+ */
 export function requestsTooLarge(of: "connection" | "server", maxBytes: number): ConnectError {
   const message = `the requests that this ${of} is receiving are larger than ${maxBytes} bytes together`;
   return errorWithInfo(Code.ResourceExhausted, message, {
@@ -49,7 +52,7 @@ export function requestsTooLarge(of: "connection" | "server", maxBytes: number):
   });
 }
 
-/** UNAVAILABLE: why calls abort that are still under way when the port closes. */
+/** Returns UNAVAILABLE: the port closed while the call was running. */
 export function portClosing(): ConnectError {
   return errorWithInfo(Code.Unavailable, "the server is shutting down", {
     reason: "PORT_CLOSING",
@@ -57,7 +60,7 @@ export function portClosing(): ConnectError {
   });
 }
 
-/** UNAVAILABLE: the connection that a call went over is gone; the server may have run the call. */
+/** Returns UNAVAILABLE: the call's connection was lost. The server may have run the call. */
 export function connectionLost(authority: string, cause: unknown): ConnectError {
   return errorWithInfo(Code.Unavailable, `the connection to ${authority} was lost`, {
     reason: "CONNECTION_LOST",

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { constants, type Http2ServerRequest, type Http2ServerResponse } from "node:http2";
 import { resetOnceAnswered } from "../internal/reset-once-answered.js";
 
-/** One request and its answer, whichever version of HTTP they came by. */
+/** One HTTP request and its response, over any version of HTTP. */
 export type Exchange =
   | {
       readonly version: 1;
@@ -94,15 +94,15 @@ export function wasCutOff(exchange: Exchange): boolean {
   return aborted || rstCode !== constants.NGHTTP2_NO_ERROR;
 }
 
-/** Cut the exchange off: HTTP/1.1 loses its connection, HTTP/2 this one stream. */
+/** Cuts the exchange off. HTTP/1.1 loses its connection, HTTP/2 only this stream. */
 export function cutOff(exchange: Exchange): void {
   if (exchange.version === 1) exchange.request.socket.destroy();
   else exchange.response.stream.close(constants.NGHTTP2_CANCEL);
 }
 
 /**
- * Have the answer end the exchange also where the client is still sending: a body that
- * no handler reads must not keep a connection busy. Call it before the response is sent.
+ * Makes the response end the exchange even if the client is still sending. Otherwise a body that no
+ * handler reads would keep a connection busy. Call it before the response is sent.
  */
 export function stopReceivingAfterAnswer(exchange: Exchange): void {
   const { request } = exchange;
@@ -126,11 +126,11 @@ const maxDroppingMs = 10_000;
 const maxDropIdleMs = 1000;
 
 /**
- * Reads and drops the rest of an HTTP/1.1 body. Closing a connection with unread bytes resets it, and
- * a client that has not read the response by then loses it.
+ * Reads and drops the rest of an HTTP/1.1 body. Closing a connection with unread bytes resets it,
+ * and then a client that has not read the response loses it.
  *
- * Resolves when the body has ended, the client is gone, 32 MiB were dropped, no byte came for a
- * second, or ten seconds are over.
+ * Resolves when the body has ended, the client has disconnected, 32 MiB were dropped, no byte came
+ * for a second, or ten seconds are over.
  */
 export function dropBody(request: IncomingMessage): Promise<void> {
   return new Promise((resolve) => {

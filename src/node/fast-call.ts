@@ -51,7 +51,7 @@ export interface FastServer {
   log(event: ServerEvent): void;
 }
 
-/** A request as it came: its stream and its headers. */
+/** A request with its stream and its headers, as received. */
 export interface FastRequest {
   readonly stream: ServerHttp2Stream;
   readonly headers: IncomingHttpHeaders;

@@ -21,7 +21,7 @@ export type FastPath = (
   rawHeaders: readonly string[] | undefined,
 ) => boolean;
 
-/** Serve unary gRPC on the events of Node's HTTP/2 streams. */
+/** Serves unary gRPC on the events of Node's HTTP/2 streams. */
 export function createFastPath(
   options: ServerOptions,
   limits: ResolvedLimits,

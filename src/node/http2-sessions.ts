@@ -8,7 +8,7 @@ export interface Http2Sessions {
   goAway(): void;
 }
 
-/** Keep track of sessions, and close those that are idle or whose client is gone. */
+/** Keeps track of sessions, and closes a session that is idle or whose client has disconnected. */
 export function createHttp2Sessions(limits: ResolvedLimits): Http2Sessions {
   const sessions = new Set<ServerHttp2Session>();
   return {

@@ -4,8 +4,8 @@ import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http2";
 export type ReceivedHeaders = IncomingHttpHeaders | readonly string[];
 
 /**
- * The form that takes least memory: the raw one, where no name comes twice, so that none was
- * merged or dropped.
+ * Returns headers in the form that takes the least memory. This is the raw form if no name occurs
+ * twice, because then Node merged and dropped none.
  */
 export function compactHeaders(
   headers: IncomingHttpHeaders,
@@ -34,7 +34,10 @@ function* inPairs(raw: readonly string[]): Generator<readonly [name: string, val
   for (let at = 0; at < raw.length; at += 2) yield [raw[at] ?? "", raw[at + 1] ?? ""];
 }
 
-/** Add the web's headers to those of Node, all values of a name that comes more than once. */
+/**
+ * Adds the web's headers to Node's headers. A name that occurs several times keeps all of its
+ * values.
+ */
 export function addToNodeHeaders(target: OutgoingHttpHeaders, headers: Headers): void {
   headers.forEach((value, name) => {
     const before = target[name];

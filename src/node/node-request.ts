@@ -2,17 +2,19 @@ import type { ContextValues } from "@connectrpc/connect";
 import { bytesOfText, utf8Length } from "../internal/text-bytes.js";
 import type { HandlerRequest, HandlerResponse } from "../web/handler.js";
 
-/** The parts of a request of node:http or node:http2 that say what it asks for. */
+/** The parts of a Node request that describe it: from node:http or node:http2. */
 export interface NodeHead {
   readonly method?: string | undefined;
   readonly httpVersion: string;
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
 }
 
-/** Calls a function once the client is gone, at once if it is gone already. */
+/**
+ * Calls a function when the client disconnects, or at once if the client has disconnected already.
+ */
 export type ClientLoss = (abort: (reason: unknown) => void) => void;
 
-/** A request of Node's. Its `Headers` and its signal are made when they are first read. */
+/** A Node request. Its `Headers` and its signal are created when they are first read. */
 export class NodeRequest implements HandlerRequest {
   readonly #head: NodeHead;
   readonly #lossOf: ClientLoss;
@@ -67,8 +69,8 @@ export class NodeRequest implements HandlerRequest {
 }
 
 /**
- * Adapts a response to Node: HTTP/2 has no `connection` header, and over HTTP/1.1 Node writes
- * headers in the encoding of a body that is text.
+ * Adapts a response to Node: HTTP/2 has no `connection` header. Over HTTP/1.1, Node writes headers
+ * in the encoding of a text body.
  */
 export function nodeResponseOf(response: HandlerResponse, httpVersion: string): HandlerResponse {
   const { headers, body } = response;

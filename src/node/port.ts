@@ -15,7 +15,7 @@ export interface ConnectionHandlers {
   http2(socket: Socket): void;
 }
 
-/** A listening socket that tells the versions of HTTP apart. */
+/** A listening socket that detects the version of HTTP. */
 export interface Port {
   readonly server: NetServer;
   /** The connections that are open, whatever became of them. */

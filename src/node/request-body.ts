@@ -13,12 +13,13 @@ export interface BodyBounds {
 }
 
 /**
- * The bytes of a request's body, once. To stop reading leaves the connection as it is, so
- * that an answer can still be sent. The time runs while the handler waits for bytes.
+ * Iterates over the bytes of a request's body, once. Leaving the iteration keeps the connection
+ * open, so that a response can still be sent. The time limit runs while the handler waits for
+ * bytes.
  *
  * The iteration throws a ConnectError: `DeadlineExceeded` for a client that is too slow,
- * `ResourceExhausted` if too many bytes are being received. It throws
- * Node's own error if the client goes away.
+ * `ResourceExhausted` if too many bytes are being received. It throws Node's own error if the
+ * client goes away.
  */
 export function readBody(
   { request, response }: Exchange,

@@ -18,7 +18,7 @@ import type { ServerOptions } from "./server-options.js";
  */
 export type RpcHandler = (exchange: Exchange) => Promise<void>;
 
-/** Has one of Connect's handlers answer, under the limits of the server. */
+/** Calls one of Connect's handlers under the server's limits and sends its response. */
 export function createRpcHandler(
   method: DescMethod,
   handler: UniversalHandlerFn,

@@ -16,17 +16,20 @@ import {
 } from "./exchange.js";
 import { nodeResponseOf } from "./node-request.js";
 
-/** Sends the response of an exchange, once. Returns undefined if all of it is with Node by then. */
+/**
+ * Sends the response of an exchange, once. Returns undefined if Node has all of the response by
+ * then.
+ */
 export type SendResponse = (
   exchange: Exchange,
   response: HandlerResponse,
 ) => Promise<void> | undefined;
 
 /**
- * Creates the function that sends all responses of handlers and all errors of the server itself.
+ * Creates the function that sends all responses of handlers, and all errors of the server itself.
  *
  * @param timeoutMs How long a client may leave a response unread before it is cut off. In
- *   milliseconds; undefined for no limit.
+ * milliseconds; undefined for no limit.
  */
 export function createSendResponse(timeoutMs: number | undefined): SendResponse {
   /** Whole responses that their clients have not taken. Each has a socket, which keeps the process alive. */

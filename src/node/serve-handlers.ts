@@ -6,8 +6,8 @@ import { type NodeHead, NodeRequest } from "./node-request.js";
 import { errorFromReset } from "./reset-error.js";
 
 /**
- * Asks handlers for the response to a request of Node's; undefined if no handler serves the path.
- * The request's signal aborts with `Code.Canceled` when the client goes away.
+ * Asks handlers for the response to a Node request. Returns undefined if no handler serves the
+ * path. The request's signal aborts with `Code.Canceled` when the client disconnects.
  *
  * @param head The request's own, or with other headers where its body was replaced.
  */

@@ -43,7 +43,7 @@ export interface ServerOptions extends RouteOptions {
   onRequest?: ((record: RequestRecord) => void) | undefined;
 }
 
-/** A server whose work `close` lets end before it closes the port. An `OperationsServer` is one. */
+/** A server whose work can end before `close` closes the port. An `OperationsServer` is one. */
 export interface Drainable {
   /** Aborts when its shutdown begins: health is NOT_SERVING from then on. Default: `close` decides. */
   readonly draining?: AbortSignal | undefined;
@@ -51,7 +51,7 @@ export interface Drainable {
   shutdown(options?: CloseOptions): Promise<void>;
 }
 
-/** Where a server listens. Every field may be left out. */
+/** The address on which a server listens. All fields are optional. */
 export interface ListenOptions {
   /** Default: "127.0.0.1", which only this machine can reach. "0.0.0.0" and "::" are for all. */
   host?: string | undefined;
@@ -59,7 +59,7 @@ export interface ListenOptions {
   port?: number | undefined;
 }
 
-/** Where a server is reached. */
+/** The address at which clients reach a server. */
 export interface ServerAddress {
   readonly host: string;
   readonly port: number;
@@ -67,7 +67,7 @@ export interface ServerAddress {
   readonly url: string;
 }
 
-/** One port for every protocol. */
+/** A server with one port for every protocol. */
 export interface Server {
   /** Says which services take calls; undefined if the options say `false`. */
   readonly health: Health | undefined;

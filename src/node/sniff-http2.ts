@@ -4,9 +4,9 @@ import type { Socket } from "node:net";
 const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
 
 /**
- * Tell by its first bytes whether a new connection speaks HTTP/2, and leave the bytes to be
- * read. A connection that has not said so after `timeoutMs` milliseconds, or that ends
- * before, is destroyed.
+ * Detects by its first bytes whether a new connection speaks HTTP/2, and leaves the bytes unread.
+ * If the bytes do not show the version within `timeoutMs` milliseconds, or the connection ends
+ * before, it is destroyed.
  */
 export function sniffHttp2(
   socket: Socket,

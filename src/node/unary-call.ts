@@ -53,9 +53,9 @@ export interface UnaryAnswer {
 }
 
 /**
- * Make one call, and read its answer from the events of its stream. Rejects with a
- * ConnectError: the server's, one of the protocol, `Code.Canceled` by the signal,
- * `Code.DeadlineExceeded`, or `Code.Unavailable` where the connection cannot be had or is lost.
+ * Makes one call, and reads its response from the events of its stream. Rejects with a
+ * ConnectError: the server's error, a protocol error, `Code.Canceled` if the signal aborts,
+ * `Code.DeadlineExceeded`, or `Code.Unavailable` if the connection fails.
  */
 export function callUnary(call: UnaryCall): Promise<UnaryAnswer> {
   return new Promise((resolve, reject) => {

@@ -116,7 +116,7 @@ function memberOf(json: JsonValue, field: DescField): JsonValue {
 }
 
 /**
- * Writes JSON as the request asks for it, escaped for use in a page or a script.
+ * Returns JSON in the requested form, escaped for use in a page or a script.
  *
  * @param hasNegativeZero Whether there is a negative zero, whose sign JSON.stringify drops.
  */

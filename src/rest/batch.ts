@@ -7,7 +7,7 @@ import { bytesOfText } from "../internal/text-bytes.js";
 import type { HandlerRequest, HandlerResponse } from "../web/handler.js";
 import { malformedBatch } from "./errors.js";
 
-/** Where batches are served. */
+/** The path of batches. */
 export const batchPath = "/batch";
 
 /** Most parts of a batch, as at Google. */

@@ -1,8 +1,9 @@
 import type { Compression } from "../direct/connect-protocol.js";
 
 /**
- * Returns the compression that an Accept-Encoding header prefers; among equals, the first one here.
- * Returns undefined if the header accepts none of them (RFC 9110, section 12.5.3).
+ * Returns the compression that an Accept-Encoding header prefers; among equal preferences, the
+ * first one in this package's order. Returns undefined if the header accepts none of them (RFC
+ * 9110, section 12.5.3).
  */
 export function negotiateCompression(
   accepted: string | null,

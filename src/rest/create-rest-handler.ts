@@ -57,7 +57,7 @@ import {
 import { callUniversal } from "./universal-call.js";
 import { parseQuery, type UrlParts, urlParts } from "./url-parts.js";
 
-/** Options of a REST gateway. Every field may be left out. */
+/** Options of a REST gateway. All fields are optional. */
 export interface RestHandlerOptions extends HttpRuleOptions {
   /**
    * Additional types that an Any may hold. The types of the router's services, `operation_info`

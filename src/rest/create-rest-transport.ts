@@ -29,7 +29,9 @@ import {
 } from "./http-rules.js";
 import { isHttpBody } from "./request-message.js";
 
-/** Where a REST server is, and how to call it. Its rules are those of `HttpRuleOptions`. */
+/**
+ * The address of a REST server, and how to call it. Its rules are the rules of `HttpRuleOptions`.
+ */
 export interface RestTransportOptions extends HttpRuleOptions {
   /** `https://host`, with a path before those of the rules where the server has one. */
   baseUrl: string;

@@ -7,7 +7,7 @@ import { isLeaf } from "./field-path.js";
 import type { BoundVariable, HttpBinding } from "./http-rules.js";
 import type { TemplateSegment } from "./path-template.js";
 
-/** Where the discovery document is, with `?version=…`. */
+/** The path of the discovery document. `?version=…` selects the version. */
 export const discoveryPath = "/$discovery/rest";
 
 /** The parts of a discovery document that no HTTP rule gives. */

@@ -47,8 +47,8 @@ const oldReasonByHttpStatus: Readonly<Record<number, string>> = {
 };
 
 /**
- * Returns the body, status and headers of an error: `google.rpc.Status` in an `error` member, with the
- * HTTP status as its code and the name of the RPC's beside it (AIP-193).
+ * Returns the body, status and headers of an error: an `error` member with a google.rpc.Status,
+ * whose code is the HTTP status. The name of the RPC code is a separate member (AIP-193).
  *
  * @param format 1 adds `errors`, with a domain and an older kind of reason.
  */

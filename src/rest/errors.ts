@@ -3,7 +3,7 @@ import { truncateForError } from "../internal/truncate-for-error.js";
 import { BadRequestSchema } from "../protos.js";
 import { type ErrorParts, errorWithInfo } from "../status/error-info.js";
 
-/** 400: the path or the query has a malformed escape, or escapes that are not UTF-8. */
+/** Returns 400: the path or the query has a malformed escape, or escapes that are not UTF-8. */
 export function malformedUrl(part: string): ConnectError {
   return errorWithInfo(
     Code.InvalidArgument,
@@ -15,7 +15,7 @@ export function malformedUrl(part: string): ConnectError {
   );
 }
 
-/** 405: rules have this path, but under other HTTP methods, which `Allow` names. */
+/** Returns 405: rules have this path only for other HTTP methods. `Allow` lists them. */
 export function methodNotAllowed(
   method: string,
   path: string,
@@ -34,7 +34,10 @@ export function methodNotAllowed(
   return error;
 }
 
-/** 400: a system parameter with another value than `expected`, which completes "parameter X …". */
+/**
+ * Returns 400: a system parameter does not have the value `expected`, which completes "parameter X
+ * …".
+ */
 export function invalidParameter(name: string, value: string, expected: string): ConnectError {
   return badField(
     name,
@@ -46,7 +49,7 @@ export function invalidParameter(name: string, value: string, expected: string):
   );
 }
 
-/** 400: a query parameter that no field may come from; `why` is the rest of the sentence. */
+/** Returns 400: a query parameter cannot set a field. `why` is the rest of the sentence. */
 export function unboundParameter(name: string, why: string): ConnectError {
   return badField(name, `parameter "${truncateForError(name)}" ${why}`, {
     reason: "UNKNOWN_PARAMETER",
@@ -54,7 +57,7 @@ export function unboundParameter(name: string, why: string): ConnectError {
   });
 }
 
-/** 400, in the words of Google's servers: a value that its field's type does not have. */
+/** Returns 400 with the text of Google's servers: the field's type does not have the value. */
 export function invalidValue(field: string, type: string, value: string): ConnectError {
   return badField(
     field,
@@ -66,7 +69,7 @@ export function invalidValue(field: string, type: string, value: string): Connec
   );
 }
 
-/** 400: a member of a body that is not a field. */
+/** Returns 400: a member of a body is not a field. */
 export function unknownMember(path: string, typeName: string): ConnectError {
   return badField(path, `"${truncateForError(path)}" is not a field of ${typeName}`, {
     reason: "UNKNOWN_FIELD",
@@ -74,7 +77,7 @@ export function unknownMember(path: string, typeName: string): ConnectError {
   });
 }
 
-/** 400: one field under two names. */
+/** Returns 400: one field occurs under two names. */
 export function repeatedMember(path: string): ConnectError {
   return badField(path, `${truncateForError(path)} is set twice, by both of its names`, {
     reason: "REPEATED_FIELD",
@@ -82,7 +85,7 @@ export function repeatedMember(path: string): ConnectError {
   });
 }
 
-/** 400: two members of one oneof. */
+/** Returns 400: two members of one oneof are set. */
 export function oneofConflict(path: string, oneof: string, other: string): ConnectError {
   return badField(
     path,
@@ -91,7 +94,7 @@ export function oneofConflict(path: string, oneof: string, other: string): Conne
   );
 }
 
-/** 400: a message lacks a field that its .proto requires. */
+/** Returns 400: a message lacks a field that its .proto requires. */
 export function missingRequired(typeName: string): ConnectError {
   return errorWithInfo(Code.InvalidArgument, `a required field of ${typeName} is missing`, {
     reason: "MISSING_FIELD",
@@ -99,7 +102,7 @@ export function missingRequired(typeName: string): ConnectError {
   });
 }
 
-/** 400: a body for a rule without one. */
+/** Returns 400: the request has a body, and its rule has no body. */
 export function unexpectedBody(method: string): ConnectError {
   const error = errorWithInfo(
     Code.InvalidArgument,
@@ -112,7 +115,7 @@ export function unexpectedBody(method: string): ConnectError {
   return withoutFollower(error);
 }
 
-/** 499: the body ended before its end, as its client went away. */
+/** Returns 499: the body is incomplete because the client disconnected. */
 export function incompleteBody(cause: unknown): ConnectError {
   return errorWithInfo(Code.Canceled, "the body is not complete", {
     reason: "INCOMPLETE_BODY",
@@ -120,7 +123,7 @@ export function incompleteBody(cause: unknown): ConnectError {
   });
 }
 
-/** 400: the body is not JSON; `what` says what it is instead. */
+/** Returns 400: the body is not JSON. `what` describes the body. */
 export function bodyNotJson(what: string): ConnectError {
   return errorWithInfo(Code.InvalidArgument, `the body ${what}`, {
     reason: "BODY_NOT_JSON",
@@ -128,7 +131,7 @@ export function bodyNotJson(what: string): ConnectError {
   });
 }
 
-/** 400: the body cannot be decompressed. */
+/** Returns 400: the body cannot be decompressed. */
 export function brokenEncoding(encoding: string, cause: unknown): ConnectError {
   return errorWithInfo(Code.InvalidArgument, `the body is no ${encoding}`, {
     reason: "BROKEN_ENCODING",
@@ -137,7 +140,7 @@ export function brokenEncoding(encoding: string, cause: unknown): ConnectError {
   });
 }
 
-/** 413: the body, as it came or decompressed, is larger than the limit. */
+/** Returns 413: the received or the decompressed body is larger than the limit. */
 export function bodyTooLarge(maxBytes: number): ConnectError {
   const error = errorWithInfo(
     Code.InvalidArgument,
@@ -147,7 +150,7 @@ export function bodyTooLarge(maxBytes: number): ConnectError {
   return withoutFollower(error);
 }
 
-/** 415: a Content-Type that is not the expected one. */
+/** Returns 415: the Content-Type is not the expected type. */
 export function unsupportedMediaType(
   contentType: string,
   expected = "application/json in UTF-8",
@@ -159,7 +162,7 @@ export function unsupportedMediaType(
   );
 }
 
-/** 400: a batch that is not of its form; `expected` completes "a batch …". */
+/** Returns 400: a batch is malformed. `expected` completes "a batch …". */
 export function malformedBatch(expected: string): ConnectError {
   return errorWithInfo(Code.InvalidArgument, `a batch ${expected}`, {
     reason: "MALFORMED_BATCH",
@@ -167,7 +170,10 @@ export function malformedBatch(expected: string): ConnectError {
   });
 }
 
-/** 400: a request that no batch may have; `problem` completes "a request in a batch …". */
+/**
+ * Returns 400: a batch contains a request that batches do not allow. `problem` completes "a request
+ * in a batch …".
+ */
 export function notBatchable(problem: string): ConnectError {
   return errorWithInfo(Code.InvalidArgument, `a request in a batch ${problem}`, {
     reason: "NOT_BATCHABLE",
@@ -175,7 +181,7 @@ export function notBatchable(problem: string): ConnectError {
   });
 }
 
-/** 429: the responses before it have filled the batch's response. */
+/** Returns 429: the earlier responses have filled the batch's response. */
 export function batchFull(maxBytes: number): ConnectError {
   return errorWithInfo(
     Code.ResourceExhausted,
@@ -184,7 +190,7 @@ export function batchFull(maxBytes: number): ConnectError {
   );
 }
 
-/** 415: a Content-Encoding that nothing here can read. */
+/** Returns 415: this package cannot decode the Content-Encoding. */
 export function unsupportedEncoding(encoding: string, known: readonly string[]): ConnectError {
   const accepted = known.join(", ");
   const error = errorWithInfo(
@@ -200,7 +206,7 @@ export function unsupportedEncoding(encoding: string, known: readonly string[]):
   return error;
 }
 
-/** 400: a header whose value is not of its form, which `expected` describes. */
+/** Returns 400: a header's value is malformed. `expected` describes a valid value. */
 export function invalidHeader(name: string, value: string, expected: string): ConnectError {
   return errorWithInfo(
     Code.InvalidArgument,
@@ -209,7 +215,7 @@ export function invalidHeader(name: string, value: string, expected: string): Co
   );
 }
 
-/** 404: no rule has this version, so that there is nothing to discover. */
+/** Returns 404: no rule has this version, so the discovery document does not exist. */
 export function noSuchVersion(version: string, versions: readonly string[]): ConnectError {
   const known = versions.join(", ");
   return errorWithInfo(
@@ -222,7 +228,7 @@ export function noSuchVersion(version: string, versions: readonly string[]): Con
   );
 }
 
-/** 500: the call went well, and its answer cannot be written as JSON. */
+/** Returns 500: the call succeeded, but its response cannot be written as JSON. */
 export function unwritableAnswer(typeName: string, cause: unknown): ConnectError {
   return errorWithInfo(Code.Internal, `the ${typeName} cannot be written as JSON`, {
     reason: "UNWRITABLE_ANSWER",
@@ -231,7 +237,7 @@ export function unwritableAnswer(typeName: string, cause: unknown): ConnectError
   });
 }
 
-/** 500: whatever else goes wrong here. */
+/** Returns 500 for every other error of the gateway. */
 export function internalFault(cause: unknown): ConnectError {
   if (cause instanceof ConnectError) return cause;
   return errorWithInfo(Code.Internal, "internal error", { reason: "INTERNAL", cause });
@@ -252,7 +258,7 @@ function badField(field: string, description: string, parts: ErrorParts): Connec
   });
 }
 
-/** A client's message whose fields do not fit the path that its method has. */
+/** Returns the error for a client's message whose fields do not fit the method's path. */
 export function noMatchingPath(field: string, value: string, template: string): ConnectError {
   return badField(field, `${field} "${truncateForError(value)}" does not fit ${template}`, {
     reason: "NO_MATCHING_PATH",
@@ -260,7 +266,7 @@ export function noMatchingPath(field: string, value: string, template: string): 
   });
 }
 
-/** A client's value that has no form in this part of a request. */
+/** Returns the error for a client's value that cannot be written in this part of a request. */
 export function unsendableField(field: string, part: string): ConnectError {
   return badField(field, `${truncateForError(field)} cannot be sent in ${part}`, {
     reason: "UNSENDABLE_FIELD",
@@ -268,7 +274,7 @@ export function unsendableField(field: string, part: string): ConnectError {
   });
 }
 
-/** A method, called by a client, that has no HTTP rule, or that streams. */
+/** Returns the error for a client's call of a method that has no HTTP rule, or that streams. */
 export function noHttpRule(method: string, why: string): ConnectError {
   return errorWithInfo(Code.Unimplemented, `${method} cannot be called over REST: ${why}`, {
     reason: "NO_HTTP_RULE",
@@ -276,7 +282,7 @@ export function noHttpRule(method: string, why: string): ConnectError {
   });
 }
 
-/** The client has no connection, or lost it. */
+/** Returns the error for a client whose connection failed or was lost. */
 export function unreachable(baseUrl: string, cause: unknown): ConnectError {
   return errorWithInfo(Code.Unavailable, `${baseUrl} cannot be reached`, {
     reason: "UNREACHABLE",
@@ -285,7 +291,10 @@ export function unreachable(baseUrl: string, cause: unknown): ConnectError {
   });
 }
 
-/** A redirect of a client's request, which is not followed because it could take credentials elsewhere. */
+/**
+ * Returns the error for a redirect, which the client does not follow because it could send
+ * credentials elsewhere.
+ */
 export function redirected(baseUrl: string, location: string): ConnectError {
   const target = location === "" ? "elsewhere" : `to ${truncateForError(location)}`;
   return errorWithInfo(Code.Unknown, `${baseUrl} redirects ${target}; set baseUrl to the server`, {
@@ -294,7 +303,7 @@ export function redirected(baseUrl: string, location: string): ConnectError {
   });
 }
 
-/** A successful response that the client cannot read. */
+/** Returns the error for a successful response that the client cannot read. */
 export function unreadableAnswer(typeName: string, what: string, cause?: unknown): ConnectError {
   return errorWithInfo(Code.Internal, `the server's answer ${what}, not a ${typeName}`, {
     reason: "UNREADABLE_ANSWER",
@@ -303,7 +312,7 @@ export function unreadableAnswer(typeName: string, what: string, cause?: unknown
   });
 }
 
-/** RESOURCE_EXHAUSTED in the client: the response is larger than its limit. */
+/** Returns RESOURCE_EXHAUSTED of the client: the response is larger than its limit. */
 export function answerTooLarge(maxBytes: number): ConnectError {
   return errorWithInfo(
     Code.ResourceExhausted,

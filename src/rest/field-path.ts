@@ -38,12 +38,17 @@ export function protoPath(fields: readonly DescField[]): string {
   return fields.map(({ name }) => name).join(".");
 }
 
-/** Whether a field's value, or an item of its list, is one word in JSON. */
+/**
+ * Whether a field's value, or an item of its list, is a single string, number or boolean in JSON.
+ */
 export function isLeaf(field: DescField): boolean {
   return field.fieldKind !== "map" && holdsWords(field);
 }
 
-/** Whether the values of a field, of its list or of its map are each one word in JSON. */
+/**
+ * Whether each value of a field, of its list or of its map is a single string, number or boolean in
+ * JSON.
+ */
 export function holdsWords({ message }: DescField): boolean {
   return message === undefined || words.has(message.typeName) || isWrapperDesc(message);
 }
@@ -63,7 +68,7 @@ export function isBase64({ scalar, message }: DescField): boolean {
   return scalar === ScalarType.BYTES || message?.typeName === "google.protobuf.BytesValue";
 }
 
-/** A place in a message to which a text goes. */
+/** A place in a message that a text sets. */
 export interface TextTarget {
   /** The fields from the outermost message down to the field of the text. */
   readonly fields: readonly DescField[];

@@ -9,7 +9,7 @@ import { isLeaf } from "./field-path.js";
 import { type BoundVariable, type HttpBinding, selectorOf } from "./http-rules.js";
 import type { TemplateSegment } from "./path-template.js";
 
-/** The HTTP request that stands for a call. */
+/** The HTTP request of a call. */
 export interface HttpRequest {
   readonly binding: HttpBinding;
   /** The path with the query, to be put behind the base URL. */

@@ -46,11 +46,11 @@ export interface BoundVariable extends TemplateVariable {
 }
 
 /**
- * The bindings of a method, the main one first; none for a method without a rule, and for one
- * that streams.
+ * Returns the bindings of a method, the main binding first. Returns none if the method has no rule
+ * or streams.
  *
  * @throws RangeError for an invalid rule: a malformed template, a variable, `body` or
- *   `response_body` that names no field of its kind, bindings within additional bindings.
+ * `response_body` that names no field of its kind, bindings within additional bindings.
  */
 export function httpBindingsOf(
   method: DescMethod,

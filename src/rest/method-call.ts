@@ -2,7 +2,7 @@ import type { Message } from "@bufbuild/protobuf";
 import type { HandlerRequest } from "../web/handler.js";
 import type { HeaderLine } from "./system-parameters.js";
 
-/** A call that a REST request stands for, apart from its message. */
+/** A call that a REST request makes, except its message. */
 export interface MethodCall {
   readonly request: HandlerRequest;
   /** `http://host:port` of the request. */
@@ -34,7 +34,10 @@ export function callHeadersOf({ request, systemHeaders, timeoutMs }: MethodCall)
   return header;
 }
 
-/** The URL of a call. A host that no URL can have is not worth failing for. */
+/**
+ * Returns the URL of a call. If the origin of the call is not a URL, `http://localhost` replaces
+ * it.
+ */
 export function callUrlOf({ origin }: MethodCall, requestPath: string): string {
   return `${URL.canParse(origin) ? origin : "http://localhost"}${requestPath}`;
 }

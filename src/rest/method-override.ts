@@ -19,7 +19,7 @@ export function overridesGet(request: HandlerRequest): boolean {
 }
 
 /**
- * Reads the query that is the body of such a POST.
+ * Reads the query from the body of a POST with `X-HTTP-Method-Override: GET`.
  *
  * @throws ConnectError 415 for another type than a form, 413 above 64 KiB.
  */
@@ -37,7 +37,10 @@ export async function readQueryForm(
   return new TextDecoder().decode(body);
 }
 
-/** The GET that such a POST stands for. Its query is elsewhere. */
+/**
+ * Returns the GET that a POST with `X-HTTP-Method-Override: GET` stands for. Its query is read
+ * separately.
+ */
 export function asGet(request: HandlerRequest): HandlerRequest {
   const { httpVersion, url, path, contextValues } = request;
   return {

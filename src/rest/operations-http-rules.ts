@@ -1,7 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type HttpRuleSchema, Operations } from "../protos.js";
 
-/** Where a service has its operations. */
+/** The version and the parent of the names of a service's operations. */
 export interface OperationsHttpRulesOptions {
   /** The first segment of all paths. Default: "v1". */
   version?: string | undefined;

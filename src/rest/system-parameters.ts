@@ -61,8 +61,8 @@ const systemNames: ReadonlySet<string> = new Set([
 export type SystemParameterNames = "all" | "prefixed";
 
 /**
- * Takes the system parameters of Google's APIs out of a query. They are never a field of the
- * request, also if it has a field of that name.
+ * Takes the system parameters of Google's APIs out of a query. They never set a field of the
+ * request, even if the request has a field with that name.
  */
 export function splitQuery(
   parameters: readonly QueryParameter[],
@@ -83,7 +83,7 @@ export function splitQuery(
 }
 
 /**
- * The error format that `$.xgafv` asks for; 2 where nothing does.
+ * Returns the error format that `$.xgafv` selects. Default: 2.
  *
  * @throws ConnectError 400 for anything but 1 and 2.
  */
@@ -118,8 +118,8 @@ export function presentationOf(
 export type HeaderLine = readonly [name: string, value: string];
 
 /**
- * The headers that tell interceptors of the other system parameters. One that the request has
- * itself is not among them.
+ * Returns headers for interceptors with the other system parameters. Headers that the request
+ * already has are left out.
  *
  * @throws ConnectError 400 for a value that no header can have.
  */

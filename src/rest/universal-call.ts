@@ -15,9 +15,9 @@ import {
 } from "./method-call.js";
 
 /**
- * Calls an RPC of a Connect router in this process, by the very handler that serves its other
- * protocols: interceptors, limits, the deadline, the signal and context values are its own. It is
- * spoken to in Connect's unary protocol, in binary.
+ * Calls an RPC of a Connect router in this process, through the same handler that serves its other
+ * protocols. So interceptors, limits, the deadline, the signal and context values apply. The call
+ * uses Connect's unary protocol, in binary.
  *
  * @param message In binary.
  * @throws ConnectError of the call, with the headers of its answer as metadata.

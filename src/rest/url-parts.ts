@@ -1,7 +1,7 @@
 import { malformedUrl } from "./errors.js";
 import { isWellEscaped, percentDecode } from "./percent-encoding.js";
 
-/** A URL as it came: nothing is decoded, and dots are segments like any other. */
+/** A URL as received: nothing is decoded, and dots are ordinary segments. */
 export interface UrlParts {
   /** `http://host:port`. */
   readonly origin: string;
