@@ -1,7 +1,7 @@
 /**
- * The one door to the generated code: everything that protobuf-es made of the
- * .proto files in `proto/`, under its own names. Other people's generated code
- * imports the single files (`connect-longrunning/gen/google/…_pb.js`).
+ * The only import of the generated code: everything that protobuf-es generated from the .proto
+ * files in `proto/`, under the same names. Generated code of other packages imports the single
+ * files (`connect-longrunning/gen/google/…_pb.js`).
  */
 export * from "../gen/google/api/annotations_pb.js";
 export * from "../gen/google/api/client_pb.js";

@@ -1,7 +1,7 @@
 import { Code, type ConnectError } from "@connectrpc/connect";
 import { errorWithInfo } from "../status/error-info.js";
 
-/** PERMISSION_DENIED for a change through a console that only shows. */
+/** Returns PERMISSION_DENIED for a change through a read-only console. */
 export function consoleReadOnly(method: string): ConnectError {
   return errorWithInfo(
     Code.PermissionDenied,

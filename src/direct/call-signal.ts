@@ -3,12 +3,15 @@ import type { CallEnd, CallEndListener } from "../internal/call-end.js";
 import type { QueuedTimer } from "../internal/timer-queue.js";
 import type { CallGroup, GroupMember } from "./call-group.js";
 
-/** Why the signal of a call is aborted that has ended well: one for all, as its stack costs most. */
+/**
+ * The abort reason of calls that ended successfully. All calls share one error, because its stack
+ * is the most expensive part.
+ */
 export const callEnded = new DOMException("This operation was aborted", "AbortError");
 
 /**
- * The end of a call, and its signal, which most handlers never read: until one does, there is no
- * controller and no place among the deadlines.
+ * The end of a call, and its signal. Most handlers never read the signal. Until a handler does, the
+ * call has no controller and no entry among the deadlines.
  */
 export class CallSignal implements CallEnd, GroupMember, QueuedTimer {
   dueMs = 0;
@@ -118,7 +121,7 @@ export class CallSignal implements CallEnd, GroupMember, QueuedTimer {
   }
 }
 
-/** DEADLINE_EXCEEDED, in the words of Connect, whose handlers and transports say the same. */
+/** Returns DEADLINE_EXCEEDED, with the message that Connect's handlers and transports use. */
 export function timedOut(): ConnectError {
   return new ConnectError("the operation timed out", Code.DeadlineExceeded);
 }

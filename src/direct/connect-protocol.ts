@@ -1,6 +1,7 @@
 /**
  * The exports of Connect's protocol modules that this package uses. Connect does not promise to
- * keep them. No other file imports these modules, so that a new version changes this file alone.
+ * keep them. Only this file imports these modules, so that a new version of Connect changes only
+ * this file.
  */
 export {
   type Compression,

@@ -15,7 +15,7 @@ import {
 
 export type UnaryImplSpec = Extract<MethodImplSpec<DescMessage, DescMessage>, { kind: "unary" }>;
 
-/** A unary method of a router, by its implementation. */
+/** A unary method of a router, with its implementation. */
 export interface UnaryRoute {
   readonly spec: UnaryImplSpec;
   /** The encoded responses. Undefined if the method has no encoded responses or an interceptor needs the message. */
@@ -33,8 +33,8 @@ export function unaryRouteOf(handler: UniversalHandler): UnaryRoute | undefined 
 }
 
 /**
- * A router that notes what is registered. Connect's handlers do not tell their implementation,
- * and a server that calls it without them needs that; `unaryRouteOf` has it.
+ * A router that records its registrations. Connect's handlers do not expose their implementation,
+ * which a server needs to call a method without them. `unaryRouteOf` returns it.
  *
  * @param routerOptions those that the router was made with.
  */

@@ -1,7 +1,7 @@
 /**
- * An accessor of a property that is an object's own, so that `{ ...object }` has it too. Objects
- * that are made in great number share theirs, in one constant: those of an object literal are
- * made anew for each, which takes ten times as long.
+ * An accessor for a property of the object itself, so that `{ ...object }` includes it. All objects
+ * of one kind share the accessor in a constant. An object literal would create its accessors again
+ * for each object, which takes ten times as long.
  */
 export function sharedAccessor<Owner, Value>(
   read: (owner: Owner) => Value,

@@ -1,8 +1,9 @@
 /**
- * Text that others wrote, made safe for a terminal and for the reader: control characters, which
- * could move the cursor or change what was shown, characters that change the direction of text, and
- * invisible ones, in which text can hide, are shown as escapes. A line break is one of them, so that
- * what was one line stays one. The joiners of scripts and emoji (U+200C, U+200D) stay.
+ * Returns text from others in a form that is safe for a terminal and for the reader. These
+ * characters become escapes: control characters, which could move the cursor or change the display;
+ * characters that change the direction of text; and invisible characters, which can hide text. A
+ * line break becomes an escape too, so that one line stays one line. The joiners of scripts and
+ * emoji (U+200C, U+200D) stay.
  */
 export function printable(text: string): string {
   return text.replace(notPrintable, escaped);
@@ -20,7 +21,7 @@ function escaped(character: string): string {
   return escapes;
 }
 
-/** JSON as text that is safe for a terminal: the characters above are escaped, as JSON may. */
+/** Returns JSON as text that is safe for a terminal. Unprintable characters become JSON escapes. */
 export function printableJson(json: unknown, indent: number): string {
   // JSON.stringify escapes U+0000 to U+001F itself, and puts line breaks between members.
   return JSON.stringify(json, undefined, indent).replace(notPrintable, (character) =>

@@ -67,12 +67,10 @@ const maxListedServices = 100;
 const maxNameLength = 1024;
 
 /**
- * Make a health service (grpc.health.v1). The server as a whole is SERVING from the start.
+ * Makes a health service (grpc.health.v1). The server as a whole is SERVING from the start.
  *
  * @throws RangeError for an option out of its bounds.
- * @example
- * const health = createHealth();
- * health.set("printing.v1.PrintService", "SERVING");
+ * @example const health = createHealth(); health.set("printing.v1.PrintService", "SERVING");
  * router.service(HealthService, health.service);
  */
 export function createHealth(options: HealthOptions = {}): Health {

@@ -41,7 +41,7 @@ export function tooManyServices(maxServices: number): ConnectError {
   });
 }
 
-/** RESOURCE_EXHAUSTED for one watch too many. */
+/** Returns RESOURCE_EXHAUSTED if the limit of watches is reached. */
 export function tooManyWatches(maxWatches: number): ConnectError {
   return errorWithInfo(Code.ResourceExhausted, `there are ${maxWatches} watches already`, {
     reason: "TOO_MANY_WATCHES",

@@ -2,9 +2,8 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { CallEnd } from "./call-end.js";
 
 /**
- * The error of a wait that `signal` ended: `Code.Canceled`, as Connect's own
- * calls end, with the reason of the abort as `cause`. A ConnectError given as
- * the reason is passed on as it is.
+ * Returns the error of a wait that `signal` ended: `Code.Canceled`, as in Connect's calls. The
+ * reason of the abort is its `cause`. If the reason is a ConnectError, it is returned unchanged.
  */
 export function canceledBy({ reason }: Pick<CallEnd, "reason">): ConnectError {
   if (reason instanceof ConnectError) return reason;

@@ -14,7 +14,7 @@ import { settlesWithin } from "./settles-within.js";
  */
 export type ClosingState = "serving" | "not-ready" | "draining" | "handing-over" | "closed";
 
-/** How long a server takes to close. Every field may be left out. */
+/** Time limits for closing a server. All fields are optional. */
 export interface CloseOptions {
   /**
    * Time for the calls and the work under way, in milliseconds, from 0 to 2^31 - 1. At most one

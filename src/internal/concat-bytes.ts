@@ -1,4 +1,4 @@
-/** All chunks in one; a single one is not copied. */
+/** Returns all chunks as one. A single chunk is not copied. */
 export function concatBytes<T extends Uint8Array>(
   chunks: readonly T[],
 ): T | Uint8Array<ArrayBuffer> {

@@ -11,7 +11,7 @@ export interface Logger {
   warn(...values: unknown[]): unknown;
 }
 
-/** Options of a log. Every field may be left out. */
+/** Options of a log. All fields are optional. */
 export interface LogOptions {
   /**
    * `text`: time, level, kind and fields as `key=value`. `json`: one object, for log collectors. One

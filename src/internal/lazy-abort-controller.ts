@@ -1,6 +1,6 @@
 /**
- * An AbortController that is made when its signal is first read. Workers refuse to make one outside
- * of a request, where modules are loaded.
+ * An AbortController that is created when its signal is first read. Workers refuse to create a
+ * controller outside of a request, for example while modules load.
  */
 export class LazyAbortController implements Pick<AbortController, "signal" | "abort"> {
   #controller: AbortController | undefined;

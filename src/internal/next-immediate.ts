@@ -1,6 +1,6 @@
 /**
- * Resolves when this turn of the event loop has read what its sockets hold: in Node by
- * `setImmediate`, as its shortest timer takes a millisecond.
+ * Resolves when the event loop has read the data that has arrived on its sockets. In Node this uses
+ * `setImmediate`, because its shortest timer takes a millisecond.
  */
 export function nextImmediate(): Promise<void> {
   const immediately: unknown = Reflect.get(globalThis, "setImmediate");

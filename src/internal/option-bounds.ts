@@ -1,11 +1,11 @@
 /** The longest time that a JavaScript timer can hold, in milliseconds: some 24 days. */
 export const longestMs = 2 ** 31 - 1;
 
-/** No limit. */
+/** The upper bound of an option without a limit. */
 export const unlimited = Number.POSITIVE_INFINITY;
 
 /**
- * The value of an option that lies within its bounds.
+ * Returns the value of an option. Throws if it is not within its bounds.
  *
  * @throws RangeError that names the option, its bounds and the value, which may be NaN.
  */
@@ -16,7 +16,8 @@ export function inRange(option: string, value: number, least: number, most = unl
 }
 
 /**
- * The value of an optional option that lies within its bounds, or its default, which must as well.
+ * Returns the value of an optional option, or its default. Throws if the value is not within its
+ * bounds.
  *
  * @throws RangeError as `inRange`.
  */

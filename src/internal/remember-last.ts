@@ -1,4 +1,7 @@
-/** Keeps the last answer of a function: the requests of one client are mostly alike. */
+/**
+ * Returns a function that remembers its last result, because the requests of one client are mostly
+ * alike.
+ */
 export function rememberLast<T>(answer: (question: string) => T): (question: string) => T {
   let last: { readonly question: string; readonly answer: T } | undefined;
   return (question) => {

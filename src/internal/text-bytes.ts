@@ -5,8 +5,8 @@ export function bytesOfText(text: string): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * How many bytes a text is in UTF-8, without making them. Of a surrogate it is said that it is one
- * of a pair, as JSON.stringify leaves no others.
+ * Returns how many bytes a text has in UTF-8, without encoding it. It counts a surrogate as half of
+ * a pair, because JSON.stringify leaves no lone surrogates.
  */
 export function utf8Length(text: string): number {
   let length = text.length;

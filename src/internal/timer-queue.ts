@@ -12,7 +12,8 @@ export interface QueuedTimer {
 }
 
 /**
- * Many timers over one timer of the clock, so that a pending timer costs one array element.
+ * A queue of timers that share one timer of the clock, so that a pending timer costs one array
+ * element.
  *
  * Setting the machine's date does not move a timer if the clock has `monotonicMs`. Without it, a
  * date that is set while timers are pending moves them by a second at most: the queue derives the

@@ -1,18 +1,18 @@
 /**
- * The pieces of a text between its `*`. Each `*` matches any number of characters:
+ * The pieces of a text between its wildcards `*`. Each `*` matches any number of characters:
  * `*.foo` is `["", ".foo"]`. A text without `*` is one piece.
  */
 export type WildcardPieces = readonly string[];
 
-/** Read `*` as a wildcard; nothing escapes it (AIP-160). */
+/** Reads `*` as a wildcard. It cannot be escaped (AIP-160). */
 export function wildcardPieces(text: string): WildcardPieces {
   return text.split("*");
 }
 
 /**
- * Whether all of the text fits. Each piece between two wildcards is taken at its first
- * place, which leaves most room for the others, so nothing is tried twice: the time is
- * linear in the text's and the pieces' lengths.
+ * Whether the whole text matches. Each piece between two wildcards is matched at its first possible
+ * place, which leaves the most room for the other pieces. So no match is tried twice, and the time
+ * is linear in the lengths of the text and the pieces.
  */
 export function matchesWildcard(pieces: WildcardPieces, text: string): boolean {
   const [first = "", ...rest] = pieces;

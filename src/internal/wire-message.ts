@@ -9,7 +9,10 @@ export interface WireMessage {
   writeTo(target: Uint8Array, at: number): number;
 }
 
-/** Where the answer to one call goes: one of the two is called, once, and neither throws. */
+/**
+ * The receiver of the response to one call. One of the two methods is called, once, and neither
+ * throws.
+ */
 export interface EncodedResponder {
   /** Aborted as soon as the caller no longer waits for the response. */
   readonly end: CallEnd;

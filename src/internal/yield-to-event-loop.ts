@@ -1,8 +1,8 @@
 import { nextImmediate } from "./next-immediate.js";
 
 /**
- * Yields to the event loop: resolves after everything that can happen now in this process has
- * happened, including I/O and callbacks of `setImmediate`, which promises alone do not let in.
+ * Yields to the event loop. It resolves after everything that can happen now in this process has
+ * happened. This includes I/O and callbacks of `setImmediate`, which promises alone would hold up.
  */
 export async function yieldToEventLoop(): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 0));

@@ -6,7 +6,7 @@ import type { CountingStore, OperationCounts } from "../store/operation-counts.j
 import { meterOf, ofMethod, prefix } from "./instruments.js";
 import type { TelemetryOptions } from "./server-observer.js";
 
-/** Where counts go, and how often they are made. */
+/** The meter for the counts, and how long counts are reused. */
 export interface ObserveCountsOptions extends Pick<TelemetryOptions, "meterProvider"> {
   /**
    * How long counts are shown before the store is asked again, in milliseconds, 0 to 2^31 - 1:

@@ -12,7 +12,7 @@ import { codeName } from "../status/index.js";
 import { createInstruments, ofMethod, prefix } from "./instruments.js";
 import { spanOfTraceContext, traceContextOfHeaders, traceContextOfSpan } from "./trace-context.js";
 
-/** Where spans and metrics go. */
+/** The tracer and the meter of the observer. */
 export interface TelemetryOptions {
   /** Creates the tracer. Default: the provider registered with `@opentelemetry/api`, if any. */
   tracerProvider?: TracerProvider | undefined;

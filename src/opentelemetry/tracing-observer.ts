@@ -17,7 +17,7 @@ import {
 } from "../client/index.js";
 import { codeName } from "../status/index.js";
 
-/** Where spans go. */
+/** The tracer of the observer. */
 export interface TracingOptions {
   /** Creates the tracer. Default: the provider registered with `@opentelemetry/api`, if any. */
   tracerProvider?: TracerProvider | undefined;

@@ -33,9 +33,10 @@ export function formatOperationName({ parent, id }: OperationName): string {
 }
 
 /**
- * Returns the parent in the `name` of a ListOperationsRequest. Services bind it in three ways, all
- * accepted: empty or `operations` (the parent is empty), `{parent}`, and `{parent}/operations`. A
- * segment `-` matches any segment (AIP-159). Returns undefined if the name is malformed.
+ * Returns the parent in the `name` of a ListOperationsRequest. Services bind it in three ways, and
+ * all are accepted: empty or `operations` (the parent is empty), `{parent}`, and
+ * `{parent}/operations`. A segment `-` matches any segment (AIP-159). Returns undefined if the name
+ * is malformed.
  */
 export function parseListName(name: string): string | undefined {
   if (name === "" || name === collection) return "";

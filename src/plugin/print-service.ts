@@ -6,8 +6,8 @@ import type { LongRunningMethod } from "../operation/long-running.js";
 const runtime = "connect-longrunning";
 
 /**
- * Print what a service's long-running methods are declared with: a constant for
- * each of them, `{Service}_{method}`, and an object of all, `{Service}LongRunning`.
+ * Prints the declarations of a service's long-running methods: a constant for each method,
+ * `{Service}_{method}`, and an object with all of them, `{Service}LongRunning`.
  *
  * @param uniqueName Makes a name that the generated file can export.
  */

@@ -21,12 +21,11 @@ export interface ReflectionOptions {
 type Answer = MessageInitShape<typeof ServerReflectionResponseSchema>["messageResponse"];
 
 /**
- * Make a reflection service (grpc.reflection.v1): it tells clients that have no .proto files
- * what these services are. A question that has no answer is answered with an ErrorResponse,
- * and the stream goes on.
+ * Makes a reflection service (grpc.reflection.v1). It describes these services to clients without
+ * .proto files. If a request has no answer, the response is an ErrorResponse, and the stream
+ * continues.
  *
- * @example
- * router.service(ServerReflection, createReflection([PrintService, Operations]));
+ * @example router.service(ServerReflection, createReflection([PrintService, Operations]));
  */
 export function createReflection(
   services: Iterable<DescService>,

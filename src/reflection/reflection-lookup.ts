@@ -27,7 +27,7 @@ const maxFiles = 1000;
 type Question = MessageInitShape<typeof ServerReflectionRequestSchema>["messageRequest"];
 type Answer = ServerReflectionResponse["messageResponse"];
 
-/** The descriptors of a server, by its reflection. */
+/** Finds the descriptors of a server by reflection. */
 export interface ReflectionLookup {
   /**
    * Finds the files that declare a type and its imports. Once the server has failed to answer, every

@@ -14,7 +14,7 @@ import { Operations } from "../../protos.js";
 import { standardDetailsOf } from "../../status/standard-details.js";
 import { type ConsoleConfig, tokenHeader } from "../console-config.js";
 
-/** The methods that the server may lack. */
+/** The methods that some servers do not implement. */
 export type Ability = "cancelOperation" | "deleteOperation";
 
 /** The page's connection to its server. */

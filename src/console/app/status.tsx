@@ -25,7 +25,7 @@ export function StatusPill({ status }: { status: OperationStatus }) {
 /** The longest text of a step in a row, in characters. */
 const maxStepLength = 200;
 
-/** A bar if the share is known, and the known parts of `42%  3 of 8  copying`. */
+/** Shows a bar if the share is known, and the known parts of `42%  3 of 8  copying`. */
 export function ProgressView({
   progress,
   status,

@@ -7,15 +7,15 @@ import { printable } from "../../display/printable.js";
 const maxShownLength = 2000;
 
 /**
- * Text that a server wrote: as text, isolated from the direction of its surroundings, with control
- * characters as escapes.
+ * Shows text from a server. It is isolated from the text direction around it, and its control
+ * characters are escaped.
  */
 export function Text({ value, max = maxShownLength }: { value: string; max?: number }) {
   const cut = value.length > max ? `${value.slice(0, max)}…` : value;
   return <bdi>{printable(cut)}</bdi>;
 }
 
-/** Text with line breaks, of any length: the rest is shown on demand. */
+/** Shows text of any length with its line breaks. The end of a long text is shown on demand. */
 export function LongText({ value }: { value: string }) {
   const [shown, setShown] = useState(maxShownLength);
   const lines = value.slice(0, shown).split("\n");
@@ -69,7 +69,7 @@ export function CopyButton({
   );
 }
 
-/** A time as its distance from now, with the exact time on hover. */
+/** Shows a time relative to now, with the exact time on hover. */
 export function Ago({ ms, nowMs }: { ms: number | undefined; nowMs: number }) {
   if (ms === undefined) return <span class="none">–</span>;
   const distance = nowMs - ms;
