@@ -50,7 +50,7 @@ export interface RestateDispatcherOptions {
   rejoinMs?: number | undefined;
 }
 
-/** Where a process takes deliveries. */
+/** The address at which a process receives deliveries. */
 export interface RestateListenOptions {
   /** Default: `127.0.0.1`. */
   host?: string | undefined;
@@ -83,8 +83,8 @@ const idempotencyRetentionMs = 60_000;
 const flushMs = 1000;
 
 /**
- * Creates a dispatcher that delivers operations by a Restate server. The store stays the truth: Restate
- * has the names of operations, and no payload. A delivery ends when its operation is settled.
+ * Creates a dispatcher that delivers operations by a Restate server. The store keeps the records.
+ * Restate has the names of operations, and no payload. A delivery ends when its operation is settled.
  *
  *     const dispatcher = await createRestateDispatcher({ ingressUrl, adminUrl, listen: {} });
  *     const operations = createOperations({ store, signals, dispatcher });

@@ -40,7 +40,7 @@ export interface OperationsCall {
   operation(): Promise<AuthorizedOperation | undefined>;
 }
 
-/** The decision of `authorize`. */
+/** The decision of `authorize`. It allows or denies the call. */
 export type Authorization =
   | {
       readonly allow: true;
@@ -62,9 +62,10 @@ export type Authorization =
     };
 
 /**
- * Decides on one call. Called once for each call, including each page of a list, before anything is
- * validated or looked up and before any function of `MethodOptions` (AIP-211). Called a second time
- * only for a start whose method chooses another parent than the request contains.
+ * Called to decide on one call. It is called once for each call, including each page of a list,
+ * before anything is validated or looked up and before any function of `MethodOptions` (AIP-211).
+ * Called a second time only for a start whose method chooses another parent than the request
+ * contains.
  *
  * If it throws a ConnectError, for example UNAUTHENTICATED, the caller gets that error; any other
  * exception becomes INTERNAL.
@@ -78,7 +79,7 @@ export interface Caller {
   readonly visiblePrincipal: string | undefined;
 }
 
-/** The caller of every call if there is no `authorize` hook. */
+/** The caller of every call of a server without an `authorize` hook. */
 export const anyCaller: Caller = { principal: "", visiblePrincipal: undefined };
 
 /** Calls the hook. Rejects with PERMISSION_DENIED if it does not allow the call. */

@@ -12,7 +12,7 @@ import type { OperationWriter } from "./operation-writer.js";
 import type { RunLoop } from "./run-loop.js";
 import { storedError } from "./stored-result.js";
 
-/** The parts of an operations server that closing stops. */
+/** The parts of an operations server that are stopped when it closes. */
 export interface ClosingDeps {
   store: OperationStore;
   dispatcher: Dispatcher;
@@ -44,15 +44,15 @@ export const handOverLimitMs = afterGraceMs - 200;
 /**
  * The steps of closing an operations server.
  *
- * Work that runs when draining begins has the grace to end. Waits are held until then, and are
- * answered with the result of their operation if it ends in time. Then the signals of the work that
- * still runs abort, and its operations are queued again.
+ * Work that runs when draining begins may end within the grace period. Waits are held until then.
+ * If a wait's operation ends in time, the wait returns its result. Then the signals of the work
+ * that still runs abort, and its operations are queued again.
  *
  * With a durable store the remaining waits are answered with the latest state: another replica, or
  * the next process, runs the operation. A store that is not durable ends with the process. So the
- * queue of this process runs dry within the grace, too, and an operation that a call still waits for
- * ends ABORTED, reason `SERVER_CLOSED`. Waits for external operations are held if this program drives
- * them, and get the latest state.
+ * queue of this process runs dry within the grace, too, and an operation that a call still waits
+ * for ends ABORTED, reason `SERVER_CLOSED`. Waits for external operations are held if this program
+ * drives them, and get the latest state.
  */
 export function createClosingSteps(deps: ClosingDeps): ClosingSteps {
   const { store, dispatcher, signals, clock, log, writer, waiters, runLoop, housekeeping } = deps;

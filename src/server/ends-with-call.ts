@@ -3,9 +3,9 @@ import { canceledBy } from "../internal/canceled-by.js";
 import { onAbort } from "../internal/on-abort.js";
 
 /**
- * Returns a function that rejects as soon as the call's signal aborts, at its deadline for
- * example. The original function goes on, but its outcome is dropped: a database
- * may hold a statement much longer than a caller waits, behind a locked table.
+ * Returns a function that rejects as soon as the call's signal aborts, for example at its deadline.
+ * The original function continues, but its outcome is dropped. A statement may wait for a locked
+ * table much longer than the caller waits.
  */
 export function endsWithCall<Request, Answer>(
   answer: (request: Request, context: HandlerContext) => Promise<Answer>,

@@ -7,10 +7,10 @@ import { errorWithInfo, retryDetail } from "../status/error-info.js";
 const operationType = "longrunning.googleapis.com/Operation";
 
 /**
- * INVALID_ARGUMENT for one field of the request.
+ * Returns INVALID_ARGUMENT for one field of the request.
  *
  * @param expected The rest of a sentence that begins with the field's name, for example "must not
- *   be negative".
+ * be negative".
  */
 export function invalidField(
   field: string,
@@ -29,7 +29,7 @@ export function invalidField(
 }
 
 /**
- * PERMISSION_DENIED, the same whether the resource exists or not (AIP-211).
+ * Returns PERMISSION_DENIED, the same whether the resource exists or not (AIP-211).
  *
  * @param resource The name that the caller sent; empty if it has no parent.
  */
@@ -56,7 +56,7 @@ export interface FilterFault {
   readonly problem: string;
 }
 
-/** INVALID_ARGUMENT for a filter that cannot be understood (AIP-160). */
+/** Returns INVALID_ARGUMENT for a filter that cannot be understood (AIP-160). */
 export function invalidFilter(filter: string, fault: FilterFault): ConnectError {
   const { reason, position } = fault;
   const problem = truncateForError(fault.problem);
@@ -78,7 +78,7 @@ export function invalidFilter(filter: string, fault: FilterFault): ConnectError 
   });
 }
 
-/** NOT_FOUND for an operation that is unknown, deleted or expired. */
+/** Returns NOT_FOUND for an operation that is unknown, deleted or expired. */
 export function operationNotFound(name: string): ConnectError {
   return errorWithInfo(Code.NotFound, `operation "${truncateForError(name)}" does not exist`, {
     reason: "OPERATION_NOT_FOUND",
@@ -92,7 +92,7 @@ export function operationNotFound(name: string): ConnectError {
   });
 }
 
-/** ALREADY_EXISTS for a start under a name that is in use. */
+/** Returns ALREADY_EXISTS for a start under a name that is in use. */
 export function operationExists(name: string): ConnectError {
   return errorWithInfo(Code.AlreadyExists, `operation "${truncateForError(name)}" exists already`, {
     reason: "OPERATION_EXISTS",
@@ -106,7 +106,7 @@ export function operationExists(name: string): ConnectError {
   });
 }
 
-/** INVALID_ARGUMENT for a request id that was used before with another request. */
+/** Returns INVALID_ARGUMENT for a request id that was used before with another request. */
 export function requestIdReused(requestId: string): ConnectError {
   return invalidField(
     "request_id",
@@ -116,7 +116,7 @@ export function requestIdReused(requestId: string): ConnectError {
   );
 }
 
-/** FAILED_PRECONDITION for a request id whose operation was deleted or has expired. */
+/** Returns FAILED_PRECONDITION for a request id whose operation was deleted or has expired. */
 export function requestIdSpent(requestId: string, name: string): ConnectError {
   return errorWithInfo(
     Code.FailedPrecondition,
@@ -135,7 +135,7 @@ export function requestIdSpent(requestId: string, name: string): ConnectError {
 }
 
 /**
- * ABORTED for a start on a resource that another operation works on (AIP-151).
+ * Returns ABORTED for a start on a resource that another operation works on (AIP-151).
  *
  * @param name The other operation; undefined if the caller does not own it.
  */
@@ -163,33 +163,42 @@ export function resourceBusy(resourceKey: string, name: string | undefined): Con
   );
 }
 
-/** FAILED_PRECONDITION for a write to an operation that has its result. */
+/** Returns FAILED_PRECONDITION for a write to an operation that has its result. */
 export function operationDone(name: string): ConnectError {
   return notWritable(name, "OPERATION_DONE", "is done, and what is done does not change");
 }
 
-/** FAILED_PRECONDITION for `report`, `succeed` or `fail` of an operation that is not external. */
+/**
+ * Returns FAILED_PRECONDITION for `report`, `succeed` or `fail` of an operation that is not
+ * external.
+ */
 export function operationNotExternal(name: string): ConnectError {
   return notWritable(name, "OPERATION_NOT_EXTERNAL", "is driven by its own work, not from outside");
 }
 
-/** FAILED_PRECONDITION for `report` or `succeed` with another method than the one that started it. */
+/**
+ * Returns FAILED_PRECONDITION for `report` or `succeed` with another method than the one that
+ * started it.
+ */
 export function operationOfOtherMethod(name: string, method: string): ConnectError {
   return notWritable(name, "OPERATION_OF_OTHER_METHOD", `was started by ${method}`, { method });
 }
 
-/** FAILED_PRECONDITION for a deletion of an operation that must be done first. */
+/** Returns FAILED_PRECONDITION for a deletion of an operation that must be done first. */
 export function operationNotDone(name: string): ConnectError {
   return notWritable(name, "OPERATION_NOT_DONE", "is not done; cancel it or wait for its end");
 }
 
-/** FAILED_PRECONDITION for a request to cancel an operation of a method that cannot be cancelled. */
+/**
+ * Returns FAILED_PRECONDITION for a request to cancel an operation of a method that cannot be
+ * cancelled.
+ */
 export function notCancellable(name: string, method: string): ConnectError {
   const why = `cannot be cancelled: ${method} does not support it`;
   return notWritable(name, "NOT_CANCELLABLE", why, { method });
 }
 
-/** UNIMPLEMENTED for a request to cancel where no operation can be cancelled. */
+/** Returns UNIMPLEMENTED for a request to cancel where no operation can be cancelled. */
 export function cancellationUnsupported(): ConnectError {
   return errorWithInfo(Code.Unimplemented, "operations of this service cannot be cancelled", {
     reason: "CANCELLATION_UNSUPPORTED",
@@ -215,7 +224,7 @@ function notWritable(
   });
 }
 
-/** UNAVAILABLE for a server that is shutting down: another replica may take the call. */
+/** Returns UNAVAILABLE for a server that is shutting down: another replica may take the call. */
 export function draining(): ConnectError {
   return errorWithInfo(Code.Unavailable, "the server is shutting down", {
     reason: "DRAINING",
@@ -223,7 +232,7 @@ export function draining(): ConnectError {
   });
 }
 
-/** ABORTED: the result of an operation that was in memory when its server closed. */
+/** Returns ABORTED: the result of an operation that was in memory when its server closed. */
 export function serverClosed(): ConnectError {
   return errorWithInfo(
     Code.Aborted,
@@ -232,7 +241,7 @@ export function serverClosed(): ConnectError {
   );
 }
 
-/** UNAVAILABLE for a start while the unfinished operations are still being queued. */
+/** Returns UNAVAILABLE for a start while the unfinished operations are still being queued. */
 export function recovering(): ConnectError {
   return errorWithInfo(Code.Unavailable, "the server is starting", {
     reason: "RECOVERING",
@@ -240,7 +249,10 @@ export function recovering(): ConnectError {
   });
 }
 
-/** UNIMPLEMENTED for `return_partial_success`: there is one store, so no response is partial. */
+/**
+ * Returns UNIMPLEMENTED for `return_partial_success`: there is one store, so no response is
+ * partial.
+ */
 export function partialSuccessUnsupported(): ConnectError {
   return errorWithInfo(Code.Unimplemented, "return_partial_success is not supported", {
     reason: "PARTIAL_SUCCESS_UNSUPPORTED",
@@ -248,7 +260,7 @@ export function partialSuccessUnsupported(): ConnectError {
   });
 }
 
-/** CANCELLED: the result of work that stopped on request, and the reason of its signal. */
+/** Returns CANCELLED: the result of work that stopped on request, and the reason of its signal. */
 export function cancelledByRequest(details?: Parameters<typeof errorWithInfo>[2]["details"]) {
   return errorWithInfo(Code.Canceled, "the operation was cancelled", {
     reason: "CANCELLED_BY_REQUEST",
@@ -256,7 +268,7 @@ export function cancelledByRequest(details?: Parameters<typeof errorWithInfo>[2]
   });
 }
 
-/** ABORTED: the reason of an attempt's signal when another attempt has the operation. */
+/** Returns ABORTED: the reason of an attempt's signal when another attempt has the operation. */
 export function attemptLost(name: string, attempt: number): ConnectError {
   return errorWithInfo(
     Code.Aborted,
@@ -268,7 +280,7 @@ export function attemptLost(name: string, attempt: number): ConnectError {
   );
 }
 
-/** ABORTED: the result of an operation whose worker was lost as often as allowed. */
+/** Returns ABORTED: the result of an operation whose worker was lost as often as allowed. */
 export function workerLost(attempts: number): ConnectError {
   return errorWithInfo(
     Code.Aborted,
@@ -279,7 +291,7 @@ export function workerLost(attempts: number): ConnectError {
   );
 }
 
-/** DEADLINE_EXCEEDED: the result of an operation that was not done by its deadline. */
+/** Returns DEADLINE_EXCEEDED: the result of an operation that was not done by its deadline. */
 export function operationDeadlineExceeded(): ConnectError {
   return errorWithInfo(Code.DeadlineExceeded, "the operation was not done by its deadline", {
     reason: "OPERATION_DEADLINE_EXCEEDED",
@@ -287,8 +299,8 @@ export function operationDeadlineExceeded(): ConnectError {
 }
 
 /**
- * CANCELLED: the result of an operation whose work did not stop within `cancelGraceMs` after a
- * request to cancel, or by an earlier deadline.
+ * Returns CANCELLED: the result of an operation whose work did not stop within `cancelGraceMs`
+ * after a request to cancel, or by an earlier deadline.
  */
 export function cancelGraceExpired(): ConnectError {
   return errorWithInfo(
@@ -299,8 +311,8 @@ export function cancelGraceExpired(): ConnectError {
 }
 
 /**
- * ABORTED: the result of an operation that a later one on the same resource has pre-empted. The later
- * one is not named, because another caller may own it.
+ * Returns ABORTED: the result of an operation that a later one on the same resource has pre-empted.
+ * The later one is not named, because another caller may own it.
  */
 export function preempted(resourceKey: string): ConnectError {
   return errorWithInfo(
@@ -310,21 +322,24 @@ export function preempted(resourceKey: string): ConnectError {
   );
 }
 
-/** UNAVAILABLE: the result of an operation that was stored but could not be queued. */
+/** Returns UNAVAILABLE: the result of an operation that was stored but could not be queued. */
 export function notDispatched(): ConnectError {
   return errorWithInfo(Code.Unavailable, "the operation could not be put in the queue", {
     reason: "NOT_DISPATCHED",
   });
 }
 
-/** INTERNAL for an error of the server that is not a ConnectError. The log contains the cause. */
+/**
+ * Returns INTERNAL for an error of the server that is not a ConnectError. The log contains the
+ * cause.
+ */
 export function internalError(cause: unknown): ConnectError {
   return errorWithInfo(Code.Internal, "internal error", { reason: "INTERNAL", cause });
 }
 
 /**
- * UNKNOWN: the result of an operation whose work threw an exception that is not a ConnectError.
- * Only the log contains the exception.
+ * Returns UNKNOWN: the result of an operation whose work threw an exception that is not a
+ * ConnectError. Only the log contains the exception.
  */
 export function workFailed(): ConnectError {
   return errorWithInfo(Code.Unknown, "the operation failed with an unexpected error", {

@@ -20,9 +20,9 @@ export interface ResponseForms<Result, Output> {
 }
 
 /**
- * Makes the implementation of a method from a function whose result has both forms. Connect's
- * handlers call the implementation and get the message. The fast path finds the encoded form by
- * the implementation (`internal/wire-message.ts`).
+ * Makes the implementation of a method from a function whose result can be a message or its encoded
+ * bytes. Connect's handlers call the implementation and get the message. The fast path finds the
+ * encoded form by the implementation (`internal/wire-message.ts`).
  */
 export function createMethodHandler<Request extends Message, Result, Output>(
   action: string,
@@ -89,7 +89,7 @@ export function toClientError(
   return error;
 }
 
-/** Tells the observer of a response. `code` is 0 for OK. */
+/** Notifies the observer of a response. `code` is 0 for OK. */
 export function observeResponse(rpc: string, { observer }: ResponseEvents, code = 0): void {
   if (observer?.answered !== undefined)
     notifySafely(observer, (to) => to.answered?.({ rpc, code }));

@@ -37,7 +37,7 @@ export type DeleteRunning = "hide" | "refuse";
  */
 export type Recovery = "resume" | "restart" | "fail";
 
-/** How often and when failed work is tried again. Every field may be left out. */
+/** How often and when failed work is tried again. All fields are optional. */
 export interface RetryOptions {
   /**
    * Attempts in all, at least 1. If the last one fails, its error is the operation's. Default: 5.
@@ -57,12 +57,12 @@ export interface RetryOptions {
 }
 
 /**
- * Options of one long-running method. Every field may be left out.
+ * Options of one long-running method. All fields are optional.
  *
  * The functions are called after `authorize` has allowed the call, in the order `name`, `parent`,
- * `validate`, `resource`, `validateOnly`, `tryNow`. The second argument of each one has the caller's
- * principal, headers, context values and signal. A function that throws fails the start call with
- * its own error, and no operation is created (AIP-151).
+ * `validate`, `resource`, `validateOnly`, `tryNow`. The second argument of each one has the
+ * caller's principal, headers, context values and signal. A function that throws fails the start
+ * call with its own error, and no operation is created (AIP-151).
  */
 export interface MethodOptions<
   I extends DescMessage = DescMessage,
@@ -177,7 +177,7 @@ export interface MethodOptions<
   apiVersion?: string | undefined;
 }
 
-/** Options of an operation that the program creates itself. Every field may be left out. */
+/** Options of an operation that the program creates itself. All fields are optional. */
 export interface CreateOptions {
   /** The whole name, like the value of `MethodOptions.name`. Default: the parent and a UUIDv7. */
   name?: string | undefined;

@@ -19,7 +19,7 @@ export interface MethodPolicy {
   readonly metadata: StandardMetadata | undefined;
 }
 
-/** The rules for the operations of a method whose options do not say otherwise. */
+/** The rules for the operations of a method without options. */
 export interface PolicyDefaults {
   readonly retentionMs: number;
   readonly deadlineMs: number | undefined;
@@ -28,7 +28,7 @@ export interface PolicyDefaults {
   readonly cancellation: boolean;
 }
 
-/** The long-running methods that a server has been used with, each with its policy. */
+/** The registered long-running methods of a server, each with its policy. */
 export interface Methods {
   /**
    * Registers a method that this server handles.

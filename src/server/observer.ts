@@ -3,7 +3,7 @@ import type { TraceContext } from "../store/operation-store.js";
 export type { TraceContext };
 
 /**
- * Is called for the events of a server, for traces and metrics. Its exceptions are ignored.
+ * Receives the events of a server, for traces and metrics. Its exceptions are ignored.
  * `createServerObserver` of `connect-longrunning/opentelemetry` makes one.
  */
 export interface OperationsObserver {
@@ -75,7 +75,7 @@ export interface ObservedRun extends ObservedAttempt {
   readonly traceContext: TraceContext | undefined;
 }
 
-/** Is called for the events of one attempt. */
+/** Receives the events of one attempt. */
 export interface RunObservation {
   /** Calls the work, in the context that it should have. A second call of `work` does nothing. */
   within?(work: () => void): void;

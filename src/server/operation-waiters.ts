@@ -7,7 +7,7 @@ import type { OperationRecord, OperationStore } from "../store/operation-store.j
 import type { Signals, Unsubscribe } from "../store/signals.js";
 import type { OperationsObserver } from "./observer.js";
 
-/** Receives the outcome of one wait: one of the two is called, once, and neither throws. */
+/** Receives the outcome of one wait. One of the two methods is called, once, and neither throws. */
 export interface WaitResponder {
   /**
    * Called with the record as soon as it is done; with the latest state after the timeout and when

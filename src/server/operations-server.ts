@@ -14,7 +14,7 @@ import type { CreateOptions, DeleteRunning, MethodOptions } from "./method-optio
 import type { OperationsObserver } from "./observer.js";
 import type { Work } from "./work.js";
 
-/** Options of an operations server. Every field may be left out. */
+/** Options of an operations server. All fields are optional. */
 export interface OperationsOptions {
   /** Keeps the operations. Default: this process's memory. */
   store?: OperationStore | undefined;

@@ -49,7 +49,7 @@ export interface OperationsServiceDeps extends WaitOperationDeps {
   boundByCall: BoundByCall;
 }
 
-/** Makes a function of a call end with the call; see `endsWithCall`. */
+/** Makes a function of the store end with the call, as `endsWithCall` does. */
 export type BoundByCall = typeof endsWithCall;
 
 /** One page of a list. */

@@ -1,7 +1,7 @@
 import { base64Decode, base64Encode } from "@bufbuild/protobuf/wire";
 import type { ListCursor } from "../store/operation-store.js";
 
-/** Seals the place where a page ended, so that a client can neither read nor forge it. */
+/** Seals the position after a page, so that a client can neither read nor forge it. */
 export interface PageTokens {
   /** Returns a URL-safe token for the page after `cursor` in the same list. */
   seal(cursor: ListCursor, list: ListIdentity): Promise<string>;
@@ -33,10 +33,10 @@ const maxTokenLength = 2048;
 const utf8 = new TextEncoder();
 
 /**
- * Tokens sealed with AES-256-GCM. Replicas that share the key take each other's
- * tokens.
+ * Makes page tokens that are sealed with AES-256-GCM. Replicas with the same key accept each
+ * other's tokens.
  *
- * @param key 32 secret bytes. Undefined: a key of this process's own.
+ * @param key 32 secret bytes. Default: a random key of this process.
  * @throws RangeError for a key of another length.
  */
 export function createPageTokens(key: Uint8Array | undefined): PageTokens {

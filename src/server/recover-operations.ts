@@ -23,7 +23,7 @@ const recoveryRetryDelayMs = 1000;
 /**
  * Dispatches the unfinished operations of the store, if the queue does not survive a restart.
  * Starts wait for this, so that no operation is dispatched twice. `stop` ends it. Rejects only at
- * module level of a Worker, where the platform refuses the store's calls.
+ * the module level of a Worker, because the platform refuses the store's calls there.
  */
 export async function recoverOperations(
   { store, dispatcher, clock, log, scheduleDeadline }: RecoveryDeps,

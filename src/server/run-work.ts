@@ -72,7 +72,10 @@ function calledWithin<T>(observation: RunObservation | undefined, work: () => T)
   return outcome.value;
 }
 
-/** Returns the result of an operation whose work threw. Details that no client sees are logged. */
+/**
+ * Returns the result of an operation whose work threw. The log gets the details that clients do not
+ * see.
+ */
 export function resultOfThrown(
   thrown: unknown,
   { name, method, attempt }: OperationRecord,

@@ -46,7 +46,7 @@ export interface StartDeps {
   scheduleDeadline: (record: OperationRecord) => void;
 }
 
-/** One start. */
+/** The options of one start. */
 export interface StartInit {
   /** Whether the work runs outside this server: such an operation is never dispatched. */
   external: boolean;

@@ -25,7 +25,7 @@ const action = "WaitOperation";
 
 /**
  * Makes WaitOperation, with a message or an encoded response. A call for the encoded response holds
- * no promise while it waits: its waiter responds by itself.
+ * no promise while it waits, because its waiter sends the response.
  *
  * @param authorize Rejects if the caller may not wait for the operation or it does not exist.
  */

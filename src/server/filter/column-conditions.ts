@@ -104,7 +104,7 @@ export function errorCodeCondition(condition: Condition): Checked<OperationFilte
   return fault ?? { kind: "error-code", operator, value };
 }
 
-/** A message of the operation itself, of which there is only its presence to ask for. */
+/** Returns a condition on a message of the operation. A filter can test only its presence. */
 export function presentCondition(
   column: "metadata" | "response" | "error",
   condition: Condition,

@@ -12,24 +12,27 @@ export interface Condition {
   readonly literal: Literal;
 }
 
-/** A value, or the fault that prevents it: a condition may be a fault for one payload type and not for the next. */
+/**
+ * A value, or the problem that prevents it. A condition may be a problem for one payload type and
+ * valid for the next type.
+ */
 export type Checked<T extends object> = T | FilterFault;
 
 export function isFault<T extends object>(checked: Checked<T>): checked is FilterFault {
   return "problem" in checked;
 }
 
-/** Whether it asks for presence alone: `path:*`. */
+/** Whether a condition tests only the presence of its path: `path:*`. */
 export function isPresence({ operator, literal }: Condition): boolean {
   return operator === ":" && literal.text === "*" && !literal.quoted;
 }
 
-/** The operator for a single value, of which "has" means that it is equal. */
+/** Returns the operator for a single value. The operator "has" (`:`) means equality. */
 export function comparatorOf({ operator }: Condition): Comparator {
   return operator === ":" ? "=" : operator;
 }
 
-/** `path:name` on a message, which asks for the presence of a field, as `path.name:*`. */
+/** Returns `path:name` on a message as `path.name:*`, which tests the presence of a field. */
 export function presenceOfMember(condition: Condition): Condition {
   const { path, literal } = condition;
   return {
@@ -59,7 +62,10 @@ export function operatorMismatch(
   return { reason: "FILTER_TYPE_MISMATCH", position, problem };
 }
 
-/** The fault for values without an order, which are equal or not; undefined for `=`, `!=` and `:`. */
+/**
+ * Returns the problem of an operator for values without an order, which are only equal or not.
+ * Returns undefined for `=`, `!=` and `:`.
+ */
 export function orderFault(condition: Condition, what: string): FilterFault | undefined {
   return ["=", "!=", ":"].includes(condition.operator)
     ? undefined

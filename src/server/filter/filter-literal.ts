@@ -10,7 +10,7 @@ import type { Literal } from "./filter-syntax.js";
  * difference. A literal that is not a value of the type reads as undefined.
  */
 
-/** `true` and `false`. */
+/** Returns the boolean of `true` and `false`. */
 export function booleanOf({ text }: Literal): boolean | undefined {
   return text === "true" ? true : text === "false" ? false : undefined;
 }
@@ -18,7 +18,7 @@ export function booleanOf({ text }: Literal): boolean | undefined {
 const integer = /^-?\d+$/;
 const decimal = /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 
-/** An integer within these bounds. */
+/** Returns the integer of a literal within these bounds. */
 export function integerOf({ text }: Literal, least: bigint, most: bigint): bigint | undefined {
   // No scalar type has more digits. The time to parse a longer number is not linear in its length.
   if (!integer.test(text) || text.length > 40) return undefined;
@@ -33,19 +33,19 @@ export function numberOf({ text }: Literal): number | undefined {
   return decimal.test(text) ? Number(text) : undefined;
 }
 
-/** An enum's number, by its value's name or itself. */
+/** Returns the number of an enum value, given its name or its number. */
 export function enumNumberOf(literal: Literal, desc: DescEnum): number | undefined {
   const named = desc.values.find(({ name }) => name === literal.text);
   return named?.number ?? int32Of(literal);
 }
 
-/** A whole number of 32 bits with a sign. */
+/** Returns a signed integer of 32 bits. */
 export function int32Of(literal: Literal): number | undefined {
   const value = integerOf(literal, -(2n ** 31n), 2n ** 31n - 1n);
   return value === undefined ? undefined : Number(value);
 }
 
-/** Nanoseconds since the epoch, of an RFC 3339 time with any offset. */
+/** Returns the nanoseconds since the epoch of an RFC 3339 time with any offset. */
 export function timestampNanosOf({ text }: Literal): bigint | undefined {
   const json = text.toUpperCase();
   const date = /^(\d{4})-(\d\d)-(\d\d)T([01]\d|2[0-3]):/.exec(json);
@@ -53,13 +53,13 @@ export function timestampNanosOf({ text }: Literal): bigint | undefined {
   return nanosOf(() => fromJson(TimestampSchema, json));
 }
 
-/** Nanoseconds, of seconds with the suffix `s`. */
+/** Returns the nanoseconds of a number of seconds with the suffix `s`. */
 export function durationNanosOf({ text }: Literal): bigint | undefined {
   if (!/^-?\d+(?:\.\d{1,9})?s$/.test(text)) return undefined;
   return nanosOf(() => fromJson(DurationSchema, text));
 }
 
-/** The bytes of base64, of the usual alphabet or the one for URLs. */
+/** Returns the bytes of base64, in the standard alphabet or the alphabet for URLs. */
 export function bytesOf({ text }: Literal): Uint8Array | undefined {
   try {
     return base64Decode(text);
@@ -68,7 +68,7 @@ export function bytesOf({ text }: Literal): Uint8Array | undefined {
   }
 }
 
-/** The forms in which a literal can be compared with a value of JSON. */
+/** Returns the forms in which a literal can be compared with a JSON value. */
 export function jsonLiteralOf(literal: Literal): JsonLiteral {
   const { text, quoted } = literal;
   const plain = text === "null" ? null : (booleanOf(literal) ?? numberOf(literal));
@@ -90,7 +90,7 @@ export function mapKeyOf(
   }
 }
 
-/** An integer of a scalar type: a bigint for 64 bits, a number for 32. */
+/** Returns an integer of a scalar type: a bigint for 64 bits, a number for 32 bits. */
 export function scalarIntegerOf(literal: Literal, type: ScalarType): number | bigint | undefined {
   switch (type) {
     case ScalarType.INT32:

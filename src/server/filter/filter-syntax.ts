@@ -1,6 +1,6 @@
 import type { Comparator } from "../../store/value-test.js";
 
-/** AND, OR and NOT over leaves. Parentheses that change nothing leave no trace. */
+/** The operators AND, OR and NOT over leaves. Redundant parentheses are not recorded. */
 export type Expression<Leaf> =
   /** All operands hold; white space between conditions means the same (sequences in AIP-160). At least two operands. */
   | { readonly kind: "and"; readonly operands: readonly Expression<Leaf>[] }
@@ -38,7 +38,7 @@ export interface Part {
   readonly position: number;
 }
 
-/** A value; dots and a minus sign are part of it. */
+/** A value of a filter. Dots and a minus sign are part of it. */
 export type Literal = Part;
 
 /**
@@ -49,7 +49,7 @@ export function printFilter(filter: FilterSyntax): string {
   return printed(filter, printRestriction);
 }
 
-/** A path as it is written: `metadata.labels."a b"`. */
+/** Returns a path as a filter writes it: `metadata.labels."a b"`. */
 export function printPath(path: readonly Part[]): string {
   return path.map(printPart).join(".");
 }

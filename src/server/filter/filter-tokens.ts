@@ -33,8 +33,8 @@ const escaped = new Map([
 ]);
 
 /**
- * The tokens of a filter, with one of kind `end` behind them. A `-` at the beginning of
- * a word is a token of its own; elsewhere it belongs to the word.
+ * Returns the tokens of a filter, followed by a token of the kind `end`. A `-` at the beginning of
+ * a word is a separate token. Elsewhere it belongs to the word.
  *
  * @throws ConnectError `Code.InvalidArgument`, reason `INVALID_FILTER`.
  */

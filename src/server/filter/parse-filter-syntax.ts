@@ -47,17 +47,17 @@ import { filterTokens, type Token } from "./filter-tokens.js";
 
 /** The longest filter that is read, in UTF-16 units. */
 export const maxFilterLength = 4096;
-/** How many values and restrictions a filter holds at most. */
+/** The maximum number of values and restrictions in a filter. */
 export const maxFilterTerms = 100;
-/** How deep parentheses are nested at most. */
+/** The maximum depth of nested parentheses. */
 export const maxFilterDepth = 20;
 
 /**
- * Parse a filter; undefined for one that is empty or white space. Takes time that is
- * linear in its length.
+ * Parses a filter. Returns undefined if it is empty or white space. The time is linear in the
+ * length of the filter.
  *
- * @throws ConnectError `Code.InvalidArgument`, reason `INVALID_FILTER`: it does not follow
- *   the grammar, or it is over one of the bounds.
+ * @throws ConnectError `Code.InvalidArgument`, reason `INVALID_FILTER`: it does not follow the
+ * grammar, or it is over one of the bounds.
  */
 export function parseFilterSyntax(filter: string): FilterSyntax | undefined {
   if (filter.length > maxFilterLength) {

@@ -65,9 +65,9 @@ const detailTypes: readonly DescMessage[] = [
 ];
 
 /**
- * The tests that a condition makes of a message: one, or where an Any is on the way one
- * for each type it may hold. `depth` says where in the condition's path the message's
- * fields begin.
+ * Returns the tests that a condition makes of a message. There is one test, or one for each type
+ * that an Any on the way may have. `depth` is the position of the message's first field in the
+ * condition's path.
  */
 export function payloadTests(
   message: DescMessage,
@@ -93,7 +93,7 @@ export function rightReadings<T>(
   return mismatch ?? faults.find(({ position }) => position > nowhere.position) ?? nowhere;
 }
 
-/** The fault of a part that names a field of none of these messages. */
+/** Returns the problem of a path part that is not a field of these messages. */
 export function noSuchField(
   messages: readonly DescMessage[],
   owner: string,
