@@ -9,7 +9,7 @@ export function transactionUnsupported(who: string): ConnectError {
   });
 }
 
-/** FAILED_PRECONDITION for a call under a transaction that is over. */
+/** Returns FAILED_PRECONDITION for a call in a transaction that has ended. */
 export function transactionOver(): ConnectError {
   return errorWithInfo(Code.FailedPrecondition, "the transaction is over", {
     reason: "TRANSACTION_OVER",
@@ -46,7 +46,7 @@ export function shardUnreachable(place: string): ConnectError {
 /** The bound that a full store has reached. */
 export type StoreBound = { readonly maxOperations: number } | { readonly maxBytes: number };
 
-/** RESOURCE_EXHAUSTED for a store that holds as many operations, or as many bytes, as it may. */
+/** Returns RESOURCE_EXHAUSTED for a store that has reached its limit of operations or bytes. */
 export function storeFull(bound: StoreBound): ConnectError {
   const most =
     "maxBytes" in bound
@@ -66,8 +66,8 @@ export function storeFull(bound: StoreBound): ConnectError {
 }
 
 /**
- * UNAVAILABLE for a call after the store was closed: never NOT_FOUND, which would
- * tell a client that its operation is gone.
+ * Returns UNAVAILABLE for a call to a closed store. NOT_FOUND would make a client believe that its
+ * operation is gone.
  */
 export function storeClosed(): ConnectError {
   return errorWithInfo(Code.Unavailable, "the server has shut down", {
@@ -76,7 +76,7 @@ export function storeClosed(): ConnectError {
   });
 }
 
-/** RESOURCE_EXHAUSTED for a queue that holds as many operations as it may. */
+/** Returns RESOURCE_EXHAUSTED for a queue that has reached its limit of operations. */
 export function queueFull(maxQueued: number): ConnectError {
   return errorWithInfo(
     Code.ResourceExhausted,

@@ -1,7 +1,10 @@
 import type { OperationFilter, TimeColumn } from "./operation-filter.js";
 import type { Comparator } from "./value-test.js";
 
-/** A range of create times, both ends included, in microseconds since the epoch. An open end is infinite. */
+/**
+ * A range of create times, including both ends, in microseconds since the epoch. An open end is
+ * infinite.
+ */
 export interface CreateTimeRange {
   readonly least: number;
   readonly most: number;
@@ -18,7 +21,7 @@ export function requiredDone(filter: OperationFilter): boolean | undefined {
 
 /**
  * Returns the range in which the create time of every match lies. It is empty (`least` above
- * `most`) where nothing can match.
+ * `most`) if no record can match.
  */
 export function createTimeRange(filter: OperationFilter): CreateTimeRange {
   const { least, most } = boundsOf(filter);

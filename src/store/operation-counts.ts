@@ -1,6 +1,6 @@
 import type { OperationState, OperationStore } from "./operation-store.js";
 
-/** How many operations there are of each kind that an operator looks at, in all processes. */
+/** The numbers of operations, by the kinds that operators watch, in all processes. */
 export interface OperationCounts {
   /** Numbers of operations that are not done and not deleted, one for each pair of method and state. */
   readonly open: readonly OpenOperations[];
@@ -28,7 +28,7 @@ export interface LostAttempts {
   readonly attempts: number;
 }
 
-/** A store that can be asked how much there is in it. */
+/** A store that counts its operations. */
 export interface CountingStore extends OperationStore {
   /** Takes time in proportion to how many operations are open. */
   counts(): Promise<OperationCounts>;

@@ -9,12 +9,12 @@ import {
 import { type Comparator, compares } from "./value-test.js";
 
 /**
- * A restriction of a list, as data, so that a store can translate it. `kind` tells the members
- * apart.
+ * A restriction of a list, as data, so that a store can translate it. `kind` distinguishes the
+ * members.
  *
  * Every condition is true or false, never unknown. A condition on a field that a record does not
- * have is false, even with `!=`, and NOT of it is true. In SQL that is
- * `COALESCE(end_time <> $1, FALSE)`. NOT negates single conditions only.
+ * have is false, even with `!=`, and NOT of it is true. In SQL that is `COALESCE(end_time <> $1,
+ * FALSE)`. NOT negates single conditions only.
  */
 export type OperationFilter =
   /** All of them; true for none. */
@@ -117,9 +117,9 @@ const negatedComparator: Readonly<Record<Comparator, Comparator>> = {
 };
 
 /**
- * Whether a record passes a filter. Its payloads are decoded only where the answer
- * depends on them, and once; one that cannot be decoded, or that has another type than
- * the condition is about, makes that condition false.
+ * Whether a record passes a filter. A payload is decoded only if the result depends on it, and only
+ * once. If it cannot be decoded or has another type than the condition expects, the condition is
+ * false.
  */
 export function matchesFilter(filter: OperationFilter, record: FilterableRecord): boolean {
   let reader: PayloadReader | undefined;

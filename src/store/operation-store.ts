@@ -93,8 +93,8 @@ export interface NewOperation {
 }
 
 /**
- * Decides what an insert does if its resource key has operations that are not done. Hidden ones
- * count, except those with external work, because no program can end them.
+ * Decides what an insert does if its resource key has operations that are not done. Hidden
+ * operations count, except operations with external work, because no program can end them.
  */
 export type ParallelPolicy =
   /** The new operation is `blocked` until `unblock` finds that it is the oldest that is not done. */
@@ -194,7 +194,9 @@ export interface OperationRecord extends NewOperation {
   readonly deleteTimeMicros: number | undefined;
 }
 
-/** Writes more, such as the dispatch, in the transaction that inserts new records. */
+/**
+ * Called to make more writes, such as the dispatch, in the transaction that inserts new records.
+ */
 export type Together = (
   records: readonly OperationRecord[],
   transaction: Transaction,
@@ -220,7 +222,7 @@ export type InsertOutcome =
 /** The outcome of an insert that wrote nothing. */
 export type RefusedInsert = Exclude<InsertOutcome, { readonly kind: "inserted" }>;
 
-/** One attempt at an operation, which every write of a worker names. */
+/** One attempt at an operation. Every write of a worker names it. */
 export interface Claim {
   readonly name: string;
   /** The attempt that the claim returned; 0 for an operation with external work. */

@@ -25,7 +25,10 @@ export type LossCause =
   /** The program that ran the attempt, or the program that took over, did not note it. */
   | "unknown";
 
-/** An attempt that was lost, and taken over since. Times are microseconds since the Unix epoch. */
+/**
+ * An attempt that was lost, and whose operation another attempt has taken over. Times are
+ * microseconds since the Unix epoch.
+ */
 export interface LostAttempt {
   readonly attempt: number;
   /** The process that ran it, `{host}:{process id}:{hex}`; null if it is not known. */
@@ -52,7 +55,7 @@ export interface InspectedDelivery {
   readonly renewTimeMicros: number | null;
 }
 
-/** A payload without its content. */
+/** The type and the size of a payload, without its content. */
 export interface InspectedPayload {
   /** The type URL of an Any; empty if it is another message. */
   readonly typeUrl: string;
@@ -154,7 +157,7 @@ export interface WorkerReport {
   readonly running: readonly RunningOperationReport[];
 }
 
-/** Looks at operations and their processes, and queues operations again. */
+/** Inspects operations and their processes, and queues operations again. */
 export interface OperationsOperator {
   /** Resolves with undefined if there is no such record. */
   inspect(name: string): Promise<OperationInspection | undefined>;

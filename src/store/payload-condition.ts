@@ -55,7 +55,7 @@ export type PayloadStep =
   /** The message in a google.protobuf.Any, if it has this type. */
   | { readonly kind: "unpack"; readonly type: DescMessage };
 
-/** The payloads of a record, as it keeps them: serialized. */
+/** The payloads of a record, serialized as the record stores them. */
 export interface SerializedPayloads {
   /** A google.protobuf.Any. */
   readonly metadata: Uint8Array | undefined;
@@ -63,7 +63,9 @@ export interface SerializedPayloads {
   readonly result: { readonly kind: "response" | "error"; readonly value: Uint8Array } | undefined;
 }
 
-/** Reads the payloads of one record: each is decoded when it is first asked for, and only once. */
+/**
+ * Reads the payloads of one record. Each payload is decoded when it is first needed, and only once.
+ */
 export interface PayloadReader {
   /** Whether the payload passes. One that cannot be decoded does not. */
   matches(condition: PayloadCondition): boolean;

@@ -19,7 +19,7 @@ import { later } from "./store-time.js";
  * record and the time of the change, and writes nothing.
  */
 
-/** The fields of a record that the rules read. */
+/** The fields of a record that the transition rules read. */
 export type RecordHead = Pick<
   OperationRecord,
   | "state"
@@ -32,7 +32,7 @@ export type RecordHead = Pick<
   | "cancelRequestTimeMicros"
 >;
 
-/** Changes to a record. A member that is absent stays as it is; an undefined one is cleared. */
+/** Changes to a record. An absent member stays as it is. An undefined member is cleared. */
 export type RecordChanges = Partial<
   Pick<
     OperationRecord,
@@ -52,7 +52,7 @@ export type RecordChanges = Partial<
   >
 >;
 
-/** The changes of a call that finds nothing to change, but is answered with the record. */
+/** The changes of a call that changes nothing and returns the record. */
 export const unchanged: RecordChanges = {};
 
 /** The outcome of a start whose request id was used before. */
@@ -71,7 +71,10 @@ export interface InsertLookups {
   refusal(): Error | undefined;
 }
 
-/** An insert that nothing stops, unless the write itself finds that the name is taken. */
+/**
+ * The outcome of an insert without obstacles. The write itself may still find that the name is
+ * taken.
+ */
 export interface InsertPlan {
   readonly kind: "insert";
   readonly state: OperationState;
@@ -128,7 +131,7 @@ export function checkInsert(
   return lookups.isTaken(operation.name) ? { kind: "name-taken" } : undefined;
 }
 
-/** The record of an operation that starts now. */
+/** Returns the record of an operation that starts now. */
 export function startedRecord(
   operation: NewOperation,
   state: OperationState,
@@ -154,7 +157,7 @@ export function startedRecord(
   };
 }
 
-/** Whether a claim holds: the attempt that made it may write to the record. */
+/** Whether a claim holds: its attempt may still write to the record. */
 export function isHeldBy(head: RecordHead, attempt: number): boolean {
   return head.state === "running" && head.attempt === attempt;
 }

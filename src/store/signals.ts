@@ -1,6 +1,9 @@
 import type { StoreOptions } from "./operation-store.js";
 
-/** The kind of a change to an operation. `missed` means that signals may be lost: read it again. */
+/**
+ * The kind of a change to an operation. `missed` means that signals may be lost, so subscribers
+ * must read the operation again.
+ */
 export type SignalKind = "done" | "cancel-requested" | "deleted" | "missed";
 
 /** Ends a subscription. Calling it again does nothing. */
@@ -8,8 +11,8 @@ export type Unsubscribe = () => void;
 
 /**
  * Notifies all processes of changes to operations. A signal is a hint to read the operation: it may
- * come twice or late, and not at all if `pollIntervalMs` is set. So a publication that fails makes
- * nothing else fail.
+ * arrive twice, late, or not at all if `pollIntervalMs` is set. Therefore a failed publication
+ * makes nothing else fail.
  */
 export interface Signals {
   /**

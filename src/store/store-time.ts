@@ -1,9 +1,9 @@
 import { type Clock, monotonicMs } from "../internal/clock.js";
 
 /**
- * A time in whole microseconds since the Unix epoch that follows the date and never goes back. While
- * the date is behind it, after it was set back, it advances by the monotonic clock, so that
- * deadlines and retentions are not put off.
+ * A time in whole microseconds since the Unix epoch that follows the date and never goes back. If
+ * the date was set back, the time advances by the monotonic clock until the date catches up, so
+ * that deadlines and retentions are not delayed.
  */
 export interface StoreTime {
   /** Never goes back, and is never before the last stamp. */
@@ -44,7 +44,7 @@ export function createStoreTime(clock: Clock, lastMicros = 0): StoreTime {
 /** The last microsecond that a number holds exactly, in the year 2255. */
 export const lastTimeMicros = Number.MAX_SAFE_INTEGER;
 
-/** The time that is this long after another one, `lastTimeMicros` at most. */
+/** Returns the time that is this long after another time, at most `lastTimeMicros`. */
 export function later(timeMicros: number, delayMs: number): number {
   return Math.min(timeMicros + Math.round(delayMs * 1000), lastTimeMicros);
 }

@@ -3,10 +3,10 @@ import { compareCodePoints } from "../internal/code-point-order.js";
 import { isSameBytes } from "../internal/same-bytes.js";
 import { matchesWildcard, type WildcardPieces } from "../internal/wildcard.js";
 
-/** How a value stands to that of the condition: `value < given`, and so on. */
+/** The comparison of a value with the value of a condition: `value < given`, and so on. */
 export type Comparator = "=" | "!=" | "<" | "<=" | ">" | ">=";
 
-/** A plain value; both sides of a comparison have the same type. */
+/** A plain value. Both sides of a comparison have the same type. */
 export type PlainValue = string | number | bigint | boolean;
 
 /** A test of a single value of a payload, as data. `kind` distinguishes the members. */
@@ -26,7 +26,7 @@ export type ValueTest =
   /** A google.protobuf.Struct, Value or ListValue, in its JSON form. */
   | JsonTest;
 
-/** A test of a value whose type shows only when it is read. */
+/** A test of a value whose type is known only when the value is read. */
 export interface JsonTest {
   readonly kind: "json";
   /** The way into nested objects; empty for the value itself. */
@@ -37,7 +37,7 @@ export interface JsonTest {
   readonly literal: JsonLiteral;
 }
 
-/** One literal in the forms that values of JSON can be compared with. */
+/** One literal, in each form in which it can be compared with a JSON value. */
 export interface JsonLiteral {
   readonly text: string;
   /** The pieces of its text between wildcards. */
@@ -46,7 +46,7 @@ export interface JsonLiteral {
   readonly value: number | boolean | null | undefined;
 }
 
-/** Whether one value stands to another as the operator says. */
+/** Whether a comparison of two values is true. */
 export function compares(operator: Comparator, value: PlainValue, given: PlainValue): boolean {
   if (typeof value === "string" && typeof given === "string") {
     return holds(operator, compareCodePoints(value, given));
@@ -67,7 +67,7 @@ export function compares(operator: Comparator, value: PlainValue, given: PlainVa
   }
 }
 
-/** Whether bytes are those of the test, or others if it is negated. */
+/** Whether bytes equal the bytes of a test, or differ from them if the test is negated. */
 export function passesBytes(
   test: Extract<ValueTest, { kind: "bytes" }>,
   value: Uint8Array,
@@ -83,7 +83,7 @@ export function passesWildcard(
   return matchesWildcard(test.pieces, value) !== test.negated;
 }
 
-/** Whether a JSON value, or something that the keys lead to within it, passes. */
+/** Whether a JSON value passes a test, or a value that the keys lead to within it. */
 export function passesJson(test: JsonTest, value: JsonValue, depth = 0): boolean {
   const key = test.keys[depth];
   if (key === undefined) return passesJsonLeaf(test, value);

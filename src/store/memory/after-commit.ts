@@ -2,8 +2,8 @@ import { transactionUnsupported } from "../errors.js";
 import type { StoreOptions } from "../operation-store.js";
 
 /**
- * Do something in this process's memory now, or where there is a transaction once
- * that has committed.
+ * Runs an action in this process's memory: after the commit if there is a transaction, otherwise at
+ * once.
  *
  * @throws ConnectError `FailedPrecondition` for a transaction that cannot tell when.
  */

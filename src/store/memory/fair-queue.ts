@@ -7,7 +7,10 @@ export interface FairQueue<T> {
   take(): T | undefined;
 }
 
-/** A queue that takes one value of each tenant before the second of any: round robin. */
+/**
+ * Creates a queue that takes one value of each tenant before the second value of any tenant (round
+ * robin).
+ */
 export function createFairQueue<T>(): FairQueue<T> {
   const lines = new Map<string, Line<T>>();
   const turns = createLine<{ tenant: string; values: Line<T> }>();

@@ -6,7 +6,7 @@ import type { Transaction } from "../operation-store.js";
 import { afterCommit } from "./after-commit.js";
 import { createFairQueue, type FairQueue } from "./fair-queue.js";
 
-/** Bounds and clock of an in-process dispatcher. */
+/** Limits and clock of an in-process dispatcher. */
 export interface InProcessDispatcherOptions {
   /** How many operations run side by side at most, at least 1. Default: 100. */
   maxConcurrent?: number | undefined;

@@ -7,7 +7,7 @@ interface Subscription {
   next: Subscription | undefined;
 }
 
-/** Signals within this process. None is ever lost. */
+/** Creates signals within this process. None of them is ever lost. */
 export function createInProcessSignals(): Signals {
   const subscriptions = new Map<string, Subscription>();
   return {

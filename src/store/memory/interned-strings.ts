@@ -1,4 +1,4 @@
-/** Strings with many users, each kept once under a number while it has a user. */
+/** Strings with many users. Each string is stored once, under a number, while it has a user. */
 export interface InternedStrings {
   /** The number of a string, which has one user more from now on. */
   retain(text: string): number;

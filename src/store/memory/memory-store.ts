@@ -42,7 +42,7 @@ import { createRecordList } from "./record-list.js";
 import { createRecordRows, requestKeyOf } from "./record-rows.js";
 import { createShardedMap } from "./sharded-map.js";
 
-/** Bounds and clock of a memory store. */
+/** Limits and clock of a memory store. */
 export interface MemoryStoreOptions {
   /**
    * Maximum number of operations, at least 1, including removed ones whose request id is still
@@ -64,11 +64,11 @@ export interface MemoryStoreOptions {
 const maxExpiredWhenFull = 1000;
 
 /**
- * A store in this process's memory: everything is gone when the process ends.
+ * Creates a store in this process's memory. All records are lost when the process ends.
  *
  * @throws RangeError if a bound is not a whole number of at least 1.
- * @example
- * const operations = createOperations({ store: createMemoryStore({ maxOperations: 1000 }) });
+ * @example const operations = createOperations({ store: createMemoryStore({ maxOperations: 1000 })
+ * });
  */
 export function createMemoryStore(options: MemoryStoreOptions = {}): OperationStore {
   const maxOperations = atLeastOne("maxOperations", options.maxOperations ?? 100_000);

@@ -1,12 +1,15 @@
 /** Compares an id with a place: negative if the id comes before the place, positive if it comes after. */
 export type Probe = (id: number) => number;
 
-/** Gives one id after another, and undefined at the end. The ids must not change meanwhile. */
+/**
+ * Returns the next id at each call, and undefined at the end. The ids must not change between the
+ * calls.
+ */
 export type Walk = () => number | undefined;
 
 /**
- * Numbers of rows in an order that a comparison of the rows defines. Each call costs about the same
- * with a million numbers as with a thousand.
+ * Row numbers in an order that a comparison of the rows defines. Each call costs about the same for
+ * a million numbers as for a thousand.
  */
 export interface OrderedIds {
   add(id: number): void;

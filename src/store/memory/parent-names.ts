@@ -47,7 +47,7 @@ export function createParentNames(): ParentNames {
   };
 }
 
-/** Whether a parent's name is meant by one of which some segments are `-`. */
+/** Whether a parent's name matches a pattern in which some segments are `-`. */
 export function matchesParent(parent: string, pattern: string): boolean {
   if (parent === "") return pattern === "";
   const segments = parent.split("/");

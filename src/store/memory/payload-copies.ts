@@ -1,6 +1,6 @@
 /**
- * Takes copies of payloads, many in one array: to make and to let go of an array of its own
- * for each takes longer than to copy what is in it.
+ * Copies payloads, many into one array. Allocating and freeing an array for each payload takes
+ * longer than copying its content.
  */
 export interface PayloadCopies {
   /** Copies a number of bytes from this word on. Words, because most payloads are a few dozen of them. */

@@ -3,9 +3,9 @@ import { createOrderedIds, type OrderedIds } from "./ordered-ids.js";
 import type { RecordRows } from "./record-rows.js";
 
 /**
- * The records that a list may show, in the orders that lists need. They all end with the create
- * time, which no two records share. A record without a principal is in no order by principal:
- * its caller is not told apart from others.
+ * The records that a list may show, in the orders that lists need. Each order ends with the create
+ * time, which no two records share. A record without a principal is in no order by principal,
+ * because its caller is not distinguished from others.
  */
 export interface ListedRows {
   readonly byTime: OrderedIds;
@@ -16,7 +16,7 @@ export interface ListedRows {
   readonly byPrincipalAndParent: OrderedIds;
 }
 
-/** The indexes of a store: each query of the contract costs the same at every size. */
+/** The indexes of a store. Each query of the contract costs the same at every size. */
 export interface RecordIndexes {
   /** Not done. */
   readonly open: ListedRows;

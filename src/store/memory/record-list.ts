@@ -33,7 +33,7 @@ interface Source {
   next(): void;
 }
 
-/** Lists rows, newest first. */
+/** Creates a function that lists rows, newest first. */
 export function createRecordList(parts: RecordListParts): (query: ListQuery) => ListPage {
   const { rows, indexes, parents, nowMicros } = parts;
 

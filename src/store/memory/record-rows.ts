@@ -136,7 +136,7 @@ interface RowPage {
   readonly traceContexts: (TraceContext | undefined)[];
 }
 
-/** One string for a scope and an id, which `requestIdFromKey` takes apart again. */
+/** Returns one string for a scope and an id. `requestIdFromKey` splits it again. */
 export function requestKeyOf({ scope, id }: StoredRequestId): string {
   return `${scope.length}:${scope}${id}`;
 }

@@ -1,7 +1,7 @@
 /**
- * A map of strings that grows and shrinks a little at a time. A Map moves all of its
- * entries whenever it doubles or halves: at a million of them that held everything else
- * up for 100 ms and more.
+ * A map of strings that grows and shrinks a little at a time. A Map moves all of its entries
+ * whenever its capacity doubles or halves. With a million entries, that blocked the process for 100
+ * ms and more.
  */
 export interface ShardedMap<Value> {
   get(key: string): Value | undefined;

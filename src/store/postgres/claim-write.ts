@@ -26,7 +26,7 @@ export function claimWrite(restartLost: string, owner: string): string {
     checkpoint = case when ${restartLost} and ${isLost} then null else o.checkpoint end`;
 }
 
-/** The record that a worker's claim may write to. */
+/** Returns the condition on which a worker's claim may write to a record. */
 export function claimed({ name, attempt }: Claim, { add }: Parameters): string {
   return `o.name = ${add(escapeNul(name))} and o.attempt = ${add(attempt)}::integer
     and ${isLost}`;

@@ -8,13 +8,13 @@ import { settlesWithin } from "../../internal/settles-within.js";
  */
 const closeLimitMs = 150;
 
-/** Resolves when all of these have settled, after `closeLimitMs` at the latest. */
+/** Resolves when all closings have settled, or after `closeLimitMs`. */
 export async function closedInTime(closings: readonly Promise<unknown>[]): Promise<void> {
   const all = Promise.allSettled(closings).then(() => undefined);
   await settlesWithin(all, systemClock, closeLimitMs);
 }
 
-/** Cuts the connection of a client of `pg`, whose `end` waits for a server that may not answer. */
+/** Closes the socket of a client of `pg`, whose `end` waits for a server that may not respond. */
 export function destroyConnection(client: object): void {
   const stream = memberOf(memberOf(client, "connection"), "stream");
   const destroy = memberOf(stream, "destroy");

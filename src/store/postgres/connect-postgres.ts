@@ -15,7 +15,7 @@ import { createPostgresStore } from "./postgres-store.js";
 import { withPreparedStatements } from "./prepared-statements.js";
 import { schemaName } from "./schema-name.js";
 
-/** How operations live in a PostgreSQL database. */
+/** The connection, the schemas and the limits of operations in a PostgreSQL database. */
 export interface ConnectPostgresOptions {
   /** `postgres://user:password@host:port/database?sslmode=…`, as `pg` reads it. */
   connectionString: string;
@@ -88,8 +88,8 @@ function limitStatements(client: PostgresClient, done: (cause?: Error) => void):
 const maintenanceConnections = 2;
 
 /**
- * Keep and run operations in a PostgreSQL database (14 or newer), shared by any number of
- * processes:
+ * Keeps and runs operations in a PostgreSQL database (14 or newer). Any number of processes can
+ * share it:
  *
  *     const operations = createOperations({
  *       ...(await connectPostgres({ connectionString })),
@@ -98,11 +98,10 @@ const maintenanceConnections = 2;
  *
  * Migrates the schemas first. `operations.shutdown()` closes all of it.
  *
- * @throws RangeError for an option out of its bounds; ConnectError `Unavailable` where the
- *   database cannot be reached, `Internal` where it refuses a statement or where `pg` or
- *   `pg-boss` is not installed.
- * @example
- * const parts = await connectPostgres({ connectionString: "postgres://localhost/app" });
+ * @throws RangeError for an option out of its bounds; ConnectError `Unavailable` where the database
+ * cannot be reached, `Internal` where it refuses a statement or where `pg` or `pg-boss` is not
+ * installed.
+ * @example const parts = await connectPostgres({ connectionString: "postgres://localhost/app" });
  * const operations = createOperations({ ...parts, pageTokenKey });
  */
 export async function connectPostgres(options: ConnectPostgresOptions): Promise<PostgresParts> {

@@ -40,7 +40,10 @@ export function databaseError(cause: unknown): ConnectError {
     : schemaMissing(state, cause);
 }
 
-/** The SQLSTATE of a driver's error about a missing table, column, function or schema; else undefined. */
+/**
+ * Returns the SQLSTATE of a driver's error about a missing table, column, function or schema.
+ * Returns undefined for other errors.
+ */
 export function undefinedState(cause: unknown): string | undefined {
   const state = sqlState(cause);
   return state !== undefined && undefinedStates.has(state) ? state : undefined;

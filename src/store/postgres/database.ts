@@ -14,7 +14,7 @@ import {
 /** The SQLSTATE "in_failed_sql_transaction". */
 const failedTransaction = "25P02";
 
-/** Statements and transactions over a pool, with errors that a client may see. */
+/** Runs statements and transactions over a pool, with errors that a client may see. */
 export interface Database {
   /** Returns the rows of one statement, which runs in the caller's transaction if there is one. */
   rows(text: string, values: readonly unknown[], options: StoreOptions | undefined): Promise<Row[]>;
@@ -37,7 +37,10 @@ export interface TransactionOptions {
   lockTimeoutMs?: number | undefined;
 }
 
-/** Every method rejects with a ConnectError, except with the error of `work`. */
+/**
+ * Creates a database over a pool. Every method rejects with a ConnectError, except with the error
+ * of `work`.
+ */
 export function createDatabase(pool: PostgresPool): Database {
   let isClosed = false;
   guardPool(pool);

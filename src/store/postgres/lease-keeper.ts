@@ -47,9 +47,9 @@ interface Held<Key> {
 }
 
 /**
- * A lease is renewed each third of its time. One that was not renewed for four fifths of
- * it is given up: by this process's own clock, so that also one that was stopped or cut off
- * knows it before another can have it.
+ * Creates a lease keeper. It renews a lease after each third of its time, and gives it up after
+ * four fifths without a renewal. The keeper uses this process's clock, so that a process that was
+ * stopped or disconnected gives up before another process can get the lease.
  */
 export function createLeaseKeeper<Key>(options: LeaseKeeperOptions<Key>): LeaseKeeper<Key> {
   const { leaseMs, clock, monotonicMs } = options;

@@ -27,8 +27,8 @@ export interface ListParts {
 const decidesWildcards = true;
 
 /**
- * Reads one page of a list. Conditions on payloads are evaluated here, in a bounded number of
- * records that match the other conditions.
+ * Reads one page of a list. Conditions on payloads are evaluated in this process, for a limited
+ * number of records that match the other conditions.
  */
 export async function listOperations(
   parts: ListParts,

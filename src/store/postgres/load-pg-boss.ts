@@ -14,7 +14,7 @@ export interface PgBossInstance {
   deleteJob(queue: string, attempts: PgBossAttempt[], options: object): Promise<object>;
 }
 
-/** A job as `fetch` gives it. */
+/** A job in the form that `fetch` returns. */
 export interface PgBossJob extends PgBossAttempt {
   readonly data: unknown;
   readonly groupId?: string | null;
@@ -29,7 +29,7 @@ export interface PgBossAttempt {
 type PgBossConstructor = new (options: object) => PgBossInstance;
 
 /**
- * The class of pg-boss, which is loaded when it is wanted.
+ * Loads the class of pg-boss when it is needed.
  *
  * @throws ConnectError `Internal` if the package is not installed.
  */

@@ -54,7 +54,10 @@ export function migrations(options: SchemaOptions = {}): Migration[] {
   }));
 }
 
-/** The lock that lets one process migrate at a time, held to the end of the transaction. */
+/**
+ * Returns the lock that lets one process migrate at a time. It is held until the end of the
+ * transaction.
+ */
 export function migrationLock(schema: string): string {
   return `select pg_advisory_xact_lock(hashtextextended('connect-longrunning migrate ${schema}', 0))`;
 }
@@ -68,7 +71,7 @@ export function migrationsTable(schema: string): string {
 )`;
 }
 
-/** The statement that notes that a step was taken. */
+/** Returns the statement that records a migration. */
 export function migrationNote(schema: string, migration: Migration): string {
   const { version, name, oldestVersion } = migration;
   // The column `oldest_version` does not exist before step 2.

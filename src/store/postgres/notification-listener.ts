@@ -32,7 +32,7 @@ export interface ChannelListener {
   missed(): void;
 }
 
-/** The one connection on which a process receives notifications. */
+/** The connection on which a process receives all notifications. */
 export interface NotificationListener {
   /**
    * Listens to a channel. Resolves when the session listens. If the connection cannot be made now,

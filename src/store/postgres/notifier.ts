@@ -31,11 +31,11 @@ const payloadBytesEnd = 8000;
 const utf8 = new TextEncoder();
 
 /**
- * NOTIFY takes a lock of the whole server from before its commit until after the flush, so that
- * transactions with a NOTIFY commit one after the other. So no writing transaction contains one:
- * the payloads of several commits are sent by one statement, which has nothing to flush, each
- * payload once. A process that dies between the commit and that statement sends nothing, so
- * listeners must poll, too.
+ * Creates a notifier. NOTIFY takes a lock of the whole server from before its commit until after
+ * the flush, so transactions with a NOTIFY commit one after the other. Therefore no writing
+ * transaction contains a NOTIFY. One statement, which has nothing to flush, sends the payloads of
+ * several commits, each payload once. If a process dies between the commit and that statement, it
+ * sends nothing, so listeners must poll too.
  */
 export function createNotifier({ database, channel, observer }: NotifierOptions): Notifier {
   const gathered = new Set<string>();

@@ -29,7 +29,7 @@ import { createReconciler } from "./reconcile.js";
 import { schemaName } from "./schema-name.js";
 import { createWorkerRow } from "./worker-row.js";
 
-/** Connections, bounds and times of a pg-boss dispatcher. */
+/** Connections, limits and times of a pg-boss dispatcher. */
 export interface PgBossDispatcherOptions {
   /** Connections for dispatching, fetching and settling: at least one. */
   pool: PostgresPool;

@@ -3,7 +3,10 @@ import { booleanOf, isRow, numberOf, textOf } from "../sql/row.js";
 import { loadPgBoss } from "./load-pg-boss.js";
 import { guardPool, type PostgresPool } from "./postgres-pool.js";
 
-/** One delivery of a job: pg-boss's own fence, as the count grows with each. */
+/**
+ * One delivery of a job. pg-boss's count of attempts is the fence, because it grows with each
+ * delivery.
+ */
 export interface QueuedJob {
   readonly queue: string;
   readonly id: string;
@@ -20,7 +23,7 @@ export interface NewJob extends Pick<QueuedJob, "name" | "tenant"> {
   readonly delayMs: number;
 }
 
-/** Executes statements: the pool, or a transaction. */
+/** Executes statements, in the pool or in a transaction. */
 export interface Executor {
   executeSql(text: string, values: unknown[]): Promise<{ rows: unknown[] }>;
 }
@@ -55,7 +58,7 @@ export interface PgBossQueue {
   stop(): Promise<void>;
 }
 
-/** The state of one queue that has something to do. */
+/** The state of one queue that is not empty. */
 export interface QueueNews {
   readonly queue: string;
   /** Whether a job can be fetched. */
@@ -64,7 +67,7 @@ export interface QueueNews {
   readonly isLost: boolean;
 }
 
-/** How much there is in one method's queue. */
+/** The numbers of jobs in one method's queue. */
 export interface QueueDepth {
   readonly method: string;
   /** Jobs that wait, including those with a delay. */
@@ -72,7 +75,7 @@ export interface QueueDepth {
   readonly running: number;
 }
 
-/** How pg-boss is run. */
+/** Options of pg-boss. */
 export interface PgBossQueueOptions {
   /** For whatever is given no executor. */
   pool: PostgresPool;

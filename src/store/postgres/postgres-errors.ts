@@ -4,7 +4,7 @@ import { errorWithInfo, retryDetail } from "../../status/error-info.js";
 /** When a client may try again that the database did not answer. */
 const retryDelayMs = 1000;
 
-/** UNAVAILABLE for a database that cannot be reached or cannot answer now. */
+/** Returns UNAVAILABLE for a database that cannot be reached or cannot answer now. */
 export function databaseUnavailable(cause?: unknown): ConnectError {
   return errorWithInfo(Code.Unavailable, "the database cannot be reached now", {
     reason: "DATABASE_UNAVAILABLE",
@@ -13,7 +13,9 @@ export function databaseUnavailable(cause?: unknown): ConnectError {
   });
 }
 
-/** ABORTED for a start that conflicted with others too often; the client may try it again. */
+/**
+ * Returns ABORTED for a start that conflicted with others too often; the client may try it again.
+ */
 export function startContended(): ConnectError {
   return errorWithInfo(Code.Aborted, "other starts came in between; try again", {
     reason: "START_CONTENDED",
@@ -21,7 +23,7 @@ export function startContended(): ConnectError {
   });
 }
 
-/** INTERNAL for a statement that the database refuses, whenever it is tried. */
+/** Returns INTERNAL for a statement that the database refuses, whenever it is tried. */
 export function databaseFailed(state: string, cause: unknown): ConnectError {
   return errorWithInfo(Code.Internal, "the database refused a statement", {
     reason: "DATABASE_FAILED",
@@ -30,7 +32,10 @@ export function databaseFailed(state: string, cause: unknown): ConnectError {
   });
 }
 
-/** INTERNAL for a connection that the database refuses, whenever it is tried: an error for the operator. */
+/**
+ * Returns INTERNAL for a connection that the database refuses, whenever it is tried: an error for
+ * the operator.
+ */
 export function connectionRefused(state: string, cause: unknown): ConnectError {
   return errorWithInfo(
     Code.Internal,
@@ -40,7 +45,7 @@ export function connectionRefused(state: string, cause: unknown): ConnectError {
   );
 }
 
-/** INTERNAL for a database that lacks a table: it was not migrated. */
+/** Returns INTERNAL for a database that lacks a table: it was not migrated. */
 export function schemaMissing(state: string, cause: unknown): ConnectError {
   return errorWithInfo(Code.Internal, "the database is not migrated to this version", {
     reason: "DATABASE_NOT_MIGRATED",
@@ -49,7 +54,7 @@ export function schemaMissing(state: string, cause: unknown): ConnectError {
   });
 }
 
-/** INTERNAL for a schema that lacks steps of this program: an error for the operator. */
+/** Returns INTERNAL for a schema that lacks steps of this program: an error for the operator. */
 export function schemaTooOld(schema: string, version: number, known: number): ConnectError {
   const state = version === 0 ? "is not migrated" : `has version ${version}`;
   return errorWithInfo(
@@ -63,7 +68,10 @@ export function schemaTooOld(schema: string, version: number, known: number): Co
   );
 }
 
-/** FAILED_PRECONDITION for a schema whose newer steps do not allow this program: an error for the operator. */
+/**
+ * Returns FAILED_PRECONDITION for a schema whose newer steps do not allow this program: an error
+ * for the operator.
+ */
 export function databaseTooNew(schema: string, version: number, known: number): ConnectError {
   return errorWithInfo(
     Code.FailedPrecondition,
@@ -76,14 +84,14 @@ export function databaseTooNew(schema: string, version: number, known: number): 
   );
 }
 
-/** ABORTED: the reason of the signal of a delivery whose lease was lost. */
+/** Returns ABORTED: the reason of the signal of a delivery whose lease was lost. */
 export function leaseLost(): ConnectError {
   return errorWithInfo(Code.Aborted, "this process could not show in time that it lives", {
     reason: "LEASE_LOST",
   });
 }
 
-/** INTERNAL for an optional package that is not installed: an error for the operator. */
+/** Returns INTERNAL for an optional package that is not installed: an error for the operator. */
 export function packageMissing(name: string, cause: unknown): ConnectError {
   return errorWithInfo(Code.Internal, `this needs the package "${name}": npm install ${name}`, {
     reason: "PACKAGE_MISSING",

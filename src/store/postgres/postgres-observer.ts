@@ -73,7 +73,7 @@ export interface EventLoopStall {
   readonly names: readonly string[];
 }
 
-/** The line for a stall. */
+/** Returns the log line for a stall. */
 export function stalledLine({ stalledMs, leaseMs, names }: EventLoopStall): string {
   const [name, ...others] = names;
   const more = others.length === 0 ? "" : ` and ${others.length} more`;
@@ -84,7 +84,7 @@ function seconds(milliseconds: number): string {
   return `${(milliseconds / 1000).toFixed(1)} s`;
 }
 
-/** The line for an operation whose job was gone. */
+/** Returns the log line for an operation whose job was gone. */
 export function requeuedLine(name: string): string {
   return `${name} was open and had no job in the queue: it was queued again; rows of the queue's schema were removed, or one of the two schemas was restored alone`;
 }

@@ -26,7 +26,7 @@ import { createPostgresStore } from "./postgres-store.js";
 import { defaultSchema, schemaName } from "./schema-name.js";
 import { idleRenewalMs } from "./worker-row.js";
 
-/** Where a PostgreSQL database keeps the operations. */
+/** The location of operations in a PostgreSQL database. */
 export interface PostgresOperatorOptions {
   /** Connections, at least two; the operator never closes it. */
   pool: PostgresPool;
@@ -40,12 +40,12 @@ export interface PostgresOperatorOptions {
 const jobName = "replace(j.data ->> 'name', '\\', '\\\\')";
 
 /**
- * Creates an operator of the operations in a PostgreSQL database. Its calls take part in no server,
- * and migrate nothing.
+ * Creates an operator of the operations in a PostgreSQL database. It does not start a server and
+ * does not migrate the database.
  *
  * @throws RangeError if a schema is not a name that schemas can have here.
- * @throws ConnectError INTERNAL, `DATABASE_NOT_MIGRATED`, if the schema lacks steps of this program;
- *   FAILED_PRECONDITION, `DATABASE_TOO_NEW`; UNAVAILABLE if the database cannot be reached.
+ * @throws ConnectError INTERNAL, `DATABASE_NOT_MIGRATED`, if the schema lacks steps of this
+ * program; FAILED_PRECONDITION, `DATABASE_TOO_NEW`; UNAVAILABLE if the database cannot be reached.
  */
 export async function createPostgresOperator(
   options: PostgresOperatorOptions,

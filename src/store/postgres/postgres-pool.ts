@@ -1,4 +1,4 @@
-/** The answer to a statement. */
+/** The result of a statement. */
 export interface QueryResult {
   readonly rows: unknown[];
   /** The command that the server executed: `ROLLBACK` for the commit of a failed transaction. */
@@ -21,8 +21,8 @@ export interface PostgresClient extends ErrorSource {
 
 /**
  * A pool of connections, in the smallest form that the store can use. A `Pool` of `pg` fits. It
- * should bound how long it waits for a connection and for an answer
- * (`connectionTimeoutMillis`, `query_timeout`).
+ * should limit its wait for a connection and for a response (`connectionTimeoutMillis`,
+ * `query_timeout`).
  */
 export interface PostgresPool {
   query(text: string, values: unknown[]): Promise<QueryResult>;
@@ -36,7 +36,7 @@ export interface PostgresPool {
   on?(event: "error", listener: (cause: Error) => void): unknown;
 }
 
-/** A connection of its own to listen on. A `Client` of `pg` that is not connected yet fits. */
+/** A separate connection for notifications. A `Client` of `pg` that is not connected yet fits. */
 export interface PostgresListenClient {
   connect(): Promise<unknown>;
   query(text: string, values: unknown[]): Promise<QueryResult>;
@@ -52,10 +52,10 @@ export interface PostgresListenClient {
 const guardedPools = new WeakSet<PostgresPool>();
 
 /**
- * Gives each connection of a pool a listener for errors, once. pg-pool has one on idle
- * connections only: it removes that when it hands a connection out, and the caller gets the
- * connection in a later microtask. The statement that the caller then sends fails, so the
- * error itself needs no reaction.
+ * Gives each connection of a pool a listener for errors, once. pg-pool listens only on idle
+ * connections. It removes its listener when it hands a connection out, but the caller gets the
+ * connection in a later microtask. The statement that the caller then sends fails, so the error
+ * itself needs no reaction.
  */
 export function guardPool(pool: PostgresPool): void {
   if (pool.on === undefined || guardedPools.has(pool)) return;

@@ -10,7 +10,7 @@ import type { PostgresObserver } from "./postgres-observer.js";
 import type { PostgresPool } from "./postgres-pool.js";
 import { defaultSchema, schemaName } from "./schema-name.js";
 
-/** How signals travel between the processes of a database. */
+/** The connections and the channel of signals between the processes of a database. */
 export interface PostgresSignalsOptions {
   /** Connections for publishing outside of a transaction. */
   pool: PostgresPool;

@@ -34,7 +34,7 @@ import {
 } from "./statement.js";
 import { resultSql, terminalWrite, terminalWriteIf } from "./terminal-write.js";
 
-/** Where a PostgreSQL store keeps its table. */
+/** The location of a PostgreSQL store's table. */
 export interface PostgresStoreOptions {
   /** Connections; the store never closes it. */
   pool: PostgresPool;

@@ -14,13 +14,13 @@ interface NamedStatement {
   readonly values: unknown[];
 }
 
-/** A connection that runs such statements. One of `pg` is one. */
+/** A connection that runs prepared statements. A client of `pg` fits. */
 export interface PreparingClient extends PostgresClient {
   query(text: string, values: unknown[]): Promise<QueryResult>;
   query(statement: NamedStatement): Promise<QueryResult>;
 }
 
-/** A pool of such connections. A `Pool` of `pg` is one. */
+/** A pool of connections that run prepared statements. A `Pool` of `pg` fits. */
 export interface PreparingPool {
   query(text: string, values: unknown[]): Promise<QueryResult>;
   query(statement: NamedStatement): Promise<QueryResult>;

@@ -8,7 +8,7 @@ import type {
   RecordsByName,
 } from "./record-statements.js";
 
-/** Calls for single records, each a transaction of its own. See `OperationStore`. */
+/** Calls for single records. Each call is a separate transaction, as in `OperationStore`. */
 export interface RecordCalls {
   get(name: string): Promise<OperationRecord | undefined>;
   claim(item: ClaimItem): Promise<OperationRecord | undefined>;

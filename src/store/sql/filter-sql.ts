@@ -2,7 +2,7 @@ import type { WildcardPieces } from "../../internal/wildcard.js";
 import type { ColumnCondition, FilterLeaf, OperationFilter } from "../operation-filter.js";
 import { escapeNul } from "./nul-escape.js";
 
-/** How a database writes what differs from the SQL of the others. */
+/** The parts of a filter's SQL that differ between databases. */
 export interface FilterDialect {
   /** The text that stands for a value in the statement. Values are added in the order of the text. */
   add(value: string | number): string;
@@ -17,8 +17,9 @@ export interface FilterDialect {
 }
 
 /**
- * The condition that a filter comes to: every match meets it. Where `isDecidedBySql` says so,
- * nothing else does; otherwise `matchesFilter` has to look at the rows that meet it. Never NULL.
+ * Returns the SQL condition of a filter. Every match meets it, and it is never NULL. If
+ * `isDecidedBySql` is true, only matches meet it. Otherwise `matchesFilter` must check the rows
+ * that meet it.
  */
 export function filterSql(filter: OperationFilter, dialect: FilterDialect): string {
   const each = (operands: readonly OperationFilter[]) =>
@@ -40,7 +41,7 @@ export function filterSql(filter: OperationFilter, dialect: FilterDialect): stri
   }
 }
 
-/** Whether the condition of `filterSql` holds for matches alone. */
+/** Whether only matches meet the condition of `filterSql`. */
 export function isDecidedBySql(
   filter: OperationFilter,
   dialect: Pick<FilterDialect, "decidesWildcards">,

@@ -2,7 +2,7 @@ import { listedBytesOf } from "../listed-bytes.js";
 import { matchesFilter } from "../operation-filter.js";
 import type { ListCursor, ListPage, ListQuery, OperationRecord } from "../operation-store.js";
 
-/** Most rows that one statement of a list walks along an index. */
+/** The maximum number of rows that one statement of a list scans along an index. */
 export const maxWalkedRows = 10_000;
 
 /** Maximum number of records that a page reads for a filter, or its limit if that is larger. */
@@ -12,8 +12,8 @@ const maxReadPerPage = 1000;
 const readAtATime = 200;
 
 /**
- * Whether a statement stopped because its records are as large as a page may be. Statements count
- * their metadata and results alone, which is less than `listedBytesOf` does.
+ * Whether a statement stopped because its records reached the size limit of a page. Statements
+ * count only metadata and results, which is less than `listedBytesOf` counts.
  */
 export function hasReadEnough(records: readonly OperationRecord[], query: ListQuery): boolean {
   if (records.length === query.limit) return true;
@@ -32,7 +32,7 @@ export interface Scan {
   readonly next: ListCursor | undefined;
 }
 
-/** One page of a list that is read by several statements. */
+/** The reading of one list page by several statements. */
 export interface PageReading {
   /** How many records the next statement is to read. */
   readonly readLimit: number;

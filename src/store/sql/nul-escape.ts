@@ -7,7 +7,7 @@ export function escapeNul(text: string): string {
   return /[\\\0]/.test(text) ? text.replaceAll("\\", "\\\\").replaceAll("\0", "\\0") : text;
 }
 
-/** The text that `escapeNul` was given. */
+/** Returns the text that `escapeNul` escaped. */
 export function unescapeNul(text: string): string {
   if (!text.includes("\\")) return text;
   return text.replace(/\\(\\|0)/g, (_, escaped) => (escaped === "0" ? "\0" : "\\"));

@@ -20,7 +20,7 @@ import {
 } from "./row.js";
 
 /**
- * The record in a row that has a column for each of its fields, times in microseconds.
+ * Returns the record in a row with a column for each of its fields. Times are in microseconds.
  *
  * @throws TypeError if it has not.
  */

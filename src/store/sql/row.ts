@@ -19,7 +19,7 @@ export function optionalTextOf(row: Row, column: string): string | undefined {
 }
 
 /**
- * Drivers give 64-bit integers as text, as bigints or as numbers.
+ * Returns a number from a 64-bit integer, which drivers return as text, as a bigint or as a number.
  *
  * @throws TypeError if the column holds no number.
  */
@@ -36,8 +36,8 @@ export function optionalNumberOf(row: Row, column: string): number | undefined {
 }
 
 /**
- * A time in microseconds. One that a number does not hold exactly, from the year 2255 on, reads
- * as the last that it does.
+ * Returns a time in microseconds. From the year 2255 on, a number is not exact, so the result is
+ * the last exact time.
  *
  * @throws TypeError if the column holds no number.
  */
@@ -50,7 +50,7 @@ export function optionalTimeOf(row: Row, column: string): number | undefined {
 }
 
 /**
- * SQLite has no truth values: drivers give 0 and 1.
+ * Returns a boolean. SQLite has no booleans, so its drivers return 0 and 1.
  *
  * @throws TypeError if the column holds no truth value.
  */

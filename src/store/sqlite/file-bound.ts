@@ -1,7 +1,7 @@
 import { numberOf } from "../sql/row.js";
 import type { SqliteDatabase } from "./sqlite-database.js";
 
-/** Tells when the file is as large as it may be. */
+/** Reports when the file has reached its maximum size. */
 export interface FileBound {
   /** Whether a start has to be refused. It looks only now and then. */
   isReached(): boolean;
@@ -10,7 +10,10 @@ export interface FileBound {
 /** The number of starts between two checks of the size, while there is room. */
 const startsBetweenLooks = 100;
 
-/** Pages that were freed count as room: SQLite writes to them before the file grows. */
+/**
+ * Creates a file limit. Freed pages count as room, because SQLite writes to them before the file
+ * grows.
+ */
 export function createFileBound(database: SqliteDatabase, maxBytes: number): FileBound {
   let startsToNextLook = 0;
   const read = (name: string) => {

@@ -13,8 +13,8 @@ import type { SqliteValue } from "./sqlite-driver.js";
 const decidesWildcards = false;
 
 /**
- * One page of a list. The rows of the parent (or of all parents) are walked along an index; SQL
- * picks out what may match, and the filter decides.
+ * Returns one page of a list. An index gives the rows of the parent (or of all parents). SQL
+ * selects the possible matches, and the filter decides.
  */
 export function listOperations(
   database: SqliteDatabase,

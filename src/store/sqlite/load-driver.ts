@@ -17,7 +17,7 @@ type LibsqlClass = new (
 };
 
 /**
- * How to open a file. Undefined: by node:sqlite where this Node has it, else by libsql.
+ * How to open a file. Default: node:sqlite if this version of Node has it, otherwise libsql.
  *
  * @throws Error that names what to install, if it is not there.
  */

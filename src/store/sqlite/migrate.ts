@@ -31,8 +31,8 @@ const migrationsTable = `create table if not exists operations_migrations (
 const applicationId = 0x4c524f50;
 
 /**
- * Refuse a file that another program wrote, or that a newer version of this one has made so
- * that this version must not run on it, before anything in it is changed.
+ * Refuses a foreign file before anything in it changes. A file is foreign if another program wrote
+ * it, or if a newer version of this package made it incompatible with this version.
  *
  * @throws ConnectError `FailedPrecondition`.
  */

@@ -1,7 +1,7 @@
 /**
  * Lists of one caller walk that caller's rows alone, in one parent and across all of them. So
- * neither their time nor their tokens tell how much others have stored. A caller without a
- * principal is not told apart from others, and has no place in these indexes.
+ * neither their duration nor their tokens reveal how much other callers have stored. A caller
+ * without a principal is not distinguished from others, and is not in these indexes.
  */
 export const principalIndexes = `
 create index operations_by_principal on operations (principal, parent)

@@ -5,10 +5,10 @@ interface FileSystem {
 }
 
 /**
- * Make the file if it does not exist, readable and writable by its owner alone, as SQLite
- * then makes the files beside it; and give its one path.
+ * Creates the file if it does not exist, and returns its canonical path. Only its owner can read
+ * and write it. SQLite gives the files beside it the same permissions.
  *
- * One that exists is not opened here: to close it again would drop the locks that another
+ * A file that exists is not opened here, because closing it would release the locks that another
  * connection of this process has on it (POSIX advisory locks).
  *
  * @throws Error of the file system.

@@ -10,8 +10,9 @@ export interface SqliteStatement {
 }
 
 /**
- * One connection of a driver with synchronous calls, as small as an adapter needs it. `DatabaseSync`
- * of node:sqlite is one. Errors should have the result code of SQLite as `errcode` or `rawCode`.
+ * One connection of a driver with synchronous calls, with only the members that an adapter needs.
+ * `DatabaseSync` of node:sqlite is one. Errors should have the result code of SQLite as `errcode`
+ * or `rawCode`.
  */
 export interface SqliteConnection {
   /** Run statements that have no parameters. */
@@ -24,7 +25,7 @@ export interface SqliteConnection {
 export type OpenSqlite = (path: string) => SqliteConnection;
 
 /**
- * The way to SQLite: the module `node:sqlite` (from Node 22.13), the package `libsql`, or
- * a function that opens any other.
+ * The driver of SQLite: the module `node:sqlite` (from Node 22.13), the package `libsql`, or a
+ * function that opens another driver.
  */
 export type SqliteDriver = "node:sqlite" | "libsql" | OpenSqlite;

@@ -45,7 +45,7 @@ export function databaseError(cause: unknown): ConnectError {
   return isBroken ? databaseCorrupt(cause) : databaseFailed(String(code), cause);
 }
 
-/** UNAVAILABLE for a database that cannot write or read now. */
+/** Returns UNAVAILABLE for a database that cannot write or read now. */
 export function databaseUnavailable(cause?: unknown): ConnectError {
   return errorWithInfo(Code.Unavailable, "the database cannot be reached now", {
     reason: "DATABASE_UNAVAILABLE",
@@ -55,8 +55,8 @@ export function databaseUnavailable(cause?: unknown): ConnectError {
 }
 
 /**
- * RESOURCE_EXHAUSTED for a write that the disk has no room for. `path` names the file to the
- * operator; clients do not see it.
+ * Returns RESOURCE_EXHAUSTED for a write that the disk has no room for. `path` names the file to
+ * the operator; clients do not see it.
  */
 export function diskFull(cause: unknown, path?: string): ConnectError {
   const message =
@@ -71,7 +71,7 @@ export function diskFull(cause: unknown, path?: string): ConnectError {
   });
 }
 
-/** ABORTED for a transaction whose work took too long; nothing of it was written. */
+/** Returns ABORTED for a transaction whose work took too long; nothing of it was written. */
 export function transactionTimedOut(maxTransactionMs: number): ConnectError {
   return errorWithInfo(
     Code.Aborted,
@@ -84,7 +84,7 @@ export function transactionTimedOut(maxTransactionMs: number): ConnectError {
   );
 }
 
-/** DATA_LOSS for a file that is damaged. */
+/** Returns DATA_LOSS for a file that is damaged. */
 export function databaseCorrupt(cause: unknown): ConnectError {
   return errorWithInfo(Code.DataLoss, "the database is damaged", {
     reason: "DATABASE_CORRUPT",
@@ -101,7 +101,7 @@ function databaseFailed(resultCode: string, cause: unknown): ConnectError {
   });
 }
 
-/** For the operator: neither Node nor an installed package has SQLite. */
+/** Returns the error for the operator: neither Node nor an installed package has SQLite. */
 export function driverMissing(cause: unknown): Error {
   return new Error(
     'a SQLite store needs Node 22.13 or newer, or the package "libsql": npm install libsql',
@@ -109,7 +109,7 @@ export function driverMissing(cause: unknown): Error {
   );
 }
 
-/** For the operator: FAILED_PRECONDITION, since one process alone may have the file. */
+/** Returns FAILED_PRECONDITION, for the operator: only one process may have the file open. */
 export function databaseInUse(path: string, cause?: unknown): ConnectError {
   return errorWithInfo(
     Code.FailedPrecondition,
@@ -127,7 +127,7 @@ export function databaseForeign(path: string, what: string, cause?: unknown): Co
   );
 }
 
-/** For the operator: FAILED_PRECONDITION for a file that a newer version wrote. */
+/** Returns FAILED_PRECONDITION, for the operator, for a file that a newer version wrote. */
 export function databaseTooNew(path: string, version: number, known: number): ConnectError {
   return errorWithInfo(
     Code.FailedPrecondition,
@@ -139,7 +139,7 @@ export function databaseTooNew(path: string, version: number, known: number): Co
   );
 }
 
-/** For the operator: FAILED_PRECONDITION for a path that cannot be opened or written. */
+/** Returns FAILED_PRECONDITION, for the operator, for a path that cannot be opened or written. */
 export function databaseUnopenable(path: string, cause: unknown): ConnectError {
   return errorWithInfo(
     Code.FailedPrecondition,
@@ -148,7 +148,10 @@ export function databaseUnopenable(path: string, cause: unknown): ConnectError {
   );
 }
 
-/** For the operator: DATA_LOSS for a file whose check found damage; `fault` is the first. */
+/**
+ * Returns DATA_LOSS, for the operator, for a damaged file. `fault` is the first damage that the
+ * check found.
+ */
 export function databaseDamaged(path: string, fault: string): ConnectError {
   return errorWithInfo(
     Code.DataLoss,

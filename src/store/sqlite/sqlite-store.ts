@@ -43,7 +43,7 @@ import { createSqliteDatabase } from "./sqlite-database.js";
 import type { SqliteDriver } from "./sqlite-driver.js";
 import { createSqliteOperator } from "./sqlite-operator.js";
 
-/** File and bounds of a SQLite store. */
+/** The file and the limits of a SQLite store. */
 export interface SqliteStoreOptions {
   /**
    * The database file, which is created if it does not exist. It must be on a local disk, because
@@ -87,23 +87,22 @@ const leastMaxBytes = 1024 * 1024;
 const defaultMaxBytes = 16 * 1024 ** 3;
 
 /**
- * Opens a store in one SQLite file, which this process alone has until `close`. When a call has
- * resolved, its writes are on the disk (WAL, `synchronous=FULL`). Transactions run one after the
- * other. Their `executeSql` reaches the caller's tables in the same file, with `?` for parameters,
- * and must not begin or end transactions.
+ * Opens a store in one SQLite file. Until `close`, only this process can use the file. When a call
+ * has resolved, its writes are on the disk (WAL, `synchronous=FULL`). Transactions run one after
+ * the other. Their `executeSql` reaches the caller's tables in the same file, with `?` for
+ * parameters, and must not begin or end transactions.
  *
  * Calls of the driver block the event loop: most for some tenths of a millisecond, a flush for as
  * long as the disk takes.
  *
  * @throws ConnectError FAILED_PRECONDITION if another process has the file, it cannot be opened,
- *   another program wrote it, or a newer version of this package has made it unusable for this one.
+ * another program wrote it, or a newer version of this package has made it unusable for this one.
  * @throws ConnectError RESOURCE_EXHAUSTED if the disk is full.
  * @throws ConnectError DATA_LOSS if the file is damaged.
  * @throws RangeError if an option is out of its bounds.
  * @throws Error that names the package to install if there is no driver.
- * @example
- * const store = await createSqliteStore({ path: "operations.db" });
- * const operations = createOperations({ store });
+ * @example const store = await createSqliteStore({ path: "operations.db" }); const operations =
+ * createOperations({ store });
  */
 export async function createSqliteStore(options: SqliteStoreOptions): Promise<CountingStore> {
   const path = filePath(options.path);
