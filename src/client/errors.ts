@@ -38,7 +38,7 @@ export function pollFailed(name: string, error: ConnectError): ConnectError {
 }
 
 /**
- * CANCELLED: the caller aborted the wait.
+ * Returns CANCELLED: the caller aborted the wait.
  *
  * @param what Names the operations.
  */
@@ -48,7 +48,7 @@ export function waitAborted(what: string, reason: unknown): ConnectError {
 }
 
 /**
- * DEADLINE_EXCEEDED: a limit of a wait expired.
+ * Returns DEADLINE_EXCEEDED: a limit of a wait expired.
  *
  * @param metadata Says which operation and which limit.
  */
@@ -59,7 +59,7 @@ export function waitTimedOut(
   return errorWithInfo(Code.DeadlineExceeded, message, { reason: "WAIT_TIMED_OUT", metadata });
 }
 
-/** INVALID_ARGUMENT: a resume token is malformed, or belongs to another method. */
+/** Returns INVALID_ARGUMENT: a resume token is malformed, or belongs to another method. */
 export function invalidToken(why: string): ConnectError {
   return errorWithInfo(Code.InvalidArgument, `the resume token is invalid: ${why}`, {
     reason: "INVALID_RESUME_TOKEN",
@@ -69,7 +69,7 @@ export function invalidToken(why: string): ConnectError {
 
 export const repeatedTokenReason = "REPEATED_PAGE_TOKEN";
 
-/** INTERNAL: a list returned a page token twice, so that it has no end. */
+/** Returns INTERNAL: a list returned a page token twice, so that it has no end. */
 export function repeatedPageToken(pageToken: string): ConnectError {
   return errorWithInfo(Code.Internal, `the server returned the page token "${pageToken}" twice`, {
     reason: repeatedTokenReason,

@@ -50,7 +50,7 @@ export type NeedLetter =
   | "probe"
   | "descriptors";
 
-/** A case as a case file defines it. */
+/** Declarations of a subject file that a case depends on. */
 export type CaseClaim =
   | "durable"
   | "partialSuccess"
@@ -92,7 +92,7 @@ export interface ConformanceCase {
   run(subject: Subject, protocol?: Protocol): Promise<CaseResult>;
 }
 
-/** A case as its file writes it. */
+/** A case as a case file defines it. */
 export interface CaseInit extends Pick<ConformanceCase, "id" | "level" | "title" | "sources"> {
   readonly needs?: readonly NeedLetter[];
   readonly claims?: readonly CaseClaim[];

@@ -10,7 +10,10 @@ export function consoleReadOnly(method: string): ConnectError {
   );
 }
 
-/** PERMISSION_DENIED for a request to the console of `longrunning console` without its token. */
+/**
+ * Returns PERMISSION_DENIED for a request to the console of `longrunning console` without its
+ * token.
+ */
 export function consoleTokenRequired(): ConnectError {
   return errorWithInfo(
     Code.PermissionDenied,
@@ -19,7 +22,7 @@ export function consoleTokenRequired(): ConnectError {
   );
 }
 
-/** UNIMPLEMENTED for a method of Operations that the server behind the console lacks. */
+/** Returns UNIMPLEMENTED for a method of Operations that the server behind the console lacks. */
 export function methodNotServed(method: string): ConnectError {
   return errorWithInfo(Code.Unimplemented, `the server does not have ${method}`, {
     reason: "METHOD_NOT_SERVED",
@@ -27,7 +30,7 @@ export function methodNotServed(method: string): ConnectError {
   });
 }
 
-/** PERMISSION_DENIED for a request that a page of another origin sent. */
+/** Returns PERMISSION_DENIED for a request that a page of another origin sent. */
 export function otherOrigin(): ConnectError {
   return errorWithInfo(Code.PermissionDenied, "a page of another origin may not call the console", {
     reason: "CONSOLE_OTHER_ORIGIN",

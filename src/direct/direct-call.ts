@@ -160,7 +160,7 @@ export function toConnectError(error: unknown): ConnectError {
 }
 
 /**
- * RESOURCE_EXHAUSTED for a message that is too large, in the words of Connect's handlers.
+ * Returns RESOURCE_EXHAUSTED for a message that is too large, in the words of Connect's handlers.
  *
  * @param byteLength Undefined for the words of a message whose size was not announced.
  * @param bound The option that the message exceeds, with its value.

@@ -33,8 +33,8 @@ export function unaryRouteOf(handler: UniversalHandler): UnaryRoute | undefined 
 }
 
 /**
- * A router that records its registrations. Connect's handlers do not expose their implementation,
- * which a server needs to call a method without them. `unaryRouteOf` returns it.
+ * Makes a router that records its registrations. Connect's handlers do not expose their
+ * implementation, which a server needs to call a method without them. `unaryRouteOf` returns it.
  *
  * @param routerOptions those that the router was made with.
  */

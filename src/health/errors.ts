@@ -3,7 +3,7 @@ import { truncateForError } from "../internal/truncate-for-error.js";
 import { BadRequestSchema, ResourceInfoSchema } from "../protos.js";
 import { errorWithInfo, retryDetail } from "../status/error-info.js";
 
-/** NOT_FOUND for a service whose health the program has not set (health.proto, Check). */
+/** Returns NOT_FOUND for a service whose health the program has not set (health.proto, Check). */
 export function serviceUnknown(service: string): ConnectError {
   return errorWithInfo(
     Code.NotFound,
@@ -21,7 +21,7 @@ export function serviceUnknown(service: string): ConnectError {
   );
 }
 
-/** INVALID_ARGUMENT for a service name that exceeds the maximum length. */
+/** Returns INVALID_ARGUMENT for a service name that exceeds the maximum length. */
 export function serviceNameTooLong(service: string, maxLength: number): ConnectError {
   const description = `service must have at most ${maxLength} characters`;
   return errorWithInfo(Code.InvalidArgument, description, {
@@ -33,7 +33,7 @@ export function serviceNameTooLong(service: string, maxLength: number): ConnectE
   });
 }
 
-/** RESOURCE_EXHAUSTED for a list of more services than health.proto allows. */
+/** Returns RESOURCE_EXHAUSTED for a list of more services than health.proto allows. */
 export function tooManyServices(maxServices: number): ConnectError {
   return errorWithInfo(Code.ResourceExhausted, `there are more than ${maxServices} services`, {
     reason: "TOO_MANY_SERVICES",
@@ -50,7 +50,7 @@ export function tooManyWatches(maxWatches: number): ConnectError {
   });
 }
 
-/** UNAVAILABLE: how a watch ends when the server closes. */
+/** Returns UNAVAILABLE: how a watch ends when the server closes. */
 export function watchClosed(): ConnectError {
   return errorWithInfo(Code.Unavailable, "the server is shutting down", {
     reason: "DRAINING",

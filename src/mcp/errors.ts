@@ -3,7 +3,10 @@ import { truncateForError } from "../internal/truncate-for-error.js";
 import { BadRequestSchema } from "../protos.js";
 import { errorWithInfo } from "../status/error-info.js";
 
-/** INVALID_ARGUMENT with a BadRequest that names the argument at fault, empty for all of them. */
+/**
+ * Returns INVALID_ARGUMENT with a BadRequest that names the argument at fault, empty for all of
+ * them.
+ */
 export function argumentInvalid(field: string, description: string): ConnectError {
   const subject = field === "" ? "the object" : truncateForError(field);
   const message = `the arguments do not fit the input schema: ${subject} ${description}`;

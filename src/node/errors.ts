@@ -9,7 +9,10 @@ export function badTarget(): ConnectError {
   });
 }
 
-/** PERMISSION_DENIED for a host that the server does not answer to: DNS rebinding, or a missing option. */
+/**
+ * Returns PERMISSION_DENIED for a host that the server does not answer to: DNS rebinding, or a
+ * missing option.
+ */
 export function hostNotAllowed(host: string): ConnectError {
   const message =
     `this server does not answer to the host "${truncateForError(host)}"; ` +
@@ -20,7 +23,10 @@ export function hostNotAllowed(host: string): ConnectError {
   });
 }
 
-/** INTERNAL for a body that a body parser has read: this server's handlers are mounted wrongly. */
+/**
+ * Returns INTERNAL for a body that a body parser has read: this server's handlers are mounted
+ * wrongly.
+ */
 export function bodyAlreadyRead(loss: string): ConnectError {
   const message =
     `a body parser read the request before its handler did, and ${loss}; ` +
@@ -31,7 +37,7 @@ export function bodyAlreadyRead(loss: string): ConnectError {
   });
 }
 
-/** DEADLINE_EXCEEDED for a client that sends its request too slowly. */
+/** Returns DEADLINE_EXCEEDED for a client that sends its request too slowly. */
 export function requestTimedOut(timeoutMs: number): ConnectError {
   return errorWithInfo(Code.DeadlineExceeded, `the request did not arrive within ${timeoutMs} ms`, {
     reason: "REQUEST_TIMED_OUT",
@@ -69,7 +75,7 @@ export function connectionLost(authority: string, cause: unknown): ConnectError 
   });
 }
 
-/** UNAVAILABLE: there is no connection, and the server has not seen the call. */
+/** Returns UNAVAILABLE: there is no connection, and the server has not seen the call. */
 export function notConnected(authority: string, cause: unknown): ConnectError {
   return errorWithInfo(Code.Unavailable, `cannot connect to ${authority}`, {
     reason: "NOT_CONNECTED",

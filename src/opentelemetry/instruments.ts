@@ -68,7 +68,7 @@ export function meterOf(meterProvider: MeterProvider | undefined) {
 /** The prefix of the names of metrics and of their attributes. */
 export const prefix = "connect_longrunning.";
 
-/** The attribute for the method that started an operation. */
+/** Returns the attribute for the method that started an operation. */
 export function ofMethod(method: string): Attributes {
   return { [`${prefix}method`]: method };
 }

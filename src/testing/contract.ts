@@ -11,7 +11,7 @@ export interface ContractCase<Subject> {
   run(subject: Subject): Promise<void>;
 }
 
-/** Makes a case of its two parts. */
+/** Makes a case from its two parts. */
 export function contractCase<Subject>(
   title: string,
   run: (subject: Subject) => Promise<void>,

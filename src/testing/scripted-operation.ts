@@ -24,7 +24,7 @@ export interface ScriptedOperation {
   delete(): void;
 }
 
-/** Begins an operation, whose times count from now. */
+/** Begins an operation. Its times count from this call. */
 export function beginOperation(
   name: string,
   script: CheckedScript,

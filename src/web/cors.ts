@@ -1,7 +1,7 @@
 import { cors } from "@connectrpc/connect";
 import { inRange } from "../internal/option-bounds.js";
 
-/** The web pages of other origins that may call. Every field but `origins` may be left out. */
+/** The web pages of other origins that may make calls. All fields except `origins` are optional. */
 export interface CorsOptions {
   /** The origins, as "https://example.com"; or "*" for all of them. */
   origins: readonly string[] | "*";
@@ -34,10 +34,11 @@ export type Cors = (
 ) => CorsHeaders;
 
 /**
- * Grants by CORS what the options say. The headers of the RPC protocols are Connect's own lists.
+ * Grants CORS permissions according to the options. The headers of the RPC protocols come from
+ * Connect's own lists.
  *
- * @throws RangeError if an option is out of its bounds. TypeError for credentials with "*",
- *   which browsers refuse (Fetch standard, "CORS check").
+ * @throws RangeError if an option is out of its bounds. TypeError for credentials with "*", which
+ * browsers refuse (Fetch standard, "CORS check").
  */
 export function createCors(options: CorsOptions): Cors {
   const { origins, credentials = false } = options;

@@ -15,10 +15,7 @@ import { createRoutes, type RouteOptions } from "./routes.js";
 import { respondByRpc } from "./rpc-response.js";
 import { responseOf, WebRequest } from "./web-request.js";
 
-/**
- * Options of `createWebHandler`. Compression is gzip, by the web's streams, unless
- * `acceptCompression` says otherwise.
- */
+/** Options of `createWebHandler`. Default compression: gzip, by web streams. */
 export interface WebHandlerOptions extends RouteOptions {
   /** Aborts the calls under way when the program is about to end. Default: none. */
   shutdownSignal?: AbortSignal | undefined;
@@ -38,7 +35,7 @@ export interface WebHandlerOptions extends RouteOptions {
   log?: ((event: HandlerFailure) => void) | undefined;
 }
 
-/** A server in the form that platforms take. */
+/** A server in the form that web platforms expect. */
 export interface WebHandler {
   /**
    * Answers a request of the web in Connect, gRPC-Web or by a handler; it never rejects. Its further
@@ -52,18 +49,14 @@ export interface WebHandler {
 }
 
 /**
- * Makes a server for every platform that speaks `Request` and `Response`: Next, Hono, Bun, Deno,
- * Workers, Lambda adapters. It serves the same protocols as `createServer`, except gRPC, whose
- * trailers a `Response` cannot have.
+ * Makes a server for every platform with `Request` and `Response`: Next, Hono, Bun, Deno, Workers,
+ * Lambda adapters. It serves the same protocols as `createServer`, except gRPC, whose trailers a
+ * `Response` cannot have.
  *
  * @throws RangeError if an option is out of its bounds.
- * @example
- * const web = createWebHandler({
- *   routes: (router) => router.service(Operations, operations.service),
- *   handlers: (router) => [createRestHandler(router)],
- * });
- * // Bun, Deno, Workers: export default web;
- * // Next: export const { fetch: GET, fetch: POST } = web;
+ * @example const web = createWebHandler({ routes: (router) => router.service(Operations,
+ * operations.service), handlers: (router) => [createRestHandler(router)], }); // Bun, Deno,
+ * Workers: export default web; // Next: export const { fetch: GET, fetch: POST } = web;
  */
 export function createWebHandler(options: WebHandlerOptions): WebHandler {
   const acceptCompression = options.acceptCompression ?? [gzip];

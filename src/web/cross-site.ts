@@ -5,9 +5,9 @@ const safeMethods = new Set(["GET", "HEAD", "OPTIONS", "TRACE"]);
 const safelisted = /^(text\/plain|application\/x-www-form-urlencoded|multipart\/form-data)\b/i;
 
 /**
- * Whether a web page of another origin can have made a browser send this request without asking
- * the server by a preflight: an unsafe method, an `Origin` that is not the server's own, and a
- * content type that a form can have, or none.
+ * Whether a page of another origin may have caused a request without a CORS preflight. Such a
+ * request has an unsafe method, an `Origin` that is not the server's own, and a content type that a
+ * form can have, or none.
  *
  * @param url The URL of the request, with the host that the client asked for.
  */

@@ -28,7 +28,7 @@ const rpcPath = /^\/\w+(\.\w+)+\/\w+$/;
 const grpcContentType = /^application\/grpc(-web)?(-text)?(\+\w+)?$/;
 
 /**
- * Makes the response of an error for a request that no protocol's handler has. gRPC and gRPC-Web
+ * Makes the response of an error for a request that no protocol handler serves. gRPC and gRPC-Web
  * get a response of trailers only, Connect its JSON, and any other request the JSON of AIP-193.
  *
  * @param httpStatus The status for all but gRPC and gRPC-Web, which always have 200.
@@ -47,7 +47,7 @@ export function errorResponse(
   return { status: httpStatus, headers, body: JSON.stringify(json) };
 }
 
-/** Makes the response of an error to a request that no handler has. */
+/** Makes the response of an error to a request that no handler serves. */
 export function refusal(
   request: HandlerRequest,
   error: ConnectError,
@@ -69,12 +69,14 @@ export function failureResponse(
   return refusal(request, internalError(cause), 500);
 }
 
-/** Prints a failure by `console.error`: the default of `log`. */
+/** Prints a failure by `console.error`. It is the default of `log`. */
 export function printFailure(event: HandlerFailure): void {
   console.error("connect-longrunning:", event);
 }
 
-/** gRPC's "Trailers-Only" (PROTOCOL-HTTP2.md), which gRPC-Web reads from headers too. */
+/**
+ * Returns gRPC's "Trailers-Only" response (PROTOCOL-HTTP2.md). gRPC-Web reads it from headers too.
+ */
 export function trailersOnly(error: ConnectError, contentType: string): Record<string, string> {
   return {
     "content-type": grpcContentType.test(contentType) ? contentType : "application/grpc",

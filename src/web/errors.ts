@@ -2,7 +2,7 @@ import { Code, type ConnectError } from "@connectrpc/connect";
 import { truncateForError } from "../internal/truncate-for-error.js";
 import { errorWithInfo } from "../status/error-info.js";
 
-/** UNIMPLEMENTED for a path that no RPC and no handler serves. */
+/** Returns UNIMPLEMENTED for a path that no RPC and no handler serves. */
 export function notServed(path: string): ConnectError {
   return errorWithInfo(Code.Unimplemented, `nothing is served at "${truncateForError(path)}"`, {
     reason: "NOT_SERVED",
@@ -10,7 +10,7 @@ export function notServed(path: string): ConnectError {
   });
 }
 
-/** INVALID_ARGUMENT for a message that is not of its type, in binary or in JSON. */
+/** Returns INVALID_ARGUMENT for a message that is not of its type, in binary or in JSON. */
 export function malformedRequest(type: string): ConnectError {
   return errorWithInfo(Code.InvalidArgument, `the request is not a valid ${type}`, {
     reason: "MALFORMED_REQUEST",
@@ -18,7 +18,7 @@ export function malformedRequest(type: string): ConnectError {
   });
 }
 
-/** RESOURCE_EXHAUSTED for a request body above its limit. */
+/** Returns RESOURCE_EXHAUSTED for a request body above its limit. */
 export function requestTooLarge(maxBytes: number): ConnectError {
   return errorWithInfo(Code.ResourceExhausted, `the request is larger than ${maxBytes} bytes`, {
     reason: "REQUEST_TOO_LARGE",
@@ -26,7 +26,7 @@ export function requestTooLarge(maxBytes: number): ConnectError {
   });
 }
 
-/** PERMISSION_DENIED for a request that a web page of another origin can have sent. */
+/** Returns PERMISSION_DENIED for a request that a web page of another origin can have sent. */
 export function crossSite(origin: string): ConnectError {
   const message =
     `a page of "${truncateForError(origin)}" may not call: send Content-Type: application/json, ` +
@@ -37,14 +37,14 @@ export function crossSite(origin: string): ConnectError {
   });
 }
 
-/** UNIMPLEMENTED for gRPC on a platform whose responses have no trailers. */
+/** Returns UNIMPLEMENTED for gRPC on a platform whose responses have no trailers. */
 export function noTrailers(): ConnectError {
   const message =
     "this server cannot send the trailers that gRPC needs; use gRPC-Web, Connect or REST";
   return errorWithInfo(Code.Unimplemented, message, { reason: "NO_TRAILERS" });
 }
 
-/** INTERNAL for an error that is not for the client; the log hook has its cause. */
+/** Returns INTERNAL for an error that is not for the client; the log hook has its cause. */
 export function internalError(cause: unknown): ConnectError {
   return errorWithInfo(Code.Internal, "internal error", { reason: "INTERNAL", cause });
 }

@@ -3,7 +3,7 @@ import type { Compression } from "../direct/connect-protocol.js";
 import { concatBytes } from "../internal/concat-bytes.js";
 import { streamChunks } from "../internal/stream-chunks.js";
 
-/** gzip by the web's own streams, for wherever Node's zlib is not. */
+/** Gzip with web streams, for platforms without Node's zlib. */
 export const gzip: Compression = {
   name: "gzip",
   compress: (bytes) => through(new CompressionStream("gzip"), bytes, Number.POSITIVE_INFINITY),

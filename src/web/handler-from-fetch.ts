@@ -18,8 +18,8 @@ export interface FetchHandlerOptions {
 /**
  * Makes a handler of a function that takes the web's `Request`, such as a Hono app's `fetch`.
  *
- * The function may return undefined for a path that it does not serve. The request's signal
- * aborts when the client goes away. Dots in the path are resolved, as every `Request` does.
+ * The function may return undefined for a path that it does not serve. The request's signal aborts
+ * when the client disconnects. Dots in the path are resolved, as every `Request` does.
  *
  * @throws RangeError if `readMaxBytes` is less than 1.
  */

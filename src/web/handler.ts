@@ -15,7 +15,7 @@ export type Handler = (
   request: HandlerRequest,
 ) => Promise<HandlerResponse | undefined> | HandlerResponse | undefined;
 
-/** An HTTP request. Its parts that cost something are made when they are first read. */
+/** An HTTP request. Its expensive parts are created when they are first read. */
 export interface HandlerRequest {
   /** "1.0", "1.1" or "2.0"; "" if the platform does not say. */
   readonly httpVersion: string;
@@ -54,7 +54,7 @@ export interface HandlerResponse {
   readonly trailer?: Headers | undefined;
 }
 
-/** A handler failed: its error is not for the client. */
+/** An error of a handler that the client must not see. */
 export interface HandlerFailure {
   readonly kind: "handler-failed";
   /** The path of the request, without the query. */

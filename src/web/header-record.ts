@@ -1,6 +1,8 @@
 import type { HandlerResponse } from "./handler.js";
 
-/** The headers as an object, by names in lower case; several `set-cookie` fields as a list. */
+/**
+ * Returns headers as an object, by names in lower case. Several `set-cookie` fields become a list.
+ */
 export function recordOfHeaders(header: Headers | undefined): Record<string, string | string[]> {
   const record: Record<string, string | string[]> = {};
   header?.forEach((value, name) => {
@@ -10,7 +12,7 @@ export function recordOfHeaders(header: Headers | undefined): Record<string, str
   return record;
 }
 
-/** The reverse of `recordOfHeaders`. */
+/** Returns headers from an object that `recordOfHeaders` made. */
 export function headersOfRecord(record: HandlerResponse["headers"]): Headers {
   const headers = new Headers();
   for (const [name, values] of Object.entries(record)) {

@@ -73,7 +73,7 @@ function isUnary(method: DescMethod): method is DescMethodUnary {
   return method.methodKind === "unary";
 }
 
-/** The chunks of an iterator whose first result has been read. */
+/** Returns the chunks of an iterator whose first result has been read. */
 export function resumed(
   first: IteratorResult<Uint8Array>,
   chunks: AsyncIterator<Uint8Array>,
@@ -114,7 +114,7 @@ interface ErrorText {
   readonly rawMessage: string;
 }
 
-/** Whether Connect made an error of a parser's: of bytes, or of JSON. */
+/** Whether Connect made an error from a parser's error, for bytes or for JSON. */
 export function isParserError({ code, rawMessage }: ErrorText): boolean {
   if (code === Code.Internal) return rawMessage.startsWith("parse binary: ");
   return code === Code.InvalidArgument && rawMessage.startsWith("cannot decode ");

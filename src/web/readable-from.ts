@@ -1,4 +1,6 @@
-/** A web stream of these chunks, which are read as the stream's reader asks for them. */
+/**
+ * Returns a web stream of these chunks. A chunk is read only when the stream's reader asks for it.
+ */
 export function readableFrom(chunks: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
   const source = chunks[Symbol.asyncIterator]();
   return new ReadableStream({

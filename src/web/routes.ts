@@ -23,7 +23,7 @@ import { createProbeHandler, probePaths } from "./probes.js";
 /** The RPC that orchestrators and load balancers call. */
 const healthCheckPath = `/${HealthService.typeName}/${HealthService.method.check.name}`;
 
-/** Bytes of one message, as in most gRPC servers. */
+/** The default limit for the bytes of one message, as in most gRPC servers. */
 export const defaultReadMaxBytes = 4 * 1024 * 1024;
 
 /**
@@ -77,7 +77,7 @@ export interface Routes {
 
 /**
  * Builds the routes: those of the options, health, and reflection of all of them. A health or
- * reflection service among the options' routes replaces the one that this would add.
+ * reflection service among the options' routes replaces the default service of its kind.
  *
  * @throws RangeError if an option is out of its bounds.
  */

@@ -4,7 +4,7 @@ import type { HandlerRequest, HandlerResponse } from "./handler.js";
 import { headersOfRecord } from "./header-record.js";
 import { readableFrom } from "./readable-from.js";
 
-/** A request of the web as handlers take it. */
+/** A web request in the form that handlers expect. */
 export class WebRequest implements HandlerRequest {
   /** The web's Request does not say. */
   readonly httpVersion = "";
@@ -45,7 +45,7 @@ export class WebRequest implements HandlerRequest {
 /** Statuses that a Response may have no body with (Fetch standard, "null body status"). */
 const bodilessStatuses = new Set([101, 103, 204, 205, 304]);
 
-/** The web's Response. Its trailers are left out: there is no place for them. */
+/** Returns a web Response. It leaves trailers out, because a Response cannot carry them. */
 export function responseOf(
   { method }: HandlerRequest,
   { status, headers, body }: HandlerResponse,

@@ -8,7 +8,7 @@ import type {
 import { assertThat, contractCase, present } from "../contract.js";
 
 export const dayMs = 24 * 60 * 60 * 1000;
-/** Bytes that are not a message of any type, because a store must not read payloads. */
+/** Bytes that are not a message of any type. A store must not read payloads. */
 export const noMessage = Uint8Array.of(0xff, 0x00, 0xfe, 0x80);
 export const response: StoredResult = { kind: "response", value: Uint8Array.of(0xff, 1) };
 export const failure: StoredResult = { kind: "error", value: Uint8Array.of(0xff, 2) };
