@@ -51,7 +51,9 @@ export type Authorization =
       readonly principal?: string | undefined;
       /**
        * `own`: for this caller only operations with its own principal exist. All others are
-       * NOT_FOUND, and in no list. Default: `all`.
+       * NOT_FOUND, and in no list. With an empty principal these are the operations of all callers
+       * without a principal, which no index leads to: each page of a list walks up to 10,000 operations of any
+       * caller. Default: `all`.
        */
       readonly sees?: "own" | "all" | undefined;
     }

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import pg from "pg";
 import { describe, it, onTestFinished } from "vitest";
-import { Operations } from "../../../src/protos.js";
+import { GetOperationRequestSchema, Operations } from "../../../src/protos.js";
+import { createRestHandler, operationsHttpRules } from "../../../src/rest/index.js";
 import { createOperations } from "../../../src/server/index.js";
 import {
   connectPostgres,
@@ -12,9 +14,11 @@ import {
 } from "../../../src/store/postgres/index.js";
 import { PrintService } from "../../gen/printing/v1/printing_pb.js";
 import { anInsert } from "../../support/an-insert.js";
+import { envelopeBytes } from "../../support/envelope-bytes.js";
 import { startSeveringProxy } from "../../support/postgres/severing-proxy.js";
 import { createTestDatabase } from "../../support/postgres/test-database.js";
 import { Print } from "../../support/print-server.js";
+import { openSession, rawCall } from "../../support/raw-call.js";
 import { startServer } from "../../support/servers.js";
 
 /** A migrated database behind a proxy that ends every new connection as soon as it is ready. */
@@ -74,7 +78,7 @@ describe("a PostgreSQL connection that ends with the message that it is ready", 
 });
 
 describe("a PostgreSQL table that another session has locked", () => {
-  it("holds no call beyond its deadline", async () => {
+  it("holds no call beyond its deadline, over Connect, REST and gRPC", async () => {
     const { url, pool } = await createTestDatabase();
     const operations = createOperations(await connectPostgres({ connectionString: url }));
     const server = await startServer({
@@ -82,6 +86,7 @@ describe("a PostgreSQL table that another session has locked", () => {
         router.service(PrintService, { print: operations.handle(Print, () => ({ pages: 1 })) });
         router.service(Operations, operations.service);
       },
+      handlers: (router) => [createRestHandler(router, { rules: operationsHttpRules() })],
     });
     const { name } = await operations.start(Print, {});
     const client = await pool.connect();
@@ -103,7 +108,29 @@ describe("a PostgreSQL table that another session has locked", () => {
     );
     calls.push(post("google.longrunning.Operations/ListOperations", {}));
     calls.push(post("printing.v1.PrintService/Print", {}));
+    const overRest = fetch(`${server.baseUrl}/v1/${name}`, {
+      headers: { "x-server-timeout": String(timeoutMs / 1000) },
+    });
+    const session = await openSession(server.baseUrl);
+    const overGrpc = rawCall(session, {
+      headers: {
+        ":method": "POST",
+        ":path": "/google.longrunning.Operations/GetOperation",
+        "content-type": "application/grpc",
+        "grpc-timeout": `${timeoutMs}m`,
+        te: "trailers",
+      },
+      chunks: [
+        envelopeBytes(
+          toBinary(GetOperationRequestSchema, create(GetOperationRequestSchema, { name })),
+        ),
+      ],
+    });
     const codes = await Promise.all(calls);
+    const { headers, trailers } = await overGrpc;
+    const grpcStatus = new Map([...headers, ...trailers]).get("grpc-status");
+    assert.deepEqual([grpcStatus, (await overRest).status], [String(Code.DeadlineExceeded), 504]);
+    session.destroy();
     await client.query("rollback");
     client.release();
     assert.deepEqual(

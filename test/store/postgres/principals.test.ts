@@ -36,6 +36,17 @@ const queries: readonly Pick<ListQuery, "parent" | "filter">[] = [
 ];
 
 describe("A list of one principal's operations in PostgreSQL", () => {
+  it("walks at most 10,000 operations of others a page for an empty principal", async () => {
+    const store = createPostgresStore({ pool: database.pool });
+    const query = { parent: "printers/1", principal: "", filter: undefined, limit: 10 };
+    const first = await store.list({ ...query, after: undefined });
+    // The page ends where the walk does, after that many of the newest operations.
+    const newest = `printers/1/operations/b${othersOperations - 9_999}`;
+    assert.deepEqual([first.records, first.next?.name], [[], newest]);
+    const second = await store.list({ ...query, after: first.next });
+    assert.deepEqual([second.records, second.next], [[], undefined]);
+  });
+
   it("is complete in one page, however many operations others have", async () => {
     const store = createPostgresStore({ pool: database.pool });
     const own = anInsert({
