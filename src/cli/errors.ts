@@ -86,8 +86,8 @@ function isPackageMissing(cause: unknown): boolean {
 }
 
 /**
- * A store that cannot be opened or migrated. Errors of the command line are returned unchanged.
- * The message never shows the database's address, which may hold a password.
+ * Returns the error for a store that cannot be opened or migrated. Errors of the command line are
+ * returned unchanged. The message never shows the database's address, which may hold a password.
  *
  * @param option The option that asks for the store.
  */
@@ -138,7 +138,7 @@ export function noDatabaseUrl(): CommanderError {
   );
 }
 
-/** A file of --proto-set that does not hold a FileDescriptorSet. */
+/** Returns the error for a file of --proto-set that does not hold a FileDescriptorSet. */
 export function notAProtoSet(path: string, why: string): CommanderError {
   return usageError(
     "notAProtoSet",
@@ -147,7 +147,10 @@ export function notAProtoSet(path: string, why: string): CommanderError {
   );
 }
 
-/** A file of --load that is not a list of operations. `where` is a path in it, or empty. */
+/**
+ * Returns the error for a file of --load that is not a list of operations. `where` is a path in it,
+ * or empty.
+ */
 export function notLoadable(path: string, where: string, why: string): CommanderError {
   const place = where === "" ? "" : ` ${where}`;
   return usageError(
@@ -202,7 +205,7 @@ export function incompleteTls(): CommanderError {
   );
 }
 
-/** A subject file that the conformance suite cannot use. */
+/** Returns the error for a subject file that the conformance suite cannot use. */
 export function badSubjectFile(path: string, problem: string): CommanderError {
   return usageError(
     "badSubjectFile",
@@ -211,12 +214,12 @@ export function badSubjectFile(path: string, problem: string): CommanderError {
   );
 }
 
-/** A subject file whose members contradict each other. */
+/** Returns the error for a subject file whose members contradict each other. */
 export function contradictorySubject(problem: string): CommanderError {
   return usageError("contradictorySubject", truncateForError(problem), "correct the subject file");
 }
 
-/** An environment variable of a subject file that is not set. */
+/** Returns the error for an environment variable of a subject file that is not set. */
 export function missingVariable(path: string, name: string): CommanderError {
   return usageError(
     "missingVariable",
@@ -225,7 +228,7 @@ export function missingVariable(path: string, name: string): CommanderError {
   );
 }
 
-/** A pattern of --case that matches no case. */
+/** Returns the error for a pattern of --case that matches no case. */
 export function noSuchCase(pattern: string): CommanderError {
   return usageError(
     "noSuchCase",
@@ -234,7 +237,7 @@ export function noSuchCase(pattern: string): CommanderError {
   );
 }
 
-/** A subject that does not start. */
+/** Returns the error for a subject that does not start. */
 export function subjectNotReady(program: string, why: string, output: string): CommanderError {
   return new CommanderError(
     exitCodes.unreachable,
@@ -243,7 +246,7 @@ export function subjectNotReady(program: string, why: string, output: string): C
   );
 }
 
-/** A subject that answers over no protocol. */
+/** Returns the error for a subject that answers over no protocol. */
 export function subjectNotReached(path: string, why: string, output: string): CommanderError {
   return new CommanderError(
     exitCodes.unreachable,
@@ -260,7 +263,7 @@ function lastLines(output: string): string {
   return output.trim() === "" ? "" : lines.map((line) => `  | ${printable(line)}\n`).join("");
 }
 
-/** A parent pattern or a version that is not valid in an HTTP rule. */
+/** Returns the error for a parent pattern or a version that is not valid in an HTTP rule. */
 export function badRestRule(cause: unknown): CommanderError {
   return usageError(
     "badRestRule",
@@ -269,7 +272,7 @@ export function badRestRule(cause: unknown): CommanderError {
   );
 }
 
-/** The program of --header-command has failed. */
+/** Returns the error for a program of --header-command that failed. */
 export function headerCommandFailed(program: string, why: string): CommanderError {
   return usageError(
     "headerCommandFailed",
@@ -342,7 +345,7 @@ export function operationNotStored(name: string): CommanderError {
   );
 }
 
-/** A SQLite file without a server that answers operators. */
+/** Returns the error for a SQLite file without a server that answers operators. */
 export function noOperatorSocket(path: string, why: string): CommanderError {
   const reasons: Readonly<Record<string, string>> = {
     ENOENT: "no server has it open",
@@ -356,7 +359,7 @@ export function noOperatorSocket(path: string, why: string): CommanderError {
   );
 }
 
-/** An error of the server that has a SQLite file open. */
+/** Returns the error for an error of the server that has a SQLite file open. */
 export function operatorRefused(path: string, why: string): CommanderError {
   return new CommanderError(
     exitCodes.refused,

@@ -56,7 +56,7 @@ export function beginCall(
   };
 }
 
-/** The reason why a connection failed, in words. */
+/** Returns the reason why a connection failed, in words. */
 export function causeText(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { cause } = error;

@@ -271,7 +271,7 @@ export class CaseOperations extends CaseCalls {
   }
 }
 
-/** The parent in an operation's name; `operations` for names without one. */
+/** Returns the parent in an operation's name; `operations` for names without one. */
 export function parentOf(name: string): string {
   const parent =
     parseOperationName(name)?.parent ?? name.slice(0, Math.max(0, name.lastIndexOf("/")));

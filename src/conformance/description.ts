@@ -238,7 +238,10 @@ export function budgetsOf({ budgets = {}, slow = 1 }: SubjectOptions): Budgets {
   return { ...defaultBudgets, ...scaled };
 }
 
-/** A value of JSON with each `{{name}}` in its texts replaced. A text that is one number stays a text. */
+/**
+ * Returns a value of JSON with each `{{name}}` in its texts replaced. A text that is one number
+ * stays a text.
+ */
 export function fillTemplate(json: JsonValue, values: Readonly<Record<string, string>>): JsonValue {
   if (typeof json === "string") {
     return json.replace(/\{\{(\w+)\}\}/g, (whole, name: string) => values[name] ?? whole);

@@ -153,7 +153,7 @@ function invokeUnary(
   return isPromise(answer) ? answer.then((init) => create(output, init)) : create(output, answer);
 }
 
-/** The error of a call as its client sees it. Only a ConnectError shows its message. */
+/** Returns the error of a call as its client sees it. Only a ConnectError shows its message. */
 export function toConnectError(error: unknown): ConnectError {
   if (error instanceof ConnectError) return error;
   return new ConnectError("internal error", Code.Internal, undefined, undefined, error);

@@ -6,7 +6,7 @@ export type MessageField = DescField & { readonly message: DescMessage };
 
 const known = new WeakMap<DescMessage, readonly MessageField[]>();
 
-/** The fields of a message that an Any can be below of, at whatever depth. */
+/** Returns the fields of a message that an Any can be below of, at whatever depth. */
 export function fieldsWithAny(desc: DescMessage): readonly MessageField[] {
   const found = known.get(desc);
   if (found !== undefined) return found;

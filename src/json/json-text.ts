@@ -38,7 +38,7 @@ export function assertUtf8(bytes: Uint8Array): void {
   textOf(bytes);
 }
 
-/** A string as JSON, escaped for pages. */
+/** Returns a string as JSON, escaped for pages. */
 export function quoted(text: string): Uint8Array {
   const json = JSON.stringify(text);
   return bytesOf(json.replace(/[<>&\u2028\u2029]/g, (found) => pageEscape(found.charCodeAt(0))));

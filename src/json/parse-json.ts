@@ -31,8 +31,8 @@ export function parseJson(bytes: Uint8Array, notJson: NotJson = syntaxError): Ex
 }
 
 /**
- * The integer that a decimal text stands for, with an exponent or a zero fraction if it has one.
- * Undefined if it is not an integer, or has more digits than 64 bits hold.
+ * Returns the integer that a decimal text stands for, with an exponent or a zero fraction if it has
+ * one. Undefined if it is not an integer, or has more digits than 64 bits hold.
  */
 export function integerOf(text: string): bigint | undefined {
   const [matched, sign = "", whole = "", fraction = "", exponentText = "0"] =

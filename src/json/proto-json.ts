@@ -369,7 +369,10 @@ function writeDynamic(json: JsonValue, options: ProtoJsonWriteOptions): JsonValu
   return writeNumber(json, options);
 }
 
-/** The number with the fewest digits that a float reads as this one: 0.1, not 0.10000000149011612. */
+/**
+ * Returns the number with the fewest digits that a float reads as this one: 0.1, not
+ * 0.10000000149011612.
+ */
 export function shortestFloat(value: number): number {
   // A handler may have set a double.
   const float = Math.fround(value);

@@ -145,7 +145,7 @@ const anyPayload: JsonSchema = {
   properties: { "@type": { type: "string" } },
 };
 
-/** The schema of an envelope whose payloads have these types, or any. */
+/** Returns the schema of an envelope whose payloads have these types, or any. */
 export function operationOutputSchema(
   types: LongRunningMethod | undefined,
   descriptions: Descriptions,

@@ -35,7 +35,7 @@ export type McpMethod = (
   call: McpCall,
 ) => JsonObject | Promise<JsonObject>;
 
-/** The methods of tasks, and the subscriptions to them. */
+/** Returns the methods of tasks, and the subscriptions to them. */
 export function createTaskMethods(deps: TaskMethodDeps) {
   const { clock, results, callTimeoutMs } = deps;
   const listenStreams = { following: 0, idle: 0 };

@@ -38,7 +38,7 @@ export function createAllowedHosts(given: readonly string[] | "*" | undefined): 
   };
 }
 
-/** The host name in a URL, without its port and the dot of a full name. */
+/** Returns the host name in a URL, without its port and the dot of a full name. */
 export function hostOf(url: string): string {
   return new URL(url).hostname.toLowerCase().replace(/\.$/, "");
 }

@@ -1,9 +1,9 @@
 import { cutOff, type Exchange, isOver } from "./exchange.js";
 
 /**
- * The chunks of a response, for a writer that asks for the next one when the client has taken
- * the last. A client that leaves a chunk unread for `timeoutMs` milliseconds is cut off; after
- * the last chunk the time runs until the exchange is closed. Then the source is ended.
+ * Returns the chunks of a response, for a writer that asks for the next one when the client has
+ * taken the last. A client that leaves a chunk unread for `timeoutMs` milliseconds is cut off;
+ * after the last chunk the time runs until the exchange is closed. Then the source is ended.
  *
  * @param timeoutMs Undefined for no limit.
  */

@@ -15,7 +15,7 @@ export type Exchange =
       readonly response: Http2ServerResponse;
     };
 
-/** The path of the request without its query. */
+/** Returns the path of the request without its query. */
 export function pathOf(exchange: Exchange): string {
   const target = pathAndQueryOf(exchange);
   const end = target.indexOf("?");

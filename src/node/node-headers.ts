@@ -57,7 +57,7 @@ const connectionHeaders = new Set([
   "upgrade",
 ]);
 
-/** The headers that an answer over HTTP/2 may have. */
+/** Returns the headers that an answer over HTTP/2 may have. */
 export function answerHeaders(headers: Headers): OutgoingHttpHeaders {
   const target: OutgoingHttpHeaders = {};
   addToNodeHeaders(target, headers);

@@ -24,8 +24,8 @@ const codeOfReset = new Map<number, { readonly name: string; readonly code: Code
 ]);
 
 /**
- * The error of a call whose stream the other side has reset, in Connect's words; undefined for
- * codes that are not an error of the call.
+ * Returns the error of a call whose stream the other side has reset, in Connect's words; undefined
+ * for codes that are not an error of the call.
  */
 export function errorFromReset(rstCode: number): ConnectError | undefined {
   const reset = codeOfReset.get(rstCode);

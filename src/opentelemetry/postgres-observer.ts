@@ -3,8 +3,9 @@ import { createInstruments, meterOf, ofMethod, prefix } from "./instruments.js";
 import type { TelemetryOptions } from "./server-observer.js";
 
 /**
- * An observer that counts what becomes of leases, queues and the listening connection in this
- * process, for `ConnectPostgresOptions.observer`. Where no meter is registered it does nothing.
+ * Returns an observer that counts what becomes of leases, queues and the listening connection in
+ * this process, for `ConnectPostgresOptions.observer`. Where no meter is registered it does
+ * nothing.
  *
  * | metric | unit | is |
  * |---|---|---|

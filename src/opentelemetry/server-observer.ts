@@ -24,20 +24,21 @@ export interface TelemetryOptions {
 const ok: number = 0;
 
 /**
- * An observer that makes a span of each attempt and metrics of all of them, for
+ * Returns an observer that makes a span of each attempt and metrics of all of them, for
  * `OperationsOptions.observer`. Where no tracer and no meter are registered it does nothing.
  *
- * The span follows OpenTelemetry's conventions for messages that are processed: it is named
- * `run package.Service/Method`, its kind is CONSUMER, and it is the root of a trace of its own that
- * links to the span in which the operation was started, in this process or another one. That is
- * the span that was active, or without one the `traceparent` of the call. The store keeps it, with the
+ * The span follows OpenTelemetry's conventions for messages that are processed: it is named `run
+ * package.Service/Method`, its kind is CONSUMER, and it is the root of a trace of its own that
+ * links to the span in which the operation was started, in this process or another one. That is the
+ * span that was active, or without one the `traceparent` of the call. The store keeps it, with the
  * `tracestate`. The span of the run is active while the work runs, so that the calls of the work
  * become its children.
  *
- * Its attributes are `messaging.system` (`connect_longrunning`), `messaging.operation.name` (`run`),
- * `messaging.operation.type` (`process`), `messaging.destination.name` (the method),
+ * Its attributes are `messaging.system` (`connect_longrunning`), `messaging.operation.name`
+ * (`run`), `messaging.operation.type` (`process`), `messaging.destination.name` (the method),
  * `messaging.message.id` and `gcp.resource.destination.id` (the operation's name),
- * `connect_longrunning.attempt`, and `error.type` for work that threw, whose span has the status ERROR.
+ * `connect_longrunning.attempt`, and `error.type` for work that threw, whose span has the status
+ * ERROR.
  *
  * | metric | unit | is |
  * |---|---|---|
@@ -53,12 +54,11 @@ const ok: number = 0;
  * | `connect_longrunning.waiters` | {call} | up-down counter: WaitOperation calls that are held |
  * | `connect_longrunning.queue.depth` | {operation} | up-down counter: operations that wait for their turn |
  *
- * All but the last two carry `connect_longrunning.method`. A wake's time is as exact as the
- * store's clock and this process's agree. The outcome is
- * `connect_longrunning.code`, the name of the google.rpc.Code, `OK` for a response.
+ * All but the last two carry `connect_longrunning.method`. A wake's time is as exact as the store's
+ * clock and this process's agree. The outcome is `connect_longrunning.code`, the name of the
+ * google.rpc.Code, `OK` for a response.
  *
- * @example
- * const operations = createOperations({ observer: createServerObserver() });
+ * @example const operations = createOperations({ observer: createServerObserver() });
  */
 export function createServerObserver(options: TelemetryOptions = {}): OperationsObserver {
   const tracer = (options.tracerProvider ?? trace).getTracer("connect-longrunning");

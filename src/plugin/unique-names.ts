@@ -1,6 +1,6 @@
 /**
- * A function that makes names unique: among themselves, and from those that are
- * `taken` already. It appends `$`, `$1`, …, which no name in a .proto file can hold.
+ * Returns a function that makes names unique: among themselves, and from those that are `taken`
+ * already. It appends `$`, `$1`, …, which no name in a .proto file can hold.
  */
 export function uniqueNames(taken: Iterable<string>): (ideal: string) => string {
   const used = new Set(taken);

@@ -100,7 +100,7 @@ const reasons: Readonly<Record<number, string>> = {
   504: "Gateway Timeout",
 };
 
-/** The length of a response's body, in bytes. */
+/** Returns the length of a response's body, in bytes. */
 export function bodyLength({ body }: HandlerResponse): number {
   return bytesOf(body).length;
 }

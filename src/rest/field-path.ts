@@ -12,8 +12,8 @@ import { readProtoJson } from "../json/proto-json.js";
 import { invalidValue, oneofConflict } from "./errors.js";
 
 /**
- * The fields along a path of names, in either spelling, down from a message: all but the last are
- * singular messages. Undefined if a name is not a field, or if a field on the way is not a
+ * Returns the fields along a path of names, in either spelling, down from a message: all but the
+ * last are singular messages. Undefined if a name is not a field, or if a field on the way is not a
  * singular message.
  */
 export function fieldAt(
@@ -33,7 +33,7 @@ export function fieldAt(
   return fields.length === 0 ? undefined : fields;
 }
 
-/** The names of the fields along a path, as the .proto spells them, between dots. */
+/** Returns the names of the fields along a path, as the .proto spells them, between dots. */
 export function protoPath(fields: readonly DescField[]): string {
   return fields.map(({ name }) => name).join(".");
 }
@@ -121,7 +121,7 @@ export function setFromText(
   }
 }
 
-/** The type of a field as Google's errors name it. */
+/** Returns the type of a field as Google's errors name it. */
 export function typeOf(field: DescField): string {
   const named = field.message ?? field.enum;
   if (named !== undefined) return typeUrlPrefix + named.typeName;

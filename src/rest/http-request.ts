@@ -20,10 +20,10 @@ export interface HttpRequest {
 }
 
 /**
- * The HTTP request of a call, by the first of its bindings whose path the message fits.
+ * Returns the HTTP request of a call, by the first of its bindings whose path the message fits.
  *
- * @throws ConnectError `Code.InvalidArgument` for a message that fits none, and for one with
- *   a field that has no form in a query.
+ * @throws ConnectError `Code.InvalidArgument` for a message that fits none, and for one with a
+ * field that has no form in a query.
  */
 export function httpRequestOf(
   bindings: readonly HttpBinding[],

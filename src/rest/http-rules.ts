@@ -70,7 +70,7 @@ export function httpBindingsOf(
   });
 }
 
-/** The name of a method as a rule selects it: `package.Service.Method`. */
+/** Returns the name of a method as a rule selects it: `package.Service.Method`. */
 export function selectorOf(method: DescMethod): string {
   return `${method.parent.typeName}.${method.name}`;
 }

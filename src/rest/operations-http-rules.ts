@@ -13,15 +13,15 @@ export interface OperationsHttpRulesOptions {
 }
 
 /**
- * The usual HTTP rules of google.longrunning.Operations, for `HttpRuleOptions.rules`:
+ * Returns the usual HTTP rules of google.longrunning.Operations, for `HttpRuleOptions.rules`:
  *
  *     GET         /{version}/{name={parent}}/operations
  *     GET, DELETE /{version}/{name={parent}/operations/{id}}
  *     POST        /{version}/{name={parent}/operations/{id}}:cancel
  *     POST        /{version}/{name={parent}/operations/{id}}:wait
  *
- * Without a parent they are the proto's own, which capture `operations` and `operations/**`,
- * and `:wait`, which the proto binds nowhere.
+ * Without a parent they are the proto's own, which capture `operations` and `operations/**`, and
+ * `:wait`, which the proto binds nowhere.
  */
 export function operationsHttpRules({
   version = "v1",

@@ -21,7 +21,7 @@ export function urlParts(url: string): UrlParts {
 export type QueryParameter = readonly [name: string, value: string];
 
 /**
- * The parameters of a query in their order, `+` read as a space.
+ * Returns the parameters of a query in their order, `+` read as a space.
  *
  * @throws ConnectError 400 for one that is not percent-encoded UTF-8.
  */

@@ -42,7 +42,7 @@ const answerWaitsMs = 200;
 export const handOverLimitMs = afterGraceMs - 200;
 
 /**
- * The steps of closing an operations server.
+ * Returns the steps of closing an operations server.
  *
  * Work that runs when draining begins may end within the grace period. Waits are held until then.
  * If a wait's operation ends in time, the wait returns its result. Then the signals of the work

@@ -40,7 +40,7 @@ export const conformanceDriver: WorkingService = {
   route: (router, operations) => void router.service(Driver, createDriver(operations)),
 };
 
-/** The driver of the conformance suite for a server of `createOperations`. */
+/** Returns the driver of the conformance suite for a server of `createOperations`. */
 export function createDriver(operations: OperationsServer): ServiceImpl<typeof Driver> {
   const work = new Map<string, ProbeResponse_Work>();
   const reporters = new Map<string, (progress: Progress) => void>();

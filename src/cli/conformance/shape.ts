@@ -27,7 +27,7 @@ export const flag: Shape = {
 
 export const json: Shape = { schema: {}, check: () => undefined };
 
-/** A text that a pattern matches. `what` completes the sentence "must …". */
+/** Returns the shape of a text that a pattern matches. `what` completes the sentence "must …". */
 export function matching(pattern: RegExp, what: string): Shape {
   return {
     schema: { type: "string", pattern: pattern.source },
@@ -36,7 +36,7 @@ export function matching(pattern: RegExp, what: string): Shape {
   };
 }
 
-/** A number of at least `least`. */
+/** Returns the shape of a number of at least `least`. */
 export function number(least: number): Shape {
   return {
     schema: { type: "number", minimum: least },
@@ -47,7 +47,7 @@ export function number(least: number): Shape {
   };
 }
 
-/** A whole number from `least` to `most`. */
+/** Returns the shape of a whole number from `least` to `most`. */
 export function whole(least: number, most?: number): Shape {
   const range = most === undefined ? `at least ${least}` : `${least} to ${most}`;
   return {
@@ -74,7 +74,7 @@ export function oneOf(...values: readonly (string | boolean)[]): Shape {
   };
 }
 
-/** A list whose items have one shape. */
+/** Returns the shape of a list whose items have one shape. */
 export function list(item: Shape): Shape {
   return {
     schema: { type: "array", items: item.schema },
@@ -85,7 +85,7 @@ export function list(item: Shape): Shape {
   };
 }
 
-/** An object with any names. */
+/** Returns the shape of an object with any names. */
 export function map(item: Shape): Shape {
   return {
     schema: { type: "object", patternProperties: comments, additionalProperties: item.schema },
@@ -96,7 +96,10 @@ export function map(item: Shape): Shape {
   };
 }
 
-/** An object with these members only. `required` lists the members that must be present. */
+/**
+ * Returns the shape of an object with these members only. `required` lists the members that must be
+ * present.
+ */
 export function object(
   members: Readonly<Record<string, Shape>>,
   required: readonly string[] = [],
@@ -128,8 +131,8 @@ export function object(
 }
 
 /**
- * A value with one of several shapes. The reported problem is a problem within the value if one
- * exists, otherwise the problem of the last shape of the same kind.
+ * Returns the shape of a value with one of several shapes. The reported problem is a problem within
+ * the value if one exists, otherwise the problem of the last shape of the same kind.
  */
 export function either(...shapes: readonly Shape[]): Shape {
   return {
@@ -146,7 +149,7 @@ export function either(...shapes: readonly Shape[]): Shape {
   };
 }
 
-/** The shape with a description in its schema. */
+/** Returns the shape with a description in its schema. */
 export function described(description: string, { schema, check }: Shape): Shape {
   return { schema: { ...schema, description }, check };
 }

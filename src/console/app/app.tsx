@@ -27,7 +27,7 @@ const methods: Readonly<Record<Action, Ability>> = {
   delete: "deleteOperation",
 };
 
-/** The whole page. */
+/** Shows the whole page. */
 export function App({ session }: { session: Session }) {
   const { config } = session;
   const [defaultParent = ""] = config.parents;

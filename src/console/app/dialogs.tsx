@@ -2,7 +2,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { Text } from "./text.js";
 
-/** A modal dialog. The browser keeps the focus inside it, and Escape closes it. */
+/** Shows a modal dialog. The browser keeps the focus inside it, and Escape closes it. */
 export function Dialog({
   title,
   onClose,

@@ -27,7 +27,7 @@ const examples: readonly (readonly [filter: string, means: string])[] = [
 /** Most types of metadata whose fields are shown. */
 const maxTypes = 8;
 
-/** The keys, the grammar of filters, and the fields that the listed operations have. */
+/** Shows the keys, the grammar of filters, and the fields that the listed operations have. */
 export function Help({
   session,
   rows,

@@ -19,7 +19,7 @@ const overscan = 6;
 /** Most rows in the document. */
 const maxElements = 90;
 
-/** The rows of the list. Only the visible ones and a few more are in the document. */
+/** Shows the rows of the list. Only the visible ones and a few more are in the document. */
 export function List({
   feed,
   version,

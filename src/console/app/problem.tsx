@@ -46,7 +46,7 @@ export function filterFaultOf(error: ConnectError): number | undefined {
   return Number.isInteger(position) && position > 0 ? position : 0;
 }
 
-/** The state of an empty list or detail view, or an error with its remedy. */
+/** Shows the state of an empty list or detail view, or an error with its remedy. */
 export function Notice({
   title,
   text,

@@ -10,7 +10,7 @@ const shapes: Readonly<Record<OperationStatus, string>> = {
   cancelled: "M4 8h8",
 };
 
-/** The state of an operation, by shape, color and word. */
+/** Shows the state of an operation, by shape, color and word. */
 export function StatusPill({ status }: { status: OperationStatus }) {
   return (
     <span class={`pill ${status}`}>

@@ -10,7 +10,7 @@ const openDepth = 4;
 /** Members of an object or a list that are shown at first. */
 const shownMembers = 100;
 
-/** A value of proto3 JSON as nested lists of labels and values. */
+/** Shows a value of proto3 JSON as nested lists of labels and values. */
 export function ValueTree({ value, depth = 0 }: { value: JsonValue; depth?: number }) {
   if (Array.isArray(value)) {
     return <Members members={value.map((one, at) => [String(at), one])} depth={depth} isList />;

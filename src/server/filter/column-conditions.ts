@@ -19,7 +19,7 @@ import {
 } from "./condition.js";
 import { booleanOf, enumNumberOf, int32Of, timestampNanosOf } from "./filter-literal.js";
 
-/** A condition on `done` or `cancel_requested`. */
+/** Returns a condition on `done` or `cancel_requested`. */
 export function booleanCondition(
   kind: "done" | "cancel-requested",
   condition: Condition,
@@ -41,7 +41,7 @@ const stateByName: ReadonlyMap<string, OperationState> = new Map([
   ["DONE", "done"],
 ]);
 
-/** A condition on the state, which every record has. */
+/** Returns a condition on the state, which every record has. */
 export function stateCondition(condition: Condition): Checked<OperationFilter> {
   if (isPresence(condition)) return { kind: "constant", value: true };
   const state = stateByName.get(condition.literal.text);
@@ -54,7 +54,7 @@ export function stateCondition(condition: Condition): Checked<OperationFilter> {
   );
 }
 
-/** A condition on the attempt, which every record has. */
+/** Returns a condition on the attempt, which every record has. */
 export function attemptCondition(condition: Condition): Checked<OperationFilter> {
   // A field is present if its value is not the default (AIP-160).
   if (isPresence(condition)) return { kind: "attempt", operator: "!=", value: 0 };
@@ -63,7 +63,7 @@ export function attemptCondition(condition: Condition): Checked<OperationFilter>
   return { kind: "attempt", operator: comparatorOf(condition), value };
 }
 
-/** A condition on text that every record has. */
+/** Returns a condition on text that every record has. */
 export function textCondition(column: TextColumn, condition: Condition): OperationFilter {
   if (isPresence(condition)) {
     // A field is present if its value is not the default (AIP-160). Every record has a name and a
@@ -81,7 +81,7 @@ export function textCondition(column: TextColumn, condition: Condition): Operati
   return operator === "=" ? wildcard : { kind: "not", operand: wildcard };
 }
 
-/** A condition on a time that the store stamps. */
+/** Returns a condition on a time that the store assigns. */
 export function timeCondition(column: TimeColumn, condition: Condition): Checked<OperationFilter> {
   if (isPresence(condition)) return presentTime(column);
   const nanos = timestampNanosOf(condition.literal);
@@ -91,7 +91,7 @@ export function timeCondition(column: TimeColumn, condition: Condition): Checked
   return microsCondition(column, comparatorOf(condition), nanos);
 }
 
-/** A condition on `error.code`, by number or by name. */
+/** Returns a condition on `error.code`, by number or by name. */
 export function errorCodeCondition(condition: Condition): Checked<OperationFilter> {
   // A field is present if its value is not the default (AIP-160).
   if (isPresence(condition)) return { kind: "error-code", operator: "!=", value: 0 };

@@ -75,7 +75,7 @@ export function jsonLiteralOf(literal: Literal): JsonLiteral {
   return { text, pieces: wildcardPieces(text), value: quoted ? undefined : plain };
 }
 
-/** The value of a key of a map. */
+/** Returns the value of a key of a map. */
 export function mapKeyOf(
   literal: Literal,
   type: ScalarType,

@@ -62,7 +62,7 @@ export function migrationLock(schema: string): string {
   return `select pg_advisory_xact_lock(hashtextextended('connect-longrunning migrate ${schema}', 0))`;
 }
 
-/** The table that notes which steps were taken. */
+/** Returns the SQL of the table that notes which steps were taken. */
 export function migrationsTable(schema: string): string {
   return `create table if not exists "${schema}".migrations (
   version integer primary key,

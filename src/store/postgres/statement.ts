@@ -56,14 +56,14 @@ export const statementTime = "(select clock_timestamp() as now) t";
 export const nextUpdateTime = "greatest(t.now, o.update_time + interval '1 microsecond')";
 
 /**
- * The create time as an expression of the same order, which only the indexes by principal
+ * Returns the create time as an expression of the same order, which only the indexes by principal
  * have. `prefix` is "o." for row `o`.
  */
 export function creationKey(prefix: string): string {
   return creationKeyOf(`${prefix}create_time`);
 }
 
-/** The value of `creationKey` for a row of this create time. */
+/** Returns the value of `creationKey` for a row of this create time. */
 export function creationKeyOf(createTime: string): string {
   return `(${createTime} - timestamptz 'epoch')`;
 }
@@ -83,7 +83,7 @@ export const isForgotten = `(coalesce(o.purge_time <= clock_timestamp(), false)
 export const isOpen = `(o.end_time is null
   and not (o.external and o.delete_time is not null))`;
 
-/** A length of time in milliseconds as an interval. */
+/** Returns a length of time in milliseconds as an interval. */
 export function interval(milliseconds: string): string {
   return `(${milliseconds}::double precision * interval '1 millisecond')`;
 }

@@ -104,7 +104,8 @@ const progressStatement = updateStatement(progressColumns);
 const changeStatement = updateStatement(changingColumns);
 
 /**
- * The statement that writes the changes to a record, and its values; `record` has them already.
+ * Returns the statement that writes the changes to a record, and its values; `record` has them
+ * already.
  *
  * @param owner The process that claims operations.
  */

@@ -16,7 +16,7 @@ export interface OperatorSocket {
   close(): Promise<void>;
 }
 
-/** The path of the socket of a database file. */
+/** Returns the path of the socket of a database file. */
 export function operatorSocketPath(file: string): string {
   return `${operatorFolder(file)}/socket`;
 }
