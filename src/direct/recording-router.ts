@@ -69,7 +69,8 @@ export function recordingRouter(
       const known = router.handlers.length;
       router.service(service, implementation, options);
       const { methods } = createServiceImplSpec(service, implementation);
-      // The spec's function is bound to its service, so it is not the function that was registered.
+      // `createServiceImplSpec` binds the function to its service, so the spec's function is not
+      // the function that was registered.
       const given: Partial<Record<string, unknown>> = implementation;
       record(
         known,

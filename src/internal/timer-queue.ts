@@ -64,7 +64,7 @@ export function createTimerQueue(
     disarm();
     armedMs = never;
     if (first === undefined) return;
-    // A longer delay would fire early, and would count as elapsed.
+    // A delay above this limit would fire early, and would count as elapsed.
     armedMs = Math.min(first.dueMs, baseMs + longestMs);
     disarm = clock.schedule(armedMs - baseMs, fire, { background });
   };

@@ -178,7 +178,8 @@ function requestOf(
   if (method === undefined || target === undefined || fields === undefined) return undefined;
   const headers = new Headers(inherited);
   for (const [name, value] of fields) if (!isOfConnection(name)) headers.set(name, value);
-  // Without a length, the line end before the next delimiter is not a body.
+  // If a part has no Content-Length, the line end before the next delimiter does not belong to its
+  // body.
   const length = /^\d{1,9}$/.exec(headers.get("content-length") ?? "")?.[0];
   const content = length === undefined ? rest.trim() : rest.slice(0, Number(length));
   return {

@@ -215,7 +215,7 @@ function messageOf<O extends DescMessage>(
   const contentType = header.get("Content-Type") ?? "";
   const raw = { contentType, data: bytes };
   if (isHttpBody(output)) {
-    // The descriptor may be a copy of this package's; the bytes are the same.
+    // The descriptor may be a copy of this package's descriptor. The bytes are the same.
     return fromBinary(output, toBinary(HttpBodySchema, create(HttpBodySchema, raw)));
   }
   if (responseBody?.message !== undefined && isHttpBody(responseBody.message)) {

@@ -16,11 +16,11 @@ export interface FieldSelection {
 const maxLength = 4096;
 
 /**
- * Parses `a,b(c,d/e),f.g`: names, each with those below it behind a slash, a dot or in
+ * Parses `a,b(c,d/e),f.g`: names, each followed by the names below it, after a slash or a dot or in
  * parentheses.
  *
  * @throws ConnectError 400, naming the parameter, for anything else, and for more than 4096
- *   characters.
+ * characters.
  */
 export function parseFieldMask(parameter: string, text: string): FieldSelection {
   const fault = (expected: string) => invalidParameter(parameter, text, expected);

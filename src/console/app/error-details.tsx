@@ -7,7 +7,7 @@ import { codeFromNumber, codeName } from "../../status/code.js";
 import { exactTime, LongText, Text } from "./text.js";
 import { unwrapped, ValueTree } from "./value-tree.js";
 
-/** Shows the error of an operation, with a form of its own for each standard detail. */
+/** Shows the error of an operation, with a separate display for each standard detail. */
 export function ErrorDetails({
   status,
   json,
