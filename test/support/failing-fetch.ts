@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { createRegistry } from "@bufbuild/protobuf";
 import { type Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-web";
@@ -45,14 +46,6 @@ export function createFailingServer(wire: FetchWire): FailingServer {
   const start = scripted.handle(Print, {
     states: [{}, { afterMs: 40_000, response: { pages: 3 } }],
   });
-  const web = createWebHandler({
-    routes: (router) => {
-      router.service(Operations, scripted.service);
-      router.rpc(Print.method, start);
-    },
-    handlers: (router) => [createRestHandler(router, { rules: restRules })],
-    log: () => undefined,
-  });
   const polls: FailingServer["polls"] = [];
   const server: FailingServer = {
     clock,
@@ -64,11 +57,25 @@ export function createFailingServer(wire: FetchWire): FailingServer {
       const asked = askedBy(request);
       if (asked !== "other") polls.push({ asked, atMs: clock.monotonicMs() - startMs });
       const breakage = server.breaks(asked);
-      const serve = () => web.fetch(request);
+      const serve = () =>
+        behind.run({ ...scripted.service, print: start }, () => web.fetch(request));
       return breakage === undefined ? serve() : breakage(request, serve, clock);
     }),
   };
   return server;
+}
+
+/** The methods of the server that a request is for. */
+type Methods = ScriptedOperations["service"] & {
+  readonly print: ReturnType<ScriptedOperations["handle"]>;
+};
+
+const behind = new AsyncLocalStorage<Methods>();
+
+function methods(): Methods {
+  const found = behind.getStore();
+  if (found === undefined) throw new Error("the request came from no server of a test");
+  return found;
 }
 
 const baseUrl = "http://server.example";
@@ -80,6 +87,22 @@ const restRules = [
     body: "*",
   },
 ];
+
+/** The one handler of all servers: to make its routes takes longer than the calls of a test. */
+const web = createWebHandler({
+  routes: (router) => {
+    router.service(Operations, {
+      listOperations: (...call) => methods().listOperations(...call),
+      getOperation: (...call) => methods().getOperation(...call),
+      deleteOperation: (...call) => methods().deleteOperation(...call),
+      cancelOperation: (...call) => methods().cancelOperation(...call),
+      waitOperation: (...call) => methods().waitOperation(...call),
+    });
+    router.rpc(Print.method, (...call) => methods().print(...call));
+  },
+  handlers: (router) => [createRestHandler(router, { rules: restRules })],
+  log: () => undefined,
+});
 
 function transportOf(wire: FetchWire, fetch: typeof globalThis.fetch): Transport {
   switch (wire) {
