@@ -281,12 +281,9 @@ export function requestCancellation(
 ): Promise<unknown> {
   const { calls, settings } = core;
   const { isTransient } = settings.poll;
-  return withRetries(
-    core,
-    { maxTries, isRetryable: isTransient, timeoutMs: undefined, signal: ended },
-    () =>
-      callWithin(calls.clock, limitMs, ended, (signal) =>
-        calls.rpc.cancelOperation({ name }, { signal, timeoutMs: limitMs }),
-      ),
+  return withRetries(core, { maxTries, isRetryable: isTransient, signal: ended }, () =>
+    callWithin(calls.clock, limitMs, ended, (signal) =>
+      calls.rpc.cancelOperation({ name }, { signal, timeoutMs: limitMs }),
+    ),
   );
 }

@@ -19,7 +19,7 @@ import type { Operation } from "../protos.js";
 import { isTooLarge } from "./errors.js";
 import { notNeeded } from "./not-needed.js";
 import type { OperationCalls, Polled } from "./operation-calls.js";
-import { isTransientCode } from "./poll-policy.js";
+import { isTransientByCode } from "./poll-policy.js";
 import { retryDelayMs } from "./retry-delay.js";
 import { isUnregistered } from "./unregistered-types.js";
 import { type FailedWait, minWaitMs } from "./wait-length.js";
@@ -220,7 +220,7 @@ export function createOperationPoller(
     publishFailure(error, isFinal ? "onFailed" : "onFailedWait");
     me.failedWait = failed;
     const delayMs = atIntervalMs(me);
-    const isTransient = isTransientCode(error.code);
+    const isTransient = isTransientByCode(error);
     if (isTransient && failed.tookMs < minWaitMs) return delayMs;
     // The call was cut off, or the server refused only WaitOperation. The operation may be done.
     return Math.max(me.leastMs, Math.min(delayMs, isTransient ? minWaitMs : 0));

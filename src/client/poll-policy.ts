@@ -72,7 +72,7 @@ export function createBackoff(options: BackoffOptions = {}): PollPolicy {
       const fullMs = Math.min(initialDelayMs * multiplier ** (poll - 1), maxDelayMs);
       return fullMs * (1 - jitter * random());
     },
-    isTransient: ({ code }) => isTransientCode(code),
+    isTransient: isTransientByCode,
   };
 }
 
@@ -97,6 +97,6 @@ const transientCodes: ReadonlySet<Code> = new Set([
   Code.Unavailable,
 ]);
 
-export function isTransientCode(code: Code): boolean {
+export function isTransientByCode({ code }: ConnectError): boolean {
   return transientCodes.has(code);
 }

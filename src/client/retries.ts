@@ -8,10 +8,13 @@ import type { ClientCore } from "./tracked-operation.js";
 export interface RetryOptions {
   /** Most calls, at least 1. */
   readonly maxTries: number;
-  /** Whether a failed call should be repeated. */
+  /** Whether a failed call should be repeated. One whose stream the server refused always is. */
   readonly isRetryable: (error: ConnectError) => boolean;
-  /** Time limit of all calls and the pauses between them, in milliseconds. Default: no limit. */
-  readonly timeoutMs: number | undefined;
+  /**
+   * Time limit of all calls and the pauses between them, in milliseconds. Default, and if it is 0 or
+   * less: no limit.
+   */
+  readonly timeoutMs?: number | undefined;
   /** Aborts the pause between two calls. */
   readonly signal: AbortSignal | undefined;
 }
@@ -21,7 +24,8 @@ export interface RetryOptions {
  * whichever is longer. If the time limit is too short for the delay, the error of the call is
  * thrown at once.
  *
- * @param attempt Makes the call with the time that is left, in milliseconds; undefined: no limit.
+ * @param attempt Makes the call with the time that is left, in milliseconds. If there is no limit, it is
+ *   `timeoutMs` as given.
  */
 export async function withRetries<T>(
   { calls, settings }: ClientCore,
@@ -35,32 +39,27 @@ export async function withRetries<T>(
     try {
       return await attempt(leftMs);
     } catch (thrown) {
-      const error = refusedAsUnavailable(ConnectError.from(thrown));
-      const failure = wasRefused(error) ? error : thrown;
-      if (tried >= maxTries || signal?.aborted || !isRetryable(error)) throw failure;
+      const error = ConnectError.from(thrown);
+      // A server refuses a stream for example if it sent GOAWAY at the same time. It has not processed
+      // such a call (RFC 9113, section 8.7).
+      const isRefused = /REFUSED_STREAM/.test(String(error.cause));
+      const failure = isRefused ? unavailable(error) : thrown;
+      if (tried >= maxTries || signal?.aborted || !(isRefused || isRetryable(error))) throw failure;
       const delayMs = Math.max(
         retryDelayMs(error, clock.nowMs()),
         settings.poll.delayMs(tried) || 1,
       );
-      const goneMs = monotonicMs(clock) - startMs + delayMs;
-      leftMs = timeoutMs && Math.floor(timeoutMs - goneMs);
-      if (leftMs !== undefined && leftMs < 1) throw failure;
+      // Connect treats a timeout of 0 or less as no limit.
+      if (timeoutMs !== undefined && timeoutMs > 0) {
+        leftMs = Math.floor(timeoutMs - (monotonicMs(clock) - startMs + delayMs));
+        if (leftMs < 1) throw failure;
+      }
       await sleep(clock, delayMs, signal);
     }
   }
 }
 
-/**
- * Whether the server refused the stream of a call, for example because it sent GOAWAY at the same
- * time. The server has not processed such a call (RFC 9113, section 8.7).
- */
-export function wasRefused({ cause }: ConnectError): boolean {
-  return /REFUSED_STREAM/.test(String(cause));
-}
-
 /** Connect's transport reports a refused stream as INTERNAL; gRPC's mapping is UNAVAILABLE. */
-function refusedAsUnavailable(error: ConnectError): ConnectError {
-  if (error.code !== Code.Internal || !wasRefused(error)) return error;
-  const { rawMessage, metadata, cause } = error;
+function unavailable({ rawMessage, metadata, cause }: ConnectError): ConnectError {
   return new ConnectError(rawMessage, Code.Unavailable, metadata, undefined, cause);
 }

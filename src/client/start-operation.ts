@@ -14,7 +14,7 @@ import { type Operation, OperationSchema } from "../protos.js";
 import { createRequestId } from "./create-request-id.js";
 import { namelessOperation } from "./errors.js";
 import { OperationError, withoutWait } from "./operation-error.js";
-import { wasRefused, withRetries } from "./retries.js";
+import { withRetries } from "./retries.js";
 import { retryAfterMs } from "./retry-delay.js";
 import type { ClientCore } from "./tracked-operation.js";
 
@@ -51,7 +51,7 @@ export async function startOperation(
   init: MessageInitShape<DescMessage>,
   options: StartOptions,
 ): Promise<StartedOperation> {
-  const { maxTries = 3, timeoutMs = 0, signal, headers, contextValues } = options;
+  const { maxTries = 3, timeoutMs, signal, headers, contextValues } = options;
   inRange("maxTries", maxTries, 1);
   let request = create(method.input, init);
   const field = scalarField(method.input, "request_id", ScalarType.STRING);
@@ -65,13 +65,11 @@ export async function startOperation(
   }
   const retries = {
     maxTries,
-    isRetryable: (error: ConnectError) =>
-      error.code === Code.Unavailable && (field !== undefined || wasRefused(error)),
-    // Connect treats a timeout of 0 or less as no limit.
-    timeoutMs: timeoutMs > 0 ? timeoutMs : undefined,
+    isRetryable: ({ code }: ConnectError) => code === Code.Unavailable && field !== undefined,
+    timeoutMs,
     signal,
   };
-  return withRetries(core, retries, async (leftMs = options.timeoutMs) => {
+  return withRetries(core, retries, async (leftMs) => {
     const { message, header, trailer } = await transport.unary(
       method,
       signal,

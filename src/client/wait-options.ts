@@ -57,12 +57,15 @@ export interface WaitLimits {
 
 /** @throws RangeError if an option is out of bounds, with its name. */
 export function waitLimits(
-  { poll, timeoutMs, stallMs }: Pick<WaitOptions, "poll" | "timeoutMs" | "stallMs">,
+  options: Pick<WaitOptions, "poll" | "timeoutMs" | "stallMs">,
   settings: ClientSettings,
 ): WaitLimits {
+  const { poll } = options;
+  const limitMs = (limit: "timeoutMs" | "stallMs") =>
+    options[limit] === undefined ? undefined : inRange(limit, options[limit], 0, longestMs);
   return {
     policy: poll === undefined ? settings.poll : pollPolicyOf(poll),
-    timeoutMs: timeoutMs === undefined ? undefined : inRange("timeoutMs", timeoutMs, 0, longestMs),
-    stallMs: stallMs === undefined ? undefined : inRange("stallMs", stallMs, 0, longestMs),
+    timeoutMs: limitMs("timeoutMs"),
+    stallMs: limitMs("stallMs"),
   };
 }

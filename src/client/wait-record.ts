@@ -122,7 +122,7 @@ export class WaitRecord {
     this.#doubtful += 1;
     // Servers use these codes to refuse a call for good. Connect's transports also use them for a
     // proxy's page and for a response that was cut off.
-    const isDoubtful = error.code === Code.InvalidArgument || error.code === Code.Unimplemented;
+    const isDoubtful = [Code.InvalidArgument, Code.Unimplemented].includes(error.code);
     return isDoubtful && this.#doubtful < mostDoubtful;
   }
 }

@@ -1,10 +1,9 @@
 const callbacksOf = new WeakMap<EventTarget, Set<() => void>>();
 
 /** The one listener of all signals: an EventTarget holds a listener once. */
-function callBack({ target }: { readonly target: EventTarget | null }): void {
-  if (target === null) return;
-  const callbacks = callbacksOf.get(target) ?? [];
-  callbacksOf.delete(target);
+function callBack(this: EventTarget): void {
+  const callbacks = callbacksOf.get(this) ?? [];
+  callbacksOf.delete(this);
   for (const callback of [...callbacks]) callback();
 }
 
