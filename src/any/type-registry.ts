@@ -45,8 +45,9 @@ export function typeRegistryOf(files: Iterable<DescFile>, own: Registry | undefi
  * @param services The services whose methods start operations.
  * @param more Further types.
  *
- * @example const registry = createTypeRegistry([PrintService]); const transport =
- * createConnectTransport({ baseUrl, jsonOptions: { registry } });
+ * @example
+ * const registry = createTypeRegistry([PrintService]);
+ * const transport = createConnectTransport({ baseUrl, jsonOptions: { registry } });
  */
 export function createTypeRegistry(services: Iterable<DescService>, more?: Registry): Registry {
   return typeRegistryOf(

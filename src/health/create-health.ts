@@ -70,7 +70,9 @@ const maxNameLength = 1024;
  * Makes a health service (grpc.health.v1). The server as a whole is SERVING from the start.
  *
  * @throws RangeError for an option out of its bounds.
- * @example const health = createHealth(); health.set("printing.v1.PrintService", "SERVING");
+ * @example
+ * const health = createHealth();
+ * health.set("printing.v1.PrintService", "SERVING");
  * router.service(HealthService, health.service);
  */
 export function createHealth(options: HealthOptions = {}): Health {

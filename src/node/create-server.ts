@@ -42,8 +42,12 @@ const handOverMs = afterGraceMs - 100;
  * paths of its handlers, over HTTP/1.1 and HTTP/2, in plaintext or with TLS.
  *
  * @throws RangeError for an option out of its bounds.
- * @example const server = createServer({ operations, routes: (router) => router.service(Operations,
- * operations.service), }); const { url } = await server.listen({ host: "127.0.0.1", port: 8080 });
+ * @example
+ * const server = createServer({
+ *   operations,
+ *   routes: (router) => router.service(Operations, operations.service),
+ * });
+ * const { url } = await server.listen({ host: "127.0.0.1", port: 8080 });
  * process.once("SIGTERM", () => server.close());
  */
 export function createServer(options: ServerOptions): Server {

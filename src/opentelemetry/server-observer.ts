@@ -58,7 +58,8 @@ const ok: number = 0;
  * clock and this process's agree. The outcome is `connect_longrunning.code`, the name of the
  * google.rpc.Code, `OK` for a response.
  *
- * @example const operations = createOperations({ observer: createServerObserver() });
+ * @example
+ * const operations = createOperations({ observer: createServerObserver() });
  */
 export function createServerObserver(options: TelemetryOptions = {}): OperationsObserver {
   const tracer = (options.tracerProvider ?? trace).getTracer("connect-longrunning");

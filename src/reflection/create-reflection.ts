@@ -25,7 +25,8 @@ type Answer = MessageInitShape<typeof ServerReflectionResponseSchema>["messageRe
  * .proto files. If a request has no answer, the response is an ErrorResponse, and the stream
  * continues.
  *
- * @example router.service(ServerReflection, createReflection([PrintService, Operations]));
+ * @example
+ * router.service(ServerReflection, createReflection([PrintService, Operations]));
  */
 export function createReflection(
   services: Iterable<DescService>,

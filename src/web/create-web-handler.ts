@@ -54,9 +54,13 @@ export interface WebHandler {
  * `Response` cannot have.
  *
  * @throws RangeError if an option is out of its bounds.
- * @example const web = createWebHandler({ routes: (router) => router.service(Operations,
- * operations.service), handlers: (router) => [createRestHandler(router)], }); // Bun, Deno,
- * Workers: export default web; // Next: export const { fetch: GET, fetch: POST } = web;
+ * @example
+ * const web = createWebHandler({
+ *   routes: (router) => router.service(Operations, operations.service),
+ *   handlers: (router) => [createRestHandler(router)],
+ * });
+ * // Bun, Deno, Workers: export default web;
+ * // Next: export const { fetch: GET, fetch: POST } = web;
  */
 export function createWebHandler(options: WebHandlerOptions): WebHandler {
   const acceptCompression = options.acceptCompression ?? [gzip];

@@ -67,8 +67,8 @@ const maxExpiredWhenFull = 1000;
  * Creates a store in this process's memory. All records are lost when the process ends.
  *
  * @throws RangeError if a bound is not a whole number of at least 1.
- * @example const operations = createOperations({ store: createMemoryStore({ maxOperations: 1000 })
- * });
+ * @example
+ * const operations = createOperations({ store: createMemoryStore({ maxOperations: 1000 }) });
  */
 export function createMemoryStore(options: MemoryStoreOptions = {}): OperationStore {
   const maxOperations = atLeastOne("maxOperations", options.maxOperations ?? 100_000);

@@ -101,7 +101,8 @@ const maintenanceConnections = 2;
  * @throws RangeError for an option out of its bounds; ConnectError `Unavailable` where the database
  * cannot be reached, `Internal` where it refuses a statement or where `pg` or `pg-boss` is not
  * installed.
- * @example const parts = await connectPostgres({ connectionString: "postgres://localhost/app" });
+ * @example
+ * const parts = await connectPostgres({ connectionString: "postgres://localhost/app" });
  * const operations = createOperations({ ...parts, pageTokenKey });
  */
 export async function connectPostgres(options: ConnectPostgresOptions): Promise<PostgresParts> {

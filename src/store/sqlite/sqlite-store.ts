@@ -101,8 +101,9 @@ const defaultMaxBytes = 16 * 1024 ** 3;
  * @throws ConnectError DATA_LOSS if the file is damaged.
  * @throws RangeError if an option is out of its bounds.
  * @throws Error that names the package to install if there is no driver.
- * @example const store = await createSqliteStore({ path: "operations.db" }); const operations =
- * createOperations({ store });
+ * @example
+ * const store = await createSqliteStore({ path: "operations.db" });
+ * const operations = createOperations({ store });
  */
 export async function createSqliteStore(options: SqliteStoreOptions): Promise<CountingStore> {
   const path = filePath(options.path);
