@@ -155,7 +155,7 @@ describe("the documents", { timeout: timeoutMs }, () => {
     const tests = files.filter((path) => path.endsWith(".test.js")).map((path) => `dist/${path}`);
     expect(tests).toHaveLength(8);
     const report = await run(guide, "node", "--test", "--test-reporter=tap", ...tests);
-    expect(report).toContain("# pass 19\n# fail 0\n");
+    expect(report).toContain("# pass 21\n# fail 0\n");
 
     const { lines, exit } = await runServerAndClient(guide);
     expect(lines[0]).toBe("running 0");
