@@ -16,6 +16,18 @@ export interface SqliteDatabase {
 /** How many different statements are kept prepared; the store's own are some thirty. */
 const maxPrepared = 200;
 
+/** An empty array whose buffer is not: node:sqlite of Node 22 binds NULL for an empty buffer. */
+const noBytes = new Uint8Array(new ArrayBuffer(1), 0, 0);
+
+/** Replaces empty arrays by one that every driver binds as an empty BLOB. */
+function bindable(values: SqliteValue[]): SqliteValue[] {
+  for (let index = 0; index < values.length; index += 1) {
+    const value = values[index];
+    if (value instanceof Uint8Array && value.length === 0) values[index] = noBytes;
+  }
+  return values;
+}
+
 export function createSqliteDatabase(connection: SqliteConnection): SqliteDatabase {
   const prepared = new Map<string, SqliteStatement>();
 
@@ -28,12 +40,12 @@ export function createSqliteDatabase(connection: SqliteConnection): SqliteDataba
     return statement;
   };
   const write = (text: string, ...values: SqliteValue[]) =>
-    Number(prepare(text).run(...values).changes);
+    Number(prepare(text).run(...bindable(values)).changes);
 
   return {
     rows: (text, ...values) =>
       prepare(text)
-        .all(...values)
+        .all(...bindable(values))
         .filter(isRow),
     write,
     execute: (text) => {

@@ -50,6 +50,21 @@ describe.each(drivers)("a SQLite store by %s", (driver) => {
     await countsByMethodAndState(await openStore({ path: await newPath(), driver }));
   });
 
+  it("keeps payloads apart that are empty and that are missing", async () => {
+    const store = await openStore({ path: await newPath(), driver });
+    const empty = () => new Uint8Array(new ArrayBuffer(0));
+    const operation = anInsert({ request: empty(), metadata: empty() });
+    await store.insert(operation);
+    await store.claim(operation.name);
+    await store.report({ name: operation.name, attempt: 1 }, { checkpoint: empty() });
+    const record = await store.get(operation.name);
+    expect([record?.request, record?.metadata, record?.checkpoint]).toEqual([
+      new Uint8Array(),
+      new Uint8Array(),
+      new Uint8Array(),
+    ]);
+  });
+
   it("finds all as it was after it was closed and opened again", async () => {
     const path = await newPath();
     const requestId = { scope: "a\u0000b\\0", id: "1", fingerprint: Uint8Array.of(3), windowMs: 5 };
