@@ -10,7 +10,8 @@ export interface Runs {
   ): void;
   /**
    * Runs an operation, or joins its run if it is under way here: Restate delivers again after a lost
-   * connection. Rejects if this process cannot run it or hands it over, so that Restate tries again.
+   * connection. Rejects if this process cannot run it, hands it over or has lost it, so that Restate
+   * tries again.
    *
    * @param connection Aborts when the connection of this delivery has ended.
    */
@@ -108,7 +109,10 @@ export function createRuns(options: {
       if (run === undefined) throw handedOver(name);
       follow(name, run, connection);
       const settlement = await run.settlement;
-      if (settlement.kind === "handover") throw handedOver(name);
+      // A lost run may have stopped without an end of the operation. The next delivery claims the
+      // operation again, or finds that it is done.
+      const isUncertain = settlement.kind === "settled" && run.lost.signal.aborted;
+      if (isUncertain || settlement.kind === "handover") throw handedOver(name);
       return settlement;
     },
     async tracked(deliver) {
