@@ -100,16 +100,21 @@ export function createShards(
     call: (part: ShardParts, options: O | undefined) => Promise<T>,
   ) => within(parentOf(name), given, call);
 
-  /** Calls all shards. A shard that does not answer in time counts as away. */
-  const ofEach = <T>(call: (part: ShardParts, shard: number) => Promise<T>) =>
-    Promise.allSettled(
+  /**
+   * Returns the results of the shards that are not away. Rejects if all are, or for another reason.
+   * A shard that does not answer in time counts as away.
+   *
+   * @param inTurn Decides when each call begins. Default: all begin at once.
+   */
+  const ofReachable = async <T>(
+    call: (part: ShardParts, shard: number) => Promise<T>,
+    inTurn: <R>(begin: () => Promise<R>) => Promise<R> = (begin) => begin(),
+  ) => {
+    const outcomes = await Promise.allSettled(
       parts.map((part, shard) =>
-        inTime(call(part, shard), awayAfterMs, () => shardUnreachable(place(shard))),
+        inTurn(() => inTime(call(part, shard), awayAfterMs, () => shardUnreachable(place(shard)))),
       ),
     );
-  /** The results of the shards that are not away. Rejects if all are, or for another reason. */
-  const ofReachable = async <T>(call: (part: ShardParts, shard: number) => Promise<T>) => {
-    const outcomes = await ofEach(call);
     const reached = outcomes.flatMap((outcome, shard) => {
       if (outcome.status === "fulfilled") return [{ shard, value: outcome.value }];
       if (!isAway(outcome.reason)) throw outcome.reason;
@@ -150,14 +155,11 @@ export function createShards(
 
   const endOverdueInAll = async (results: OverdueResults, limit: number): Promise<Overdue> => {
     let left = limit;
-    const inTurn = oneByOne();
-    const { reached } = await ofReachable(({ store }) =>
-      inTurn(async () => {
-        const overdue = await store.endOverdue(results, left);
-        left -= overdue.ended.length;
-        return overdue;
-      }),
-    );
+    const { reached } = await ofReachable(async ({ store }) => {
+      const overdue = await store.endOverdue(results, left);
+      left -= overdue.ended.length;
+      return overdue;
+    }, oneByOne());
     const deadlines = reached.flatMap(({ value }) => value.nextDeadlineMicros ?? []);
     return {
       ended: reached.flatMap(({ value }) => value.ended),
@@ -252,12 +254,9 @@ export function createShards(
     unfinished,
     async expire(limit) {
       let left = limit;
-      const inTurn = oneByOne();
-      await ofReachable((part) =>
-        inTurn(async () => {
-          if (left > 0) left -= await part.store.expire(left);
-        }),
-      );
+      await ofReachable(async (part) => {
+        if (left > 0) left -= await part.store.expire(left);
+      }, oneByOne());
       return limit - left;
     },
     async close() {
