@@ -1,4 +1,4 @@
-import type { Clock } from "../../internal/clock.js";
+import { type Clock, monotonicMs } from "../../internal/clock.js";
 import type { LossCause } from "../operator.js";
 import { escapeNul } from "../sql/nul-escape.js";
 import type { WorkerIdentity } from "../worker-identity.js";
@@ -44,6 +44,7 @@ export function createWorkerRow(parts: WorkerRowParts): WorkerRow {
   const notes: Note[] = [];
   let renewedAtMs = Number.NEGATIVE_INFINITY;
   let isStopped = false;
+  const nowMs = () => monotonicMs(clock);
 
   /** The operation may run here again: a note is for attempts that were claimed before it. */
   const writeNote = ({ names, cause, atMs }: Note) =>
@@ -59,7 +60,7 @@ export function createWorkerRow(parts: WorkerRowParts): WorkerRow {
       from (select clock_timestamp() - $4::float8 * interval '1 millisecond' as time) n
       where o.name = any($2::text[]) and (o.state = 'running' and o.owner = $1
         or o.lost_attempts @> jsonb_build_array(jsonb_build_object('owner', $1::text)))`,
-      [identity.id, names.map(escapeNul), cause, Math.max(0, clock.nowMs() - atMs)],
+      [identity.id, names.map(escapeNul), cause, Math.max(0, nowMs() - atMs)],
       undefined,
     );
 
@@ -75,7 +76,7 @@ export function createWorkerRow(parts: WorkerRowParts): WorkerRow {
       [identity.id, identity.host, identity.processId, leaseMs],
       undefined,
     );
-    renewedAtMs = clock.nowMs();
+    renewedAtMs = nowMs();
     for (let note = notes[0]; note !== undefined; note = notes[0]) {
       await writeNote(note);
       // Another renewal may have written the note at the same time.
@@ -86,13 +87,13 @@ export function createWorkerRow(parts: WorkerRowParts): WorkerRow {
   return {
     renew,
     async renewIfDue() {
-      if (clock.nowMs() - renewedAtMs >= idleRenewalMs || notes.length > 0) await renew();
+      if (nowMs() - renewedAtMs >= idleRenewalMs || notes.length > 0) await renew();
     },
     noteLosses(names, cause, detail) {
       notes.push({
         names,
         cause: detail === "" ? cause : `${cause} ${detail}`,
-        atMs: clock.nowMs(),
+        atMs: nowMs(),
       });
       if (notes.length > maxNotes) notes.shift();
     },

@@ -245,7 +245,7 @@ describe("the causes of lost attempts", () => {
     await row.renewIfDue();
     await second.claim("operations/a");
     const operator = await createPostgresOperator({ pool });
-    return { row, operator, second, pool };
+    return { row, operator, second, pool, clock };
   }
   const causeOf = async (operator: OperationsOperator) =>
     (await inspected(operator, "operations/a")).lostAttempts.map(({ cause, detail }) => [
@@ -273,6 +273,21 @@ describe("the causes of lost attempts", () => {
     after.row.noteLosses(["operations/a"], "database-unreachable", "");
     await after.row.renewIfDue();
     assert.deepEqual(await causeOf(after.operator), [["database-unreachable", ""]]);
+  });
+
+  it("do not include silence of an idle process whose date was set back", async () => {
+    const { row, pool, clock } = await aLoss("renew_time = renew_time - interval '1 hour'");
+    const ageOf = async () => {
+      const { rows } = await pool.query<{ age: number }>(
+        "select extract(epoch from clock_timestamp() - renew_time)::float8 as age from longrunning.workers",
+      );
+      return rows[0]?.age ?? Number.NaN;
+    };
+    assert.ok((await ageOf()) >= 3600);
+    clock.setDate(clock.nowMs() - 3_600_000);
+    await clock.advance(30_000);
+    await row.renewIfDue();
+    assert.ok((await ageOf()) < 60);
   });
 
   it("is unknown for an attempt of a program that notes no owner", async () => {
