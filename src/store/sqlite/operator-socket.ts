@@ -30,7 +30,7 @@ const maxRequestBytes = 64 * 1024;
 const timeoutMs = 10_000;
 const maxConnections = 16;
 
-/** The longest path of a Unix socket in bytes (sun_path of Linux; that of macOS has four bytes less). */
+/** The longest path of a Unix socket in bytes: `sun_path` of macOS. That of Linux has four more. */
 const maxPathBytes = 103;
 
 /** The functions of Node that this file uses. */
@@ -38,7 +38,7 @@ interface Connection {
   setTimeout(ms: number, listener: () => void): unknown;
   setEncoding(encoding: "utf8"): unknown;
   on(event: "data", listener: (text: string) => void): unknown;
-  on(event: "error", listener: () => void): unknown;
+  on(event: "error" | "close", listener: () => void): unknown;
   end(text: string): unknown;
   destroy(): unknown;
 }
@@ -97,6 +97,7 @@ export async function openOperatorSocket(
   const open = new Set<Connection>();
   const server = net.createServer((connection) => {
     open.add(connection);
+    connection.on("close", () => open.delete(connection));
     serve(connection, commands);
   });
   server.maxConnections = maxConnections;

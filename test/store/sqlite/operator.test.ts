@@ -1,8 +1,9 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { chmod, mkdir, stat, writeFile } from "node:fs/promises";
-import { connect } from "node:net";
+import { connect, Socket } from "node:net";
 import { join } from "node:path";
+import { queryObjects } from "node:v8";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
@@ -133,6 +134,18 @@ describe("the socket of a SQLite file", () => {
     expect(await answerTo("no JSON\n")).toContain("error");
     expect(await answerTo("x".repeat(100_000))).toBe("");
     expect(await operator.workers()).toHaveLength(1);
+  });
+
+  it("keeps no connection in memory after its answer", async () => {
+    const path = await newPath();
+    await aServer(path, () => ({}));
+    const operator = await operatorOf(path);
+    // The count follows a garbage collection.
+    const before = queryObjects(Socket, { format: "count" });
+    for (let count = 0; count < 20; count += 1) await operator.workers();
+    await vi.waitFor(() =>
+      expect(queryObjects(Socket, { format: "count" })).toBeLessThan(before + 10),
+    );
   });
 
   it("does not keep the server from serving if it cannot be opened: it logs why", async () => {
