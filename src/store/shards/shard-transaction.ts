@@ -1,3 +1,4 @@
+import { notifySafely } from "../../internal/notify-safely.js";
 import { shardUnknown, transactionSpansShards, transactionUnsupported } from "../errors.js";
 import type { OperationStore, StoreOptions, Transaction } from "../operation-store.js";
 
@@ -73,7 +74,9 @@ export function createShardTransactions(stores: readonly OperationStore[]): Shar
         afterRollback: (callback) => afterRollback.push(callback),
       };
       bindings.set(transaction, binding);
-      const callEach = (callbacks: readonly (() => void)[]) => callbacks.forEach(queueMicrotask);
+      const callEach = (callbacks: readonly (() => void)[]) => {
+        for (const callback of callbacks) notifySafely(callback, (call) => call());
+      };
       try {
         const value = await work(transaction);
         end?.resolve();

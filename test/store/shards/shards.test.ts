@@ -227,6 +227,10 @@ describe("createShards", () => {
       await store.insert(first, { transaction });
       const { rows } = (await transaction?.executeSql("select name from operations", [])) ?? {};
       assert.deepEqual(rows?.length, 1);
+      // An exception of a callback ends neither the process nor the other callbacks.
+      transaction?.afterCommit?.(() => {
+        throw new Error("the callback failed");
+      });
       transaction?.afterCommit?.(committed.resolve);
     });
     await committed.promise;
