@@ -1,3 +1,5 @@
+import { loadNode } from "../internal/load-node.js";
+
 /** The process that runs operations, as operators find it. */
 export interface WorkerIdentity {
   /** `{host}:{process id}:{8 random hex digits}`: another one for each start of the process. */
@@ -13,9 +15,4 @@ export async function createWorkerIdentity(): Promise<WorkerIdentity> {
   const { pid } = await loadNode<{ pid: number }>("node:process");
   const host = hostname();
   return { id: `${host}:${pid}:${crypto.randomUUID().slice(0, 8)}`, host, processId: pid };
-}
-
-/** Imports by a name that is not a literal, because this file is checked and bundled without Node. */
-async function loadNode<T>(name: string): Promise<T> {
-  return import(/* webpackIgnore: true */ /* @vite-ignore */ `${name}`);
 }

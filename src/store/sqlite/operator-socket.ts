@@ -1,3 +1,4 @@
+import { loadNode } from "../../internal/load-node.js";
 import { isRow } from "../sql/row.js";
 
 /**
@@ -148,9 +149,4 @@ async function answer(text: string, commands: OperatorCommands): Promise<string>
   } catch (cause) {
     return JSON.stringify({ error: cause instanceof Error ? cause.message : "unknown error" });
   }
-}
-
-/** Imports by a name that is not a literal, because this file is checked and bundled without Node. */
-async function loadNode<T>(name: string): Promise<T> {
-  return import(/* webpackIgnore: true */ /* @vite-ignore */ `${name}`);
 }

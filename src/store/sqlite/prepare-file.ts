@@ -1,3 +1,5 @@
+import { loadNode } from "../../internal/load-node.js";
+
 /** The functions of node:fs/promises that this file uses. */
 interface FileSystem {
   open(path: string, flags: string, mode: number): Promise<{ close(): Promise<void> }>;
@@ -14,7 +16,7 @@ interface FileSystem {
  * @throws Error of the file system.
  */
 export async function prepareFile(path: string): Promise<string> {
-  const { open, realpath } = await loadFileSystem();
+  const { open, realpath } = await loadNode<FileSystem>("node:fs/promises");
   try {
     const created = await open(path, "wx", 0o600);
     await created.close();
@@ -22,13 +24,6 @@ export async function prepareFile(path: string): Promise<string> {
     if (!isExisting(cause)) throw cause;
   }
   return realpath(path);
-}
-
-/** Imports by a name that is not a literal, because this file is checked and bundled without Node. */
-async function loadFileSystem(): Promise<FileSystem> {
-  const name = "node:fs/promises";
-  const module: FileSystem = await import(/* webpackIgnore: true */ /* @vite-ignore */ `${name}`);
-  return module;
 }
 
 function isExisting(cause: unknown): boolean {
