@@ -8,6 +8,7 @@ import {
   type Interceptor,
 } from "@connectrpc/connect";
 import type {
+  Compression,
   UniversalHandler,
   UniversalHandlerFn,
   UniversalServerRequest,
@@ -35,8 +36,14 @@ export interface MalformedRequests {
 /** Whether a call has reached its interceptors. */
 const reached = createContextKey<{ isReached: boolean } | undefined>(undefined);
 
-/** @param createRouter Makes an empty router with the options of the server. */
-export function createMalformedRequests(createRouter: () => ConnectRouter): MalformedRequests {
+/**
+ * @param createRouter Makes an empty router with the options of the server.
+ * @param compressions The compressions that responses may have.
+ */
+export function createMalformedRequests(
+  createRouter: () => ConnectRouter,
+  compressions: readonly Compression[],
+): MalformedRequests {
   return {
     interceptor: (next) => (request) => {
       const state = request.contextValues.get(reached);
@@ -61,7 +68,8 @@ export function createMalformedRequests(createRouter: () => ConnectRouter): Malf
         const first = await chunks.next();
         if (state.isReached) return { ...response, body: resumed(first, chunks) };
         const bytes = await readAll(first, chunks);
-        if (!isParserError(errorOf(response, bytes))) return { ...response, body: oneChunk(bytes) };
+        const plain = await decompressed(response, bytes, compressions);
+        if (!isParserError(errorOf(response, plain))) return { ...response, body: oneChunk(bytes) };
         failing ??= createRouter().rpc(method, fail).handlers[0];
         return failing === undefined ? response : failing(withEmptyMessage(request));
       };
@@ -115,7 +123,7 @@ interface ErrorText {
 }
 
 /** Whether Connect made an error from a parser's error, for bytes or for JSON. */
-export function isParserError({ code, rawMessage }: ErrorText): boolean {
+function isParserError({ code, rawMessage }: ErrorText): boolean {
   if (code === Code.Internal) return rawMessage.startsWith("parse binary: ");
   return code === Code.InvalidArgument && rawMessage.startsWith("cannot decode ");
 }
@@ -140,6 +148,24 @@ function errorOf({ status, trailer }: UniversalServerResponse, bytes: Uint8Array
     return { code: undefined, rawMessage: "" };
   }
 }
+
+/** Returns the body of a unary error without the compression of Connect's body or gRPC-Web's trailers. */
+async function decompressed(
+  { header }: UniversalServerResponse,
+  bytes: Uint8Array,
+  compressions: readonly Compression[],
+): Promise<Uint8Array> {
+  const contentEncoding = header?.get("content-encoding");
+  const isCompressed = ((bytes[0] ?? 0) & 1) === 1;
+  const encoding = contentEncoding ?? (isCompressed ? header?.get("grpc-encoding") : undefined);
+  const compression = compressions.find(({ name }) => name === encoding);
+  if (compression === undefined) return bytes;
+  // The head of gRPC-Web's trailers has five bytes.
+  return compression.decompress(contentEncoding ? bytes : bytes.subarray(5), maxErrorBytes);
+}
+
+/** Connect's own limit without an option. The server has made the error itself. */
+const maxErrorBytes = 0xffffffff;
 
 async function readAll(
   first: IteratorResult<Uint8Array>,

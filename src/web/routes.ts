@@ -92,8 +92,9 @@ export function createRoutes(options: RouteOptions, shutdownSignal?: AbortSignal
     ...(shutdownSignal && { shutdownSignal }),
   };
   // The fast path makes messages writable itself: an interceptor would cost each of its calls.
-  const malformed = createMalformedRequests(() =>
-    createConnectRouter({ ...routerOptions, interceptors: [] }),
+  const malformed = createMalformedRequests(
+    () => createConnectRouter({ ...routerOptions, interceptors: [] }),
+    options.acceptCompression ?? [],
   );
   const interceptors = [
     malformed.interceptor,

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { gunzipSync } from "node:zlib";
 import { Code } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, it } from "vitest";
 import { createServer, type Server } from "../../src/node/index.js";
@@ -22,6 +23,7 @@ describe.each([
   beforeAll(async () => {
     server = createServer({
       fastPath,
+      compressMinBytes: 0,
       routes: (router) => {
         const answer = <T>(book: T) => {
           calls += 1;
@@ -34,14 +36,18 @@ describe.each([
   });
   afterAll(() => server.close({ graceMs: 0 }));
 
-  async function errorOf(contentType: string, body: Buffer) {
+  async function errorOf(contentType: string, body: Buffer, accepted: Record<string, string> = {}) {
     const session = await openSession(url);
     const answer = await rawCall(session, {
-      headers: { ":method": "POST", ":path": updateAll, "content-type": contentType },
+      headers: { ":method": "POST", ":path": updateAll, "content-type": contentType, ...accepted },
       chunks: [contentType.startsWith("application/grpc") ? envelopeBytes(body) : body],
     });
     session.destroy();
-    const text = Buffer.from(answer.data, "hex").toString("latin1");
+    const data = Buffer.from(answer.data, "hex");
+    const isEnveloped = contentType.startsWith("application/grpc");
+    const isCompressed = data.length > 0 && Object.keys(accepted).length > 0;
+    const content = isEnveloped ? data.subarray(5) : data;
+    const text = (isCompressed ? gunzipSync(content) : content).toString("latin1");
     const all = Object.fromEntries([...answer.headers, ...answer.trailers]);
     const status = all["grpc-status"] ?? /grpc-status: (\d+)/.exec(text)?.[1];
     if (status === undefined) return JSON.parse(text);
@@ -63,6 +69,18 @@ describe.each([
       assert.equal(message, ours);
     }
     assert.equal(calls, 0);
+  });
+
+  it.each([
+    ["application/grpc-web", "grpc-accept-encoding", binaries],
+    ["application/grpc-web+json", "grpc-accept-encoding", texts],
+    ["application/proto", "accept-encoding", binaries],
+    ["application/json", "accept-encoding", texts],
+  ])("has the same error over %s in a compressed response", async (contentType, name, bodies) => {
+    for (const body of bodies) {
+      const { message } = await errorOf(contentType, body, { [name]: "gzip" });
+      assert.equal(message, ours);
+    }
   });
 
   it("leaves the error of a header that Connect refuses as it is", async () => {
