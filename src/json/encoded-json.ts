@@ -257,13 +257,14 @@ class EncodedWriter implements Writer {
   }
 
   private anyFields(end: number): void {
-    const urlEnd = this.at < end && this.uint32(end) === 0x0a ? this.endOfLength(end) : this.at;
     this.open(0x7b);
-    if (urlEnd === this.at) {
-      if (this.at !== end) throw unusual;
+    if (this.at === end) {
       this.close(0x7d, true);
       return;
     }
+    if (this.uint32(end) !== 0x0a) throw unusual;
+    const urlEnd = this.endOfLength(end);
+    if (urlEnd === this.at) throw unusual;
     const type = this.typeAt(this.at, urlEnd);
     this.name(typeMember, true);
     if (type === undefined) this.text(urlEnd);
@@ -271,8 +272,8 @@ class EncodedWriter implements Writer {
       this.bytes(type.text);
       this.at = urlEnd;
     }
-    if (this.at < end && this.uint32(end) !== 0x12) throw unusual;
-    if (this.at < end && this.endOfLength(end) !== end) throw unusual;
+    if (this.at < end && (this.uint32(end) !== 0x12 || this.endOfLength(end) !== end))
+      throw unusual;
     if (type === undefined) {
       this.name(valueMember, false);
       this.base64(end);

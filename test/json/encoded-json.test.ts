@@ -10,6 +10,7 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { AnySchema, StringValueSchema, StructSchema, ValueSchema } from "@bufbuild/protobuf/wkt";
 import * as fc from "fast-check";
 import { describe, it } from "vitest";
@@ -158,6 +159,18 @@ describe("the JSON of an encoded message", () => {
     const metadata = create(AnySchema, { typeUrl: `/${KindsSchema.typeName}`, value });
     const operation = create(OperationSchema, { name: "n", metadata, done: true });
     assert.ok(assertSame(OperationSchema, toBinary(OperationSchema, operation)));
+  });
+
+  it("needs a decoder for a payload with an Any that ends after a tag", () => {
+    const url = Buffer.from(`a/${KindsSchema.typeName}`);
+    for (const inner of [[0x12], [0x1a], [0x0a, url.length, ...url, 0x12]]) {
+      const writer = new BinaryWriter().tag(KindsSchema.field.any.number, WireType.LengthDelimited);
+      const value = writer.bytes(Uint8Array.from(inner)).finish();
+      const metadata = create(AnySchema, { typeUrl: `a/${KindsSchema.typeName}`, value });
+      const operation = create(OperationSchema, { metadata });
+      const bytes = toBinary(OperationSchema, operation);
+      assert.equal(encoded.write(OperationSchema, bytes, false), undefined);
+    }
   });
 
   it("takes the last value of a field, wherever it is", () => {
