@@ -17,7 +17,7 @@ export class CallSignal implements CallEnd, GroupMember, QueuedTimer {
   dueMs = 0;
   place = -1;
   readonly #group: CallGroup;
-  /** The deadline by `Date.now`; undefined for no deadline. */
+  /** The deadline by `performance.now`; undefined for no deadline. */
   readonly #deadlineMs: number | undefined;
   readonly #request: { readonly signal: AbortSignal } | undefined;
   #controller: AbortController | undefined;
