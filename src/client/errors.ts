@@ -77,14 +77,6 @@ export function repeatedPageToken(pageToken: string): ConnectError {
   });
 }
 
-/**
- * Whether a response was larger than the `readMaxBytes` of the client's own transport. Another
- * download would fail too. Connect's transports show this only in the message.
- */
-export function isTooLarge({ code, rawMessage }: ConnectError): boolean {
-  return code === Code.ResourceExhausted && rawMessage.includes("readMaxBytes");
-}
-
 /** FAILED_PRECONDITION: the registry of this client's transport lacks the type of a payload in JSON. */
 export function unregisteredType(typeUrl: string, cause: unknown): ConnectError {
   const message =

@@ -19,7 +19,7 @@ import { createClientCore, resumeOperation } from "./operations-client.js";
 import type { ResumeToken } from "./resume-token.js";
 import { type StartOptions, startOperation } from "./start-operation.js";
 import type { ClientCore } from "./tracked-operation.js";
-import { withTypeErrors } from "./unregistered-types.js";
+import { withTypeErrors } from "./unreadable-responses.js";
 
 /** Starts the operations of one long-running method. */
 export interface StartMethod<I extends DescMessage, R extends DescMessage, M extends DescMessage> {

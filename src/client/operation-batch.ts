@@ -3,13 +3,13 @@ import { callWithin } from "../internal/call-within.js";
 import { parseOperationName } from "../operation/name.js";
 import type { Operation } from "../protos.js";
 import { standardDetailsOf } from "../status/standard-details.js";
-import { isTooLarge, repeatedTokenReason } from "./errors.js";
+import { repeatedTokenReason } from "./errors.js";
 import type { Polled } from "./operation-calls.js";
 import { walkPages } from "./operation-list.js";
 import type { PollPolicy } from "./poll-policy.js";
 import { retryAfterMs, retryDelayMs } from "./retry-delay.js";
 import type { ClientCore } from "./tracked-operation.js";
-import { isUnregistered } from "./unregistered-types.js";
+import { isUnreadableHere } from "./unreadable-responses.js";
 
 /** One operation of a batch. */
 export interface BatchMember {
@@ -156,7 +156,7 @@ export function createOperationBatch(
       withoutList.add(core);
       return unseen;
     }
-    const isFinal = isEndless(error) || isTooLarge(error) || isUnregistered(error);
+    const isFinal = isEndless(error) || isUnreadableHere(error);
     if (policy.isTransient(error) && !isFinal) {
       parent.failedLists += 1;
       if (parent.failedLists >= mostFailedLists) {

@@ -16,12 +16,11 @@ import { ConnectError } from "@connectrpc/connect";
 import { monotonicMs } from "../internal/clock.js";
 import { unlimited } from "../internal/option-bounds.js";
 import type { Operation } from "../protos.js";
-import { isTooLarge } from "./errors.js";
 import { notNeeded } from "./not-needed.js";
 import type { OperationCalls, Polled } from "./operation-calls.js";
 import { isTransientByCode } from "./poll-policy.js";
 import { retryDelayMs } from "./retry-delay.js";
-import { isUnregistered } from "./unregistered-types.js";
+import { isUnreadableHere } from "./unreadable-responses.js";
 import { type FailedWait, minWaitMs } from "./wait-length.js";
 
 /** A wait that follows an operation, with its own poll interval. */
@@ -215,9 +214,8 @@ export function createOperationPoller(
 
   /** Returns the pause before GetOperation decides about a WaitOperation call that failed. */
   const waitFailed = (me: LoopRun, error: ConnectError, failed: FailedWait): number => {
-    // GetOperation would download the same response, which is too large or not readable.
-    const isFinal = isTooLarge(error) || isUnregistered(error);
-    publishFailure(error, isFinal ? "onFailed" : "onFailedWait");
+    // GetOperation would download the same response.
+    publishFailure(error, isUnreadableHere(error) ? "onFailed" : "onFailedWait");
     me.failedWait = failed;
     const delayMs = atIntervalMs(me);
     const isTransient = isTransientByCode(error);

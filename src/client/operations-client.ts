@@ -11,7 +11,7 @@ import { createOperationList, type ListRequest, type OperationList } from "./ope
 import { readResumeToken } from "./read-resume-token.js";
 import { createResumeToken, type ResumeToken } from "./resume-token.js";
 import { type ClientCore, deleteOperation } from "./tracked-operation.js";
-import { withTypeErrors } from "./unregistered-types.js";
+import { withTypeErrors } from "./unreadable-responses.js";
 
 /**
  * A client of google.longrunning.Operations, for any server that implements it. The methods reject

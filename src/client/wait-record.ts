@@ -3,13 +3,13 @@ import { monotonicMs } from "../internal/clock.js";
 import { notifySafely } from "../internal/notify-safely.js";
 import { fullName } from "../operation/long-running.js";
 import type { Operation } from "../protos.js";
-import { isTooLarge, pollFailed } from "./errors.js";
+import { pollFailed } from "./errors.js";
 import type { WaitObservation } from "./observer.js";
 import { OperationError, type OperationErrorKind, type WaitReport } from "./operation-error.js";
 import type { PollPolicy } from "./poll-policy.js";
 import type { Snapshot } from "./snapshot.js";
 import type { TrackedOperation } from "./tracked-operation.js";
-import { isUnregistered } from "./unregistered-types.js";
+import { isUnreadableHere } from "./unreadable-responses.js";
 
 /** How many failures with a doubtful code end a wait. */
 const mostDoubtful = 3;
@@ -117,7 +117,7 @@ export class WaitRecord {
 
   /** Whether the failure may be transient, by its code and by how often it has come. */
   #maySucceedLater(error: ConnectError): boolean {
-    if (isTooLarge(error) || isUnregistered(error)) return false;
+    if (isUnreadableHere(error)) return false;
     if (this.#policy.isTransient(error)) return true;
     this.#doubtful += 1;
     // Servers use these codes to refuse a call for good. Connect's transports also use them for a

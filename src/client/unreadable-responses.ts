@@ -1,5 +1,5 @@
-// Responses in JSON that a client's own transport cannot read, because its registry lacks a type.
-import { ConnectError, type Transport } from "@connectrpc/connect";
+// Responses that a client's own transport cannot read.
+import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { unregisteredType } from "./errors.js";
 
 /** The error of Protobuf-ES for an Any in JSON whose type its registry lacks. */
@@ -22,9 +22,15 @@ export function withTypeErrors(transport: Transport): Transport {
   };
 }
 
-/** Whether a call failed because of such a response. Another response ends the same way. */
-export function isUnregistered(error: ConnectError): boolean {
-  return unregisteredTypeOf(error) !== undefined;
+/**
+ * Whether the client's own transport could not read the response: it was larger than `readMaxBytes`,
+ * or had a payload in JSON of a type that the registry lacks. Another response would fail too.
+ */
+export function isUnreadableHere(error: ConnectError): boolean {
+  // Connect's transports show a response that is too large only in the message.
+  const isTooLarge =
+    error.code === Code.ResourceExhausted && error.rawMessage.includes("readMaxBytes");
+  return isTooLarge || unregisteredTypeOf(error) !== undefined;
 }
 
 /** The URL of the type. An error that a server sent has no cause. */
