@@ -2,8 +2,8 @@
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { unregisteredType } from "./errors.js";
 
-/** The error of Protobuf-ES for an Any in JSON whose type its registry lacks. */
-const unregisteredText = /(\S+) is not in the type registry/;
+/** The error of Protobuf-ES for an Any in JSON that it cannot decode because its registry lacks the type. */
+const unregisteredText = /from JSON: (\S+) is not in the type registry/;
 
 /** Wraps a transport; a response in JSON with a payload of an unknown type fails with that type. */
 export function withTypeErrors(transport: Transport): Transport {

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { create } from "@bufbuild/protobuf";
 import { anyPack } from "@bufbuild/protobuf/wkt";
-import { Code, type Interceptor } from "@connectrpc/connect";
+import { Code, createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
 import { afterAll, beforeAll, beforeEach, describe, it } from "vitest";
+import { withTypeErrors } from "../../src/client/unreadable-responses.js";
 import {
   createLongRunningClient,
   createOperationsClient,
@@ -15,6 +16,7 @@ import {
 import { createServer, type Server } from "../../src/node/index.js";
 import { ErrorInfoSchema, OperationSchema, Operations } from "../../src/protos.js";
 import { standardDetailsOf } from "../../src/status/index.js";
+import { KindsService } from "../gen/kinds/v1/kinds_pb.js";
 import {
   PrintMetadataSchema,
   PrintResponseSchema,
@@ -86,6 +88,13 @@ describe("a client in JSON whose transport lacks the type of a payload", () => {
     const client = createLongRunningClient({ print: Print }, transportOf());
     await assertNamesType(client.print({ pages: 1 }));
     assert.deepEqual(calls, ["Print"]);
+  });
+
+  it("passes on the error of a request that the transport cannot encode", async () => {
+    const client = createClient(KindsService, withTypeErrors(transportOf()));
+    const error = await rejectionOf(client.query({ any: metadata }));
+    assert.ok(error.rawMessage.includes("cannot encode"), error.rawMessage);
+    assert.equal(standardDetailsOf(error).errorInfo, undefined);
   });
 
   it.each([
